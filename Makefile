@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make            build everything into build/
+# make run        install what is missing, build, run agent and exporter here
+# make test       install what the tests need, run all of them
+# make bench      measure; see docs/performance.md
+# make install    DESTDIR= PREFIX=/usr/local
+#
+# V=1 shows the commands. BUILD=dir, CC=, SANITIZE=address,undefined or thread.
+
+VERSION := 0.1.0
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+SANITIZE ?=
+PYTHON ?= /usr/bin/python3
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
+
+# What a program links, by the file through which the library enters.
+AGENT_LIBS := libmnl libnetfilter_conntrack libxxhash libseccomp libcap-ng
+HTTP_LIBS := libmicrohttpd libcjson yaml-0.1 libcrypt zlib libseccomp libcap-ng
+CLI_LIBS := libcjson
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
+	-Wformat=2 -Wdouble-promotion -Werror
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) -fno-common -fstack-protector-strong \
+	-fPIE -DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"' $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+ifneq ($(SANITIZE),)
+ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+ALL_LDFLAGS += -fsanitize=$(SANITIZE)
+ifneq ($(findstring thread,$(SANITIZE)),)
+# The sanitizer does not model fences; the data words are atomic themselves.
+ALL_CFLAGS += $(if $(findstring clang,$(CC)),,-Wno-tsan)
+endif
+else
+ALL_CFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+
+BASE_SRC := $(wildcard lib/base/*.c)
+SHM_SRC := $(wildcard lib/shm/*.c)
+LIB_SRC := $(BASE_SRC) $(SHM_SRC)
+AGENT_SRC := $(wildcard agent/*.c)
+RENDER_SRC := $(wildcard exporters/render/*.c)
+ADVICE_SRC := $(wildcard exporters/advice/*.c)
+HTTP_SRC := $(wildcard exporters/http/*.c)
+CLI_SRC := $(wildcard exporters/cli/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+PROGRAMS := $(if $(wildcard agent/main.c),$(BUILD)/conntide-agent) \
+	$(if $(wildcard exporters/http/main.c),$(BUILD)/conntide-exporter) \
+	$(if $(wildcard exporters/cli/main.c),$(BUILD)/conntide)
+
+.PHONY: all run test bench install clean deps test-deps lint
+all: $(PROGRAMS)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+EXTRA_lib_shm_layout := -Wpadded
+
+link = $(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(1) $(2)
+
+$(BUILD)/conntide-agent: $(call obj,$(LIB_SRC) $(AGENT_SRC))
+	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
+$(BUILD)/conntide-exporter: $(call obj,$(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) $(HTTP_SRC))
+	$(call link,$^,$(shell pkg-config --libs $(HTTP_LIBS)) -lpthread -lm)
+
+$(BUILD)/conntide: $(call obj,$(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) $(CLI_SRC))
+	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
+
+clean:
+	$(Q)rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

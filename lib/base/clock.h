@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The only place where time is read. Everything below the top layer gets "now"
+ * as an argument, so that it can be run under a virtual clock.
+ *
+ * clock_boot_ns()  CLOCK_BOOTTIME: ages, deadlines, heartbeats. It counts through
+ *                  suspend and is the same for all processes of one boot.
+ * clock_real_ns()  CLOCK_REALTIME: shown to people only; it may jump.
+ * clock_cpu_ns()   CPU time used by this process.
+ */
+#ifndef CONNTIDE_BASE_CLOCK_H
+#define CONNTIDE_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+static inline uint64_t clock_read_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static inline uint64_t clock_boot_ns(void)
+{
+	return clock_read_ns(CLOCK_BOOTTIME);
+}
+
+static inline uint64_t clock_real_ns(void)
+{
+	return clock_read_ns(CLOCK_REALTIME);
+}
+
+static inline uint64_t clock_cpu_ns(void)
+{
+	return clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Maps a segment read-only and trusts nothing in it.
+ *
+ * Checks are made in one function, in one order, each with its own error:
+ *	-ENOENT	   no such file: no agent has run here
+ *	-EACCES	   not allowed to read it
+ *	-EBADMSG   not a segment (magic)
+ *	-EPROTO	   of another major version, or a newer minor one than is known
+ *		   to be compatible (minor versions only append)
+ *	-EMSGSIZE  file or sections do not have the size they must have
+ *	-EAGAIN	   not ready yet
+ * shm_reader_explain() turns them into a sentence that says what to do.
+ *
+ * A file cut or replaced under the mapping raises SIGBUS in whoever touches
+ * it. shm_reader_install_guard() once per process makes reads through
+ * shm_guarded() return -EFAULT instead; other SIGBUS keep their old effect.
+ *
+ * Threads: one reader per thread; the guard is per thread.
+ */
+#ifndef CONNTIDE_SHM_READER_H
+#define CONNTIDE_SHM_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct shm_header;
+
+struct shm_reader {
+	const void *base; /* NULL while nothing is mapped */
+	uint64_t size_bytes;
+	uint64_t device;
+	uint64_t inode;
+	uint64_t sections[16]; /* offsets, as checked when the file was mapped */
+	uint8_t boot_id[16]; /* of the running system, for comparison */
+	char path[256];
+};
+
+/* Prepares a reader of <runtime_dir>/<name>.table; maps nothing yet.
+ * 0, -ENAMETOOLONG, or -errno of reading the boot id. */
+int shm_reader_init(struct shm_reader *reader, const char *runtime_dir, const char *name);
+
+/*
+ * Makes sure that the mapping is of the file that has the name now: maps it
+ * the first time, and again when an agent has put a new one there. Cheap (one
+ * stat) when nothing changed. If the name is gone or unreadable but an older
+ * mapping exists, that one stays in use and 0 is returned.
+ */
+int shm_reader_refresh(struct shm_reader *reader);
+
+void shm_reader_close(struct shm_reader *reader);
+
+/* Start of a section, or NULL when nothing is mapped. */
+const void *shm_reader_section(const struct shm_reader *reader, unsigned int id);
+const struct shm_header *shm_reader_header(const struct shm_reader *reader);
+
+int shm_reader_install_guard(void);
+
+/* Runs fn(arg) and returns its value, or -EFAULT if it touched a page that is
+ * no longer backed. fn must not hold resources while it reads. */
+int shm_guarded(int (*fn)(void *arg), void *arg);
+
+/* A sentence for a person, in `out`. Returns out. */
+const char *shm_reader_explain(const struct shm_reader *reader, int error, char *out,
+			       size_t out_bytes);
+
+/* 32 hexadecimal digits with or without dashes -> 16 bytes; 0 or -EINVAL. */
+int boot_id_parse(const char *text, uint8_t ret_id[16]);
+
+#endif

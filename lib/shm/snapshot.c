@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/shm/snapshot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/shm/reader.h"
+#include "lib/shm/seqlock.h"
+
+/* A writer holds the lock for about a microsecond; a reader that meets it this
+ * often in a row looks at a writer that died in there. */
+#define SEQ_ATTEMPTS 1000
+
+#define LIVE_WORDS ((sizeof(struct shm_live) - sizeof(uint64_t)) / sizeof(uint64_t))
+_Static_assert(sizeof(struct snap_live) == LIVE_WORDS * sizeof(uint64_t),
+	       "snap_live mirrors shm_live word by word");
+
+void snapshot_init(struct snapshot *snap)
+{
+	memset(snap, 0, sizeof(*snap));
+	snap->agent = SNAP_AGENT_SILENT;
+	snap->age_ns = UINT64_MAX;
+}
+
+void snapshot_free(struct snapshot *snap)
+{
+	free(snap->rows);
+	snapshot_init(snap);
+}
+
+static int copy_live(const struct shm_live *live, struct snap_live *to, uint64_t *ret_sequence)
+{
+	const _Atomic int64_t *words = &live->heartbeat_boot_ns;
+	int64_t copy[LIVE_WORDS];
+
+	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++) {
+		uint64_t at;
+
+		if (!seq_read_begin(&live->seq, &at))
+			continue;
+		for (size_t i = 0; i < LIVE_WORDS; i++)
+			copy[i] = atomic_load_explicit(&words[i], memory_order_relaxed);
+		if (!seq_read_valid(&live->seq, at))
+			continue;
+		memcpy(to, copy, sizeof(*to));
+		*ret_sequence = at;
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+/* The slots as they were at one moment, by row. */
+struct slot_view {
+	uint32_t row[SHM_SLOT_COUNT];
+	uint32_t generation[SHM_SLOT_COUNT];
+	uint64_t base_new[SHM_SLOT_COUNT];
+	uint64_t base_destroyed[SHM_SLOT_COUNT];
+};
+
+static int copy_slots(const struct shm_slots *slots, struct slot_view *view)
+{
+	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++) {
+		uint64_t at;
+
+		if (!seq_read_begin(&slots->seq, &at))
+			continue;
+		for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++) {
+			const struct shm_slot *slot = &slots->slot[i];
+
+			view->row[i] = peek_u32(&slot->row);
+			view->generation[i] = peek_u32(&slot->generation);
+			view->base_new[i] = peek_u64(&slot->base_new_entries);
+			view->base_destroyed[i] = peek_u64(&slot->base_destroyed_entries);
+		}
+		if (seq_read_valid(&slots->seq, at))
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+static int slot_of_row(const struct slot_view *view, uint32_t row)
+{
+	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
+		if (view->row[i] == row)
+			return (int)i;
+	return -1;
+}
+
+static uint64_t minus(uint64_t value, uint64_t base)
+{
+	return value > base ? value - base : 0;
+}
+
+/* The older of the two generations gives the longer, steadier window. */
+static void fill_rates(const struct shm_rate *rate, const struct snap_live *live,
+		       struct snap_row *row)
+{
+	int64_t marks[2] = {live->rate_mark_boot_ns_0, live->rate_mark_boot_ns_1};
+	int older = marks[0] <= marks[1] ? 0 : 1;
+	double seconds = (double)(live->heartbeat_boot_ns - marks[older]) / 1e9;
+
+	row->new_per_s = NAN;
+	row->destroyed_per_s = NAN;
+	if (marks[older] == 0 || seconds < 1)
+		return;
+	row->new_per_s =
+		(uint32_t)((uint32_t)row->new_entries - peek_u32(&rate->new_entries[older])) /
+		seconds;
+	row->destroyed_per_s = (uint32_t)((uint32_t)row->destroyed_entries -
+					  peek_u32(&rate->destroyed_entries[older])) /
+			       seconds;
+}
+
+struct copy {
+	struct shm_reader *reader;
+	struct snapshot *snap;
+	struct slot_view slots;
+	const _Atomic uint32_t *cells;
+	const struct shm_row *rows;
+	const struct shm_rate *rates;
+	bool full; /* rows_room was too small */
+};
+
+static void copy_row(struct copy *copy, uint32_t row_index)
+{
+	struct snapshot *snap = copy->snap;
+	const struct shm_row *from = &copy->rows[row_index];
+	struct snap_row row = {.entries = 0};
+	uint32_t cell = row_first_cell(row_index);
+	uint32_t slots = row_state_slots(row_index);
+	uint64_t timed;
+
+	if (!row_key_of(row_index, &row.key))
+		return;
+	for (uint32_t i = 0; i < slots; i++) {
+		row.states[i] = peek_u32(&copy->cells[cell + i]);
+		row.entries += row.states[i];
+	}
+	row.new_entries = peek_u64(&from->new_entries);
+	row.destroyed_entries = peek_u64(&from->destroyed_entries);
+	row.slot = slot_of_row(&copy->slots, row_index);
+	if (row.slot >= 0) {
+		row.slot_generation = copy->slots.generation[row.slot];
+		row.slot_new_entries = minus(row.new_entries, copy->slots.base_new[row.slot]);
+		row.slot_destroyed_entries =
+			minus(row.destroyed_entries, copy->slots.base_destroyed[row.slot]);
+	}
+	fill_rates(&copy->rates[row_index], &snap->live, &row);
+	timed = peek_u64(&from->timed_entries);
+	row.mean_lifetime_s =
+		timed ? (double)peek_u64(&from->timed_ms) / 1e3 / (double)timed : NAN;
+	if (snap->row_count < snap->row_room)
+		snap->rows[snap->row_count++] = row;
+	else
+		copy->full = true;
+}
+
+static void copy_rows(struct copy *copy)
+{
+	const _Atomic uint64_t *map = shm_reader_section(copy->reader, SHM_SECTION_ROWMAP);
+
+	copy->snap->row_count = 0;
+	copy->full = false;
+	for (uint32_t i = 0; i < (ROW_COUNT + 63u) / 64u && !copy->full; i++) {
+		uint64_t word = peek_u64(&map[i]);
+
+		for (; word != 0 && !copy->full; word &= word - 1)
+			copy_row(copy, i * 64u + (uint32_t)__builtin_ctzll(word));
+	}
+}
+
+static void copy_others(struct copy *copy)
+{
+	const struct shm_slots *slots = shm_reader_section(copy->reader, SHM_SECTION_SLOTS);
+	const struct shm_lifetime *lifetimes =
+		shm_reader_section(copy->reader, SHM_SECTION_LIFETIMES);
+
+	for (unsigned int p = 0; p < L4_COUNT; p++) {
+		for (unsigned int d = 0; d < DIR_COUNT; d++) {
+			const struct shm_other *from = &slots->other[p][d];
+
+			copy->snap->other[p][d].new_entries = peek_u64(&from->new_entries);
+			copy->snap->other[p][d].destroyed_entries =
+				peek_u64(&from->destroyed_entries);
+		}
+		for (unsigned int i = 0; i < SHM_LIFETIME_BUCKETS; i++)
+			copy->snap->lifetimes[p].buckets[i] = peek_u64(&lifetimes[p].buckets[i]);
+		copy->snap->lifetimes[p].sum_ms = peek_u64(&lifetimes[p].sum_ms);
+	}
+}
+
+static int copy_all(void *arg)
+{
+	struct copy *copy = arg;
+	struct snapshot *snap = copy->snap;
+	const struct shm_header *header = shm_reader_header(copy->reader);
+	struct snap_live live;
+	int err = copy_live(shm_reader_section(copy->reader, SHM_SECTION_LIVE), &live,
+			    &snap->sequence);
+
+	if (!err)
+		err = copy_slots(shm_reader_section(copy->reader, SHM_SECTION_SLOTS),
+				 &copy->slots);
+	if (err)
+		return err;
+	snap->live = live;
+	snap->instance_id = header->instance_id;
+	snap->created_real_ns = header->created_real_ns;
+	snap->netns_inode = header->netns_inode;
+	snap->agent_pid = header->agent_pid;
+	snap->stopped_real_ns = peek_u64(&header->stopped);
+	memcpy(snap->netns_name, header->netns_name, sizeof(snap->netns_name));
+	memcpy(snap->agent_version, header->agent_version, sizeof(snap->agent_version));
+	snap->netns_name[sizeof(snap->netns_name) - 1] = '\0';
+	snap->agent_version[sizeof(snap->agent_version) - 1] = '\0';
+	copy_rows(copy);
+	copy_others(copy);
+	return 0;
+}
+
+static int grow_rows(struct snapshot *snap)
+{
+	size_t room = snap->row_room ? 4 * snap->row_room : 256;
+	struct snap_row *rows = realloc(snap->rows, room * sizeof(*rows));
+
+	if (!rows)
+		return -ENOMEM;
+	snap->rows = rows;
+	snap->row_room = room;
+	return 0;
+}
+
+static void judge_agent(const struct shm_reader *reader, uint64_t now_boot_ns,
+			struct snapshot *snap)
+{
+	const struct shm_header *header = shm_reader_header(reader);
+	uint64_t beat = (uint64_t)snap->live.heartbeat_boot_ns;
+
+	snap->age_ns = now_boot_ns > beat ? now_boot_ns - beat : 0;
+	if (memcmp(header->boot_id, reader->boot_id, sizeof(reader->boot_id)) != 0) {
+		snap->agent = SNAP_AGENT_REBOOTED;
+		snap->age_ns = UINT64_MAX;
+	} else if (snap->stopped_real_ns != 0) {
+		snap->agent = SNAP_AGENT_STOPPED;
+	} else if (snap->age_ns > SNAP_SILENT_NS) {
+		snap->agent = SNAP_AGENT_SILENT;
+	} else if (snap->live.mode == SHM_MODE_STARTING) {
+		snap->agent = SNAP_AGENT_STARTING;
+	} else {
+		snap->agent = SNAP_AGENT_UP;
+	}
+}
+
+int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_real_ns,
+		  struct snapshot *snap)
+{
+	struct copy copy = {.reader = reader, .snap = snap};
+	int64_t mirror = 0;
+	int err;
+
+	if (!reader->base)
+		return -ENOENT;
+	copy.cells = shm_reader_section(reader, SHM_SECTION_CELLS);
+	copy.rows = shm_reader_section(reader, SHM_SECTION_ROWS);
+	copy.rates = shm_reader_section(reader, SHM_SECTION_RATES);
+	/* Memory grows outside the guard: a jump out of realloc would be a leak. */
+	do {
+		if (copy.full || !snap->rows) {
+			err = grow_rows(snap);
+			if (err)
+				return err;
+		}
+		err = shm_guarded(copy_all, &copy);
+	} while (!err && copy.full);
+	if (err)
+		return err;
+	for (size_t i = 0; i < snap->row_count; i++)
+		mirror += snap->rows[i].entries;
+	snap->live.mirror_entries = mirror;
+	snap->live.residual_entries = snap->live.count_entries - mirror;
+	snap->taken_real_ns = now_real_ns;
+	judge_agent(reader, now_boot_ns, snap);
+	return 0;
+}
+
+void snap_history_init(struct snap_history *history)
+{
+	memset(history, 0, sizeof(*history));
+}
+
+void snap_history_free(struct snap_history *history)
+{
+	free(history->samples);
+	snap_history_init(history);
+}
+
+static void copy_sample(const struct shm_sample *from, struct snap_sample *to)
+{
+	to->real_ns = peek_u64(&from->real_ns);
+	to->count_entries = peek_u32(&from->count_entries);
+	to->mirror_entries = peek_u32(&from->mirror_entries);
+	to->max_entries = peek_u32(&from->max_entries);
+	to->new_entries = peek_u32(&from->new_entries);
+	to->destroyed_entries = peek_u32(&from->destroyed_entries);
+	to->drops = peek_u32(&from->drops);
+	to->early_drops = peek_u32(&from->early_drops);
+	to->lost_events = peek_u32(&from->lost_events);
+	for (unsigned int i = 0; i < SHM_TOP_PORTS; i++) {
+		uint32_t row = peek_u32(&from->top[i].row);
+
+		to->top[i].entries = 0;
+		if (row_key_of(row, &to->top[i].key))
+			to->top[i].entries = peek_u32(&from->top[i].entries);
+	}
+}
+
+struct history_copy {
+	const struct shm_history *from;
+	struct snap_history *to;
+	uint64_t slots;
+};
+
+static int copy_history(void *arg)
+{
+	struct history_copy *copy = arg;
+	uint64_t head = observe_u64(&copy->from->head);
+	uint64_t first = head > copy->slots ? head - copy->slots : 0;
+	uint64_t after;
+	size_t dropped;
+
+	copy->to->interval_ns = copy->from->interval_ns;
+	copy->to->sample_count = (size_t)(head - first);
+	for (uint64_t i = first; i < head; i++)
+		copy_sample(&copy->from->samples[i % copy->slots],
+			    &copy->to->samples[i - first]);
+	/* What the writer went over meanwhile, and the slot it may be in, is torn. */
+	after = observe_u64(&copy->from->head);
+	dropped = after + 1 > first + copy->slots ? (size_t)(after + 1 - copy->slots - first) : 0;
+	if (dropped > copy->to->sample_count)
+		dropped = copy->to->sample_count;
+	copy->to->sample_count -= dropped;
+	memmove(copy->to->samples, copy->to->samples + dropped,
+		copy->to->sample_count * sizeof(copy->to->samples[0]));
+	return 0;
+}
+
+int snapshot_take_history(struct shm_reader *reader, bool minutes, struct snap_history *history)
+{
+	struct history_copy copy = {
+		.to = history, .slots = minutes ? SHM_HISTORY_MINUTES : SHM_HISTORY_SECONDS};
+
+	copy.from = shm_reader_section(reader, minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
+	if (!copy.from)
+		return -ENOENT;
+	if (history->sample_room < copy.slots) {
+		struct snap_sample *samples =
+			realloc(history->samples, copy.slots * sizeof(*samples));
+
+		if (!samples)
+			return -ENOMEM;
+		history->samples = samples;
+		history->sample_room = (size_t)copy.slots;
+	}
+	return shm_guarded(copy_history, &copy);
+}
+
+const char *snap_agent_name(enum snap_agent agent)
+{
+	static const char *const names[] = {"up", "starting", "silent", "stopped", "rebooted"};
+
+	return (size_t)agent < sizeof(names) / sizeof(names[0]) ? names[agent] : "unknown";
+}
+
+const char *snap_agent_help(enum snap_agent agent)
+{
+	switch (agent) {
+	case SNAP_AGENT_UP:
+		return "the agent is running";
+	case SNAP_AGENT_STARTING:
+		return "the agent is reading the table for the first time";
+	case SNAP_AGENT_SILENT:
+		return "the agent gives no sign of life: it was killed, is stopped, or gets no "
+		       "CPU; restart conntide-agent";
+	case SNAP_AGENT_STOPPED:
+		return "the agent was stopped; start conntide-agent";
+	case SNAP_AGENT_REBOOTED:
+		return "the machine was rebooted since; start conntide-agent";
+	}
+	return "unknown";
+}
+
+const char *snap_mode_name(int64_t mode)
+{
+	static const char *const names[SHM_MODE_COUNT] = {"starting", "full", "no-update",
+							  "polling"};
+
+	return mode >= 0 && mode < SHM_MODE_COUNT ? names[mode] : "unknown";
+}
+
+static const struct {
+	const char *name;
+	const char *help;
+} doubts[SHM_DOUBT_BITS] = {
+	{"starting", "the table has not been read completely yet"},
+	{"events-lost", "events were lost and no resync has succeeded since"},
+	{"mute-entries", "some entries may change without telling"},
+	{"degraded", "under overload not all events are subscribed to"},
+	{"residual", "the kernel's count and the mirror differ"},
+	{"verifying", "some entries are about to be checked one by one"},
+	{"silent-changes", "entries were found changed without an event lately"},
+	{"memory", "the mirror or the runtime directory is at its limit"},
+	{"resync-failed", "the last comparison with the kernel's table was not valid"},
+	{"unknown-states", "the state of some entries is not known yet"},
+};
+
+const char *snap_doubt_name(unsigned int bit)
+{
+	return bit < SHM_DOUBT_BITS ? doubts[bit].name : NULL;
+}
+
+const char *snap_doubt_help(unsigned int bit)
+{
+	return bit < SHM_DOUBT_BITS ? doubts[bit].help : NULL;
+}
