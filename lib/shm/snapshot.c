@@ -101,8 +101,8 @@ static void fill_rates(const struct shm_rate *rate, const struct snap_live *live
 	int older = marks[0] <= marks[1] ? 0 : 1;
 	double seconds = (double)(live->heartbeat_boot_ns - marks[older]) / 1e9;
 
-	row->new_per_s = NAN;
-	row->destroyed_per_s = NAN;
+	row->new_per_s = (double)NAN;
+	row->destroyed_per_s = (double)NAN;
 	if (marks[older] == 0 || seconds < 1)
 		return;
 	row->new_per_s =
@@ -150,7 +150,7 @@ static void copy_row(struct copy *copy, uint32_t row_index)
 	fill_rates(&copy->rates[row_index], &snap->live, &row);
 	timed = peek_u64(&from->timed_entries);
 	row.mean_lifetime_s =
-		timed ? (double)peek_u64(&from->timed_ms) / 1e3 / (double)timed : NAN;
+		timed ? (double)peek_u64(&from->timed_ms) / 1e3 / (double)timed : (double)NAN;
 	if (snap->row_count < snap->row_room)
 		snap->rows[snap->row_count++] = row;
 	else
