@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ctnetlink messages <-> struct ct_event. The only file that knows the wire
+ * format and the only user of libnetfilter_conntrack.
+ *
+ * Attributes are walked by hand with every length checked, because this is the
+ * hot path and because what is skipped matters as much as what is read: unknown
+ * attributes, sizes and message types are passed over, a message that lacks its
+ * tuple is malformed. tests/unit holds the result against
+ * nfct_nlmsg_parse() of libnetfilter_conntrack on the same bytes.
+ *
+ * Requests (GET of one entry) are built with libnetfilter_conntrack.
+ *
+ * Threads: pure functions, but for ct_hash_seed(), called once at start.
+ * Source: net/netfilter/nf_conntrack_netlink.c (ctnetlink_conntrack_event,
+ * ctnetlink_fill_info), 5.4 to 6.18.
+ */
+#ifndef CONNTIDE_AGENT_CT_EVENT_H
+#define CONNTIDE_AGENT_CT_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct nlmsghdr;
+
+enum ct_kind {
+	CT_NEW,	    /* the first message of an entry, a related one included */
+	CT_UPDATE,
+	CT_DESTROY,
+	CT_RECORD,  /* of a dump, or the answer to a GET */
+	CT_KINDS
+};
+
+/* CTA_STATUS bits (enum ip_conntrack_status). */
+enum {
+	CT_STATUS_SEEN_REPLY = 1u << 1,
+	CT_STATUS_ASSURED = 1u << 2,
+	CT_STATUS_DYING = 1u << 9,
+	CT_STATUS_CLASH = 1u << 12, /* IPS_NAT_CLASH in the kernel, UNTRACKED outside */
+	CT_STATUS_OFFLOAD = 1u << 14
+};
+
+enum {
+	CT_HAS_STATUS = 1u << 0,
+	CT_HAS_PROTO_STATE = 1u << 1,
+	CT_HAS_TIMEOUT = 1u << 2,
+	CT_HAS_REPLY = 1u << 3
+};
+
+/*
+ * What makes an entry this entry: original tuple and effective zone of the
+ * original direction. Hashed as bytes: every byte is always written.
+ */
+struct ct_key {
+	uint8_t src[16]; /* IPv4: first four bytes, the rest 0 */
+	uint8_t dst[16];
+	uint16_t sport;	 /* host order; ICMP: id; GRE: key */
+	uint16_t dport;	 /* host order; ICMP: type << 8 | code; GRE: key */
+	uint16_t zone;	 /* as seen in the original direction; 0 default */
+	uint8_t l4num;	 /* IPPROTO_* */
+	uint8_t family;	 /* AF_INET or AF_INET6 */
+};
+
+_Static_assert(sizeof(struct ct_key) == 40, "no padding inside the hashed bytes");
+
+struct ct_event {
+	uint64_t hash; /* ct_hash(&key) */
+	struct ct_key key;
+	uint8_t reply_src[16]; /* where packets really go, after DNAT */
+	uint32_t id;	       /* CTA_ID: tells objects with one key apart, no more */
+	uint32_t status;
+	uint32_t timeout_s; /* just set (NEW, UPDATE), remaining (RECORD), left (DESTROY) */
+	uint32_t portid;    /* of who asked for the change; 0: a packet */
+	uint8_t kind;	    /* enum ct_kind */
+	uint8_t has;	    /* CT_HAS_* */
+	uint8_t proto_state; /* kernel's TCP or SCTP state */
+	uint8_t _pad;
+};
+
+/* Draws the hash secret from the kernel; 0 or -errno. */
+int ct_hash_seed(void);
+/* A fixed secret instead, so that replays and tests repeat. */
+void ct_hash_seed_fixed(uint64_t seed);
+/* 64 bits, keyed: remote hosts choose tuples. */
+uint64_t ct_hash(const struct ct_key *key);
+
+/*
+ * One netlink message -> *event. 0; -ENOMSG when it is not a conntrack entry
+ * (control message, expectation, other subsystem); -EBADMSG when it is cut or
+ * lacks its tuple. `len` is what is readable at nlh, at least a header.
+ */
+int ct_event_parse(const struct nlmsghdr *nlh, size_t len, struct ct_event *event);
+
+/* Request messages; return their length, or -EMSGSIZE / -errno. */
+int ct_request_dump(void *buf, size_t bytes, uint32_t seq);
+int ct_request_get(void *buf, size_t bytes, uint32_t seq, const struct ct_key *key);
+
+#endif
