@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/schedule.h"
+
+void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
+		   uint64_t mute_interval_ns, uint64_t now_ns)
+{
+	*schedule = (struct schedule){
+		.resync_interval_ns = resync_interval_ns,
+		.mute_interval_ns = mute_interval_ns,
+		.mode = SHM_MODE_STARTING,
+		.due_ns = now_ns,
+		.mode_since_ns = now_ns,
+		.hold_ns = SCHEDULE_HOLD_MIN_NS,
+	};
+}
+
+static void due_at(struct schedule *schedule, uint64_t at_ns)
+{
+	if (at_ns < schedule->due_ns)
+		schedule->due_ns = at_ns;
+}
+
+void schedule_loss(struct schedule *schedule, uint64_t now_ns)
+{
+	uint64_t wait_ns = schedule->backoff_ns > SCHEDULE_QUIET_NS ? schedule->backoff_ns
+								    : SCHEDULE_QUIET_NS;
+
+	/* In the first dump the loss only makes it invalid; it is retried anyway. */
+	due_at(schedule, now_ns + wait_ns);
+}
+
+void schedule_request(struct schedule *schedule, uint64_t now_ns)
+{
+	uint64_t at_ns = now_ns;
+
+	if (schedule->last_end_ns && schedule->last_end_ns + SCHEDULE_QUIET_NS > at_ns)
+		at_ns = schedule->last_end_ns + SCHEDULE_QUIET_NS;
+	due_at(schedule, at_ns);
+}
+
+void schedule_resync_begun(struct schedule *schedule)
+{
+	schedule->due_ns = UINT64_MAX;
+}
+
+static enum shm_mode first_mode(const struct schedule *schedule)
+{
+	return schedule->mode == SHM_MODE_STARTING ? SHM_MODE_FULL : schedule->mode;
+}
+
+void schedule_resync_ended(struct schedule *schedule, bool valid, uint64_t began_ns,
+			   uint64_t now_ns)
+{
+	schedule->last_end_ns = now_ns;
+	schedule->last_duration_ns = now_ns - began_ns;
+	if (valid) {
+		schedule->backoff_ns = 0;
+		schedule->mode = first_mode(schedule);
+		return;
+	}
+	schedule->backoff_ns = schedule->backoff_ns ? 2 * schedule->backoff_ns : SCHEDULE_QUIET_NS;
+	if (schedule->backoff_ns > SCHEDULE_BACKOFF_MAX_NS)
+		schedule->backoff_ns = SCHEDULE_BACKOFF_MAX_NS;
+	due_at(schedule, now_ns + schedule->backoff_ns);
+}
+
+static uint64_t stretched(const struct schedule *schedule, uint64_t interval_ns)
+{
+	uint64_t least_ns = SCHEDULE_COST_FACTOR * schedule->last_duration_ns;
+
+	return interval_ns > least_ns ? interval_ns : least_ns;
+}
+
+bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uint64_t now_ns)
+{
+	uint64_t interval_ns = schedule->resync_interval_ns;
+
+	if (now_ns >= schedule->due_ns)
+		return true;
+	if (mute_entries && schedule->mute_interval_ns < interval_ns)
+		interval_ns = schedule->mute_interval_ns;
+	if (schedule->mode != SHM_MODE_FULL && SCHEDULE_POLL_NS < interval_ns)
+		interval_ns = SCHEDULE_POLL_NS;
+	return schedule->last_end_ns &&
+	       now_ns - schedule->last_end_ns >= stretched(schedule, interval_ns);
+}
+
+static bool step(struct schedule *schedule, enum shm_mode mode, uint64_t now_ns)
+{
+	schedule->mode = mode;
+	schedule->mode_since_ns = now_ns;
+	schedule->lossy_seconds = 0;
+	schedule_request(schedule, now_ns);
+	return true;
+}
+
+bool schedule_second(struct schedule *schedule, bool lost, bool buffer_at_max, uint64_t now_ns)
+{
+	const uint32_t window = (1u << SCHEDULE_WINDOW_SECONDS) - 1u;
+	bool overloaded;
+
+	schedule->lossy_seconds = (schedule->lossy_seconds << 1 | lost) & window;
+	overloaded = buffer_at_max && (unsigned int)__builtin_popcount(schedule->lossy_seconds) >=
+					      SCHEDULE_LOSSY_SECONDS;
+	if (overloaded && schedule->mode != SHM_MODE_POLLING) {
+		/* A step up that did not last makes the next one wait longer. */
+		if (schedule->mode == SHM_MODE_FULL &&
+		    now_ns - schedule->mode_since_ns < schedule->hold_ns &&
+		    schedule->hold_ns < SCHEDULE_HOLD_MAX_NS)
+			schedule->hold_ns *= 2;
+		return step(schedule,
+			    schedule->mode == SHM_MODE_NO_UPDATE ? SHM_MODE_POLLING
+								 : SHM_MODE_NO_UPDATE,
+			    now_ns);
+	}
+	if (schedule->mode == SHM_MODE_FULL &&
+	    now_ns - schedule->mode_since_ns > 10 * schedule->hold_ns)
+		schedule->hold_ns = SCHEDULE_HOLD_MIN_NS;
+	if ((schedule->mode == SHM_MODE_NO_UPDATE || schedule->mode == SHM_MODE_POLLING) &&
+	    schedule->lossy_seconds == 0 && now_ns - schedule->mode_since_ns >= schedule->hold_ns)
+		return step(schedule,
+			    schedule->mode == SHM_MODE_POLLING ? SHM_MODE_NO_UPDATE : SHM_MODE_FULL,
+			    now_ns);
+	return false;
+}
