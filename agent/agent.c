@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/shm/snapshot.h"
+
+/* Batches a drain reads before timers and answers get their turn. */
+#define DRAIN_BATCHES 256u
+/* While entries wait to be verified, requests go out at least this often. */
+#define VERIFY_TICK_MS 50
+
+/* --- draining events ---------------------------------------------------------- */
+
+static void apply_batch(struct agent *agent, unsigned int n)
+{
+	struct ct_event events[NLSOCK_BATCH];
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		size_t len;
+		const void *message = event_socket_message(&agent->events, i, &len);
+		int err = message ? ct_event_parse(message, len, &events[count]) : -EBADMSG;
+
+		if (err == -EBADMSG)
+			agent->malformed_events++;
+		if (err)
+			continue;
+		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_EVENT, message, len);
+		flow_prefetch_head(&agent->mirror.table, events[count].hash);
+		count++;
+	}
+	for (unsigned int i = 0; i < count; i++)
+		flow_prefetch_record(&agent->mirror.table, events[i].hash);
+	for (unsigned int i = 0; i < count; i++)
+		mirror_event(&agent->mirror, &events[i]);
+	agent->in_flight += count;
+}
+
+static void note_loss(struct agent *agent, uint64_t lost)
+{
+	struct event_socket *events = &agent->events;
+	uint64_t now_ns = agent->mirror.now_ns;
+
+	agent->last_loss_ns = now_ns;
+	schedule_loss(&agent->schedule, now_ns);
+	if (agent->lost_last_second == 0)
+		log_warn("events", "%llu events lost: the receive buffer of %u bytes was full; "
+				   "a resync follows",
+			 (unsigned long long)lost, events->buffer_bytes);
+	agent->lost_last_second += lost;
+	if (events->buffer_bytes < agent->config.event_buffer_max_bytes) {
+		uint32_t wanted = events->buffer_bytes < agent->config.event_buffer_max_bytes / 2
+					  ? 2 * events->buffer_bytes
+					  : agent->config.event_buffer_max_bytes;
+		uint32_t before = events->buffer_bytes;
+
+		/* A limit we may not pass (rmem_max) is the largest there is. */
+		if (event_socket_resize(events, wanted) < 0 || events->buffer_bytes <= before)
+			agent->config.event_buffer_max_bytes = before;
+	}
+}
+
+static void note_receive_error(struct agent *agent, int err)
+{
+	if (err == -ENOBUFS) {
+		/* An allocation failed in the packet path: lost, but not counted. */
+		agent->events.lost++;
+		note_loss(agent, 1);
+		return;
+	}
+	if (!agent->event_error_logged)
+		log_error("events", "cannot read events: %s", strerror(-err));
+	agent->event_error_logged = true;
+}
+
+void agent_drain(struct agent *agent)
+{
+	uint64_t lost;
+
+	mirror_set_time(&agent->mirror, clock_boot_ns());
+	agent->drained = false;
+	for (unsigned int i = 0; i < DRAIN_BATCHES; i++) {
+		int n = event_socket_receive(&agent->events);
+
+		if (n < 0) {
+			note_receive_error(agent, n);
+			if (n != -ENOBUFS)
+				break;
+			continue;
+		}
+		apply_batch(agent, (unsigned int)n);
+		/* Less than a batch: the queue was empty a moment ago. */
+		if ((unsigned int)n < NLSOCK_BATCH) {
+			agent->drained = true;
+			break;
+		}
+	}
+	lost = event_socket_check_loss(&agent->events);
+	if (lost)
+		note_loss(agent, lost);
+	mirror_purge_tombstones(&agent->mirror);
+}
+
+/* --- the second --------------------------------------------------------------- */
+
+static void subscribe_for_mode(struct agent *agent)
+{
+	static const uint32_t groups[SHM_MODE_COUNT] = {
+		[SHM_MODE_STARTING] = NLSOCK_ALL,
+		[SHM_MODE_FULL] = NLSOCK_ALL,
+		[SHM_MODE_NO_UPDATE] = NLSOCK_NEW | NLSOCK_DESTROY,
+		[SHM_MODE_POLLING] = 0,
+	};
+	enum shm_mode mode = agent->schedule.mode;
+	int err;
+
+	/* Without any listener new entries would be born mute for their whole life. */
+	if (mode == SHM_MODE_POLLING && agent->sentinel_fd < 0)
+		agent->sentinel_fd = sentinel_socket_open();
+	err = event_socket_subscribe(&agent->events, groups[mode]);
+	if (mode != SHM_MODE_POLLING && agent->sentinel_fd >= 0) {
+		close(agent->sentinel_fd);
+		agent->sentinel_fd = -1;
+	}
+	if (err)
+		log_error("events", "cannot change the subscription: %s", strerror(-err));
+	log_warn("events", "mode is now \"%s\"", snap_mode_name(mode));
+}
+
+static void on_second(struct agent *agent)
+{
+	uint64_t expirations;
+	uint64_t now_ns;
+
+	if (read(agent->timer_fd, &expirations, sizeof(expirations)) < 0)
+		return;
+	agent_drain(agent);
+	now_ns = agent->mirror.now_ns;
+	publish_second(agent);
+	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);
+	verify_second(&agent->verify, now_ns);
+	agent->want_stats = true;
+	/* Doubts that found no room, and silent changes: only a dump finds them all. */
+	if (agent->verify.overflows != agent->verify_overflows_seen ||
+	    agent->mirror.last_silent_ns != agent->silent_seen_ns)
+		schedule_request(&agent->schedule, now_ns);
+	agent->verify_overflows_seen = agent->verify.overflows;
+	agent->silent_seen_ns = agent->mirror.last_silent_ns;
+	if (schedule_second(&agent->schedule, agent->lost_last_second > 0,
+			    agent->events.buffer_bytes >= agent->config.event_buffer_max_bytes,
+			    now_ns))
+		subscribe_for_mode(agent);
+	agent->lost_last_second = 0;
+	if (agent->recorder.error) {
+		log_error("record", "recording ended: %s", strerror(-agent->recorder.error));
+		agent->recorder.error = 0;
+	}
+}
+
+static void on_signal(struct agent *agent)
+{
+	struct signalfd_siginfo info;
+
+	if (read(agent->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		schedule_request(&agent->schedule, agent->mirror.now_ns);
+	else
+		agent->quit = true;
+}
+
+/* What changed does not matter: the whole list is read anew. */
+static void on_address_change(struct agent *agent)
+{
+	char scrap[8192];
+
+	while (recv(agent->address_fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
+		errno = 0;
+	agent->want_addresses = true;
+}
+
+/* --- the loop ------------------------------------------------------------------- */
+
+static int wait_ms(const struct agent *agent)
+{
+	if (requests_pending(agent))
+		return 0;
+	return verify_pending(&agent->verify) ? VERIFY_TICK_MS : -1;
+}
+
+/* A pause lets events gather: one wake-up and one system call for many. Never
+ * while the kernel's answer is waited for, nor when the queue was not emptied. */
+static void pace(const struct agent *agent)
+{
+	struct timespec pause = {.tv_nsec = (long)agent->pace_ns};
+
+	if (agent->drained && !agent->dump.running && !requests_pending(agent))
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+static void dispatch(struct agent *agent, int fd)
+{
+	if (fd == agent->events.fd) {
+		agent_drain(agent);
+		pace(agent);
+	} else if (fd == query_fd(agent->query)) {
+		requests_answer(agent);
+	} else if (fd == agent->timer_fd) {
+		on_second(agent);
+	} else if (fd == agent->signal_fd) {
+		on_signal(agent);
+	} else if (fd == agent->address_fd) {
+		on_address_change(agent);
+	}
+}
+
+int agent_run(struct agent *agent)
+{
+	struct epoll_event ready[8];
+
+	requests_step(agent);
+	while (!agent->quit) {
+		int n = epoll_wait(agent->epoll_fd, ready, 8, wait_ms(agent));
+
+		if (n < 0 && errno != EINTR) {
+			int err = -errno;
+
+			log_error("agent", "epoll_wait: %s", strerror(errno));
+			return err;
+		}
+		mirror_set_time(&agent->mirror, clock_boot_ns());
+		for (int i = 0; i < n; i++)
+			dispatch(agent, ready[i].data.fd);
+		requests_step(agent);
+	}
+	log_info("agent", "stopping");
+	return 0;
+}
+
+/* --- set-up ----------------------------------------------------------------------- */
+
+static int watch(struct agent *agent, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(agent->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_loop(struct agent *agent)
+{
+	const struct itimerspec second = {{1, 0}, {1, 0}};
+	sigset_t signals;
+	int err;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	agent->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	agent->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (agent->epoll_fd < 0 || agent->signal_fd < 0 || agent->timer_fd < 0 ||
+	    timerfd_settime(agent->timer_fd, 0, &second, NULL) < 0)
+		return -errno;
+	err = watch(agent, agent->signal_fd);
+	if (!err)
+		err = watch(agent, agent->timer_fd);
+	if (!err)
+		err = watch(agent, query_fd(agent->query));
+	if (!err)
+		err = watch(agent, agent->address_fd);
+	if (!err)
+		err = watch(agent, agent->events.fd);
+	return err;
+}
+
+/* The answer to a request, waited for: at the start nothing else goes on. */
+static int ask_and_wait(struct agent *agent, enum query_kind kind, struct query_answer *ret_answer)
+{
+	struct pollfd poll_fd = {.fd = query_fd(agent->query), .events = POLLIN};
+
+	query_post(agent->query, kind, NULL, 0);
+	do {
+		poll(&poll_fd, 1, -1);
+	} while (!query_collect(agent->query, ret_answer));
+	return ret_answer->err;
+}
+
+/* The module that serves ctnetlink may only be on its way: it is loaded by our
+ * binding to its group, asynchronously. */
+static int reach_conntrack(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	struct query_answer answer;
+	int err = -EINVAL;
+
+	for (int i = 0; i < 25 && (err == -EINVAL || err == -EOPNOTSUPP); i++) {
+		const struct timespec pause = {.tv_nsec = 100000000};
+
+		if (i)
+			nanosleep(&pause, NULL);
+		err = ask_and_wait(agent, QUERY_STATS, &answer);
+	}
+	if (err == -EPERM)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "not allowed to read the connection-tracking table: run as root, or give "
+			 "the agent CAP_NET_ADMIN in this network namespace");
+	else if (err)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "the kernel does not answer questions about connection tracking (%s): "
+			 "modprobe nf_conntrack_netlink",
+			 strerror(-err));
+	return err;
+}
+
+static int first_addresses(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	struct query_answer answer;
+	int err = ask_and_wait(agent, QUERY_ADDRESSES, &answer);
+
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot list the addresses of this namespace: %s",
+			 strerror(-err));
+		return err;
+	}
+	agent->addrs = *answer.addrs;
+	free(answer.addrs);
+	recorder_put(&agent->recorder, 0, RECORD_ADDRESSES, agent->addrs.addrs,
+		     agent->addrs.count * sizeof(struct local_addr));
+	return 0;
+}
+
+static int open_sockets(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = event_socket_open(&agent->events, agent->config.event_buffer_bytes);
+
+	if (!err) {
+		agent->address_fd = request_socket_open(
+			NETLINK_ROUTE, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
+		err = agent->address_fd < 0 ? agent->address_fd : 0;
+	}
+	if (!err)
+		err = query_create(&agent->query);
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot open netlink sockets: %s", strerror(-err));
+		return err;
+	}
+	/* First the subscription, then everything that is read: no gap. */
+	err = event_socket_subscribe(&agent->events, NLSOCK_ALL);
+	if (err == -EPERM) {
+		snprintf(why, AGENT_WHY_BYTES,
+			 "not allowed to listen to connection-tracking events: run as root, or give "
+			 "the agent CAP_NET_ADMIN in this network namespace");
+		return err;
+	}
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot listen to connection-tracking events (%s): "
+			 "modprobe nf_conntrack_netlink",
+			 strerror(-err));
+		return err;
+	}
+	return reach_conntrack(agent, why);
+}
+
+static uint64_t netns_inode(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) < 0 ? 0 : st.st_ino;
+}
+
+static gid_t readers_group(const struct config *config, int *ret_err)
+{
+	const struct group *group = getgrnam(config->group ? config->group : "conntide");
+
+	*ret_err = config->group && !group ? -ENOENT : 0;
+	return group ? group->gr_gid : (gid_t)-1;
+}
+
+static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	const struct config *config = &agent->config;
+	struct segment_identity identity = {
+		.name = config->name,
+		.netns_inode = netns_inode(),
+		.now_real_ns = clock_real_ns(),
+		.now_boot_ns = clock_boot_ns(),
+	};
+	const char *what;
+	pid_t pid;
+	int err = segment_create(&agent->segment, config->runtime_dir, &identity, &what, &pid);
+	gid_t gid;
+
+	if (err == -EBUSY) {
+		snprintf(why, AGENT_WHY_BYTES,
+			 "another agent (pid %d) publishes \"%s\" in %s: stop it, or use another "
+			 "--runtime-dir or --name",
+			 (int)pid, config->name, config->runtime_dir);
+		return err;
+	}
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "%s %s: %s; name a writable one with --runtime-dir",
+			 what, config->runtime_dir, strerror(-err));
+		return err;
+	}
+	gid = readers_group(config, &err);
+	if (err)
+		snprintf(why, AGENT_WHY_BYTES, "--group: there is no group \"%s\"", config->group);
+	else if ((err = segment_set_readers(&agent->segment, gid)) < 0)
+		snprintf(why, AGENT_WHY_BYTES, "cannot set the readers of %s: %s",
+			 agent->segment.path, strerror(-err));
+	return err;
+}
+
+#define MIRROR_LIMIT_UNLIMITED (16u << 20)
+#define MIRROR_LIMIT_MAX       (64u << 20)
+
+/* Twice the kernel's limit: room for tombstones and for a limit that is raised. */
+static uint32_t mirror_limit(const struct agent *agent)
+{
+	int64_t max = agent->limits.max_entries;
+
+	if (agent->config.max_entries)
+		return agent->config.max_entries;
+	if (max <= 0)
+		return MIRROR_LIMIT_UNLIMITED;
+	max = 2 * max + 65536;
+	return max < MIRROR_LIMIT_MAX ? (uint32_t)max : MIRROR_LIMIT_MAX;
+}
+
+static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	uint64_t seed = clock_real_ns();
+	uint32_t limit;
+	int err = ct_hash_seed();
+
+	if (!err)
+		err = verify_create(&agent->verify, agent->config.audit_rate, seed);
+	ct_proc_read(&agent->proc, &agent->limits);
+	limit = mirror_limit(agent);
+	recorder_put(&agent->recorder, 0, RECORD_LIMIT, &limit, sizeof(limit));
+	if (!err)
+		err = mirror_create(&agent->mirror, limit, &agent->hist, &agent->addrs,
+				    &agent->verify);
+	if (err)
+		snprintf(why, AGENT_WHY_BYTES, "cannot set up the mirror: %s", strerror(-err));
+	return err;
+}
+
+static int open_recorder(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = agent->config.record_path
+			  ? recorder_open(&agent->recorder, agent->config.record_path)
+			  : 0;
+
+	if (err)
+		snprintf(why, AGENT_WHY_BYTES, "--record %s: %s", agent->config.record_path,
+			 strerror(-err));
+	return err;
+}
+
+static void init_fields(struct agent *agent, const struct config *config)
+{
+	memset(agent, 0, sizeof(*agent));
+	agent->config = *config;
+	agent->epoll_fd = agent->timer_fd = agent->signal_fd = -1;
+	agent->address_fd = agent->sentinel_fd = -1;
+	agent->events.fd = -1;
+	agent->segment.fd = agent->segment.lock_fd = -1;
+	agent->pace_ns = (uint64_t)config->pace_us * 1000u;
+	agent->started_ns = clock_boot_ns();
+	agent->minute_left_s = 60;
+	local_addrs_init(&agent->addrs);
+	ct_counters_init(&agent->counters);
+	resync_init(&agent->resync);
+	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
+		      config->mute_interval_s * NS_PER_S, agent->started_ns);
+	ct_proc_open(&agent->proc);
+}
+
+int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES])
+{
+	int err;
+
+	init_fields(agent, config);
+	err = open_recorder(agent, why);
+	if (!err)
+		err = open_sockets(agent, why);
+	if (!err)
+		err = create_mirror(agent, why);
+	if (!err)
+		err = open_segment(agent, why);
+	if (err)
+		return err;
+	segment_attach(&agent->segment, &agent->hist);
+	err = first_addresses(agent, why);
+	if (!err) {
+		ports_init(&agent->ports, &agent->hist, segment_slots(&agent->segment),
+			   segment_rates(&agent->segment), config->top_ports);
+		mirror_set_time(&agent->mirror, clock_boot_ns());
+		publish_start(agent);
+		err = open_loop(agent);
+		if (!err)
+			err = segment_publish(&agent->segment);
+		if (err)
+			snprintf(why, AGENT_WHY_BYTES, "cannot start: %s", strerror(-err));
+	}
+	return err;
+}
+
+void agent_destroy(struct agent *agent)
+{
+	int fds[] = {agent->epoll_fd, agent->timer_fd, agent->signal_fd, agent->address_fd,
+		     agent->sentinel_fd};
+	int err = recorder_close(&agent->recorder);
+
+	if (err)
+		log_error("record", "recording is not complete: %s", strerror(-err));
+	query_destroy(agent->query);
+	event_socket_close(&agent->events);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	segment_close(&agent->segment, clock_real_ns());
+	mirror_destroy(&agent->mirror);
+	verify_destroy(&agent->verify);
+	local_addrs_free(&agent->addrs);
+	ct_counters_free(&agent->counters);
+	ct_proc_close(&agent->proc);
+}

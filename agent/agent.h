@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The agent: owns every socket, the mirror and the segment, and runs the loop
+ * that moves data from one to the next. Split by direction of flow:
+ *
+ *	agent.c		set-up, the loop, draining events, timers, signals
+ *	requests.c	what is asked of the kernel next, and what its answers do
+ *	publish.c	once a second: trust, scalars, history into the segment
+ *
+ * This struct is passed, never global. One thread, but for the worker inside
+ * struct query, which sees nothing of it.
+ */
+#ifndef CONNTIDE_AGENT_AGENT_H
+#define CONNTIDE_AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/config.h"
+#include "agent/ct_stats.h"
+#include "agent/histogram.h"
+#include "agent/local_addr.h"
+#include "agent/nlsock.h"
+#include "agent/ports.h"
+#include "agent/query.h"
+#include "agent/recorder.h"
+#include "agent/resync.h"
+#include "agent/schedule.h"
+#include "agent/segment.h"
+#include "agent/tracker.h"
+#include "agent/verify.h"
+
+/* The dump that runs, as seen by requests.c. */
+struct dump_state {
+	bool running;
+	bool started;	    /* the request was sent */
+	bool ended;	    /* its last chunk was received */
+	bool chunk_waiting; /* `chunk` is not applied yet */
+	uint32_t chunk_mark; /* fill mark of `chunk` */
+	uint32_t asked_mark; /* fill mark of the one that was asked for */
+	bool failed;	    /* an error: it can only add */
+	struct query_answer chunk;
+	uint64_t began_ns;
+	uint64_t lost_before;
+	int64_t buckets_before;
+};
+
+/* Sums since the last sample of history. */
+struct history_state {
+	uint64_t new_entries;
+	uint64_t destroyed_entries;
+	uint64_t drops;
+	uint64_t early_drops;
+	uint64_t lost_events;
+};
+
+struct agent {
+	struct config config;
+	int epoll_fd;
+	int timer_fd;
+	int signal_fd;
+	int address_fd; /* rtnetlink notifications */
+	int sentinel_fd; /* keeps entries from being born mute while polling; -1 */
+	bool quit;
+	bool drained;	/* the last drain reached the end of the queue */
+	bool event_error_logged;
+	bool inactive_logged;
+	uint64_t pace_ns;
+
+	struct event_socket events;
+	struct query *query;
+	struct recorder recorder;
+
+	struct segment segment;
+	struct histogram hist;
+	struct local_addrs addrs;
+	struct verify verify;
+	struct mirror mirror;
+	struct resync resync;
+	struct schedule schedule;
+	struct ports ports;
+
+	struct ct_proc proc;
+	struct ct_limits limits;
+	struct ct_counters counters;
+
+	struct dump_state dump;
+	struct verify_item asked[QUERY_GETS_MAX];
+	uint32_t asked_count;
+	uint32_t asked_mark;
+	bool want_addresses;
+	bool want_stats;
+
+	uint64_t started_ns;
+	uint64_t malformed_events;
+	uint64_t lost_last_second;
+	uint64_t last_loss_ns;
+	uint64_t last_valid_begin_ns;
+	uint64_t last_valid_end_ns;
+	uint64_t last_valid_end_real_ns;
+	bool last_resync_valid;
+	uint64_t resyncs_valid;
+	uint64_t resyncs_invalid;
+	uint64_t resync_ns;
+	uint64_t verify_overflows_seen;
+	uint64_t silent_seen_ns;
+	uint64_t minute_left_s;
+	struct history_state second_base;
+	struct history_state minute_base;
+	uint32_t in_flight;
+};
+
+/* A sentence for whoever started the agent, when agent_create() fails. */
+#define AGENT_WHY_BYTES 512u
+
+/* 0, or -errno with a sentence in `why`. */
+int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES]);
+/* Until a signal. 0, or -errno after having logged it. */
+int agent_run(struct agent *agent);
+void agent_destroy(struct agent *agent);
+
+/* agent.c: reads events until the queue is empty, at most a bounded number. */
+void agent_drain(struct agent *agent);
+
+/* requests.c: take an answer if there is one; go on with a dump; ask the next thing. */
+void requests_answer(struct agent *agent);
+void requests_step(struct agent *agent);
+/* Something of the mirror's work is waiting for nothing but us. */
+bool requests_pending(const struct agent *agent);
+
+/* publish.c */
+void publish_second(struct agent *agent);
+void publish_start(struct agent *agent);
+
+#endif

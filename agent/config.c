@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_type { TEXT, NUMBER, SWITCH_OFF, HELP, VERSION };
+
+struct option_row {
+	const char *name;
+	enum option_type type;
+	size_t field; /* offset in struct config */
+	uint64_t min;
+	uint64_t max;
+	const char *value;
+	const char *help;
+};
+
+#define FIELD_OF(field) offsetof(struct config, field)
+
+static const struct option_row rows[] = {
+	{"runtime-dir", TEXT, FIELD_OF(runtime_dir), 0, 0, "DIR",
+	 "where the table is published (/run/conntide)"},
+	{"name", TEXT, FIELD_OF(name), 0, 0, "NAME",
+	 "name of this namespace: DIR/NAME.table (host)"},
+	{"group", TEXT, FIELD_OF(group), 0, 0, "GROUP",
+	 "group that may read the table (conntide if it exists, else everybody)"},
+	{"event-buffer", NUMBER, FIELD_OF(event_buffer_bytes), 4096, 1u << 30, "BYTES",
+	 "receive buffer for events to begin with (67108864)"},
+	{"event-buffer-max", NUMBER, FIELD_OF(event_buffer_max_bytes), 4096, 1u << 30, "BYTES",
+	 "what it may grow to after losses (268435456)"},
+	{"pace", NUMBER, FIELD_OF(pace_us), 0, 100000, "MICROSECONDS",
+	 "pause between reads, so that events come in batches (1000)"},
+	{"resync-interval", NUMBER, FIELD_OF(resync_interval_s), 1, 86400, "SECONDS",
+	 "compare with the kernel's table at least so often (300)"},
+	{"mute-interval", NUMBER, FIELD_OF(mute_interval_s), 1, 86400, "SECONDS",
+	 "the same while there are entries that cannot speak (60)"},
+	{"audit-rate", NUMBER, FIELD_OF(audit_rate), 0, 256, "N",
+	 "entries checked one by one each second, at random (32)"},
+	{"max-entries", NUMBER, FIELD_OF(max_entries), 1024, 67108864, "N",
+	 "limit of the mirror (twice nf_conntrack_max)"},
+	{"top-ports", NUMBER, FIELD_OF(top_ports), 1, 64, "N",
+	 "ports that get series of their own in /metrics (16)"},
+	{"record", TEXT, FIELD_OF(record_path), 0, 0, "FILE",
+	 "write everything the mirror is fed to FILE, for replay"},
+	{"log.level", TEXT, FIELD_OF(log_level), 0, 0, "LEVEL", "error, warn, info or debug (info)"},
+	{"log.format", TEXT, FIELD_OF(log_format), 0, 0, "FORMAT", "logfmt or json (logfmt)"},
+	{"no-sandbox", SWITCH_OFF, FIELD_OF(sandbox), 0, 0, NULL,
+	 "keep all privileges and system calls"},
+	{"version", VERSION, 0, 0, 0, NULL, "print the version"},
+	{"help", HELP, 0, 0, 0, NULL, "print this"},
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static void print_help(char *out)
+{
+	size_t n = 0;
+	const size_t room = CONFIG_MESSAGE_BYTES;
+
+	n += (size_t)snprintf(out, room,
+			      "Usage: conntide-agent [OPTION]...\n"
+			      "Mirrors the connection-tracking table of this network namespace "
+			      "into shared memory.\nNeeds CAP_NET_ADMIN. Changes nothing in the "
+			      "system.\n\n");
+	for (size_t i = 0; i < ROWS && n < room; i++) {
+		char name[48];
+
+		snprintf(name, sizeof(name), "--%s%s%s", rows[i].name, rows[i].value ? " " : "",
+			 rows[i].value ? rows[i].value : "");
+		n += (size_t)snprintf(out + n, room - n, "  %-27s %s\n", name, rows[i].help);
+	}
+	if (n < room)
+		snprintf(out + n, room - n,
+			 "\nSignals: TERM and INT end it, HUP requests a resync.\n"
+			 "Exit status: 0 stopped, 1 could not go on, 2 wrong usage.\n");
+}
+
+static bool parse_number(const struct option_row *row, const char *text, struct config *config,
+			 char *message)
+{
+	uint32_t *field = (uint32_t *)(void *)((char *)config + row->field);
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || value < row->min || value > row->max) {
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "--%s: \"%s\" is not a number from %llu to %llu", row->name, text,
+			 (unsigned long long)row->min, (unsigned long long)row->max);
+		return false;
+	}
+	*field = (uint32_t)value;
+	return true;
+}
+
+static bool name_is_good(const char *name)
+{
+	return *name && strlen(name) < 48 && name[0] != '.' && !strchr(name, '/');
+}
+
+static const struct config defaults = {
+	.runtime_dir = "/run/conntide",
+	.name = "host",
+	.log_level = "info",
+	.log_format = "logfmt",
+	.event_buffer_bytes = 64u << 20,
+	.event_buffer_max_bytes = 256u << 20,
+	.pace_us = 1000,
+	.resync_interval_s = 300,
+	.mute_interval_s = 60,
+	.audit_rate = 32,
+	.top_ports = 16,
+	.sandbox = true,
+};
+
+static enum config_result take_option(struct config *config, const struct option_row *row,
+				      char *message)
+{
+	const char **text = (const char **)(void *)((char *)config + row->field);
+	bool *flag = (bool *)((char *)config + row->field);
+
+	switch (row->type) {
+	case TEXT:
+		*text = optarg;
+		return CONFIG_RUN;
+	case NUMBER:
+		return parse_number(row, optarg, config, message) ? CONFIG_RUN
+								   : CONFIG_USAGE_ERROR;
+	case SWITCH_OFF:
+		*flag = false;
+		return CONFIG_RUN;
+	case VERSION:
+		snprintf(message, CONFIG_MESSAGE_BYTES, "conntide-agent %s (revision %s)\n",
+			 CONNTIDE_VERSION, CONNTIDE_REVISION);
+		return CONFIG_TEXT;
+	case HELP:
+		print_help(message);
+		return CONFIG_TEXT;
+	}
+	return CONFIG_USAGE_ERROR;
+}
+
+static enum config_result check(struct config *config, int argc, char **argv, char *message)
+{
+	if (optind < argc) {
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "unexpected argument \"%s\"; see conntide-agent --help", argv[optind]);
+		return CONFIG_USAGE_ERROR;
+	}
+	if (!name_is_good(config->name)) {
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "--name: \"%s\" cannot be a file name here", config->name);
+		return CONFIG_USAGE_ERROR;
+	}
+	if (config->event_buffer_max_bytes < config->event_buffer_bytes)
+		config->event_buffer_max_bytes = config->event_buffer_bytes;
+	return CONFIG_RUN;
+}
+
+enum config_result config_parse(struct config *config, int argc, char **argv,
+				char message[CONFIG_MESSAGE_BYTES])
+{
+	struct option options[ROWS + 1] = {{0}};
+	enum config_result result = CONFIG_RUN;
+	int index;
+
+	*config = defaults;
+	for (size_t i = 0; i < ROWS; i++) {
+		options[i].name = rows[i].name;
+		options[i].has_arg = rows[i].value ? required_argument : no_argument;
+	}
+	opterr = 0;
+	optind = 0;
+	while (result == CONFIG_RUN) {
+		int c = getopt_long(argc, argv, ":h", options, &index);
+
+		if (c == -1)
+			return check(config, argc, argv, message);
+		if (c == 0) {
+			result = take_option(config, &rows[index], message);
+		} else if (c == 'h') {
+			print_help(message);
+			return CONFIG_TEXT;
+		} else {
+			snprintf(message, CONFIG_MESSAGE_BYTES,
+				 c == ':' ? "%s needs a value; see conntide-agent --help"
+					  : "unknown option \"%s\"; see conntide-agent --help",
+				 argv[optind - 1]);
+			return CONFIG_USAGE_ERROR;
+		}
+	}
+	return result;
+}

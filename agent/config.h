@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The agent's settings: defaults, command line, help text. One table feeds the
+ * parser and --help.
+ *
+ * config_parse() changes *config as told and returns CONFIG_RUN, or says that
+ * the process is done; in `message` there is then one line, or text for standard
+ * output. It prints nothing itself.
+ */
+#ifndef CONNTIDE_AGENT_CONFIG_H
+#define CONNTIDE_AGENT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config {
+	const char *runtime_dir;
+	const char *name;
+	const char *group;	     /* who may read the segment; NULL: conntide or all */
+	const char *log_level;
+	const char *log_format;
+	const char *record_path;     /* NULL: none */
+	uint32_t event_buffer_bytes; /* as the kernel accounts it */
+	uint32_t event_buffer_max_bytes;
+	uint32_t pace_us;
+	uint32_t resync_interval_s;
+	uint32_t mute_interval_s;
+	uint32_t audit_rate;	     /* entries a second */
+	uint32_t max_entries;	     /* of the mirror; 0: from nf_conntrack_max */
+	uint32_t top_ports;
+	bool sandbox;
+};
+
+enum config_result { CONFIG_RUN, CONFIG_TEXT, CONFIG_USAGE_ERROR };
+
+#define CONFIG_MESSAGE_BYTES 4096u
+
+enum config_result config_parse(struct config *config, int argc, char **argv,
+				char message[CONFIG_MESSAGE_BYTES]);
+
+#endif

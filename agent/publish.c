@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/trust.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/shm/seqlock.h"
+
+/* Resident pages from /proc/self/statm; 0 when it is hidden. */
+static int64_t resident_bytes(void)
+{
+	char text[128];
+	long long total, resident;
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	if (sscanf(text, "%lld %lld", &total, &resident) != 2)
+		return 0;
+	return resident * sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * The count is read between two drains: what the second one finds was, in part,
+ * counted before its event was read, and is no error of the mirror.
+ */
+static void sample_count(struct agent *agent)
+{
+	struct ct_limits fresh;
+
+	ct_proc_read(&agent->proc, &fresh);
+	/* Where /proc is hidden the last answer of netlink stands. */
+	if (fresh.count_entries < 0)
+		fresh.count_entries = agent->limits.count_entries;
+	if (fresh.max_entries < 0)
+		fresh.max_entries = agent->limits.max_entries;
+	agent->limits = fresh;
+	agent->in_flight = 0;
+	agent_drain(agent);
+}
+
+static uint32_t doubts(const struct agent *agent)
+{
+	const struct mirror *mirror = &agent->mirror;
+	const struct trust_inputs in = {
+		.mode = agent->schedule.mode,
+		.now_ns = mirror->now_ns,
+		.last_loss_ns = agent->last_loss_ns,
+		.last_valid_begin_ns = agent->last_valid_begin_ns,
+		.last_resync_valid = agent->last_resync_valid,
+		.last_silent_ns = mirror->last_silent_ns,
+		.kernel_entries = agent->limits.count_entries,
+		.mirror_entries = mirror->entries,
+		.in_flight = agent->in_flight,
+		.mute_entries = mirror->mute_entries,
+		.unknown_entries = mirror->unknown_entries,
+		.verify_pending = verify_pending(&agent->verify),
+		.out_of_memory = mirror->counters.refused_entries > agent->resync.refused_before ||
+				 agent->hist.overflow_rows > 0,
+	};
+
+	return trust_doubts(&in);
+}
+
+static void set(_Atomic int64_t *field, int64_t value)
+{
+	atomic_store_explicit(field, value, memory_order_relaxed);
+}
+
+static void write_kernel(const struct agent *agent, struct shm_live *live)
+{
+	const uint64_t *values = agent->counters.values;
+
+	set(&live->count_entries, agent->limits.count_entries);
+	set(&live->max_entries, agent->limits.max_entries);
+	set(&live->buckets, agent->limits.buckets);
+	set(&live->chain_limit_entries, ct_chain_limit(agent->limits.buckets));
+	set(&live->events_mode, agent->limits.events_mode);
+	set(&live->stat_drop, (int64_t)values[CT_STAT_DROP]);
+	set(&live->stat_early_drop, (int64_t)values[CT_STAT_EARLY_DROP]);
+	set(&live->stat_insert_failed, (int64_t)values[CT_STAT_INSERT_FAILED]);
+	set(&live->stat_chaintoolong, (int64_t)values[CT_STAT_CHAINTOOLONG]);
+	set(&live->stat_clash_resolve, (int64_t)values[CT_STAT_CLASH_RESOLVE]);
+	set(&live->stat_found, (int64_t)values[CT_STAT_FOUND]);
+	set(&live->stat_invalid, (int64_t)values[CT_STAT_INVALID]);
+	set(&live->stat_error, (int64_t)values[CT_STAT_ERROR]);
+	set(&live->stat_search_restart, (int64_t)values[CT_STAT_SEARCH_RESTART]);
+}
+
+static void write_mirror(const struct agent *agent, struct shm_live *live)
+{
+	const struct mirror *mirror = &agent->mirror;
+	const struct mirror_counters *counters = &mirror->counters;
+
+	set(&live->mirror_entries, mirror->entries);
+	set(&live->residual_entries, agent->limits.count_entries - (int64_t)mirror->entries);
+	set(&live->mute_entries, mirror->mute_entries);
+	set(&live->unassured_entries, mirror->unassured_entries);
+	set(&live->events_new, (int64_t)counters->events[CT_NEW]);
+	set(&live->events_update, (int64_t)counters->events[CT_UPDATE]);
+	set(&live->events_destroy, (int64_t)counters->events[CT_DESTROY]);
+	set(&live->events_malformed, (int64_t)agent->malformed_events);
+	set(&live->repairs_state, (int64_t)counters->repairs_state);
+	set(&live->repairs_missing, (int64_t)counters->repairs_missing);
+	set(&live->repairs_ghost, (int64_t)counters->repairs_ghost);
+	set(&live->repairs_replaced, (int64_t)counters->repairs_replaced);
+	set(&live->audits_match, (int64_t)counters->audits_match);
+	set(&live->audits_mismatch, (int64_t)counters->audits_mismatch);
+	set(&live->clash_events, (int64_t)counters->clash_events);
+	set(&live->refused_decrements, (int64_t)agent->hist.refused_decrements);
+	set(&live->overflow_rows, (int64_t)agent->hist.overflow_rows);
+	set(&live->mirror_limit_entries, mirror->table.limit_entries);
+	set(&live->mirror_refused_entries, (int64_t)counters->refused_entries);
+	set(&live->mirror_bytes, (int64_t)flow_table_bytes(&mirror->table));
+	set(&live->verify_pending_entries, verify_pending(&agent->verify));
+}
+
+static void write_agent(const struct agent *agent, struct shm_live *live, uint32_t doubt_bits)
+{
+	set(&live->heartbeat_boot_ns, (int64_t)agent->mirror.now_ns);
+	set(&live->heartbeat_real_ns, (int64_t)clock_real_ns());
+	set(&live->started_boot_ns, (int64_t)agent->started_ns);
+	set(&live->mode, agent->schedule.mode);
+	set(&live->doubts, doubt_bits);
+	set(&live->exact, doubt_bits == 0);
+	set(&live->events_lost, (int64_t)agent->events.lost);
+	set(&live->last_loss_boot_ns, (int64_t)agent->last_loss_ns);
+	set(&live->resyncs_valid, (int64_t)agent->resyncs_valid);
+	set(&live->resyncs_invalid, (int64_t)agent->resyncs_invalid);
+	set(&live->resync_ns, (int64_t)agent->resync_ns);
+	set(&live->last_resync_boot_ns, (int64_t)agent->last_valid_end_ns);
+	set(&live->last_resync_real_ns, (int64_t)agent->last_valid_end_real_ns);
+	set(&live->resync_progress_entries,
+	    agent->dump.running ? (int64_t)agent->resync.records : 0);
+	set(&live->rate_mark_boot_ns_0, (int64_t)agent->ports.rate_mark_ns[0]);
+	set(&live->rate_mark_boot_ns_1, (int64_t)agent->ports.rate_mark_ns[1]);
+	set(&live->agent_cpu_ns, (int64_t)clock_cpu_ns());
+	set(&live->agent_rss_bytes, resident_bytes());
+	set(&live->event_queue_bytes, agent->events.queue_bytes);
+	set(&live->event_buffer_bytes, agent->events.buffer_bytes);
+}
+
+static void write_live(struct agent *agent)
+{
+	struct shm_live *live = segment_live(&agent->segment);
+	uint32_t doubt_bits = doubts(agent);
+
+	seq_write_begin(&live->seq);
+	write_kernel(agent, live);
+	write_mirror(agent, live);
+	write_agent(agent, live, doubt_bits);
+	seq_write_end(&live->seq);
+	agent->events.queue_bytes = 0;
+}
+
+/* --- history ------------------------------------------------------------------- */
+
+static struct history_state sums(const struct agent *agent)
+{
+	const struct history_state now = {
+		.new_entries = agent->mirror.counters.new_entries,
+		.destroyed_entries = agent->mirror.counters.destroyed_entries,
+		.drops = agent->counters.values[CT_STAT_DROP],
+		.early_drops = agent->counters.values[CT_STAT_EARLY_DROP],
+		.lost_events = agent->events.lost,
+	};
+
+	return now;
+}
+
+static uint32_t clamp_u32(int64_t value)
+{
+	if (value < 0)
+		return 0;
+	return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+static uint32_t since(uint64_t now, uint64_t before)
+{
+	return clamp_u32((int64_t)(now - before));
+}
+
+static void append_sample(struct agent *agent, bool minutes, struct history_state *base)
+{
+	struct shm_history *history = segment_history(&agent->segment, minutes);
+	uint64_t head = peek_u64(&history->head);
+	struct shm_sample *sample =
+		&history->samples[head % (minutes ? SHM_HISTORY_MINUTES : SHM_HISTORY_SECONDS)];
+	struct history_state now = sums(agent);
+
+	poke_u64(&sample->real_ns, clock_real_ns());
+	poke_u32(&sample->count_entries, clamp_u32(agent->limits.count_entries));
+	poke_u32(&sample->mirror_entries, agent->mirror.entries);
+	poke_u32(&sample->max_entries, clamp_u32(agent->limits.max_entries));
+	poke_u32(&sample->new_entries, since(now.new_entries, base->new_entries));
+	poke_u32(&sample->destroyed_entries,
+		 since(now.destroyed_entries, base->destroyed_entries));
+	poke_u32(&sample->drops, since(now.drops, base->drops));
+	poke_u32(&sample->early_drops, since(now.early_drops, base->early_drops));
+	poke_u32(&sample->lost_events, since(now.lost_events, base->lost_events));
+	for (uint32_t i = 0; i < SHM_TOP_PORTS; i++) {
+		bool there = i < agent->ports.top_count;
+
+		poke_u32(&sample->top[i].row, there ? agent->ports.top[i].row : ROW_INVALID);
+		poke_u32(&sample->top[i].entries, there ? agent->ports.top[i].entries : 0);
+	}
+	publish_u64(&history->head, head + 1);
+	*base = now;
+}
+
+static void tell_if_inactive(struct agent *agent)
+{
+	if (agent->inactive_logged || agent->last_valid_begin_ns == 0)
+		return;
+	agent->inactive_logged = true;
+	if (agent->limits.count_entries == 0 && agent->mirror.entries == 0)
+		log_info("agent", "the table is empty: there is no traffic, or no rule of this "
+				  "network namespace asks for connection tracking");
+}
+
+void publish_second(struct agent *agent)
+{
+	sample_count(agent);
+	ports_second(&agent->ports, agent->mirror.now_ns);
+	write_live(agent);
+	append_sample(agent, false, &agent->second_base);
+	if (--agent->minute_left_s == 0) {
+		agent->minute_left_s = 60;
+		append_sample(agent, true, &agent->minute_base);
+	}
+	tell_if_inactive(agent);
+}
+
+void publish_start(struct agent *agent)
+{
+	ct_proc_read(&agent->proc, &agent->limits);
+	agent->second_base = agent->minute_base = sums(agent);
+	write_live(agent);
+}

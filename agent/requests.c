@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+
+#include "agent/agent.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+/* --- the dump -------------------------------------------------------------- */
+
+static void begin_dump(struct agent *agent)
+{
+	struct dump_state *dump = &agent->dump;
+
+	/* Ordering starts from an empty queue; if there is more, next time round. */
+	agent_drain(agent);
+	if (!agent->drained)
+		return;
+	*dump = (struct dump_state){.running = true};
+	dump->began_ns = agent->mirror.now_ns;
+	dump->lost_before = agent->events.lost;
+	ct_proc_read(&agent->proc, &agent->limits);
+	dump->buckets_before = agent->limits.buckets;
+	schedule_resync_begun(&agent->schedule);
+	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, NULL, 0);
+	resync_begin(&agent->resync, &agent->mirror);
+	query_post(agent->query, QUERY_DUMP_START, NULL, 0);
+}
+
+static void ask_chunk(struct agent *agent)
+{
+	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_NEXT, NULL, 0);
+	agent->dump.asked_mark = resync_next(&agent->resync, &agent->mirror);
+	query_post(agent->query, QUERY_DUMP_NEXT, NULL, 0);
+}
+
+static void apply_chunk(struct agent *agent)
+{
+	const struct query_answer *chunk = &agent->dump.chunk;
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)chunk->bytes;
+	int left = (int)chunk->len;
+	struct ct_event event;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		int err = ct_event_parse(nlh, (size_t)left, &event);
+
+		if (err == -EBADMSG) {
+			agent->malformed_events++;
+			agent->dump.failed = true;
+		}
+		if (err)
+			continue;
+		recorder_record(&agent->recorder, agent->mirror.now_ns, agent->dump.chunk_mark, nlh,
+				nlh->nlmsg_len);
+		resync_record(&agent->resync, &agent->mirror, &event, agent->dump.chunk_mark);
+	}
+	agent->dump.chunk_waiting = false;
+}
+
+static void finish_dump(struct agent *agent)
+{
+	struct dump_state *dump = &agent->dump;
+	struct recorder_done done = {.valid = false};
+	bool valid;
+
+	agent_drain(agent);
+	if (!agent->drained)
+		return;
+	ct_proc_read(&agent->proc, &agent->limits);
+	/* Without the bucket count a resize cannot be excluded, but nor can anything
+	 * be done about it: /proc is hidden from us. */
+	valid = !dump->failed && agent->events.lost == dump->lost_before &&
+		agent->limits.buckets == dump->buckets_before;
+	done.valid = valid;
+	done.kernel_entries = agent->limits.count_entries;
+	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_DUMP_DONE, &done, sizeof(done));
+	resync_dump_done(&agent->resync, &agent->mirror, valid, agent->limits.count_entries);
+	dump->running = false;
+}
+
+static void resync_ended(struct agent *agent, bool valid)
+{
+	uint64_t now_ns = agent->mirror.now_ns;
+	uint64_t took_ns = now_ns - agent->dump.began_ns;
+	bool first = agent->last_valid_begin_ns == 0;
+
+	schedule_resync_ended(&agent->schedule, valid, agent->dump.began_ns, now_ns);
+	agent->last_resync_valid = valid;
+	agent->resync_ns += took_ns;
+	if (!valid) {
+		agent->resyncs_invalid++;
+		log_warn("resync", "comparison with the kernel's table is not valid (events lost, hash "
+				   "resized, or an error meanwhile); nothing was removed, trying again");
+		return;
+	}
+	agent->resyncs_valid++;
+	agent->last_valid_begin_ns = agent->dump.began_ns;
+	agent->last_valid_end_ns = now_ns;
+	agent->last_valid_end_real_ns = clock_real_ns();
+	log_line(first ? LOG_INFO : LOG_DEBUG, "resync",
+		 "%s %u entries in %.3f s: %llu records, %u mute", first ? "mirroring" : "compared",
+		 agent->mirror.entries, (double)took_ns / 1e9,
+		 (unsigned long long)agent->resync.records, agent->mirror.mute_entries);
+}
+
+static void abandon_dump(struct agent *agent, int err)
+{
+	log_warn("resync", "dump of the table failed: %s", strerror(-err));
+	query_abandon_dump(agent->query);
+	agent->dump.failed = true;
+	agent->dump.ended = true;
+	agent->dump.chunk_waiting = false;
+}
+
+/* --- answers ---------------------------------------------------------------- */
+
+static void take_addresses(struct agent *agent, const struct query_answer *answer)
+{
+	if (answer->err) {
+		log_warn("addresses", "cannot list the addresses: %s; trying again",
+			 strerror(-answer->err));
+		agent->want_addresses = true;
+		return;
+	}
+	if (local_addrs_equal(answer->addrs, &agent->addrs)) {
+		local_addrs_free(answer->addrs);
+	} else {
+		local_addrs_free(&agent->addrs);
+		agent->addrs = *answer->addrs;
+		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_ADDRESSES,
+			     agent->addrs.addrs, agent->addrs.count * sizeof(struct local_addr));
+		/* Entries that are there already may have another direction now. */
+		schedule_request(&agent->schedule, agent->mirror.now_ns);
+		log_debug("addresses", "%u local addresses", agent->addrs.count);
+	}
+	free(answer->addrs);
+}
+
+static void take_stats(struct agent *agent, const struct query_answer *answer)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)answer->bytes;
+	int left = (int)answer->len;
+	char text[65536];
+
+	if (answer->err) {
+		if (ct_proc_read_stats(&agent->proc, text, sizeof(text)) == 0)
+			ct_counters_text(&agent->counters, text);
+		return;
+	}
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		if (ct_counters_message(&agent->counters, nlh, (size_t)left) == -ENOMSG)
+			ct_limits_message(&agent->limits, nlh, (size_t)left);
+	}
+}
+
+static void take_gets(struct agent *agent, const struct query_answer *answer)
+{
+	/* The answers are older than what is in the queue; let that win. */
+	agent_drain(agent);
+	for (uint32_t i = 0; i < agent->asked_count; i++) {
+		const struct nlmsghdr *message = NULL;
+		struct ct_event event;
+		int err = answer->err ? answer->err
+				      : query_get_answer(answer, i, &event, &message);
+
+		/* Neither found nor absent: nothing was learnt. */
+		if (err && err != -ENOENT)
+			continue;
+		recorder_answer(&agent->recorder, agent->mirror.now_ns, &agent->asked[i],
+				agent->asked_mark, err ? NULL : message,
+				err ? 0 : message->nlmsg_len);
+		mirror_answer(&agent->mirror, &agent->asked[i], err ? NULL : &event,
+			      agent->asked_mark);
+	}
+	agent->asked_count = 0;
+}
+
+static void take_chunk(struct agent *agent, const struct query_answer *answer)
+{
+	if (answer->err) {
+		abandon_dump(agent, answer->err);
+		return;
+	}
+	agent->dump.chunk = *answer;
+	agent->dump.chunk_mark = agent->dump.asked_mark;
+	agent->dump.chunk_waiting = true;
+	agent->dump.ended = answer->ended;
+}
+
+void requests_answer(struct agent *agent)
+{
+	struct query_answer answer;
+
+	if (!query_collect(agent->query, &answer))
+		return;
+	switch (answer.kind) {
+	case QUERY_DUMP_START:
+		agent->dump.started = true;
+		if (answer.err)
+			abandon_dump(agent, answer.err);
+		break;
+	case QUERY_DUMP_NEXT:
+		take_chunk(agent, &answer);
+		break;
+	case QUERY_GETS:
+		take_gets(agent, &answer);
+		break;
+	case QUERY_STATS:
+		take_stats(agent, &answer);
+		break;
+	case QUERY_ADDRESSES:
+		take_addresses(agent, &answer);
+		break;
+	case QUERY_KINDS:
+		BUG_ON(true);
+	}
+}
+
+/* --- what to ask next --------------------------------------------------------- */
+
+static bool ask_due_entries(struct agent *agent)
+{
+	struct ct_key keys[QUERY_GETS_MAX];
+	uint32_t n = verify_take(&agent->verify, agent->mirror.now_ns, agent->asked,
+				 QUERY_GETS_MAX);
+
+	if (n == 0)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = agent->asked[i].key;
+	agent->asked_count = n;
+	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_ASK, NULL, 0);
+	agent->asked_mark = mirror_mark(&agent->mirror);
+	query_post(agent->query, QUERY_GETS, keys, n);
+	return true;
+}
+
+static void ask_next(struct agent *agent)
+{
+	if (query_busy(agent->query))
+		return;
+	if (agent->want_stats) {
+		agent->want_stats = false;
+		query_post(agent->query, QUERY_STATS, NULL, 0);
+	} else if (agent->want_addresses) {
+		agent->want_addresses = false;
+		query_post(agent->query, QUERY_ADDRESSES, NULL, 0);
+	} else if (ask_due_entries(agent)) {
+		return;
+	} else if (agent->dump.running) {
+		/* Chunk k + 1 is fetched while k is applied; not further ahead. */
+		if (agent->dump.started && !agent->dump.ended && !agent->dump.chunk_waiting)
+			ask_chunk(agent);
+	} else if (agent->resync.phase == RESYNC_IDLE &&
+		   schedule_resync_due(&agent->schedule, agent->mirror.mute_entries > 0,
+				       agent->mirror.now_ns)) {
+		begin_dump(agent);
+	}
+}
+
+static void go_on_with_chunk(struct agent *agent)
+{
+	/* What the chunk shows may have been overtaken by what is in the queue. */
+	agent_drain(agent);
+	if (!agent->drained)
+		return;
+	if (!agent->dump.ended && !query_busy(agent->query) && !agent->want_stats)
+		ask_chunk(agent);
+	apply_chunk(agent);
+}
+
+void requests_step(struct agent *agent)
+{
+	if (agent->dump.chunk_waiting)
+		go_on_with_chunk(agent);
+	if (agent->dump.running && agent->dump.ended && !agent->dump.chunk_waiting)
+		finish_dump(agent);
+	if (agent->resync.phase == RESYNC_COUNTING || agent->resync.phase == RESYNC_SWEEPING) {
+		enum resync_result result = resync_sweep(&agent->resync, &agent->mirror);
+
+		if (result != RESYNC_PENDING)
+			resync_ended(agent, result == RESYNC_VALID);
+	}
+	ask_next(agent);
+}
+
+bool requests_pending(const struct agent *agent)
+{
+	return agent->dump.chunk_waiting || (agent->dump.running && agent->dump.ended) ||
+	       agent->resync.phase == RESYNC_COUNTING || agent->resync.phase == RESYNC_SWEEPING;
+}
