@@ -22,7 +22,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
 
 # What a program links, by the file through which the library enters.
 AGENT_LIBS := libmnl libnetfilter_conntrack libxxhash libseccomp libcap-ng
-HTTP_LIBS := libmicrohttpd libcjson yaml-0.1 libcrypt zlib libseccomp libcap-ng
+HTTP_LIBS := libmicrohttpd gnutls libcjson yaml-0.1 libcrypt zlib libseccomp libcap-ng
 CLI_LIBS := libcjson
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
@@ -74,8 +74,12 @@ $(BUILD)/conntide-agent: $(call obj,$(LIB_SRC) $(AGENT_SRC))
 $(BUILD)/conntide-exporter: $(call obj,$(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) $(HTTP_SRC))
 	$(call link,$^,$(shell pkg-config --libs $(HTTP_LIBS)) -lpthread -lm)
 
-$(BUILD)/conntide: $(call obj,$(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) $(CLI_SRC))
+# The command line has no privilege to drop, and needs no library for it.
+$(BUILD)/conntide: $(call obj,$(filter-out lib/base/sandbox.c,$(LIB_SRC)) $(RENDER_SRC) $(ADVICE_SRC) $(CLI_SRC))
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
+
+# Each part brings its own targets.
+-include tests/unit/exporter.mk tests/http/http.mk packaging/install.mk
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The command line: a table of subcommands, one cmd_*.c each.
+ *
+ * Exit status: 0 fine; 1 could not, with one line on standard error that says
+ * what to do; 2 wrong usage; 3 done, but the numbers are old, because the agent
+ * is silent or stopped.
+ */
+#ifndef CONNTIDE_CLI_CLI_H
+#define CONNTIDE_CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "exporters/render/rows.h"
+#include "exporters/render/select.h"
+#include "lib/shm/snapshot.h"
+
+#define CLI_OK	  0
+#define CLI_ERROR 1
+#define CLI_USAGE 2
+#define CLI_STALE 3
+
+#define CLI_RUNTIME_DIR	   "/run/conntide"
+#define CLI_LISTEN_DEFAULT ":10371"
+
+struct cli {
+	const char *runtime_dir;
+	const char *netns;
+	enum rows_format format;
+	bool format_given;
+	struct select select;
+	bool limit_given;
+	int argc; /* what is left after the options */
+	char **argv;
+};
+
+struct command {
+	const char *name;
+	int (*run)(struct cli *cli);
+	const char *arguments;
+	const char *help;
+	const char *options; /* letters of the option table in main.c; NULL: parses its own */
+};
+
+int cmd_status(struct cli *cli);
+int cmd_ports(struct cli *cli);
+int cmd_cells(struct cli *cli);
+int cmd_explain(struct cli *cli);
+int cmd_run(struct cli *cli);
+
+/*
+ * Takes a snapshot of the table the options name. CLI_OK, CLI_STALE (after a
+ * line on standard error) or CLI_ERROR (likewise). The caller frees *snap.
+ */
+int cli_snapshot(const struct cli *cli, struct snapshot *snap);
+
+/* Prints, or CLI_ERROR when memory ran out or standard output is closed. */
+int cli_print(struct text *out, int status);
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/cli/cli.h"
+
+int cmd_cells(struct cli *cli)
+{
+	struct selection selection;
+	struct snapshot snap;
+	struct text out;
+	int status = cli_snapshot(cli, &snap);
+
+	if (status == CLI_ERROR)
+		return status;
+	text_init(&out);
+	if (select_cells(&snap, &cli->select, &selection) < 0)
+		out.failed = true;
+	render_cells(&selection, cli->format, &out);
+	selection_free(&selection);
+	snapshot_free(&snap);
+	return cli_print(&out, status);
+}

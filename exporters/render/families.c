@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/render/families.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exporters/render/judge.h"
+#include "lib/base/check.h"
+#include "lib/shm/states.h"
+
+static const struct family_info infos[FAMILY_COUNT] = {
+#define FAMILY(id, name, type, unit, means, act)                                                   \
+	[FAMILY_##id] = {name, FAMILY_##type, unit, means, act},
+#include "lib/shm/metrics.def"
+#undef FAMILY
+};
+
+const struct family_info *family_info(enum family_id id)
+{
+	BUG_ON(id >= FAMILY_COUNT);
+	return &infos[id];
+}
+
+const char *family_type_name(enum family_type type)
+{
+	static const char *const names[] = {"gauge", "counter", "histogram"};
+
+	return names[type];
+}
+
+enum family_id family_by_name(const char *name)
+{
+	const char *prefix = "conntide_";
+
+	for (unsigned int i = 0; i < FAMILY_COUNT; i++) {
+		const char *full = infos[i].name;
+
+		if (!strcmp(full, name) || (!strncmp(full, prefix, strlen(prefix)) &&
+					    !strcmp(full + strlen(prefix), name)))
+			return (enum family_id)i;
+	}
+	return FAMILY_COUNT;
+}
+
+void families_init(struct families *families)
+{
+	memset(families, 0, sizeof(*families));
+	text_init(&families->labels);
+}
+
+void families_free(struct families *families)
+{
+	free(families->samples);
+	text_free(&families->labels);
+	families_init(families);
+}
+
+static struct sample *append(struct families *families, enum family_id id)
+{
+	static struct sample lost;
+
+	if (families->count == families->room) {
+		size_t room = families->room ? 2 * families->room : 256;
+		struct sample *samples = realloc(families->samples, room * sizeof(*samples));
+
+		if (!samples) {
+			families->failed = true;
+			return &lost;
+		}
+		families->samples = samples;
+		families->room = room;
+	}
+	families->samples[families->count] =
+		(struct sample){.family = id, .label_at = families->labels.bytes};
+	return &families->samples[families->count++];
+}
+
+static void add_integer(struct families *families, enum family_id id, const char *labels,
+			int64_t number)
+{
+	struct sample *sample = append(families, id);
+
+	sample->integer = true;
+	sample->number = number;
+	sample->label_bytes = strlen(labels);
+	text_add(&families->labels, labels);
+}
+
+void families_add_u64(struct families *families, enum family_id id, const char *labels,
+		      uint64_t value)
+{
+	add_integer(families, id, labels, value > INT64_MAX ? INT64_MAX : (int64_t)value);
+}
+
+void families_add_double(struct families *families, enum family_id id, const char *labels,
+			 double value)
+{
+	struct sample *sample = append(families, id);
+
+	sample->value = value;
+	sample->label_bytes = strlen(labels);
+	text_add(&families->labels, labels);
+}
+
+/* One table's families while they are built. */
+struct build {
+	struct families *families;
+	const struct snapshot *snap;
+	const struct families_options *options;
+	struct series_memory *memory;
+	char netns[160]; /* netns="..." */
+	char labels[320];
+};
+
+static const char *with(struct build *build, const char *more)
+{
+	snprintf(build->labels, sizeof(build->labels), "%s%s%s", build->netns, more[0] ? "," : "",
+		 more);
+	return build->labels;
+}
+
+static const char *with_one(struct build *build, const char *name, const char *value)
+{
+	snprintf(build->labels, sizeof(build->labels), "%s,%s=\"%s\"", build->netns, name, value);
+	return build->labels;
+}
+
+/* The name of a namespace is a file's name: it may hold anything. */
+static void set_netns(struct build *build, const char *netns)
+{
+	size_t at = (size_t)snprintf(build->netns, sizeof(build->netns), "netns=\"");
+
+	for (; *netns && at < sizeof(build->netns) - 4; netns++) {
+		if (*netns == '"' || *netns == '\\')
+			build->netns[at++] = '\\';
+		build->netns[at++] = (unsigned char)*netns < 0x20 || (unsigned char)*netns > 0x7e
+					     ? '_'
+					     : *netns;
+	}
+	build->netns[at++] = '"';
+	build->netns[at] = '\0';
+}
+
+static const char *row_labels(struct build *build, unsigned int l4proto, unsigned int direction,
+			      const char *port, const char *state)
+{
+	const struct l4proto_info *info = l4proto_info(l4proto);
+
+	snprintf(build->labels, sizeof(build->labels),
+		 "%s,l4proto=\"%s\",direction=\"%s\",port=\"%s\"%s%s%s", build->netns,
+		 info ? info->name : "unknown", direction_name(direction), port,
+		 state ? ",state=\"" : "", state ? state : "", state ? "\"" : "");
+	return build->labels;
+}
+
+static void add_scalars(struct build *build)
+{
+	const struct snap_live *live = &build->snap->live;
+	struct families *to = build->families;
+
+#define ONE(x) add_integer(to, id, labels, x)
+#define NS(x)  families_add_double(to, id, labels, (double)(x) / 1e9)
+#define VALUE(field, family, label, label_value, scale)                                            \
+	{                                                                                          \
+		enum family_id id = FAMILY_##family;                                               \
+		int64_t number = FAMILY_##family == FAMILY_EXACT ? judge_exact(build->snap)        \
+								  : live->field;                   \
+		const char *labels = label[0] ? with_one(build, label, label_value)                \
+					      : with(build, "");                                   \
+		scale(number);                                                                     \
+	}
+#include "lib/shm/metrics.def"
+#undef VALUE
+#undef ONE
+#undef NS
+}
+
+static bool slot_shown(const struct build *build, const struct snap_row *row)
+{
+	return row->slot >= 0 &&
+	       (uint32_t)row->slot < SHM_SLOT_COUNT - build->memory->slots_hidden;
+}
+
+/* What was shown of a slot belongs to the port that had it then. */
+static uint16_t states_to_show(struct build *build, const struct snap_row *row)
+{
+	struct series_memory *memory = build->memory;
+	unsigned int slot = (unsigned int)row->slot;
+
+	if (memory->slot_generation[slot] != row->slot_generation) {
+		memory->slot_generation[slot] = row->slot_generation;
+		memory->slot_states[slot] = 0;
+	}
+	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
+		if (row->states[i])
+			memory->slot_states[slot] |= (uint16_t)(1u << i);
+	return memory->slot_states[slot];
+}
+
+static const char *state_text(unsigned int l4proto, unsigned int state)
+{
+	const char *name = state_name(l4proto, state);
+
+	return name ? name : "unknown";
+}
+
+static void add_slot_row(struct build *build, const struct snap_row *row)
+{
+	uint16_t shown = states_to_show(build, row);
+	char port[8];
+
+	snprintf(port, sizeof(port), "%u", row->key.port);
+	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
+		if (shown & 1u << i)
+			add_integer(build->families, FAMILY_ENTRIES,
+				    row_labels(build, row->key.l4proto, row->key.direction, port,
+					       state_text(row->key.l4proto, i)),
+				    row->states[i]);
+	families_add_u64(build->families, FAMILY_NEW,
+			 row_labels(build, row->key.l4proto, row->key.direction, port, NULL),
+			 row->slot_new_entries);
+	families_add_u64(build->families, FAMILY_DESTROYED,
+			 row_labels(build, row->key.l4proto, row->key.direction, port, NULL),
+			 row->slot_destroyed_entries);
+}
+
+struct rest {
+	uint64_t states[STATE_SLOTS_MAX];
+	struct snap_other flow;
+};
+
+static void add_rest(struct build *build, unsigned int l4proto, unsigned int direction,
+		     const struct rest *rest)
+{
+	/* Known in advance: these are there on every host. */
+	bool known = l4proto == L4_TCP || l4proto == L4_UDP;
+	uint16_t *seen = &build->memory->other_states[l4proto][direction];
+
+	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++) {
+		if (rest->states[i])
+			*seen |= (uint16_t)(1u << i);
+		if (*seen & 1u << i)
+			families_add_u64(build->families, FAMILY_ENTRIES,
+					 row_labels(build, l4proto, direction, "other",
+						    state_text(l4proto, i)),
+					 rest->states[i]);
+	}
+	if (!known && !rest->flow.new_entries && !rest->flow.destroyed_entries)
+		return;
+	families_add_u64(build->families, FAMILY_NEW,
+			 row_labels(build, l4proto, direction, "other", NULL),
+			 rest->flow.new_entries);
+	families_add_u64(build->families, FAMILY_DESTROYED,
+			 row_labels(build, l4proto, direction, "other", NULL),
+			 rest->flow.destroyed_entries);
+}
+
+/* Every row is counted exactly once: in its slot's series or in the rest. */
+static void add_ports(struct build *build)
+{
+	const struct snapshot *snap = build->snap;
+	struct rest rest[L4_COUNT][DIR_COUNT];
+	uint64_t in_other = 0;
+
+	memset(rest, 0, sizeof(rest));
+	for (unsigned int p = 0; p < L4_COUNT; p++)
+		for (unsigned int d = 0; d < DIR_COUNT; d++)
+			rest[p][d].flow = snap->other[p][d];
+	for (size_t i = 0; i < snap->row_count; i++) {
+		const struct snap_row *row = &snap->rows[i];
+		struct rest *to = &rest[row->key.l4proto][row->key.direction];
+
+		if (slot_shown(build, row)) {
+			add_slot_row(build, row);
+			continue;
+		}
+		in_other += row->entries > 0;
+		for (unsigned int s = 0; s < STATE_SLOTS_MAX; s++)
+			to->states[s] += row->states[s];
+		if (row->slot >= 0) {
+			to->flow.new_entries += row->slot_new_entries;
+			to->flow.destroyed_entries += row->slot_destroyed_entries;
+		}
+	}
+	for (unsigned int p = 0; p < L4_COUNT; p++)
+		for (unsigned int d = 0; d < DIR_COUNT; d++)
+			add_rest(build, p, d, &rest[p][d]);
+	families_add_u64(build->families, FAMILY_OTHER_PORTS, with(build, ""), in_other);
+}
+
+/* Every second bucket of the segment's: half the series, still powers of four. */
+static void add_lifetimes(struct build *build)
+{
+	static const char *const bounds[SHM_LIFETIME_BUCKETS] = {
+		"0.125", NULL, "0.5", NULL, "2.0", NULL, "8.0", NULL,
+		"32.0",	 NULL, "128.0", NULL, "512.0", NULL, "2048.0", NULL};
+
+	for (unsigned int p = 0; p < L4_COUNT; p++) {
+		const struct snap_lifetime *lifetime = &build->snap->lifetimes[p];
+		const char *name = l4proto_info(p)->name;
+		struct sample *sample;
+		uint64_t sum = 0;
+		char labels[80];
+
+		for (unsigned int i = 0; i < SHM_LIFETIME_BUCKETS; i++)
+			sum += lifetime->buckets[i];
+		if (!sum && p != L4_TCP && p != L4_UDP)
+			continue;
+		sum = 0;
+		for (unsigned int i = 0; i < SHM_LIFETIME_BUCKETS; i++) {
+			bool last = i + 1 == SHM_LIFETIME_BUCKETS;
+
+			sum += lifetime->buckets[i];
+			if (!bounds[i] && !last)
+				continue;
+			snprintf(labels, sizeof(labels), "l4proto=\"%s\",le=\"%s\"", name,
+				 last ? "+Inf" : bounds[i]);
+			families_add_u64(build->families, FAMILY_LIFETIME, with(build, labels),
+					 sum);
+			build->families->samples[build->families->count - 1].suffix =
+				SUFFIX_BUCKET;
+		}
+		families_add_u64(build->families, FAMILY_LIFETIME,
+				 with_one(build, "l4proto", name), sum);
+		sample = &build->families->samples[build->families->count - 1];
+		sample->suffix = SUFFIX_COUNT;
+		families_add_double(build->families, FAMILY_LIFETIME,
+				    with_one(build, "l4proto", name),
+				    (double)lifetime->sum_ms / 1e3);
+		sample = &build->families->samples[build->families->count - 1];
+		sample->suffix = SUFFIX_SUM;
+	}
+}
+
+/* Exactly as node_exporter has them, which is without a label. */
+static void add_node_exporter(struct build *build)
+{
+	const struct snap_live *live = &build->snap->live;
+	struct families *to = build->families;
+
+	add_integer(to, FAMILY_NODE_ENTRIES, "", live->count_entries);
+	add_integer(to, FAMILY_NODE_LIMIT, "", live->max_entries);
+	add_integer(to, FAMILY_NODE_FOUND, "", live->stat_found);
+	add_integer(to, FAMILY_NODE_INVALID, "", live->stat_invalid);
+	add_integer(to, FAMILY_NODE_IGNORE, "", 0);
+	add_integer(to, FAMILY_NODE_INSERT, "", 0);
+	add_integer(to, FAMILY_NODE_INSERT_FAILED, "", live->stat_insert_failed);
+	add_integer(to, FAMILY_NODE_DROP, "", live->stat_drop);
+	add_integer(to, FAMILY_NODE_EARLY_DROP, "", live->stat_early_drop);
+	add_integer(to, FAMILY_NODE_SEARCH_RESTART, "", live->stat_search_restart);
+}
+
+static void add_agent(struct build *build, const char *missing_state)
+{
+	static const char *const states[] = {"up",	"starting", "degraded", "silent",
+					     "stopped", "rebooted", "missing",	"unreadable"};
+	const struct snapshot *snap = build->snap;
+	const char *now = snap ? judge_state(snap) : missing_state;
+
+	add_integer(build->families, FAMILY_UP, with(build, ""), snap && judge_up(snap));
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		add_integer(build->families, FAMILY_AGENT_STATE,
+			    with_one(build, "state", states[i]), !strcmp(states[i], now));
+	families_add_double(build->families, FAMILY_HEARTBEAT, with(build, ""),
+			    snap ? (double)snap->live.heartbeat_real_ns / 1e9 : 0);
+}
+
+static void add_build_info(struct build *build)
+{
+	char labels[200];
+
+#ifdef __clang__
+	const char *compiler = "clang " __clang_version__;
+#else
+	const char *compiler = "gcc " __VERSION__;
+#endif
+#if defined(__x86_64__)
+	const char *arch = "x86_64";
+#elif defined(__aarch64__)
+	const char *arch = "aarch64";
+#else
+	const char *arch = "other";
+#endif
+	snprintf(labels, sizeof(labels),
+		 "version=\"%.32s\",revision=\"%.40s\",compiler=\"%.40s\",arch=\"%s\"",
+		 build->options->version, build->options->revision, compiler, arch);
+	add_integer(build->families, FAMILY_BUILD_INFO, with(build, labels), 1);
+}
+
+static void add_table(struct build *build)
+{
+	add_scalars(build);
+	add_ports(build);
+	add_lifetimes(build);
+	if (build->options->compat_node_exporter)
+		add_node_exporter(build);
+}
+
+void families_build(struct families *families, const struct snapshot *snap, const char *netns,
+		    const char *missing_state, const struct families_options *options,
+		    struct series_memory *memory)
+{
+	struct build build = {families, snap, options, memory, "", ""};
+	size_t first_count = families->count;
+	size_t first_label = families->labels.bytes;
+
+	set_netns(&build, netns);
+	for (;;) {
+		add_agent(&build, missing_state);
+		add_build_info(&build);
+		if (snap && judge_fresh(snap))
+			add_table(&build);
+		if (!options->series_limit || families->failed ||
+		    families->count + options->series_taken <= options->series_limit ||
+		    memory->slots_hidden == SHM_SLOT_COUNT)
+			break;
+		/* Too many: the last slot joins the rest, for good, so that nothing flaps. */
+		memory->slots_hidden++;
+		families->count = first_count;
+		families->labels.bytes = first_label;
+	}
+	if (text_failed(&families->labels))
+		families->failed = true;
+}
+
+/* Families in the order of the table, samples in the order they came. */
+void families_sort(struct families *families)
+{
+	struct sample *sorted = malloc((families->count + 1) * sizeof(*sorted));
+	size_t at = 0;
+
+	if (text_failed(&families->labels))
+		families->failed = true;
+	if (!sorted) {
+		families->failed = true;
+		return;
+	}
+	for (unsigned int id = 0; id < FAMILY_COUNT; id++)
+		for (size_t i = 0; i < families->count; i++)
+			if (families->samples[i].family == id)
+				sorted[at++] = families->samples[i];
+	free(families->samples);
+	families->samples = sorted;
+	families->room = families->count + 1;
+}

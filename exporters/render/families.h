@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A snapshot as metric families: built once, grouped by family, written by
+ * prom_text. Names, types and help come from metrics.def.
+ *
+ * Series are bounded whatever the traffic is: ports have series of their own
+ * only while the agent gives them a slot, everything else is summed up in
+ * port="other". The sum over conntide_entries is mirror_entries, always.
+ */
+#ifndef CONNTIDE_RENDER_FAMILIES_H
+#define CONNTIDE_RENDER_FAMILIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "exporters/render/text.h"
+#include "lib/shm/snapshot.h"
+
+enum family_id {
+#define FAMILY(id, name, type, unit, means, act) FAMILY_##id,
+#include "lib/shm/metrics.def"
+#undef FAMILY
+	FAMILY_COUNT
+};
+
+enum family_type { FAMILY_GAUGE, FAMILY_COUNTER, FAMILY_HISTOGRAM };
+
+struct family_info {
+	const char *name; /* counters with _total */
+	enum family_type type;
+	const char *unit;
+	const char *means;
+	const char *act; /* may be "" */
+};
+
+const struct family_info *family_info(enum family_id id);
+const char *family_type_name(enum family_type type);
+
+/* "conntide_entries" or "entries"; FAMILY_COUNT when there is no such family. */
+enum family_id family_by_name(const char *name);
+
+enum sample_suffix { SUFFIX_NONE, SUFFIX_BUCKET, SUFFIX_COUNT, SUFFIX_SUM };
+
+struct sample {
+	enum family_id family;
+	enum sample_suffix suffix;
+	bool integer;
+	int64_t number;	 /* when integer */
+	double value;	 /* when not */
+	size_t label_at; /* in labels.data, without braces */
+	size_t label_bytes;
+};
+
+struct families {
+	struct sample *samples; /* grouped by family, in the order of metrics.def */
+	size_t count;
+	size_t room;
+	struct text labels;
+	bool failed; /* out of memory */
+};
+
+/*
+ * What has been shown before, so that a series that was there stays there, as 0.
+ * One per table; zeroed before its first use. Kept by whoever scrapes.
+ */
+struct series_memory {
+	uint16_t slot_states[SHM_SLOT_COUNT];
+	uint32_t slot_generation[SHM_SLOT_COUNT];
+	uint16_t other_states[L4_COUNT][DIR_COUNT];
+	uint32_t slots_hidden; /* slots from the end that are part of "other" for good */
+};
+
+#define SERIES_LIMIT_DEFAULT 400u
+
+struct families_options {
+	bool compat_node_exporter;
+	uint32_t series_limit; /* 0: none */
+	uint32_t series_taken; /* samples that the caller will add */
+	const char *revision;  /* of the exporter, for build_info */
+	const char *version;
+};
+
+void families_init(struct families *families);
+void families_free(struct families *families);
+
+/*
+ * Appends all families of one table. `snap` may be NULL: there is no table, and
+ * `missing_state` ("missing", "unreadable") says why. Numbers of a table that is
+ * not fresh are left out: conntide_up, state and heartbeat remain.
+ */
+void families_build(struct families *families, const struct snapshot *snap, const char *netns,
+		    const char *missing_state, const struct families_options *options,
+		    struct series_memory *memory);
+
+/* Samples of the caller's own; labels: "" or a list like `reason="body"`. */
+void families_add_u64(struct families *families, enum family_id id, const char *labels,
+		      uint64_t value);
+void families_add_double(struct families *families, enum family_id id, const char *labels,
+			 double value);
+
+/* Groups by family, keeping the order within one. After the last addition. */
+void families_sort(struct families *families);
+
+#endif

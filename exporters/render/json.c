@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/render/json.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+
+#include "exporters/render/judge.h"
+
+static void print(cJSON *object, struct text *out)
+{
+	char *printed = object ? cJSON_Print(object) : NULL;
+
+	if (printed) {
+		text_add(out, printed);
+		text_add_char(out, '\n');
+	} else {
+		out->failed = true;
+	}
+	cJSON_free(printed);
+	cJSON_Delete(object);
+}
+
+static void add_number(cJSON *object, const char *name, double value)
+{
+	cJSON_AddNumberToObject(object, name, value);
+}
+
+static void add_doubts(cJSON *object, const struct snapshot *snap)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "doubts");
+
+	for (unsigned int bit = 0; list && bit < SHM_DOUBT_BITS; bit++) {
+		cJSON *doubt;
+
+		if (!(snap->live.doubts & (int64_t)1 << bit) || !snap_doubt_name(bit))
+			continue;
+		doubt = cJSON_CreateObject();
+		cJSON_AddStringToObject(doubt, "name", snap_doubt_name(bit));
+		cJSON_AddStringToObject(doubt, "reason", snap_doubt_help(bit));
+		cJSON_AddItemToArray(list, doubt);
+	}
+}
+
+static void add_counters(cJSON *object, const struct snap_live *live)
+{
+	cJSON *counters = cJSON_AddObjectToObject(object, "counters");
+
+	/* Nanoseconds stand elsewhere, in seconds: a JSON number holds 53 bits. */
+#define ONE(field) add_number(counters, #field, (double)live->field);
+#define NS(field)
+#define VALUE(field, family, label, label_value, scale) scale(field)
+#include "lib/shm/metrics.def"
+#undef VALUE
+#undef ONE
+#undef NS
+}
+
+static void add_time(cJSON *object, const char *name, uint64_t real_ns)
+{
+	if (real_ns)
+		add_number(object, name, (double)(real_ns / 1000000u) / 1e3);
+	else
+		cJSON_AddNullToObject(object, name);
+}
+
+void json_status(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_live *live = &snap->live;
+	cJSON *object = cJSON_CreateObject();
+	double fill = judge_fill_ratio(live);
+
+	cJSON_AddStringToObject(object, "netns", snap->netns_name);
+	add_number(object, "entries", (double)live->count_entries);
+	add_number(object, "max", (double)live->max_entries);
+	if (fill >= 0)
+		add_number(object, "fill_ratio", fill);
+	else
+		cJSON_AddNullToObject(object, "fill_ratio");
+	add_number(object, "mirror_entries", (double)live->mirror_entries);
+	add_number(object, "residual_entries", (double)live->residual_entries);
+	add_number(object, "mute_entries", (double)live->mute_entries);
+	add_number(object, "unassured_entries", (double)live->unassured_entries);
+	cJSON_AddBoolToObject(object, "exact", judge_exact(snap));
+	cJSON_AddStringToObject(object, "mode", snap_mode_name(live->mode));
+	cJSON_AddBoolToObject(object, "agent_up", judge_fresh(snap));
+	cJSON_AddStringToObject(object, "agent", snap_agent_name(snap->agent));
+	if (snap->age_ns == UINT64_MAX)
+		cJSON_AddNullToObject(object, "age_seconds");
+	else
+		add_number(object, "age_seconds", (double)(snap->age_ns / 1000000u) / 1e3);
+	cJSON_AddStringToObject(object, "level", judge_level_name(judge_level(snap)));
+	cJSON_AddStringToObject(object, "reason", judge_reason(snap));
+	add_doubts(object, snap);
+	add_number(object, "buckets", (double)live->buckets);
+	add_number(object, "chain_limit_entries", (double)live->chain_limit_entries);
+	add_number(object, "drops", (double)live->stat_drop);
+	add_number(object, "early_drops", (double)live->stat_early_drop);
+	add_number(object, "chain_drops", (double)live->stat_chaintoolong);
+	add_number(object, "insert_failures", (double)live->stat_insert_failed);
+	add_number(object, "events_lost", (double)live->events_lost);
+	add_number(object, "resyncs", (double)live->resyncs_valid);
+	add_number(object, "resyncs_invalid", (double)live->resyncs_invalid);
+	add_time(object, "last_resync_timestamp_seconds", (uint64_t)live->last_resync_real_ns);
+	add_time(object, "heartbeat_timestamp_seconds", (uint64_t)live->heartbeat_real_ns);
+	add_number(object, "agent_cpu_seconds", (double)(live->agent_cpu_ns / 1000000) / 1e3);
+	add_number(object, "agent_pid", snap->agent_pid);
+	cJSON_AddStringToObject(object, "agent_version", snap->agent_version);
+	add_counters(object, live);
+	print(object, out);
+}
+
+void json_status_missing(const char *netns, const char *reason, struct text *out)
+{
+	static const char *const numbers[] = {"entries",	  "max",	  "fill_ratio",
+					      "mirror_entries",	  "residual_entries",
+					      "mute_entries",	  "unassured_entries"};
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "netns", netns);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		cJSON_AddNullToObject(object, numbers[i]);
+	cJSON_AddBoolToObject(object, "exact", 0);
+	cJSON_AddStringToObject(object, "mode", "unknown");
+	cJSON_AddBoolToObject(object, "agent_up", 0);
+	cJSON_AddStringToObject(object, "agent", "missing");
+	cJSON_AddNullToObject(object, "age_seconds");
+	cJSON_AddStringToObject(object, "level", "UNKNOWN");
+	cJSON_AddStringToObject(object, "reason", reason);
+	print(object, out);
+}
+
+void json_problem(unsigned int status, const char *title, const char *detail,
+		  const char *instance, const char *parameter, struct text *out)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "type", "about:blank");
+	cJSON_AddStringToObject(object, "title", title);
+	add_number(object, "status", status);
+	cJSON_AddStringToObject(object, "detail", detail);
+	if (instance)
+		cJSON_AddStringToObject(object, "instance", instance);
+	if (parameter) {
+		cJSON *errors = cJSON_AddArrayToObject(object, "errors");
+		cJSON *error = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(error, "parameter", parameter);
+		cJSON_AddStringToObject(error, "detail", detail);
+		cJSON_AddItemToArray(errors, error);
+	}
+	print(object, out);
+}

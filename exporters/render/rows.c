@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/render/rows.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/check.h"
+#include "lib/shm/states.h"
+
+static const struct {
+	const char *name;
+	const char *media_type;
+} formats[ROWS_FORMAT_COUNT] = {
+	[ROWS_JSON] = {"json", "application/json"},
+	[ROWS_NDJSON] = {"ndjson", "application/x-ndjson"},
+	[ROWS_CSV] = {"csv", "text/csv; charset=utf-8"},
+	[ROWS_TEXT] = {"text", "text/plain; charset=utf-8"},
+};
+
+int rows_format_by_name(const char *name)
+{
+	for (int i = 0; i < ROWS_FORMAT_COUNT; i++)
+		if (!strcmp(name, formats[i].name))
+			return i;
+	return -1;
+}
+
+const char *rows_format_name(enum rows_format format)
+{
+	return formats[format].name;
+}
+
+const char *rows_format_media_type(enum rows_format format)
+{
+	return formats[format].media_type;
+}
+
+const char *format_time(uint64_t real_ns, char out[32])
+{
+	time_t seconds = (time_t)(real_ns / 1000000000u);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		strcpy(out, "unknown");
+	return out;
+}
+
+void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
+		const struct column *columns, size_t column_count)
+{
+	*rows = (struct rows){.out = out,
+			      .format = format,
+			      .columns = columns,
+			      .column_count = column_count,
+			      .line = out->bytes};
+	if (format == ROWS_JSON)
+		text_add_char(out, '[');
+	for (size_t i = 0; i < column_count && (format == ROWS_CSV || format == ROWS_TEXT); i++) {
+		size_t from = out->bytes;
+		const char *name = format == ROWS_CSV ? columns[i].name : columns[i].title;
+
+		text_add(out, name);
+		if (i + 1 == column_count)
+			text_add(out, format == ROWS_CSV ? "\r\n" : "\n");
+		else if (format == ROWS_CSV)
+			text_add_char(out, ',');
+		else
+			text_pad(out, from, columns[i].width);
+	}
+}
+
+static void begin_field(struct rows *rows)
+{
+	struct text *out = rows->out;
+	bool json = rows->format == ROWS_JSON || rows->format == ROWS_NDJSON;
+
+	if (rows->at == 0) {
+		if (rows->format == ROWS_JSON)
+			text_add(out, rows->written ? ",\n" : "\n");
+		if (json)
+			text_add_char(out, '{');
+		rows->line = out->bytes;
+	} else if (rows->format != ROWS_TEXT) {
+		text_add_char(out, ',');
+	}
+	if (json) {
+		text_add_json_string(out, rows->columns[rows->at].name);
+		text_add_char(out, ':');
+	}
+	rows->field = out->bytes;
+}
+
+static void end_field(struct rows *rows)
+{
+	struct text *out = rows->out;
+
+	BUG_ON(rows->at >= rows->column_count);
+	if (++rows->at < rows->column_count) {
+		if (rows->format == ROWS_TEXT)
+			text_pad(out, rows->field, rows->columns[rows->at - 1].width);
+		return;
+	}
+	if (rows->format == ROWS_JSON)
+		text_add_char(out, '}');
+	else
+		text_add(out, rows->format == ROWS_NDJSON ? "}\n"
+			      : rows->format == ROWS_CSV  ? "\r\n"
+							  : "\n");
+	rows->at = 0;
+	rows->written++;
+}
+
+void rows_string(struct rows *rows, const char *value)
+{
+	begin_field(rows);
+	if (rows->format == ROWS_JSON || rows->format == ROWS_NDJSON)
+		text_add_json_string(rows->out, value);
+	else if (rows->format == ROWS_CSV)
+		text_add_csv(rows->out, value);
+	else
+		text_add(rows->out, *value ? value : "-");
+	end_field(rows);
+}
+
+void rows_u64(struct rows *rows, uint64_t value)
+{
+	begin_field(rows);
+	text_add_u64(rows->out, value);
+	end_field(rows);
+}
+
+void rows_double(struct rows *rows, double value)
+{
+	begin_field(rows);
+	if (!isfinite(value)) {
+		if (rows->format == ROWS_TEXT)
+			text_add_char(rows->out, '-');
+		else if (rows->format != ROWS_CSV)
+			text_add(rows->out, "null");
+	} else if (rows->format == ROWS_TEXT) {
+		text_add_format(rows->out, fabs(value) < 10 ? "%.2f" : "%.0f", value);
+	} else {
+		text_add_format(rows->out, "%.6g", value);
+	}
+	end_field(rows);
+}
+
+void rows_time(struct rows *rows, uint64_t real_ns)
+{
+	char time[32];
+
+	rows_string(rows, format_time(real_ns, time));
+}
+
+static const char *state_or_unknown(unsigned int l4proto, unsigned int state)
+{
+	const char *name = state_name(l4proto, state);
+
+	return name ? name : "unknown";
+}
+
+/* Largest first where people read it, in the kernel's order elsewhere. */
+void rows_states(struct rows *rows, const struct snap_row *row)
+{
+	bool json = rows->format == ROWS_JSON || rows->format == ROWS_NDJSON;
+	uint32_t done = 0;
+	const char *separator = "";
+
+	begin_field(rows);
+	if (json)
+		text_add_char(rows->out, '{');
+	for (unsigned int n = 0; n < STATE_SLOTS_MAX; n++) {
+		unsigned int state = n;
+
+		for (unsigned int i = 0; !json && i < STATE_SLOTS_MAX; i++)
+			if (!(done & 1u << i) &&
+			    (done & 1u << state || row->states[i] > row->states[state]))
+				state = i;
+		done |= 1u << state;
+		if (row->states[state] == 0)
+			continue;
+		text_add(rows->out, separator);
+		if (json) {
+			text_add_json_string(rows->out,
+					     state_or_unknown(row->key.l4proto, state));
+			text_add_format(rows->out, ":%" PRIu32, row->states[state]);
+			separator = ",";
+		} else {
+			text_add_format(rows->out, "%s=%" PRIu32,
+					state_or_unknown(row->key.l4proto, state),
+					row->states[state]);
+			separator = rows->format == ROWS_CSV ? ";" : "  ";
+		}
+	}
+	if (json)
+		text_add_char(rows->out, '}');
+	end_field(rows);
+}
+
+void rows_history_top(struct rows *rows, const struct snap_sample *sample)
+{
+	bool json = rows->format == ROWS_JSON || rows->format == ROWS_NDJSON;
+	const char *separator = "";
+
+	begin_field(rows);
+	if (json)
+		text_add_char(rows->out, '[');
+	for (unsigned int i = 0; i < SHM_TOP_PORTS; i++) {
+		const struct snap_top *top = &sample->top[i];
+		const struct l4proto_info *info = l4proto_info(top->key.l4proto);
+		const char *direction = direction_name(top->key.direction);
+
+		if (top->entries == 0 || !info || !direction)
+			continue;
+		text_add_format(rows->out,
+				json ? "%s{\"l4proto\":\"%s\",\"direction\":\"%s\",\"port\":%u,"
+				       "\"entries\":%" PRIu32 "}"
+				     : "%s%s/%s/%u=%" PRIu32,
+				separator, info->name, direction, top->key.port, top->entries);
+		separator = json ? "," : rows->format == ROWS_CSV ? ";" : " ";
+	}
+	if (json)
+		text_add_char(rows->out, ']');
+	end_field(rows);
+}
+
+void rows_end(struct rows *rows)
+{
+	BUG_ON(rows->at != 0);
+	if (rows->format == ROWS_JSON)
+		text_add(rows->out, rows->written ? "\n]\n" : "]\n");
+}
+
+const struct column cells_columns[] = {
+	{"l4proto", 8, "PROTO", "string", "protocol"},
+	{"direction", 10, "DIRECTION", "string", "inbound, outbound, forwarded or loopback"},
+	{"port", 6, "PORT", "integer", "destination port of the original tuple, 0 without ports"},
+	{"state", 18, "STATE", "string", "state of the entries"},
+	{"entries", 0, "ENTRIES", "integer", "entries in that state"},
+};
+const size_t cells_column_count = sizeof(cells_columns) / sizeof(cells_columns[0]);
+
+const struct column ports_columns[] = {
+	{"l4proto", 7, "PROTO", "string", "protocol"},
+	{"direction", 10, "DIRECTION", "string", "inbound, outbound, forwarded or loopback"},
+	{"port", 6, "PORT", "integer", "destination port of the original tuple, 0 without ports"},
+	{"service", 14, "SERVICE", "string", "name of the port in the services database, or empty"},
+	{"entries", 9, "ENTRIES", "integer", "entries, of the state asked for if one was"},
+	{"share", 6, "SHARE", "number", "entries as a part of all entries in the mirror, 0 to 1"},
+	{"new_per_second", 7, "NEW/S", "number|null", "entries created, over 10 to 20 seconds"},
+	{"destroyed_per_second", 7, "GONE/S", "number|null", "entries destroyed, likewise"},
+	{"mean_lifetime_seconds", 7, "LIVES/S", "number|null",
+	 "mean lifetime of entries seen from birth to end"},
+	{"states", 0, "STATES", "object", "entries by state"},
+};
+const size_t ports_column_count = sizeof(ports_columns) / sizeof(ports_columns[0]);
+
+const struct column history_columns[] = {
+	{"time", 21, "TIME", "string", "end of the interval, RFC 3339, UTC"},
+	{"timestamp_seconds", 15, "TIMESTAMP", "number", "the same, seconds since 1970"},
+	{"entries", 9, "ENTRIES", "integer", "the kernel's count at the end"},
+	{"mirror_entries", 9, "MIRROR", "integer", "entries in the mirror at the end"},
+	{"max", 9, "MAX", "integer", "the limit at the end"},
+	{"new_entries", 8, "NEW", "integer", "entries created in the interval"},
+	{"destroyed_entries", 8, "GONE", "integer", "entries destroyed in the interval"},
+	{"drops", 7, "DROPS", "integer", "packets dropped in the interval"},
+	{"early_drops", 7, "EARLY", "integer", "entries evicted early in the interval"},
+	{"lost_events", 7, "LOST", "integer", "events lost in the interval"},
+	{"top_ports", 0, "TOP PORTS", "array", "the largest ports at the end"},
+};
+const size_t history_column_count = sizeof(history_columns) / sizeof(history_columns[0]);
+
+static const char *l4proto_text(const struct row_key *key)
+{
+	const struct l4proto_info *info = l4proto_info(key->l4proto);
+
+	return info ? info->name : "unknown";
+}
+
+static const char *direction_text(const struct row_key *key)
+{
+	const char *name = direction_name(key->direction);
+
+	return name ? name : "unknown";
+}
+
+void render_cells(const struct selection *selection, enum rows_format format, struct text *out)
+{
+	struct rows rows;
+
+	rows_begin(&rows, out, format, cells_columns, cells_column_count);
+	for (size_t i = 0; i < selection->count; i++) {
+		const struct pick *pick = &selection->picks[i];
+		const struct row_key *key = &pick->row->key;
+
+		rows_string(&rows, l4proto_text(key));
+		rows_string(&rows, direction_text(key));
+		rows_u64(&rows, key->port);
+		rows_string(&rows, state_or_unknown(key->l4proto, pick->state));
+		rows_u64(&rows, pick->entries);
+	}
+	rows_end(&rows);
+}
+
+void render_ports(const struct snapshot *snap, const struct selection *selection,
+		  const struct services *services, enum rows_format format, struct text *out)
+{
+	int64_t all = snap->live.mirror_entries;
+	struct rows rows;
+
+	rows_begin(&rows, out, format, ports_columns, ports_column_count);
+	for (size_t i = 0; i < selection->count; i++) {
+		const struct pick *pick = &selection->picks[i];
+		const struct snap_row *row = pick->row;
+
+		rows_string(&rows, l4proto_text(&row->key));
+		rows_string(&rows, direction_text(&row->key));
+		rows_u64(&rows, row->key.port);
+		rows_string(&rows, services_name(services, row->key.l4proto, row->key.port));
+		rows_u64(&rows, pick->entries);
+		rows_double(&rows, all > 0 ? pick->entries / (double)all : 0.0);
+		rows_double(&rows, row->new_per_s);
+		rows_double(&rows, row->destroyed_per_s);
+		rows_double(&rows, row->mean_lifetime_s);
+		rows_states(&rows, row);
+	}
+	rows_end(&rows);
+}
+
+void render_history(const struct snap_history *history, size_t limit, enum rows_format format,
+		    struct text *out)
+{
+	size_t first = limit && history->sample_count > limit ? history->sample_count - limit : 0;
+	struct rows rows;
+
+	rows_begin(&rows, out, format, history_columns, history_column_count);
+	for (size_t i = first; i < history->sample_count; i++) {
+		const struct snap_sample *sample = &history->samples[i];
+
+		if (sample->real_ns == 0)
+			continue;
+		rows_time(&rows, sample->real_ns);
+		rows_u64(&rows, sample->real_ns / 1000000000u);
+		rows_u64(&rows, sample->count_entries);
+		rows_u64(&rows, sample->mirror_entries);
+		rows_u64(&rows, sample->max_entries);
+		rows_u64(&rows, sample->new_entries);
+		rows_u64(&rows, sample->destroyed_entries);
+		rows_u64(&rows, sample->drops);
+		rows_u64(&rows, sample->early_drops);
+		rows_u64(&rows, sample->lost_events);
+		rows_history_top(&rows, sample);
+	}
+	rows_end(&rows);
+}

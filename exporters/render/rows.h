@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One walk, four writings: rows of named fields as a JSON array, as one JSON
+ * object a line, as CSV, or as an aligned table. Fields must be given in the
+ * order of the columns, every one of them in every row.
+ */
+#ifndef CONNTIDE_RENDER_ROWS_H
+#define CONNTIDE_RENDER_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "exporters/render/select.h"
+#include "exporters/render/services.h"
+#include "exporters/render/text.h"
+
+enum rows_format { ROWS_JSON, ROWS_NDJSON, ROWS_CSV, ROWS_TEXT, ROWS_FORMAT_COUNT };
+
+struct column {
+	const char *name;
+	size_t width;	   /* in a table; the last column needs none */
+	const char *title; /* heading in a table */
+	const char *type;  /* JSON type, for openapi.json */
+	const char *means;
+};
+
+struct rows {
+	struct text *out;
+	enum rows_format format;
+	const struct column *columns;
+	size_t column_count;
+	size_t at;	/* column of the next field */
+	size_t written; /* rows */
+	size_t line;	/* where the line began */
+	size_t field;	/* where the field began */
+};
+
+/* "json", "ndjson", "csv", "text"; -1 when there is no such format. */
+int rows_format_by_name(const char *name);
+const char *rows_format_name(enum rows_format format);
+const char *rows_format_media_type(enum rows_format format);
+
+void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
+		const struct column *columns, size_t column_count);
+void rows_string(struct rows *rows, const char *value);
+void rows_u64(struct rows *rows, uint64_t value);
+void rows_double(struct rows *rows, double value); /* NaN: null, empty or "-" */
+void rows_states(struct rows *rows, const struct snap_row *row);
+void rows_history_top(struct rows *rows, const struct snap_sample *sample);
+void rows_time(struct rows *rows, uint64_t real_ns);
+void rows_end(struct rows *rows);
+
+/* The tables of conntide. The descriptions serve openapi.json and the tests. */
+extern const struct column cells_columns[];
+extern const size_t cells_column_count;
+extern const struct column ports_columns[];
+extern const size_t ports_column_count;
+extern const struct column history_columns[];
+extern const size_t history_column_count;
+
+void render_cells(const struct selection *selection, enum rows_format format, struct text *out);
+void render_ports(const struct snapshot *snap, const struct selection *selection,
+		  const struct services *services, enum rows_format format, struct text *out);
+/* The last `limit` samples (0: all), oldest first. */
+void render_history(const struct snap_history *history, size_t limit, enum rows_format format,
+		    struct text *out);
+
+/* "2026-01-02T03:04:05Z"; out must hold 21 bytes. */
+const char *format_time(uint64_t real_ns, char out[32]);
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/render/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "exporters/render/judge.h"
+#include "exporters/render/rows.h"
+#include "exporters/render/select.h"
+
+const char *format_age(uint64_t age_ns, char out[32])
+{
+	uint64_t seconds = age_ns / 1000000000u;
+
+	if (age_ns == UINT64_MAX)
+		strcpy(out, "from an earlier boot");
+	else if (seconds < 10)
+		snprintf(out, 32, "%.1f s", (double)age_ns / 1e9);
+	else if (seconds < 120)
+		snprintf(out, 32, "%" PRIu64 " s", seconds);
+	else if (seconds < 7200)
+		snprintf(out, 32, "%" PRIu64 " min", seconds / 60);
+	else if (seconds < 172800)
+		snprintf(out, 32, "%" PRIu64 " h", seconds / 3600);
+	else
+		snprintf(out, 32, "%" PRIu64 " d", seconds / 86400);
+	return out;
+}
+
+static void label(struct text *out, const char *name)
+{
+	size_t from = out->bytes;
+
+	text_add(out, name);
+	text_pad(out, from, 12);
+}
+
+static void add_fill(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_live *live = &snap->live;
+	double fill = judge_fill_ratio(live);
+
+	label(out, "table");
+	if (fill >= 0)
+		text_add_format(out, "%" PRId64 " of %" PRId64 " entries, %.1f %% full: %s\n",
+				live->count_entries, live->max_entries, 100 * fill,
+				judge_level_name(judge_level(snap)));
+	else
+		text_add_format(out, "%" PRId64 " entries, no limit\n", live->count_entries);
+	label(out, "chains");
+	text_add_format(out, "%" PRId64 " buckets; inserts begin to fail at about %" PRId64
+			     " entries%s\n",
+			live->buckets, live->chain_limit_entries,
+			live->max_entries > 0 && live->chain_limit_entries < live->max_entries
+				? ", BELOW the limit: raise nf_conntrack_buckets"
+				: "");
+	label(out, "lost");
+	text_add_format(out,
+			"%" PRId64 " drops, %" PRId64 " early drops, %" PRId64
+			" chain drops, %" PRId64 " failed inserts since the agent started\n",
+			live->stat_drop, live->stat_early_drop, live->stat_chaintoolong,
+			live->stat_insert_failed);
+}
+
+static void add_trust(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_live *live = &snap->live;
+	char age[32];
+
+	label(out, "agent");
+	text_add_format(out, "%s, mode %s, version %s, numbers are %s%s\n", judge_state(snap),
+			snap_mode_name(live->mode), snap->agent_version,
+			format_age(snap->age_ns, age), snap->age_ns == UINT64_MAX ? "" : " old");
+	if (!judge_up(snap)) {
+		label(out, "");
+		text_add_format(out, "%s\n", judge_reason(snap));
+	}
+	label(out, "mirror");
+	text_add_format(out,
+			"%s; %" PRId64 " entries, residual %" PRId64 ", mute %" PRId64
+			", unassured %" PRId64 "\n",
+			judge_exact(snap) ? "exact" : "NOT exact", live->mirror_entries,
+			live->residual_entries, live->mute_entries, live->unassured_entries);
+	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++) {
+		if (!(live->doubts & (int64_t)1 << bit))
+			continue;
+		label(out, "");
+		text_add_format(out, "%s: %s\n", snap_doubt_name(bit), snap_doubt_help(bit));
+	}
+	label(out, "events");
+	text_add_format(out,
+			"%" PRId64 " lost; %" PRId64 " resyncs valid, %" PRId64
+			" not; last ended %s\n",
+			live->events_lost, live->resyncs_valid, live->resyncs_invalid,
+			live->last_resync_real_ns
+				? format_time((uint64_t)live->last_resync_real_ns, age)
+				: "never");
+}
+
+void table_status(const struct snapshot *snap, const struct services *services, size_t ports,
+		  struct text *out)
+{
+	struct selection selection;
+	struct select select;
+
+	label(out, "netns");
+	text_add_format(out, "%s\n", snap->netns_name);
+	add_fill(snap, out);
+	add_trust(snap, out);
+	if (!ports)
+		return;
+	select_init(&select);
+	select.limit = ports;
+	if (select_ports(snap, &select, &selection) < 0)
+		out->failed = true;
+	text_add_char(out, '\n');
+	render_ports(snap, &selection, services, ROWS_TEXT, out);
+	if (selection.matches > selection.count)
+		text_add_format(out, "and %zu more: conntide ports\n",
+				selection.matches - selection.count);
+	selection_free(&selection);
+}
+
+void table_line(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_live *live = &snap->live;
+	double fill = judge_fill_ratio(live);
+
+	text_add_format(out, "%s: %" PRId64 " of %" PRId64 " entries", snap->netns_name,
+			live->count_entries, live->max_entries);
+	if (fill >= 0)
+		text_add_format(out, " (%.1f %%, %s)", 100 * fill,
+				judge_level_name(judge_level(snap)));
+	text_add_format(out, ", mirror %" PRId64 " (%s), agent %s\n", live->mirror_entries,
+			judge_exact(snap) ? "exact" : "not exact", judge_state(snap));
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Plays the agent: writes a segment from a description, and keeps it alive.
+ *
+ *	segment-fixture FILE [--beat] < description
+ *
+ * Commands, one a line; each is answered with "ok" once it has taken effect:
+ *	live FIELD VALUE		a scalar of metrics.def
+ *	cell L4PROTO DIRECTION PORT STATE ENTRIES
+ *	row L4PROTO DIRECTION PORT NEW DESTROYED TIMED TIMED_MS
+ *	fill N				N rows tcp/forwarded, one entry each, from port 1 up
+ *	slot INDEX L4PROTO DIRECTION PORT GENERATION BASE_NEW BASE_DESTROYED
+ *	noslot INDEX
+ *	other L4PROTO DIRECTION NEW DESTROYED
+ *	lifetime L4PROTO BUCKET N SUM_MS
+ *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS
+ *	stopped | boot-id-of-another | age SECONDS
+ *	publish				rename into place (at first)
+ *	quit
+ * With --beat the heartbeat follows the clock until "silent" is read.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/shm/layout.h"
+#include "lib/shm/reader.h"
+#include "lib/shm/seqlock.h"
+#include "lib/shm/states.h"
+
+static struct shm_header *header;
+static char *base;
+static bool beating;
+
+static void *section(enum shm_section_id id)
+{
+	return base + header->sections[id].offset_bytes;
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "segment-fixture: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void create(const char *path)
+{
+	struct shm_section sections[SHM_SECTION_COUNT];
+	uint64_t total = shm_layout(sections);
+	struct shm_slots *slots;
+	struct shm_reader reader;
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || fchmod(fd, 0644) < 0 || ftruncate(fd, (off_t)total) < 0)
+		die(path);
+	base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		die("mmap");
+	close(fd);
+	header = (struct shm_header *)base;
+	header->magic = SHM_MAGIC;
+	header->version_major = SHM_VERSION_MAJOR;
+	header->version_minor = SHM_VERSION_MINOR;
+	header->header_bytes = sizeof(*header);
+	header->total_bytes = total;
+	header->section_count = SHM_SECTION_COUNT;
+	memcpy(header->sections, sections, sizeof(sections));
+	if (shm_reader_init(&reader, "/", "x") == 0)
+		memcpy(header->boot_id, reader.boot_id, sizeof(header->boot_id));
+	header->instance_id = clock_boot_ns();
+	header->created_real_ns = clock_real_ns();
+	header->created_boot_ns = clock_boot_ns();
+	header->agent_pid = (uint32_t)getpid();
+	strcpy(header->agent_version, "fixture");
+	strcpy(header->netns_name, "host");
+	slots = section(SHM_SECTION_SLOTS);
+	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
+		poke_u32(&slots->slot[i].row, ROW_INVALID);
+	((struct shm_history *)section(SHM_SECTION_SECONDS))->interval_ns = NS_PER_S;
+	((struct shm_history *)section(SHM_SECTION_MINUTES))->interval_ns = 60 * NS_PER_S;
+	publish_u64(&header->ready, SHM_MAGIC);
+}
+
+static void set_live(const char *name, int64_t value)
+{
+	struct shm_live *live = section(SHM_SECTION_LIVE);
+
+	seq_write_begin(&live->seq);
+#define SET(field)                                                                                 \
+	if (!strcmp(name, #field))                                                                 \
+		atomic_store_explicit(&live->field, value, memory_order_relaxed);
+#define FIELD(field, means)				 SET(field)
+#define VALUE(field, family, label, label_value, scale) SET(field)
+#include "lib/shm/metrics.def"
+#undef FIELD
+#undef VALUE
+	seq_write_end(&live->seq);
+}
+
+static void beat(uint64_t age_ns)
+{
+	set_live("heartbeat_boot_ns", (int64_t)(clock_boot_ns() - age_ns));
+	set_live("heartbeat_real_ns", (int64_t)(clock_real_ns() - age_ns));
+}
+
+static uint32_t touch(const char *l4proto, const char *direction, unsigned int port)
+{
+	struct row_key key = {(uint8_t)l4proto_by_name(l4proto),
+			      (uint8_t)direction_by_name(direction), (uint16_t)port};
+	_Atomic uint64_t *map = section(SHM_SECTION_ROWMAP);
+	uint32_t row = row_of(key);
+
+	if (row == ROW_INVALID) {
+		fprintf(stderr, "segment-fixture: no row %s %s %u\n", l4proto, direction, port);
+		exit(1);
+	}
+	poke_u64(&map[row / 64], peek_u64(&map[row / 64]) | UINT64_C(1) << row % 64);
+	return row;
+}
+
+static void set_cell(const char *l4proto, const char *direction, unsigned int port,
+		     const char *state, unsigned int entries)
+{
+	_Atomic uint32_t *cells = section(SHM_SECTION_CELLS);
+	uint32_t row = touch(l4proto, direction, port);
+	int index = state_by_name((unsigned int)l4proto_by_name(l4proto), state);
+
+	if (index < 0) {
+		fprintf(stderr, "segment-fixture: no state %s\n", state);
+		exit(1);
+	}
+	poke_u32(&cells[row_first_cell(row) + (uint32_t)index], entries);
+}
+
+static void set_slot(unsigned int index, uint32_t row, uint32_t generation, uint64_t base_new,
+		     uint64_t base_destroyed)
+{
+	struct shm_slots *slots = section(SHM_SECTION_SLOTS);
+	struct shm_slot *slot = &slots->slot[index % SHM_SLOT_COUNT];
+
+	seq_write_begin(&slots->seq);
+	poke_u32(&slot->row, row);
+	poke_u32(&slot->generation, generation);
+	poke_u64(&slot->base_new_entries, base_new);
+	poke_u64(&slot->base_destroyed_entries, base_destroyed);
+	seq_write_end(&slots->seq);
+}
+
+static void add_sample(bool minutes, const unsigned int n[6])
+{
+	struct shm_history *history = section(minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
+	uint64_t head = peek_u64(&history->head);
+	struct shm_sample *to =
+		&history->samples[head % (minutes ? SHM_HISTORY_MINUTES : SHM_HISTORY_SECONDS)];
+
+	poke_u64(&to->real_ns, clock_real_ns());
+	poke_u32(&to->count_entries, n[0]);
+	poke_u32(&to->mirror_entries, n[1]);
+	poke_u32(&to->max_entries, n[2]);
+	poke_u32(&to->new_entries, n[3]);
+	poke_u32(&to->destroyed_entries, n[4]);
+	poke_u32(&to->drops, n[5]);
+	for (unsigned int i = 0; i < SHM_TOP_PORTS; i++)
+		poke_u32(&to->top[i].row, ROW_INVALID);
+	poke_u32(&to->top[0].row, touch("tcp", "inbound", 443));
+	poke_u32(&to->top[0].entries, n[1]);
+	publish_u64(&history->head, head + 1);
+}
+
+static void set_row(const char *l4proto, const char *direction, unsigned int port,
+		    const unsigned long long n[4])
+{
+	struct shm_row *row = section(SHM_SECTION_ROWS);
+
+	row += touch(l4proto, direction, port);
+	poke_u64(&row->new_entries, n[0]);
+	poke_u64(&row->destroyed_entries, n[1]);
+	poke_u64(&row->timed_entries, n[2]);
+	poke_u64(&row->timed_ms, n[3]);
+}
+
+static bool rows_command(const char *line)
+{
+	char l4proto[16], direction[16], state[24];
+	unsigned int a, b;
+	unsigned long long n[4];
+
+	if (sscanf(line, "cell %15s %15s %u %23s %u", l4proto, direction, &a, state, &b) == 5)
+		set_cell(l4proto, direction, a, state, b);
+	else if (sscanf(line, "row %15s %15s %u %llu %llu %llu %llu", l4proto, direction, &a,
+			&n[0], &n[1], &n[2], &n[3]) == 7)
+		set_row(l4proto, direction, a, n);
+	else if (sscanf(line, "slot %u %15s %15s %u %llu %llu %llu", &b, l4proto, direction, &a,
+			&n[0], &n[1], &n[2]) == 7)
+		set_slot(b, touch(l4proto, direction, a), (uint32_t)n[0], n[1], n[2]);
+	else if (sscanf(line, "noslot %u", &a) == 1)
+		set_slot(a, ROW_INVALID, 0, 0, 0);
+	else if (sscanf(line, "fill %u", &a) == 1)
+		for (unsigned int port = 1; port <= a; port++)
+			set_cell("tcp", "forwarded", port, "TIME_WAIT", 1);
+	else
+		return false;
+	return true;
+}
+
+static bool other_command(const char *line)
+{
+	char name[32], direction[16];
+	long long value;
+	unsigned int a, n[6];
+	unsigned long long from, to;
+
+	if (sscanf(line, "live %31s %lld", name, &value) == 2) {
+		set_live(name, value);
+	} else if (sscanf(line, "other %31s %15s %llu %llu", name, direction, &from, &to) == 4) {
+		struct shm_slots *slots = section(SHM_SECTION_SLOTS);
+		struct shm_other *other =
+			&slots->other[l4proto_by_name(name)][direction_by_name(direction)];
+
+		poke_u64(&other->new_entries, from);
+		poke_u64(&other->destroyed_entries, to);
+	} else if (sscanf(line, "lifetime %31s %u %llu %llu", name, &a, &from, &to) == 4) {
+		struct shm_lifetime *lifetime = section(SHM_SECTION_LIFETIMES);
+
+		lifetime += l4proto_by_name(name);
+		poke_u64(&lifetime->buckets[a % SHM_LIFETIME_BUCKETS], from);
+		poke_u64(&lifetime->sum_ms, to);
+	} else if (sscanf(line, "sample %31s %u %u %u %u %u %u", name, &n[0], &n[1], &n[2], &n[3],
+			  &n[4], &n[5]) == 7) {
+		add_sample(!strcmp(name, "minutes"), n);
+	} else if (sscanf(line, "age %llu", &from) == 1) {
+		beating = false;
+		beat(from * NS_PER_S);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void command(const char *line)
+{
+	if (rows_command(line) || other_command(line) || line[0] == '#' || !line[0])
+		return;
+	if (!strcmp(line, "stopped")) {
+		publish_u64(&header->stopped, clock_real_ns());
+	} else if (!strcmp(line, "boot-id-of-another")) {
+		header->boot_id[0] ^= 1;
+	} else if (!strcmp(line, "silent")) {
+		beating = false;
+	} else if (!strcmp(line, "beat")) {
+		beating = true;
+	} else if (!strcmp(line, "hang")) {
+		/* A writer that died inside a write. */
+		seq_write_begin(&((struct shm_live *)section(SHM_SECTION_LIVE))->seq);
+		beating = false;
+	} else if (!strcmp(line, "quit")) {
+		exit(0);
+	} else {
+		fprintf(stderr, "segment-fixture: what is \"%s\"?\n", line);
+		exit(1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char temporary[512], line[256];
+	bool published = false;
+
+	if (argc < 2)
+		return 2;
+	snprintf(temporary, sizeof(temporary), "%s.new", argv[1]);
+	create(temporary);
+	beating = argc > 2;
+	set_live("mode", SHM_MODE_FULL);
+	setvbuf(stdin, NULL, _IONBF, 0);
+	for (;;) {
+		struct pollfd pfd = {.fd = 0, .events = POLLIN};
+
+		if (beating)
+			beat(0);
+		if (poll(&pfd, 1, 100) == 0)
+			continue;
+		if (!fgets(line, sizeof(line), stdin))
+			break;
+		line[strcspn(line, "\n")] = '\0';
+		if (!strcmp(line, "publish")) {
+			if (rename(temporary, argv[1]) < 0)
+				die(argv[1]);
+			published = true;
+		} else {
+			command(line);
+		}
+		printf("ok\n");
+		fflush(stdout);
+	}
+	if (!published && rename(temporary, argv[1]) < 0)
+		die(argv[1]);
+	return 0;
+}
