@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make test-netns     the agent against the real kernel, in namespaces of its own; as root
+#                     NETNS_TESTS='-k tcp -m "not slow"' selects
+#
+# Included by the top-level Makefile.
+
+NETNS_TESTS ?=
+NETNS_PYTEST ?= $(PYTHON) -m pytest -q -p no:cacheprovider tests/netns
+
+$(BUILD)/tests/flood: tests/bench/flood.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
+
+.PHONY: test-netns
+test-netns: $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(NETNS_PYTEST) $(NETNS_TESTS)
