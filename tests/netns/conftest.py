@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fixtures of the netns tests: they need root, and take every namespace down again."""
+import atexit
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+# pylint: disable=wrong-import-position
+import agent as agent_module
+import netns
+import sysctls
+import traffic
+
+TOOLS = ("ip", "tc", "nft", "conntrack", "iptables", "strace", "setpriv", "unshare")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than about five seconds")
+    config.addinivalue_line("markers", "no_agent: tests of the instruments themselves")
+    config.addinivalue_line("markers", "global_sysctl: changes a sysctl of the whole machine")
+
+
+def pytest_collection_modifyitems(items):
+    reason = None
+    if os.geteuid() != 0:
+        reason = "needs root: network namespaces"
+    elif not os.path.exists(agent_module.PROGRAM):
+        reason = f"{agent_module.PROGRAM} is not built: make"
+    else:
+        missing = [tool for tool in TOOLS if not shutil.which(tool)]
+        if missing:
+            reason = "missing: " + " ".join(missing)
+    if reason:
+        for item in items:
+            if "no_agent" not in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_sessionstart():
+    if os.geteuid() == 0:
+        netns.sweep()
+        sysctls.restore()
+        atexit.register(sysctls.restore)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How long each promise took, beside how long it may take."""
+    if not agent_module.waits:
+        return
+    worst = {}
+    for test, label, within, took in agent_module.waits:
+        key = (test.split("::")[-1], label)
+        if key not in worst or worst[key][1] < took:
+            worst[key] = (within, took)
+    terminalreporter.section("mirror == table: stated and measured seconds")
+    for (test, label), (within, took) in worst.items():
+        terminalreporter.write_line(f"{took:7.2f} of {within:4} s  {test} {label}")
+
+
+@pytest.fixture
+def lab():
+    """client -- middle -- server, connections tracked in the middle."""
+    made = netns.Lab()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def host():
+    """A lone namespace with a sink for floods, connections tracked."""
+    made = netns.Host()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pair(lab):  # pylint: disable=redefined-outer-name
+    made = traffic.Pair(lab)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start_agent():
+    """Starts agents; at the end each must stop cleanly on SIGTERM, with a clean log."""
+    with contextlib.ExitStack() as stack:
+        def start(namespace, *args, **kwargs):
+            made = agent_module.Agent.__new__(agent_module.Agent)
+            stack.callback(_close_started, made)
+            made.__init__(namespace, *args, **kwargs)
+            return made
+        yield start
+
+
+def _close_started(made):
+    if hasattr(made, "logs"):
+        made.close()
+
+
+@pytest.fixture
+def agent(lab, start_agent):  # pylint: disable=redefined-outer-name
+    """An agent in the middle of the lab, at its defaults."""
+    return start_agent(lab.middle)
+
+
+@pytest.fixture
+def runtime():
+    """An empty runtime directory."""
+    path = agent_module.runtime_dir()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def flood_program():
+    """The generator of flows, built here when make has not."""
+    source = os.path.join(agent_module.ROOT, "tests", "bench", "flood.c")
+    program = agent_module.FLOOD
+    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
+        os.makedirs(os.path.dirname(program), exist_ok=True)
+        subprocess.run(["cc", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-o", program, source],
+                       check=True)
+    return program
+
+
+@pytest.fixture
+def flood(flood_program):  # pylint: disable=redefined-outer-name
+    """flood(host, rate=, seconds= | flows=, ...) starts one; flood.wait() ends it."""
+    running = []
+
+    def start(host_namespace, rate, seconds=None, flows=None, first=0, port=7000, ports=1):
+        argv = [flood_program, "-r", str(rate), "-f", str(first), "-p", str(port),
+                "-P", str(ports)]
+        argv += ["-n", str(flows)] if flows else ["-s", str(seconds)]
+        process = host_namespace.popen(argv + [netns.Host.SINK], stdout=subprocess.PIPE,
+                                       text=True)
+        running.append(process)
+        return process
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def machine_sysctls():
+    """machine_sysctls(max=..., buckets=...) for the rest of the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **values: stack.enter_context(sysctls.changed(**values))
