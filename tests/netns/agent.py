@@ -56,15 +56,16 @@ def runtime_dir():
     return tempfile.mkdtemp(prefix="conntide-test-", dir="/dev/shm")
 
 
-def cli(runtime, *argv, timeout=20):
+def cli(runtime, command, *argv, timeout=20):
     """The command line, as anybody would run it; never raises on a bad exit."""
-    return subprocess.run([CLI, "--runtime-dir", runtime, *argv], text=True, timeout=timeout,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    return subprocess.run([CLI, command, "--runtime-dir", runtime, *argv], text=True,
+                          timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False)
 
 
-def ask(runtime, command):
+def ask(runtime, command, *argv):
     """JSON of a subcommand, or None while there is nothing to read."""
-    done = cli(runtime, command, "--json")
+    done = cli(runtime, command, "--json", *argv)
     if not done.stdout.strip():
         return None
     return json.loads(done.stdout)
@@ -178,10 +179,15 @@ class Agent:
         return ask(self.runtime, "status")
 
     def doubts(self, status=None):
-        return set((status or self.status()).get("doubts", []))
+        """Names of the reasons for which the mirror does not call itself exact."""
+        return {doubt["name"] for doubt in (status or self.status()).get("doubts", [])}
+
+    def counter(self, name):
+        """A scalar of metrics.def."""
+        return self.status()["counters"][name]
 
     def cells(self):
-        return cells_of(ask(self.runtime, "cells"))
+        return cells_of(ask(self.runtime, "cells", "--limit", "0") or [])
 
     # Comparisons
 

@@ -73,12 +73,16 @@ class LocalAddresses:
 
     def __init__(self, namespace):
         self.own = set()
+        self.networks = []  # the kernel makes the whole prefix of an address on lo local
         self.broadcast = {"255.255.255.255"}
         for link in json.loads(namespace.run("ip", "-j", "addr")):
             for info in link["addr_info"]:
                 if not info:
                     continue
                 self.own.add(info["local"])
+                if "LOOPBACK" in link["flags"] and info["family"] == "inet":
+                    self.networks.append(ipaddress.ip_network(
+                        f"{info['local']}/{info['prefixlen']}", strict=False))
                 if "broadcast" in info:
                     self.broadcast.add(info["broadcast"])
         self._cache = {}
@@ -86,7 +90,9 @@ class LocalAddresses:
     def is_local(self, address):
         known = self._cache.get(address)
         if known is None:
-            known = address in self.own or ipaddress.ip_address(address).is_loopback
+            parsed = ipaddress.ip_address(address)
+            known = (address in self.own or parsed.is_loopback
+                     or any(parsed in network for network in self.networks))
             self._cache[address] = known
         return known
 

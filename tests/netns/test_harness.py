@@ -39,7 +39,8 @@ def kernel_has(namespace, expect, within=3):
 ])
 def test_oracle_reads_lines(line, cell):
     local = oracle.LocalAddresses.__new__(oracle.LocalAddresses)
-    local.own, local.broadcast, local._cache = {"10.9.0.2", "fd00::9"}, set(), {}
+    local.networks, local.broadcast, local._cache = [], set(), {}
+    local.own = {"10.9.0.2", "fd00::9"}
     assert oracle.Entry(line).cell(local) == cell
     assert oracle.Entry(line).fields["id"] == "3"
 

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The four directions, by the namespace's own addresses, followed while they change."""
+import socket
+
+import pytest
+
+import agent as agent_module
+import traffic
+from oracle import Cell
+
+# A changed address makes the agent look at the whole table again.
+REDIRECT_SECONDS = 10
+
+
+@pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
+def test_four_directions(lab, agent, pair, family):
+    """One UDP exchange in each direction, with real sockets where an end is local."""
+    inet = socket.AF_INET if family == 4 else socket.AF_INET6
+    client = lab.CLIENT4 if family == 4 else lab.CLIENT6
+    own = lab.MIDDLE4C if family == 4 else lab.MIDDLE6C
+    loop = "127.0.0.1" if family == 4 else "::1"
+    expect = {}
+
+    def exchange(source, target, address, dport, direction):
+        with source.socket(inet, socket.SOCK_DGRAM) as asks, \
+                target.socket(inet, socket.SOCK_DGRAM) as answers:
+            answers.bind((address, dport))
+            asks.settimeout(3)
+            answers.settimeout(3)
+            asks.sendto(b"?", (address, dport))
+            answers.sendto(b"!", answers.recvfrom(10)[1])
+            asks.recv(10)
+        expect[Cell("udp", direction, dport, "replied")] = 1
+
+    exchange(lab.client, lab.middle, own, 201, "inbound")
+    exchange(lab.middle, lab.client, client, 202, "outbound")
+    exchange(lab.middle, lab.middle, loop, 203, "loopback")
+    exchange(lab.middle, lab.middle, own, 204, "loopback")
+    flow = pair.flow(family)
+    flow.forth(17, traffic.udp(flow.src, flow.dst, 5000, 205))
+    expect[Cell("udp", "forwarded", 205, "unreplied")] = 1
+    agent.wait_equal(expect=expect, exact=True)
+
+
+def test_broadcast_and_multicast_are_for_us(lab, agent, pair):
+    """What is sent to everybody is received here: inbound, or outbound when we sent it."""
+    src = lab.CLIENT4
+    for dport, target in ((211, "10.77.1.255"), (212, "255.255.255.255"), (213, "224.0.0.9")):
+        with lab.client.socket(kind=socket.SOCK_RAW, proto=socket.IPPROTO_RAW) as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"edge")
+            raw.sendto(traffic.ip4(src, target, 17, traffic.udp(src, target, 5000, dport)),
+                       (target, 0))
+    with lab.middle.socket(kind=socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sender.bind((lab.MIDDLE4C, 5001))
+        sender.sendto(b"?", ("10.77.1.255", 214))
+    pair.client.raw6.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"edge")
+    pair.client.send(lab.CLIENT6, "ff02::99", 17,
+                     traffic.udp(lab.CLIENT6, "ff02::99", 5000, 215))
+    agent.wait_equal(expect={Cell("udp", "inbound", dport, "unreplied"): 1
+                             for dport in (211, 212, 213, 215)}, exact=True)
+    assert agent.cells()[Cell("udp", "outbound", 214, "unreplied")] == 1
+
+
+def test_prefix_on_loopback_is_local(lab, agent, pair):
+    """An address with a prefix on lo makes the whole prefix local (fib_add_ifaddr)."""
+    lab.middle.ip("addr add 10.79.0.1/24 dev lo")
+    flow = pair.flow()
+    flow.dst = "10.79.0.77"
+    flow.forth(17, traffic.udp(flow.src, flow.dst, 5000, 216))
+    agent.wait_equal(expect={Cell("udp", "inbound", 216, "unreplied"): 1})
+
+
+@pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
+def test_addresses_come_and_go(lab, agent, pair, family):
+    """New entries take the new direction at once, old ones after the resync it causes."""
+    flow = pair.flow(family)
+    bits = "32" if family == 4 else "128"
+
+    def sends(dport):
+        flow.forth(17, traffic.udp(flow.src, flow.dst, 5000, dport))
+    sends(221)
+    agent.wait_equal(expect={Cell("udp", "forwarded", 221, "unreplied"): 1}, label="not ours")
+    lab.middle.ip(f"addr add {flow.dst}/{bits} dev server" + (" nodad" if family == 6 else ""))
+    agent_module.poll(lambda: (sends(222) or
+                               agent.cells()[Cell("udp", "inbound", 222, "unreplied")] == 1),
+                      agent_module.LIVE_SECONDS, lambda: f"no inbound entry: {agent.cells()}")
+    agent.wait_equal(REDIRECT_SECONDS, expect={Cell("udp", "inbound", 221, "unreplied"): 1},
+                     exact=True, label="added")
+    lab.middle.ip(f"addr del {flow.dst}/{bits} dev server")
+    agent.wait_equal(REDIRECT_SECONDS, expect={Cell("udp", "forwarded", 221, "unreplied"): 1,
+                                               Cell("udp", "forwarded", 222, "unreplied"): 1},
+                     exact=True, label="removed")
+
+
+def test_interface_with_addresses_vanishes(lab, agent, pair):
+    """A deleted link takes its addresses along."""
+    lab.middle.ip("link add extra type ifb", "link set extra up", "addr add 10.79.5.5/32 dev extra")
+    flow = pair.flow()
+    flow.dst = "10.79.5.5"
+    flow.forth(17, traffic.udp(flow.src, flow.dst, 5000, 231))
+    agent.wait_equal(REDIRECT_SECONDS, expect={Cell("udp", "inbound", 231, "unreplied"): 1},
+                     label="there")
+    lab.middle.ip("link del extra")
+    agent.wait_equal(REDIRECT_SECONDS, expect={Cell("udp", "forwarded", 231, "unreplied"): 1},
+                     exact=True, label="gone")
+
+
+def test_many_addresses(lab, agent, pair):
+    """3000 addresses added in one go: none is overlooked."""
+    lab.middle.ip("link add many type ifb", "link set many up",
+                  *(f"addr add 10.79.{16 + n // 250}.{1 + n % 250}/32 dev many"
+                    for n in range(3000)))
+    flow = pair.flow()
+    for n in (0, 1500, 2999):
+        flow.dst = f"10.79.{16 + n // 250}.{1 + n % 250}"
+        flow.forth(17, traffic.udp(flow.src, flow.dst, 5000, 232))
+    agent.wait_equal(REDIRECT_SECONDS, expect={Cell("udp", "inbound", 232, "unreplied"): 3},
+                     exact=True)
