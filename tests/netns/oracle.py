@@ -7,6 +7,7 @@ out again from what conntrack prints and from what ip(8) says of addresses.
 import collections
 import ipaddress
 import json
+import re
 import time
 
 Cell = collections.namedtuple("Cell", "l4proto direction port state")
@@ -16,55 +17,46 @@ WITHOUT_PORTS = {"icmp", "icmpv6", "gre"}
 WITH_STATES = {"tcp", "sctp"}
 
 
+# A line of `conntrack -L -o extended,id`: family, protocol, what is left of its time (not
+# for offloaded ones), the state if the protocol has one, both tuples, flags and fields.
+LINE = re.compile(r"(?P<family>ipv[46])\s+\d+ +\S+ +(?P<protonum>\d+) (?:\d+ )?"
+                  r"(?:(?P<state>[A-Z]\S*) )?src=(?P<src>\S+) dst=(?P<dst>\S+) "
+                  r"(?:sport=(?P<sport>\d+) dport=(?P<dport>\d+) )?(?P<middle>.*?)"
+                  r"src=(?P<reply_src>\S+) (?P<tail>.*)")
+
+
 class Entry:
     """One line of `conntrack -L -o extended,id`."""
 
+    __slots__ = ("line", "match", "protonum", "l4proto", "flags")
+
     def __init__(self, line):
         self.line = line
-        words = line.split()
-        self.protonum = int(words[3])
+        self.match = LINE.match(line)
+        if not self.match:
+            raise ValueError(f"conntrack prints what the oracle cannot read: {line}")
+        self.protonum = int(self.match["protonum"])
         self.l4proto = PROTOCOLS.get(self.protonum, "other")
-        self.flags = {word for word in words if word.startswith("[")}
-        self.tuples = [{}, {}]
-        self.fields = {}
-        self.state_word = None
-        at = -1
-        for word in words[4:]:
-            key, equals, value = word.partition("=")
-            if not equals:
-                if not word.startswith("[") and not word.isdigit():
-                    self.state_word = word
-                continue
-            if key == "src":
-                at += 1
-            if key in ("src", "dst", "sport", "dport", "type", "code", "id", "srckey", "dstkey"):
-                self._put(at, key, value)
-            else:
-                self.fields[key] = value
+        self.flags = self.match["middle"] + self.match["tail"]
 
-    def _put(self, at, key, value):
-        # The id of an ICMP tuple comes inside the tuple, the entry's id at the very end.
-        if key == "id" and (key in self.tuples[at] or self.protonum not in (1, 58)):
-            self.fields["id"] = value
-        else:
-            self.tuples[at][key] = value
+    def ident(self):
+        """CTA_ID; the id of an ICMP tuple stands further to the left."""
+        return self.line.rsplit(" id=", 1)[1].split()[0]
 
     def state(self):
-        if "[OFFLOAD]" in self.flags or "[HW_OFFLOAD]" in self.flags:
+        if "OFFLOAD]" in self.flags:
             return "offloaded"
         if self.l4proto in WITH_STATES:
-            return self.state_word or "unknown"
+            return self.match["state"] or "unknown"
         if "[ASSURED]" in self.flags:
             return "assured"
         return "unreplied" if "[UNREPLIED]" in self.flags else "replied"
 
     def port(self):
-        if self.l4proto in WITHOUT_PORTS:
-            return 0
-        return int(self.tuples[0].get("dport", 0))
+        return 0 if self.l4proto in WITHOUT_PORTS else int(self.match["dport"] or 0)
 
     def cell(self, local):
-        return Cell(self.l4proto, local.direction(self.tuples[0]["src"], self.tuples[1]["src"]),
+        return Cell(self.l4proto, local.direction(self.match["src"], self.match["reply_src"]),
                     self.port(), self.state())
 
 
@@ -85,19 +77,17 @@ class LocalAddresses:
                         f"{info['local']}/{info['prefixlen']}", strict=False))
                 if "broadcast" in info:
                     self.broadcast.add(info["broadcast"])
-        self._cache = {}
 
     def is_local(self, address):
-        known = self._cache.get(address)
-        if known is None:
-            parsed = ipaddress.ip_address(address)
-            known = (address in self.own or parsed.is_loopback
-                     or any(parsed in network for network in self.networks))
-            self._cache[address] = known
-        return known
+        if address in self.own or address.startswith("127.") or address == "::1":
+            return True
+        return bool(self.networks) and any(ipaddress.ip_address(address) in network
+                                           for network in self.networks)
 
     def _is_group(self, address):
-        return address in self.broadcast or ipaddress.ip_address(address).is_multicast
+        if ":" in address:
+            return address.startswith("ff")
+        return address in self.broadcast or 224 <= int(address.split(".")[0]) <= 239
 
     def direction(self, source, destination):
         if self.is_local(source):
@@ -107,16 +97,23 @@ class LocalAddresses:
         return "forwarded"
 
 
+def listing(namespace):
+    """All entries, both families, in one dump. It also collects expired ones."""
+    return namespace.run("conntrack", "-L", "-o", "extended,id")
+
+
 def entries(namespace):
-    """All entries, both families, one dump. It also collects expired ones."""
-    text = namespace.run("conntrack", "-L", "-o", "extended,id")
-    return [Entry(line) for line in text.splitlines() if line.strip()]
+    return [Entry(line) for line in listing(namespace).splitlines()]
+
+
+def count_cells(text, local):
+    """Counter of the cells of a listing."""
+    return collections.Counter(Entry(line).cell(local) for line in text.splitlines())
 
 
 def cells(namespace):
     """Counter of cells, as the kernel has them now."""
-    local = LocalAddresses(namespace)
-    return collections.Counter(entry.cell(local) for entry in entries(namespace))
+    return count_cells(listing(namespace), LocalAddresses(namespace))
 
 
 def stable_cells(namespace, seconds=5):

@@ -8,7 +8,6 @@ import pytest
 
 import agent as agent_module
 import netns
-import oracle
 import traffic
 from oracle import Cell
 
@@ -236,7 +235,6 @@ def test_namespace_not_tracking(start_agent):
         idle.nft(netns.TRACK)
         idle.conntrack("-I", "-p", "udp", "-s", "10.1.1.1", "-d", "10.1.1.2", "--sport", "1",
                        "--dport", "310", "-t", "60")
-        agent.wait_equal(expect={Cell("udp", "forwarded", 310, "replied"): 0}, label="active")
-        assert sum(oracle.cells(idle).values()) == sum(agent.cells().values()) == 1
+        agent.wait_equal(expect={Cell("udp", "forwarded", 310, "unreplied"): 1}, label="active")
     finally:
         idle.close()

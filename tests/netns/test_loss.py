@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lost events: counted, shown while they matter, repaired within ten seconds."""
+import re
+import signal
+import time
+
+import pytest
+
+import agent as agent_module
+import oracle
+import traffic
+from oracle import Cell
+
+REPAIR_SECONDS = 10
+
+
+def flood_cell(port=7000):
+    # The flood's source addresses are nobody's.
+    return Cell("udp", "forwarded", port, "unreplied")
+
+
+def sent_by(process):
+    text = process.communicate()[0]
+    return int(re.search(r"sent (\d+)", text).group(1)) - int(
+        re.search(r"refused (\d+)", text).group(1))
+
+
+class Witness:
+    """Watches an agent while its table is at rest: wrong and called exact is a lie."""
+
+    def __init__(self, agent):
+        self.agent = agent
+        self.doubts = set()
+        self.modes = set()
+        self.lies = []
+
+    def look(self, kernel=None):
+        before = self.agent.status()
+        mirror = self.agent.cells()
+        after = self.agent.status()
+        self.doubts |= self.agent.doubts(before) | self.agent.doubts(after)
+        self.modes |= {before["mode"], after["mode"]}
+        # Two publications around the reading: a doubt had a second to be told.
+        if (kernel is not None and mirror != kernel and before["exact"] and after["exact"]
+                and after["heartbeat_timestamp_seconds"] > before["heartbeat_timestamp_seconds"]):
+            self.lies.append(oracle.difference(kernel, mirror))
+        return after
+
+    def until_equal(self, kernel, within):
+        """Looks again and again at a table at rest until the mirror has it."""
+        def equal():
+            status = self.look(kernel)
+            return self.agent.cells() == kernel and status
+        status = agent_module.poll(equal, within * agent_module.patience(), lambda: (
+            "mirror == table\n" + oracle.difference(kernel, self.agent.cells())
+            + f"\n{self.agent.status()}\n{self.agent.log()[-2000:]}"), interval=0.1)
+        assert not self.lies, "wrong, and called exact:\n" + "\n".join(self.lies)
+        return status
+
+
+@pytest.mark.slow
+def test_stopped_for_ten_seconds_under_a_flood(host, start_agent, flood):
+    """SIGSTOP, 200,000 new entries, SIGCONT: loss counted, shown, repaired in 10 s."""
+    host.conntrack_sysctl("udp_timeout", 300)
+    agent = start_agent(host)
+    process = flood(host, rate=20000, seconds=10)
+    agent_module.poll(lambda: sum(agent.cells().values()) > 1000, 5, "the flood does not show")
+    agent.signal(signal.SIGSTOP)
+    made = sent_by(process)
+    agent_module.poll(lambda: agent.status()["agent"] == "silent", 10, "not called silent")
+    assert not agent.status()["exact"]
+    kernel = oracle.stable_cells(host)
+    assert kernel == {flood_cell(): made}
+    witness = Witness(agent)
+    agent.signal(signal.SIGCONT)
+    start = time.monotonic()
+    status = witness.until_equal(kernel, REPAIR_SECONDS)
+    took = time.monotonic() - start
+    assert status["events_lost"] > 0, "the buffer cannot have held ten seconds of this"
+    assert "events-lost" in witness.doubts, witness.doubts
+    agent.wait_equal(REPAIR_SECONDS, exact=True, label=f"repaired after {took:.1f} s")
+
+
+@pytest.mark.slow
+def test_receive_buffer_far_too_small(host, start_agent, flood):
+    """Room for a dozen events: loss counted, a lower mode named, then full again."""
+    host.conntrack_sysctl("udp_timeout", 300)
+    agent = start_agent(host, "--event-buffer", "8192", "--event-buffer-max", "8192")
+    assert agent.counter("event_buffer_bytes") <= 16384
+    witness = Witness(agent)
+    process = flood(host, rate=20000, seconds=8)
+    while process.poll() is None:
+        witness.look()
+        time.sleep(0.2)
+    made = sent_by(process)
+    kernel = oracle.stable_cells(host)
+    assert kernel == {flood_cell(): made}
+    status = witness.until_equal(kernel, REPAIR_SECONDS)
+    assert status["events_lost"] > 0
+    assert "events-lost" in witness.doubts or "degraded" in witness.doubts, witness.doubts
+    assert witness.modes & {"no-update", "polling"}, f"modes seen: {witness.modes}"
+    agent.wait_equal(60, expect=kernel, exact=True, label="full and exact again")
+    assert agent.status()["mode"] == "full"
+
+
+@pytest.mark.slow
+def test_small_buffer_and_every_kind_of_change(lab, pair, start_agent):
+    """Loss of UPDATE and DESTROY, not only NEW: no entry stuck in a state, none haunting."""
+    agent = start_agent(lab.middle, "--event-buffer", "8192", "--event-buffer-max", "8192")
+    witness = Witness(agent)
+    sports = iter(range(10000, 60000))
+    for _ in range(4):
+        agent.signal(signal.SIGSTOP)
+        for index, state in enumerate(traffic.TCP_STATES):
+            for _ in range(30):
+                traffic.Tcp(pair.flow(), next(sports), 500 + index).drive(state)
+        agent.signal(signal.SIGCONT)
+        witness.look()
+        lab.middle.conntrack("-D", "-p", "tcp", "--dport", "503")
+    kernel = oracle.stable_cells(lab.middle)
+    status = witness.until_equal(kernel, REPAIR_SECONDS)
+    assert status["events_lost"] > 0
+    agent.wait_equal(60, expect=kernel, exact=True, label="exact again")
+
+
+@pytest.mark.slow
+def test_flood_at_the_defaults(host, start_agent, flood):
+    """50,000 new entries a second for 4 s, and a flush: right within 3 s of the end."""
+    host.conntrack_sysctl("udp_timeout", 300)
+    agent = start_agent(host)
+    made = sent_by(flood(host, rate=50000, seconds=4, ports=10))
+    status = agent.wait_equal(label="flood", within=REPAIR_SECONDS)
+    assert status["entries"] == made
+    host.conntrack("-F")
+    agent.wait_equal(label="flushed", within=REPAIR_SECONDS)
+    assert sum(agent.cells().values()) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.global_sysctl
+def test_a_million_entries(host, start_agent, flood, machine_sysctls):
+    """200,000 new entries a second for 5 s: no loss, or counted and repaired in 10 s.
+
+    And the agent stays within 64 MiB with a million entries.
+    """
+    machine_sysctls(max=1500000)
+    host.conntrack_sysctl("udp_timeout", 600)
+    agent = start_agent(host)
+    witness = Witness(agent)
+    process = flood(host, rate=200000, flows=1000000)
+    while process.poll() is None:
+        witness.look()
+        time.sleep(0.5)
+    made = sent_by(process)
+    ended = time.monotonic()
+    assert host.count() == made
+
+    def complete():
+        return sum(agent.cells().values()) == made
+    agent_module.poll(complete, REPAIR_SECONDS * agent_module.patience(),
+                      lambda: f"{agent.status()}", interval=0.2)
+    took = time.monotonic() - ended
+    status = agent.status()
+    agent_module.waits.append(("million", f"complete, {status['events_lost']} lost",
+                               REPAIR_SECONDS, took))
+    if status["events_lost"]:
+        assert "events-lost" in witness.doubts or "degraded" in witness.doubts
+    assert agent.cells() == {flood_cell(): made}
+    agent.wait_status(lambda status: status["exact"], 60, "never exact again")
+    if not agent_module.sanitized():
+        with open(f"/proc/{agent.process.pid}/status", encoding="ascii") as file:
+            rss = int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1))
+        assert rss <= 64 * 1024, f"{rss} kB resident with {made} entries"
+    host.conntrack("-F")
+    agent_module.poll(lambda: not agent.cells(), REPAIR_SECONDS * agent_module.patience(),
+                      lambda: f"flushed: {agent.status()}")
+
+
+@pytest.mark.slow
+@pytest.mark.global_sysctl
+def test_mirror_at_its_limit(host, start_agent, flood):
+    """More entries than --max-entries: refused ones are counted, nothing is called exact."""
+    host.conntrack_sysctl("udp_timeout", 300)
+    agent = start_agent(host, "--max-entries", "4096")
+    made = sent_by(flood(host, rate=20000, flows=10000))
+    status = agent.wait_status(lambda status: status["residual_entries"] > 0
+                               and not status["exact"], 5, "overfull and exact")
+    assert status["entries"] == made
+    assert "memory" in agent.doubts(), agent.doubts()
+    assert agent.counter("mirror_refused_entries") > 0
+    host.conntrack("-F")
+    agent.wait_equal(REPAIR_SECONDS, exact=True, label="room again")
+
+
+@pytest.mark.slow
+def test_churn(lab, pair, host, start_agent, flood):
+    """Connections, floods, deletions and flushes at once; then rest, then equal."""
+    host.conntrack_sysctl("udp_timeout", 1)
+    here, there = start_agent(lab.middle), start_agent(host)
+    for turn in range(4):
+        process = flood(host, rate=20000, seconds=1, first=turn * 20000, ports=50)
+        for sport in range(60):
+            state = traffic.TCP_STATES[(sport + turn) % len(traffic.TCP_STATES)]
+            connection = traffic.Tcp(pair.flow(), 30000 + sport, 600 + sport % 7)
+            connection.seq += turn * 100000
+            connection.drive(state)
+        lab.middle.conntrack("-D", "-p", "tcp", "--dport", str(600 + turn), check=False)
+        process.wait()
+        if turn == 1:
+            lab.middle.conntrack("-F")
+            host.conntrack("-F")
+    here.wait_equal(exact=True, label="TCP churn")
+    assert here.status()["events_lost"] == 0
+    there.wait_equal(REPAIR_SECONDS, exact=True, label="UDP churn")

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the kernel changes without telling, tells wrongly, or counts without listing.
+
+In each case: the number is not called exact while it is wrong (for longer than the audits
+take to find out), and it is right again within the stated time.
+"""
+import time
+
+import pytest
+
+import agent as agent_module
+import nfqueue
+import oracle
+import traffic
+from oracle import Cell
+
+# Audits ask for a sample of entries some seconds after their last event.
+AUDIT_SECONDS = 6
+
+
+def kernel_has(agent, expect, within=3):
+    agent_module.poll(lambda: all(oracle.cells(agent.namespace)[cell] == count
+                                  for cell, count in expect.items()),
+                      within, lambda: f"{expect}; kernel: {oracle.cells(agent.namespace)}")
+
+
+@pytest.mark.slow
+def test_event_mask(lab, pair, start_agent):
+    """`ct event set new,destroy` on one port: states of that port come by dumps only."""
+    lab.middle.nft("table inet mask { chain pre { type filter hook prerouting priority 0;"
+                   " tcp dport 401 ct event set new,destroy; } }\n")
+    agent = start_agent(lab.middle, "--mute-interval", "3")
+    masked = {Cell("tcp", "forwarded", 401, "TIME_WAIT"): 40}
+    for sport in range(40):
+        traffic.Tcp(pair.flow(), 23000 + sport, 401).drive("TIME_WAIT")
+        traffic.Tcp(pair.flow(), 23000 + sport, 402).drive("ESTABLISHED")
+    kernel_has(agent, masked)
+    agent.wait_status(lambda status: not status["exact"], AUDIT_SECONDS,
+                      "40 wrong states, and still called exact")
+    # Audit, then a dump within --mute-interval.
+    agent.wait_equal(AUDIT_SECONDS + 2 * 3, label="by a dump", exact=False, expect={
+        **masked, Cell("tcp", "forwarded", 402, "ESTABLISHED"): 40})
+    # The next silent change of entries known for it: within --mute-interval, never exact.
+    lab.middle.conntrack("-U", "-p", "tcp", "--dport", "401", "--state", "CLOSE", "-t", "300")
+    assert not agent.status()["exact"]
+    agent.wait_equal(3 * 3, label="again", exact=False,
+                     expect={Cell("tcp", "forwarded", 401, "CLOSE"): 40})
+    lab.middle.conntrack("-D", "-p", "tcp", "--dport", "401")
+    agent.wait_equal(label="their DESTROY is heard")
+
+
+@pytest.mark.slow
+def test_reset_dropped_after_conntrack(lab, pair, start_agent):
+    """A filter that drops RSTs: the kernel says CLOSE and tells nobody."""
+    lab.middle.nft("table inet reset { chain fwd { type filter hook forward priority 0;"
+                   " tcp flags rst drop; } }\n")
+    agent = start_agent(lab.middle, "--mute-interval", "3")
+    for sport in range(40):
+        traffic.Tcp(pair.flow(), 24000 + sport, 403).drive("CLOSE")
+    kernel_has(agent, {Cell("tcp", "forwarded", 403, "CLOSE"): 40})
+    agent.wait_status(lambda status: not status["exact"], AUDIT_SECONDS,
+                      "40 wrong states, and still called exact")
+    agent.wait_equal(AUDIT_SECONDS + 2 * 3, label="found by audits", exact=False,
+                     expect={Cell("tcp", "forwarded", 403, "CLOSE"): 40})
+
+
+@pytest.mark.slow
+def test_reset_dropped_long_after_the_last_event(lab, pair, start_agent):
+    """Beyond the reach of audits: the periodic dump finds it, and then doubts."""
+    lab.middle.nft("table inet reset { chain fwd { type filter hook forward priority 0;"
+                   " tcp flags rst drop; } }\n")
+    agent = start_agent(lab.middle, "--resync-interval", "4", "--mute-interval", "4")
+    flows = [traffic.Tcp(pair.flow(), 24000 + sport, 404) for sport in range(40)]
+    for flow in flows:
+        flow.drive("ESTABLISHED")
+    agent.wait_equal(expect={Cell("tcp", "forwarded", 404, "ESTABLISHED"): 40}, exact=True,
+                     label="before")
+    time.sleep(AUDIT_SECONDS)
+    for flow in flows:
+        flow.client(traffic.RST | traffic.ACK)
+    agent.wait_equal(3 * 4, label="by --resync-interval", exact=False,
+                     expect={Cell("tcp", "forwarded", 404, "CLOSE"): 40})
+    assert agent.counter("repairs_state") >= 40
+
+
+@pytest.fixture
+def clash_queue(lab):
+    """DNS to two backends in turns; packets held before they are confirmed."""
+    lab.middle.nft("""
+table ip nat {
+	chain pre {
+		type nat hook prerouting priority dstnat;
+		udp dport 405 dnat to numgen inc mod 2 map { 0 : 10.79.0.1, 1 : 10.79.0.2 }
+	}
+}
+""")
+    lab.middle.run("iptables", "-t", "mangle", "-A", "POSTROUTING", "-p", "udp", "--dport", "405",
+                   "-j", "NFQUEUE", "--queue-num", "5")
+    queue = nfqueue.Queue(lab.middle, 5)
+    yield queue
+    queue.close()
+
+
+def test_clash_entries(lab, agent, pair, clash_queue):
+    """Two packets of one flow race through DNAT to different backends.
+
+    The second becomes a clash entry: counted, never listed, no NEW, and its DESTROY bears
+    the original tuple of the living one, which must survive it.
+    """
+    flow = pair.flow()
+    flow.dst = lab.MIDDLE4C
+    for sport in range(5000, 5020):
+        for _ in range(2):
+            flow.forth(17, traffic.udp(flow.src, flow.dst, sport, 405))
+        clash_queue.wait_held(2)
+        clash_queue.release()
+        clash_queue.release()
+    agent_module.poll(lambda: lab.middle.count() == 40, 3,
+                      lambda: f"no clash entries: count {lab.middle.count()}")
+    alive = {Cell("udp", "forwarded", 405, "unreplied"): 20}
+    agent.wait_status(lambda status: status["residual_entries"] == 20
+                      and not status["exact"], 5, "20 hidden entries are not shown as residual")
+
+    def collected():
+        oracle.cells(lab.middle)  # a listing collects expired entries it meets
+        return lab.middle.count() == 20
+    agent_module.poll(collected, 10, lambda: f"count stays {lab.middle.count()}")
+    status = agent.wait_equal(expect=alive, exact=True, label="clash entries gone")
+    assert status["counters"]["clash_events"] == 20
+    assert status["residual_entries"] == 0
+
+
+@pytest.mark.slow
+def test_expired_entries_not_yet_collected(lab, agent, pair):
+    """Expired entries are counted until somebody meets them: mirror == count throughout."""
+    lab.middle.conntrack_sysctl("udp_timeout", 1)
+    for _ in range(5):
+        for sport in range(500):
+            flow = pair.flow(4, 1 + sport % 50)
+            flow.forth(17, traffic.udp(flow.src, flow.dst, 25000 + sport, 406))
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            follow_count(lab, agent)
+        if lab.middle.count() > 0:
+            break
+    else:
+        pytest.skip("the kernel's collector was at once there five times")
+    expired = lab.middle.count()
+    assert not oracle.entries(lab.middle), "a listing shows expired entries"
+    assert lab.middle.count() == 0, f"{expired} expired entries not collected by a listing"
+    status = agent.wait_equal(exact=True, label="collected")
+    assert status["entries"] == status["mirror_entries"] == 0
+
+
+def follow_count(lab, agent):
+    """The mirror's sum is the kernel's count, within the time an event may take."""
+    seen = {}
+
+    def equal():
+        before = lab.middle.count()
+        seen.update(mirror=sum(agent.cells().values()), count=lab.middle.count())
+        return before == seen["count"] == seen["mirror"]
+    agent_module.poll(equal, agent_module.LIVE_SECONDS, lambda: f"mirror against count: {seen}",
+                      interval=0.1)
+
+
+def test_expired_entries_at_start(lab, pair, start_agent):
+    """Expired ones are not listed, so the first dump misses them: a residual, not an error."""
+    lab.middle.conntrack_sysctl("udp_timeout", 1)
+    for sport in range(200):
+        flow = pair.flow()
+        flow.forth(17, traffic.udp(flow.src, flow.dst, 26000 + sport, 407))
+    time.sleep(1.2)
+    agent = start_agent(lab.middle)
+    status = agent.wait_equal(10, exact=True, label="start among expired entries")
+    assert status["residual_entries"] == 0
