@@ -85,4 +85,3 @@ clean:
 	$(Q)rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
--include $(wildcard tests/*/*.mk)

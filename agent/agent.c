@@ -25,8 +25,11 @@
 
 /* Batches a drain reads before timers and answers get their turn. */
 #define DRAIN_BATCHES 256u
-/* While entries wait to be verified, requests go out at least this often. */
-#define VERIFY_TICK_MS 50
+/* While entries wait to be verified, or changes to be published, the loop turns
+ * at least this often. */
+#define TICK_MS 50
+/* A residual that no resync explained is looked into after so many seconds. */
+#define UNSETTLED_SECONDS 2
 
 /* --- draining events ---------------------------------------------------------- */
 
@@ -53,6 +56,7 @@ static void apply_batch(struct agent *agent, unsigned int n)
 	for (unsigned int i = 0; i < count; i++)
 		mirror_event(&agent->mirror, &events[i]);
 	agent->in_flight += count;
+	agent->unpublished = true;
 }
 
 static void note_loss(struct agent *agent, uint64_t lost)
@@ -61,6 +65,7 @@ static void note_loss(struct agent *agent, uint64_t lost)
 	uint64_t now_ns = agent->mirror.now_ns;
 
 	agent->last_loss_ns = now_ns;
+	agent->unpublished = true;
 	schedule_loss(&agent->schedule, now_ns);
 	if (agent->lost_last_second == 0)
 		log_warn("events", "%llu events lost: the receive buffer of %u bytes was full; "
@@ -146,6 +151,28 @@ static void subscribe_for_mode(struct agent *agent)
 	log_warn("events", "mode is now \"%s\"", snap_mode_name(mode));
 }
 
+/*
+ * Entries that came or went unheard show in the count. Dumps do not bring back
+ * a residual that has other causes (a leak, entries awaiting redelivery), so what
+ * is left after a valid one is taken as settled until it changes.
+ */
+static void watch_residual(struct agent *agent)
+{
+	int64_t residual = publish_residual(agent);
+	int64_t off = residual - agent->settled_residual;
+
+	if (agent->settle_residual) {
+		agent->settled_residual = residual;
+		agent->settle_residual = false;
+		agent->unsettled_seconds = 0;
+	} else if ((off < 0 ? -off : off) <= (int64_t)agent->in_flight) {
+		agent->unsettled_seconds = 0;
+	} else if (++agent->unsettled_seconds >= UNSETTLED_SECONDS) {
+		agent->unsettled_seconds = 0;
+		schedule_request(&agent->schedule, agent->mirror.now_ns);
+	}
+}
+
 static void on_second(struct agent *agent)
 {
 	uint64_t expirations;
@@ -156,6 +183,7 @@ static void on_second(struct agent *agent)
 	agent_drain(agent);
 	now_ns = agent->mirror.now_ns;
 	publish_second(agent);
+	watch_residual(agent);
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);
 	verify_second(&agent->verify, now_ns);
 	agent->want_stats = true;
@@ -204,7 +232,7 @@ static int wait_ms(const struct agent *agent)
 {
 	if (requests_pending(agent))
 		return 0;
-	return verify_pending(&agent->verify) ? VERIFY_TICK_MS : -1;
+	return agent->unpublished || verify_pending(&agent->verify) ? TICK_MS : -1;
 }
 
 /* A pause lets events gather: one wake-up and one system call for many. Never
@@ -251,6 +279,7 @@ int agent_run(struct agent *agent)
 		for (int i = 0; i < n; i++)
 			dispatch(agent, ready[i].data.fd);
 		requests_step(agent);
+		publish_changes(agent);
 	}
 	log_info("agent", "stopping");
 	return 0;
@@ -362,7 +391,10 @@ static int open_sockets(struct agent *agent, char why[AGENT_WHY_BYTES])
 	if (!err)
 		err = query_create(&agent->query);
 	if (err) {
-		snprintf(why, AGENT_WHY_BYTES, "cannot open netlink sockets: %s", strerror(-err));
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot open netlink sockets (%s): the kernel must have nfnetlink; "
+			 "modprobe nf_conntrack_netlink",
+			 strerror(-err));
 		return err;
 	}
 	/* First the subscription, then everything that is read: no gap. */
@@ -390,12 +422,30 @@ static uint64_t netns_inode(void)
 	return stat("/proc/self/ns/net", &st) < 0 ? 0 : st.st_ino;
 }
 
+/*
+ * From /etc/group itself: getgrnam() may talk to a name service over sockets,
+ * which this process has no other use for. -1: no such group.
+ */
+static gid_t group_by_name(const char *name)
+{
+	const struct group *group;
+	FILE *file = fopen("/etc/group", "re");
+	gid_t gid = (gid_t)-1;
+
+	while (file && gid == (gid_t)-1 && (group = fgetgrent(file)))
+		if (strcmp(group->gr_name, name) == 0)
+			gid = group->gr_gid;
+	if (file)
+		fclose(file);
+	return gid;
+}
+
 static gid_t readers_group(const struct config *config, int *ret_err)
 {
-	const struct group *group = getgrnam(config->group ? config->group : "conntide");
+	gid_t gid = group_by_name(config->group ? config->group : "conntide");
 
-	*ret_err = config->group && !group ? -ENOENT : 0;
-	return group ? group->gr_gid : (gid_t)-1;
+	*ret_err = config->group && gid == (gid_t)-1 ? -ENOENT : 0;
+	return gid;
 }
 
 static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
@@ -457,7 +507,7 @@ static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 
 	if (!err)
 		err = verify_create(&agent->verify, agent->config.audit_rate, seed);
-	ct_proc_read(&agent->proc, &agent->limits);
+	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	limit = mirror_limit(agent);
 	recorder_put(&agent->recorder, 0, RECORD_LIMIT, &limit, sizeof(limit));
 	if (!err)
@@ -491,6 +541,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	agent->pace_ns = (uint64_t)config->pace_us * 1000u;
 	agent->started_ns = clock_boot_ns();
 	agent->minute_left_s = 60;
+	agent->told = agent->limits = CT_LIMITS_UNKNOWN;
 	local_addrs_init(&agent->addrs);
 	ct_counters_init(&agent->counters);
 	resync_init(&agent->resync);

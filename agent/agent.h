@@ -81,7 +81,8 @@ struct agent {
 	struct ports ports;
 
 	struct ct_proc proc;
-	struct ct_limits limits;
+	struct ct_limits limits; /* from /proc, else as netlink told */
+	struct ct_limits told;	 /* by netlink, with the last counters */
 	struct ct_counters counters;
 
 	struct dump_state dump;
@@ -105,6 +106,12 @@ struct agent {
 	uint64_t verify_overflows_seen;
 	uint64_t silent_seen_ns;
 	uint64_t minute_left_s;
+	uint64_t published_ns;
+	bool unpublished;	  /* events were applied since */
+	int64_t resident_bytes;
+	int64_t settled_residual; /* what the last valid resync could not explain */
+	bool settle_residual;	  /* take the next one as settled */
+	uint32_t unsettled_seconds;
 	struct history_state second_base;
 	struct history_state minute_base;
 	uint32_t in_flight;
@@ -128,8 +135,10 @@ void requests_step(struct agent *agent);
 /* Something of the mirror's work is waiting for nothing but us. */
 bool requests_pending(const struct agent *agent);
 
-/* publish.c */
+/* publish.c: everything, once a second; what readers see of a change, soon after it. */
 void publish_second(struct agent *agent);
 void publish_start(struct agent *agent);
+void publish_changes(struct agent *agent);
+int64_t publish_residual(const struct agent *agent);
 
 #endif

@@ -19,6 +19,8 @@ struct option_row {
 	const char *help;
 };
 
+#define EVENT_BUFFER_MAX_BYTES (256u << 20)
+
 #define FIELD_OF(field) offsetof(struct config, field)
 
 static const struct option_row rows[] = {
@@ -109,7 +111,6 @@ static const struct config defaults = {
 	.log_level = "info",
 	.log_format = "logfmt",
 	.event_buffer_bytes = 64u << 20,
-	.event_buffer_max_bytes = 256u << 20,
 	.pace_us = 1000,
 	.resync_interval_s = 300,
 	.mute_interval_s = 60,
@@ -157,8 +158,16 @@ static enum config_result check(struct config *config, int argc, char **argv, ch
 			 "--name: \"%s\" cannot be a file name here", config->name);
 		return CONFIG_USAGE_ERROR;
 	}
-	if (config->event_buffer_max_bytes < config->event_buffer_bytes)
-		config->event_buffer_max_bytes = config->event_buffer_bytes;
+	if (config->event_buffer_max_bytes == 0)
+		config->event_buffer_max_bytes = config->event_buffer_bytes > EVENT_BUFFER_MAX_BYTES
+							 ? config->event_buffer_bytes
+							 : EVENT_BUFFER_MAX_BYTES;
+	if (config->event_buffer_max_bytes < config->event_buffer_bytes) {
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "--event-buffer %u is more than --event-buffer-max %u",
+			 config->event_buffer_bytes, config->event_buffer_max_bytes);
+		return CONFIG_USAGE_ERROR;
+	}
 	return CONFIG_RUN;
 }
 

@@ -126,9 +126,9 @@ int ct_limits_message(struct ct_limits *limits, const void *nlmsg, size_t len)
 
 	if (err)
 		return err;
-	if (limits->count_entries < 0 && pick.has >> CTA_STATS_GLOBAL_ENTRIES & 1u)
+	if (pick.has >> CTA_STATS_GLOBAL_ENTRIES & 1u)
 		limits->count_entries = pick.values[CTA_STATS_GLOBAL_ENTRIES];
-	if (limits->max_entries < 0 && pick.has >> CTA_STATS_GLOBAL_MAX_ENTRIES & 1u)
+	if (pick.has >> CTA_STATS_GLOBAL_MAX_ENTRIES & 1u)
 		limits->max_entries = pick.values[CTA_STATS_GLOBAL_MAX_ENTRIES];
 	return 0;
 }
@@ -231,17 +231,18 @@ static int64_t read_number(int fd)
 	return end == text || value > UINT32_MAX ? -1 : (int64_t)value;
 }
 
-int64_t ct_proc_count(const struct ct_proc *proc)
+static int64_t known(int64_t value, int64_t otherwise)
 {
-	return read_number(proc->count_fd);
+	return value >= 0 ? value : otherwise;
 }
 
-void ct_proc_read(const struct ct_proc *proc, struct ct_limits *ret_limits)
+void ct_proc_read(const struct ct_proc *proc, const struct ct_limits *told,
+		  struct ct_limits *ret_limits)
 {
-	ret_limits->count_entries = read_number(proc->count_fd);
-	ret_limits->max_entries = read_number(proc->max_fd);
-	ret_limits->buckets = read_number(proc->buckets_fd);
-	ret_limits->events_mode = read_number(proc->events_fd);
+	ret_limits->count_entries = known(read_number(proc->count_fd), told->count_entries);
+	ret_limits->max_entries = known(read_number(proc->max_fd), told->max_entries);
+	ret_limits->buckets = known(read_number(proc->buckets_fd), told->buckets);
+	ret_limits->events_mode = known(read_number(proc->events_fd), told->events_mode);
 }
 
 int ct_proc_read_stats(const struct ct_proc *proc, char *out, size_t bytes)

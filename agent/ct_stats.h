@@ -52,6 +52,8 @@ struct ct_limits {
 	int64_t events_mode;
 };
 
+#define CT_LIMITS_UNKNOWN ((struct ct_limits){-1, -1, -1, -1})
+
 struct ct_proc {
 	int count_fd;
 	int max_fd;
@@ -62,15 +64,15 @@ struct ct_proc {
 
 void ct_proc_open(struct ct_proc *proc);
 void ct_proc_close(struct ct_proc *proc);
-void ct_proc_read(const struct ct_proc *proc, struct ct_limits *ret_limits);
-/* The count alone, or -1. */
-int64_t ct_proc_count(const struct ct_proc *proc);
+/* Values that /proc does not tell are those of `told`. */
+void ct_proc_read(const struct ct_proc *proc, const struct ct_limits *told,
+		  struct ct_limits *ret_limits);
 /* Text of the statistics file; 0 or -errno. */
 int ct_proc_read_stats(const struct ct_proc *proc, char *out, size_t bytes);
 
 /*
- * One answer to CT_GET_STATS: count and max by netlink, where /proc is hidden.
- * Values not told stay as they are.
+ * The answer to CT_GET_STATS: count and max by netlink, where /proc is hidden.
+ * 0; -ENOMSG for other messages; -EBADMSG.
  */
 int ct_limits_message(struct ct_limits *limits, const void *nlmsg, size_t len);
 

@@ -38,9 +38,14 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_init("conntide-agent");
-	if (log_set_level(config.log_level) < 0 || log_set_format(config.log_format) < 0) {
-		fprintf(stderr, "conntide-agent: --log.level is error, warn, info or debug and "
-				"--log.format logfmt or json\n");
+	if (log_set_level(config.log_level) < 0) {
+		fprintf(stderr, "conntide-agent: --log.level is error, warn, info or debug, not %s\n",
+			config.log_level);
+		return 2;
+	}
+	if (log_set_format(config.log_format) < 0) {
+		fprintf(stderr, "conntide-agent: --log.format is logfmt or json, not %s\n",
+			config.log_format);
 		return 2;
 	}
 	return run(&config);

@@ -102,7 +102,7 @@ int event_socket_open(struct event_socket *sock, uint32_t buffer_bytes)
 	sock->fd = sock->batch ? request_socket_open(NETLINK_NETFILTER, 0) : -ENOMEM;
 	if (sock->fd < 0) {
 		err = sock->fd;
-		free(sock->batch);
+		event_socket_close(sock);
 		return err;
 	}
 	err = event_socket_resize(sock, buffer_bytes);

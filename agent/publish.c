@@ -10,6 +10,9 @@
 #include "lib/base/log.h"
 #include "lib/shm/seqlock.h"
 
+/* Between two publications of the scalars, while events come. */
+#define PUBLISH_NS (50 * NS_PER_MS)
+
 /* Resident pages from /proc/self/statm; 0 when it is hidden. */
 static int64_t resident_bytes(void)
 {
@@ -34,17 +37,14 @@ static int64_t resident_bytes(void)
  */
 static void sample_count(struct agent *agent)
 {
-	struct ct_limits fresh;
-
-	ct_proc_read(&agent->proc, &fresh);
-	/* Where /proc is hidden the last answer of netlink stands. */
-	if (fresh.count_entries < 0)
-		fresh.count_entries = agent->limits.count_entries;
-	if (fresh.max_entries < 0)
-		fresh.max_entries = agent->limits.max_entries;
-	agent->limits = fresh;
+	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	agent->in_flight = 0;
 	agent_drain(agent);
+}
+
+int64_t publish_residual(const struct agent *agent)
+{
+	return agent->limits.count_entries - (int64_t)agent->mirror.entries;
 }
 
 static uint32_t doubts(const struct agent *agent)
@@ -101,7 +101,7 @@ static void write_mirror(const struct agent *agent, struct shm_live *live)
 	const struct mirror_counters *counters = &mirror->counters;
 
 	set(&live->mirror_entries, mirror->entries);
-	set(&live->residual_entries, agent->limits.count_entries - (int64_t)mirror->entries);
+	set(&live->residual_entries, publish_residual(agent));
 	set(&live->mute_entries, mirror->mute_entries);
 	set(&live->unassured_entries, mirror->unassured_entries);
 	set(&live->events_new, (int64_t)counters->events[CT_NEW]);
@@ -143,7 +143,7 @@ static void write_agent(const struct agent *agent, struct shm_live *live, uint32
 	set(&live->rate_mark_boot_ns_0, (int64_t)agent->ports.rate_mark_ns[0]);
 	set(&live->rate_mark_boot_ns_1, (int64_t)agent->ports.rate_mark_ns[1]);
 	set(&live->agent_cpu_ns, (int64_t)clock_cpu_ns());
-	set(&live->agent_rss_bytes, resident_bytes());
+	set(&live->agent_rss_bytes, agent->resident_bytes);
 	set(&live->event_queue_bytes, agent->events.queue_bytes);
 	set(&live->event_buffer_bytes, agent->events.buffer_bytes);
 }
@@ -158,7 +158,8 @@ static void write_live(struct agent *agent)
 	write_mirror(agent, live);
 	write_agent(agent, live, doubt_bits);
 	seq_write_end(&live->seq);
-	agent->events.queue_bytes = 0;
+	agent->published_ns = agent->mirror.now_ns;
+	agent->unpublished = false;
 }
 
 /* --- history ------------------------------------------------------------------- */
@@ -228,9 +229,11 @@ static void tell_if_inactive(struct agent *agent)
 
 void publish_second(struct agent *agent)
 {
+	agent->resident_bytes = resident_bytes();
 	sample_count(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
 	write_live(agent);
+	agent->events.queue_bytes = 0;
 	append_sample(agent, false, &agent->second_base);
 	if (--agent->minute_left_s == 0) {
 		agent->minute_left_s = 60;
@@ -239,9 +242,18 @@ void publish_second(struct agent *agent)
 	tell_if_inactive(agent);
 }
 
+/* Cells are live; what says how far to trust them must not lag behind much. */
+void publish_changes(struct agent *agent)
+{
+	if (!agent->unpublished || agent->mirror.now_ns - agent->published_ns < PUBLISH_NS)
+		return;
+	sample_count(agent);
+	write_live(agent);
+}
+
 void publish_start(struct agent *agent)
 {
-	ct_proc_read(&agent->proc, &agent->limits);
+	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	agent->second_base = agent->minute_base = sums(agent);
 	write_live(agent);
 }

@@ -24,7 +24,7 @@ static void begin_dump(struct agent *agent)
 	*dump = (struct dump_state){.running = true};
 	dump->began_ns = agent->mirror.now_ns;
 	dump->lost_before = agent->events.lost;
-	ct_proc_read(&agent->proc, &agent->limits);
+	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	dump->buckets_before = agent->limits.buckets;
 	schedule_resync_begun(&agent->schedule);
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, NULL, 0);
@@ -71,7 +71,7 @@ static void finish_dump(struct agent *agent)
 	agent_drain(agent);
 	if (!agent->drained)
 		return;
-	ct_proc_read(&agent->proc, &agent->limits);
+	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	/* Without the bucket count a resize cannot be excluded, but nor can anything
 	 * be done about it: /proc is hidden from us. */
 	valid = !dump->failed && agent->events.lost == dump->lost_before &&
@@ -91,6 +91,7 @@ static void resync_ended(struct agent *agent, bool valid)
 
 	schedule_resync_ended(&agent->schedule, valid, agent->dump.began_ns, now_ns);
 	agent->last_resync_valid = valid;
+	agent->unpublished = true;
 	agent->resync_ns += took_ns;
 	if (!valid) {
 		agent->resyncs_invalid++;
@@ -99,6 +100,7 @@ static void resync_ended(struct agent *agent, bool valid)
 		return;
 	}
 	agent->resyncs_valid++;
+	agent->settle_residual = true;
 	agent->last_valid_begin_ns = agent->dump.began_ns;
 	agent->last_valid_end_ns = now_ns;
 	agent->last_valid_end_real_ns = clock_real_ns();
@@ -147,6 +149,7 @@ static void take_stats(struct agent *agent, const struct query_answer *answer)
 	int left = (int)answer->len;
 	char text[65536];
 
+	agent->told = CT_LIMITS_UNKNOWN;
 	if (answer->err) {
 		if (ct_proc_read_stats(&agent->proc, text, sizeof(text)) == 0)
 			ct_counters_text(&agent->counters, text);
@@ -154,7 +157,7 @@ static void take_stats(struct agent *agent, const struct query_answer *answer)
 	}
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 		if (ct_counters_message(&agent->counters, nlh, (size_t)left) == -ENOMSG)
-			ct_limits_message(&agent->limits, nlh, (size_t)left);
+			ct_limits_message(&agent->told, nlh, (size_t)left);
 	}
 }
 
@@ -177,6 +180,7 @@ static void take_gets(struct agent *agent, const struct query_answer *answer)
 		mirror_answer(&agent->mirror, &agent->asked[i], err ? NULL : &event,
 			      agent->asked_mark);
 	}
+	agent->unpublished = true;
 	agent->asked_count = 0;
 }
 

@@ -15,9 +15,6 @@
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 
-/* A first-touched page brings its neighbours: fewer system calls under a scan. */
-#define BACK_BYTES (16u * SHM_PAGE_BYTES)
-
 static int back_range(struct segment *segment, uint64_t offset, uint64_t bytes)
 {
 	uint64_t first = offset / SHM_PAGE_BYTES, last = (offset + bytes - 1) / SHM_PAGE_BYTES;
@@ -27,15 +24,10 @@ static int back_range(struct segment *segment, uint64_t offset, uint64_t bytes)
 		missing |= !(segment->backed[i / 64] >> (i % 64) & 1u);
 	if (!missing)
 		return 0;
-	first = first * SHM_PAGE_BYTES / BACK_BYTES * (BACK_BYTES / SHM_PAGE_BYTES);
-	last = first + (last - first + BACK_BYTES / SHM_PAGE_BYTES) /
-			       (BACK_BYTES / SHM_PAGE_BYTES) * (BACK_BYTES / SHM_PAGE_BYTES);
-	if (last > segment->size_bytes / SHM_PAGE_BYTES)
-		last = segment->size_bytes / SHM_PAGE_BYTES;
 	if (fallocate(segment->fd, 0, (off_t)(first * SHM_PAGE_BYTES),
-		      (off_t)((last - first) * SHM_PAGE_BYTES)) < 0)
+		      (off_t)((last - first + 1) * SHM_PAGE_BYTES)) < 0)
 		return -errno;
-	for (uint64_t i = first; i < last; i++)
+	for (uint64_t i = first; i <= last; i++)
 		segment->backed[i / 64] |= UINT64_C(1) << (i % 64);
 	return 0;
 }
