@@ -79,7 +79,7 @@ $(BUILD)/conntide: $(call obj,$(filter-out lib/base/sandbox.c,$(LIB_SRC)) $(REND
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
 # Each part brings its own targets.
--include tests/unit/exporter.mk tests/http/http.mk packaging/install.mk
+-include $(sort $(wildcard tests/*/*.mk tests/*/*/*.mk packaging/*.mk))
 
 clean:
 	$(Q)rm -rf $(BUILD)
