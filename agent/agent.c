@@ -28,8 +28,8 @@
 /* While entries wait to be verified, or changes to be published, the loop turns
  * at least this often. */
 #define TICK_MS 50
-/* A residual that no resync explained is looked into after so many seconds. */
-#define UNSETTLED_SECONDS 2
+/* A count that differs from the mirror is looked into after so many seconds. */
+#define RESIDUAL_PATIENCE_S 2
 
 /* --- draining events ---------------------------------------------------------- */
 
@@ -65,6 +65,7 @@ static void note_loss(struct agent *agent, uint64_t lost)
 	uint64_t now_ns = agent->mirror.now_ns;
 
 	agent->last_loss_ns = now_ns;
+	agent->gap = true;
 	agent->unpublished = true;
 	schedule_loss(&agent->schedule, now_ns);
 	if (agent->lost_last_second == 0)
@@ -148,27 +149,26 @@ static void subscribe_for_mode(struct agent *agent)
 	}
 	if (err)
 		log_error("events", "cannot change the subscription: %s", strerror(-err));
+	agent->gap = true;
 	log_warn("events", "mode is now \"%s\"", snap_mode_name(mode));
 }
 
 /*
- * Entries that came or went unheard show in the count. Dumps do not bring back
- * a residual that has other causes (a leak, entries awaiting redelivery), so what
- * is left after a valid one is taken as settled until it changes.
+ * Entries that came or went unheard show in the count. A residual may have
+ * causes that no dump cures (a leak, entries awaiting redelivery): patience
+ * doubles with each resync that left it, and returns when it is gone.
  */
 static void watch_residual(struct agent *agent)
 {
 	int64_t residual = publish_residual(agent);
-	int64_t off = residual - agent->settled_residual;
 
-	if (agent->settle_residual) {
-		agent->settled_residual = residual;
-		agent->settle_residual = false;
-		agent->unsettled_seconds = 0;
-	} else if ((off < 0 ? -off : off) <= (int64_t)agent->in_flight) {
-		agent->unsettled_seconds = 0;
-	} else if (++agent->unsettled_seconds >= UNSETTLED_SECONDS) {
-		agent->unsettled_seconds = 0;
+	if ((residual < 0 ? -residual : residual) <= (int64_t)agent->in_flight) {
+		agent->residual_seconds = 0;
+		agent->residual_patience_s = RESIDUAL_PATIENCE_S;
+	} else if (++agent->residual_seconds >= agent->residual_patience_s) {
+		agent->residual_seconds = 0;
+		if (agent->residual_patience_s < agent->config.resync_interval_s)
+			agent->residual_patience_s *= 2;
 		schedule_request(&agent->schedule, agent->mirror.now_ns);
 	}
 }
@@ -541,6 +541,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	agent->pace_ns = (uint64_t)config->pace_us * 1000u;
 	agent->started_ns = clock_boot_ns();
 	agent->minute_left_s = 60;
+	agent->residual_patience_s = RESIDUAL_PATIENCE_S;
 	agent->told = agent->limits = CT_LIMITS_UNKNOWN;
 	local_addrs_init(&agent->addrs);
 	ct_counters_init(&agent->counters);

@@ -109,9 +109,9 @@ struct agent {
 	uint64_t published_ns;
 	bool unpublished;	  /* events were applied since */
 	int64_t resident_bytes;
-	int64_t settled_residual; /* what the last valid resync could not explain */
-	bool settle_residual;	  /* take the next one as settled */
-	uint32_t unsettled_seconds;
+	uint32_t residual_seconds; /* that count and mirror have differed at rest */
+	uint32_t residual_patience_s; /* before a resync because of that */
+	bool gap; /* events were missed, and so noticed, since the last valid resync */
 	struct history_state second_base;
 	struct history_state minute_base;
 	uint32_t in_flight;

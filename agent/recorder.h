@@ -27,7 +27,7 @@
 
 enum recorder_kind {
 	RECORD_EVENT = 1,    /* a netlink message */
-	RECORD_RESYNC_BEGIN,
+	RECORD_RESYNC_BEGIN, /* uint32_t: what it finds is explained */
 	RECORD_RESYNC_NEXT,
 	RECORD_RECORD,	     /* struct recorder_record, then a message of a dump */
 	RECORD_DUMP_DONE,    /* struct recorder_done */

@@ -16,6 +16,7 @@
 static void begin_dump(struct agent *agent)
 {
 	struct dump_state *dump = &agent->dump;
+	uint32_t explained;
 
 	/* Ordering starts from an empty queue; if there is more, next time round. */
 	agent_drain(agent);
@@ -27,8 +28,10 @@ static void begin_dump(struct agent *agent)
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	dump->buckets_before = agent->limits.buckets;
 	schedule_resync_begun(&agent->schedule);
-	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, NULL, 0);
-	resync_begin(&agent->resync, &agent->mirror);
+	explained = agent->gap && agent->limits.events_mode > 0;
+	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, &explained,
+		     sizeof(explained));
+	resync_begin(&agent->resync, &agent->mirror, explained);
 	query_post(agent->query, QUERY_DUMP_START, NULL, 0);
 }
 
@@ -39,12 +42,23 @@ static void ask_chunk(struct agent *agent)
 	query_post(agent->query, QUERY_DUMP_NEXT, NULL, 0);
 }
 
+/* A resize moves entries from buckets to come to buckets passed, and no flag of
+ * the dump says so. Looked at with each chunk: one may be undone by the end. */
+static void watch_buckets(struct agent *agent)
+{
+	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
+	if (agent->limits.buckets != agent->dump.buckets_before)
+		agent->dump.failed = true;
+}
+
 static void apply_chunk(struct agent *agent)
 {
 	const struct query_answer *chunk = &agent->dump.chunk;
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)chunk->bytes;
 	int left = (int)chunk->len;
 	struct ct_event event;
+
+	watch_buckets(agent);
 
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 		int err = ct_event_parse(nlh, (size_t)left, &event);
@@ -71,11 +85,10 @@ static void finish_dump(struct agent *agent)
 	agent_drain(agent);
 	if (!agent->drained)
 		return;
-	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	/* Without the bucket count a resize cannot be excluded, but nor can anything
 	 * be done about it: /proc is hidden from us. */
-	valid = !dump->failed && agent->events.lost == dump->lost_before &&
-		agent->limits.buckets == dump->buckets_before;
+	watch_buckets(agent);
+	valid = !dump->failed && agent->events.lost == dump->lost_before;
 	done.valid = valid;
 	done.kernel_entries = agent->limits.count_entries;
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_DUMP_DONE, &done, sizeof(done));
@@ -100,7 +113,9 @@ static void resync_ended(struct agent *agent, bool valid)
 		return;
 	}
 	agent->resyncs_valid++;
-	agent->settle_residual = true;
+	/* A gap that is still open, or came during the dump, stays one. */
+	if (agent->last_loss_ns < agent->dump.began_ns && agent->schedule.mode == SHM_MODE_FULL)
+		agent->gap = false;
 	agent->last_valid_begin_ns = agent->dump.began_ns;
 	agent->last_valid_end_ns = now_ns;
 	agent->last_valid_end_real_ns = clock_real_ns();

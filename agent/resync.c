@@ -13,7 +13,7 @@ void resync_init(struct resync *resync)
 	*resync = (struct resync){.phase = RESYNC_IDLE, .first = true};
 }
 
-void resync_begin(struct resync *resync, struct mirror *mirror)
+void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 {
 	BUG_ON(resync->phase != RESYNC_IDLE);
 	resync->phase = RESYNC_DUMPING;
@@ -21,6 +21,8 @@ void resync_begin(struct resync *resync, struct mirror *mirror)
 	resync->refused_before = mirror->counters.refused_entries;
 	mirror->epoch++;
 	mirror->dump_running = true;
+	/* What is there at the start was born unheard, whatever the reason. */
+	mirror->corrections_mute = resync->first || !explained;
 	resync->begin_mark = mirror_mark(mirror);
 	/* Chunk 1 is filled inside the sending of the request. */
 	resync->next_fill_mark = resync->begin_mark;
@@ -97,6 +99,7 @@ void resync_dump_done(struct resync *resync, struct mirror *mirror, bool valid,
 	resync->phase = RESYNC_COUNTING;
 	resync->cursor = (struct flow_cursor){0, SWEEP_STEP_BUCKETS};
 	mirror->dump_running = false;
+	mirror->corrections_mute = true;
 }
 
 struct sweep {

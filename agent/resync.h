@@ -58,7 +58,11 @@ struct resync {
 };
 
 void resync_init(struct resync *resync);
-void resync_begin(struct resync *resync, struct mirror *mirror);
+
+/* `explained`: events are known to have been missed since the last valid resync,
+ * by a listener that was there: what this dump corrects need not be mute. */
+void resync_begin(struct resync *resync, struct mirror *mirror, bool explained);
+
 /* Returns the fill mark of the chunk that is about to be received; it goes with
  * each of its records. The next receive may be begun before they are applied. */
 uint32_t resync_next(struct resync *resync, struct mirror *mirror);

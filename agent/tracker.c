@@ -89,6 +89,7 @@ int mirror_create(struct mirror *mirror, uint32_t limit_entries, struct histogra
 	mirror->addrs = addrs;
 	mirror->verify = verify;
 	mirror->mark = 1;
+	mirror->corrections_mute = true;
 	return flow_table_create(&mirror->table, limit_entries);
 }
 
@@ -399,9 +400,14 @@ void mirror_event(struct mirror *mirror, const struct ct_event *event)
 
 /* --- answers of the kernel: records of dumps and GETs ------------------------- */
 
+static uint32_t correction_flags(const struct mirror *mirror)
+{
+	return mirror->corrections_mute ? FLOW_MUTE : 0;
+}
+
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)
 {
-	return insert(mirror, event, FLOW_MUTE);
+	return insert(mirror, event, correction_flags(mirror));
 }
 
 void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event)
@@ -431,7 +437,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 
 	if (state != had && !cell_is_unknown(flow_cell(flow))) {
 		mirror->counters.repairs_state++;
-		flags |= FLOW_MUTE;
+		flags |= correction_flags(mirror);
 	}
 	move_to(mirror, flow, histogram_place(mirror->hist, key, state),
 		flags | status_flags(event));
@@ -440,7 +446,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
 {
 	mirror->counters.repairs_replaced++;
-	replace(mirror, at, event, FLOW_MUTE);
+	replace(mirror, at, event, correction_flags(mirror));
 }
 
 static void settle_answer(struct mirror *mirror, const struct verify_item *item, uint32_t at,

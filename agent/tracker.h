@@ -62,6 +62,7 @@ struct mirror {
 	uint32_t mark;	 /* 1 .. FLOW_MARK_MASK */
 	uint8_t epoch;	 /* of the last dump begun */
 	bool dump_running; /* keep tombstones */
+	bool corrections_mute; /* what an answer corrects changed without telling */
 	uint32_t tomb_oldest; /* FIFO linked through flow.stamp */
 	uint32_t tomb_youngest;
 	uint32_t tombstones;
