@@ -52,8 +52,11 @@ def test_reinserted_again_and_again(lab, agent):
 
 def test_mark_updates_keep_the_state(lab, agent, pair):
     """An UPDATE for a mark carries no protocol state: the cell must not move."""
-    lab.middle.nft("table inet marks { chain pre { type filter hook prerouting priority 10;"
-                   " ct mark set meta length; } }\n")
+    lab.middle.nft("""
+table inet marks {
+	chain pre { type filter hook prerouting priority 10; ct mark set meta length; }
+}
+""")
     connection = traffic.Tcp(pair.flow(), 40020, 106)
     connection.drive("ESTABLISHED")
     for size in range(10):
@@ -74,6 +77,17 @@ table inet ftp {
 """)
 
 
+def converse(client, server, *lines):
+    """Lines of an FTP dialogue, each read by the other side before the next is sent.
+
+    The helper judges a line only if it saw the end of the line before it.
+    """
+    for index, line in enumerate((b"220 ready\r\n", b"USER anonymous\r\n", *lines)):
+        sender, reader = (client, server) if index % 2 else (server, client)
+        sender.sendall(line)
+        assert reader.recv(200) == line
+
+
 def test_related_connection(lab, agent, ftp_helper):  # pylint: disable=unused-argument
     """FTP: the data connection is RELATED, expected by a helper; here with real sockets."""
     with lab.server.socket() as control, lab.server.socket() as data:
@@ -85,11 +99,9 @@ def test_related_connection(lab, agent, ftp_helper):  # pylint: disable=unused-a
             client.settimeout(5)
             client.connect((lab.SERVER4, 21))
             server = control.accept()[0]
-            client.sendall(b"PASV\r\n")
-            server.recv(100)
-            server.sendall(b"227 Entering Passive Mode (%s,%d,%d).\r\n"
-                           % (lab.SERVER4.replace(".", ",").encode(), 2121 >> 8, 2121 & 255))
-            client.recv(100)
+            where = f"{lab.SERVER4.replace('.', ',')},{2121 >> 8},{2121 & 255}"
+            converse(client, server, b"331 go on\r\n", b"PASV\r\n",
+                     f"227 Entering Passive Mode ({where}).\r\n".encode())
             agent_module.poll(lambda: "2121" in lab.middle.conntrack("-L", "expect"), 3,
                               "the helper expects nothing")
             with lab.client.socket() as transfer:
@@ -114,8 +126,7 @@ def test_expectation_alone_is_no_entry(lab, agent, ftp_helper):  # pylint: disab
         with lab.client.socket() as client:
             client.connect((lab.SERVER4, 21))
             server = control.accept()[0]
-            client.sendall(b"EPRT |1|10.77.1.2|4444|\r\n")
-            server.recv(100)
+            converse(client, server, b"331 go on\r\n", b"EPRT |1|10.77.1.2|4444|\r\n")
             agent_module.poll(lambda: "4444" in lab.middle.conntrack("-L", "expect"), 3,
                               "the helper expects nothing")
             status = agent.wait_equal(exact=True,

@@ -45,7 +45,7 @@ def test_four_directions(lab, agent, pair, family):
 def test_broadcast_and_multicast_are_for_us(lab, agent, pair):
     """What is sent to everybody is received here: inbound, or outbound when we sent it."""
     src = lab.CLIENT4
-    for dport, target in ((211, "10.77.1.255"), (212, "255.255.255.255"), (213, "224.0.0.9")):
+    for dport, target in ((211, "10.77.1.255"), (212, "255.255.255.255"), (213, "224.0.0.1")):
         with lab.client.socket(kind=socket.SOCK_RAW, proto=socket.IPPROTO_RAW) as raw:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"edge")
@@ -56,8 +56,8 @@ def test_broadcast_and_multicast_are_for_us(lab, agent, pair):
         sender.bind((lab.MIDDLE4C, 5001))
         sender.sendto(b"?", ("10.77.1.255", 214))
     pair.client.raw6.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"edge")
-    pair.client.send(lab.CLIENT6, "ff02::99", 17,
-                     traffic.udp(lab.CLIENT6, "ff02::99", 5000, 215))
+    pair.client.send(lab.CLIENT6, "ff02::1", 17,
+                     traffic.udp(lab.CLIENT6, "ff02::1", 5000, 215))
     agent.wait_equal(expect={Cell("udp", "inbound", dport, "unreplied"): 1
                              for dport in (211, 212, 213, 215)}, exact=True)
     assert agent.cells()[Cell("udp", "outbound", 214, "unreplied")] == 1

@@ -2,6 +2,7 @@
 """Entries older than the agent; agents that stop, die, hang and come back."""
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -82,7 +83,7 @@ def somebody_listens(lab):
     probe.conntrack("-I", "-p", "udp", "-s", "10.1.1.1", "-d", "10.1.1.2", "--sport", "1",
                     "--dport", "1", "-t", "60")
     process = probe.popen(["conntrack", "-E", "-e", "DESTROY", "-b", "65536"],
-                          stdout=-1, stderr=-3, text=True)
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         # It listens once its socket is in the list of netlink sockets.
         agent_module.poll(lambda: f" {process.pid} " in probe.run("cat", "/proc/net/netlink"),
@@ -90,7 +91,7 @@ def somebody_listens(lab):
         probe.conntrack("-D", "-p", "udp")
         os.set_blocking(process.stdout.fileno(), False)
         time.sleep(0.3)
-        return "DESTROY" in (process.stdout.read() or "")
+        return b"DESTROY" in (process.stdout.read() or b"")
     finally:
         process.kill()
         process.wait()

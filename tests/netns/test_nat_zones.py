@@ -103,9 +103,13 @@ def test_directional_zones(lab, agent, side):
     insert = ["-I", "-p", "tcp", "-s", "10.78.0.1", "-d", "10.79.0.1", "--state", "ESTABLISHED",
               "-t", "100", "-u", "SEEN_REPLY", "--dport", "97"]
     for zone in ("0", "3", "4"):
-        # In a "reply" zone the original tuples meet, so they differ in the source port.
-        sport = "43000" if side == "orig" else str(43000 + int(zone))
-        lab.middle.conntrack(*insert, "--sport", sport, f"--{side}-zone", zone)
+        # Where the zone does not tell them apart, tuples must differ: as by source NAT for
+        # the answers of one original tuple in several zones.
+        other = str(43000 + int(zone))
+        sport, answer = ("43000", other) if side == "orig" else (other, other)
+        lab.middle.conntrack(*insert, "--sport", sport, "-r", "10.79.0.1", "-q", "10.78.0.1",
+                             "--reply-port-src", "97", "--reply-port-dst", answer,
+                             f"--{side}-zone", zone)
     agent.wait_equal(expect={Cell("tcp", "forwarded", 97, "ESTABLISHED"): 3}, exact=True,
                      label="inserted")
     lab.middle.conntrack("-D", "-p", "tcp", f"--{side}-zone", "3")

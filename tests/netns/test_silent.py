@@ -27,8 +27,14 @@ def kernel_has(agent, expect, within=3):
 @pytest.mark.slow
 def test_event_mask(lab, pair, start_agent):
     """`ct event set new,destroy` on one port: states of that port come by dumps only."""
-    lab.middle.nft("table inet mask { chain pre { type filter hook prerouting priority 0;"
-                   " tcp dport 401 ct event set new,destroy; } }\n")
+    lab.middle.nft("""
+table inet mask {
+	chain pre {
+		type filter hook prerouting priority 0;
+		tcp dport 401 ct event set new,destroy
+	}
+}
+""")
     agent = start_agent(lab.middle, "--mute-interval", "3")
     masked = {Cell("tcp", "forwarded", 401, "TIME_WAIT"): 40}
     for sport in range(40):
@@ -49,11 +55,18 @@ def test_event_mask(lab, pair, start_agent):
     agent.wait_equal(label="their DESTROY is heard")
 
 
+def drop_resets(namespace):
+    namespace.nft("""
+table inet drops {
+	chain forward { type filter hook forward priority 0; tcp flags rst drop; }
+}
+""")
+
+
 @pytest.mark.slow
 def test_reset_dropped_after_conntrack(lab, pair, start_agent):
     """A filter that drops RSTs: the kernel says CLOSE and tells nobody."""
-    lab.middle.nft("table inet reset { chain fwd { type filter hook forward priority 0;"
-                   " tcp flags rst drop; } }\n")
+    drop_resets(lab.middle)
     agent = start_agent(lab.middle, "--mute-interval", "3")
     for sport in range(40):
         traffic.Tcp(pair.flow(), 24000 + sport, 403).drive("CLOSE")
@@ -67,8 +80,7 @@ def test_reset_dropped_after_conntrack(lab, pair, start_agent):
 @pytest.mark.slow
 def test_reset_dropped_long_after_the_last_event(lab, pair, start_agent):
     """Beyond the reach of audits: the periodic dump finds it, and then doubts."""
-    lab.middle.nft("table inet reset { chain fwd { type filter hook forward priority 0;"
-                   " tcp flags rst drop; } }\n")
+    drop_resets(lab.middle)
     agent = start_agent(lab.middle, "--resync-interval", "4", "--mute-interval", "4")
     flows = [traffic.Tcp(pair.flow(), 24000 + sport, 404) for sport in range(40)]
     for flow in flows:
