@@ -97,7 +97,7 @@ class Agent:
         self.process = None
         self.log_path = None
         self.logs = []
-        self.expect_clean = True
+        self.closed = False
         self.start(wait)
 
     # Life
@@ -160,10 +160,14 @@ class Agent:
                 assert word not in text, f"{word} in the agent's log:\n{text}"
 
     def close(self):
+        """Stops it if need be, and judges its end and its log. May be called twice."""
+        if self.closed:
+            return
+        self.closed = True
         try:
             if self.process and self.process.poll() is not None:
                 status, self.process = self.process.returncode, None
-                assert not self.expect_clean, f"the agent died, status {status}:\n{self.log()}"
+                raise AssertionError(f"the agent died, status {status}:\n{self.log()}")
             self.stop()
             self.check_logs()
         finally:
@@ -199,6 +203,12 @@ class Agent:
             last.update(now=self.status())
             return last["now"] if last["now"] and predicate(last["now"]) else None
         return poll(question, within * patience(), lambda: f"{what}; status {last['now']}")
+
+    def wait_sums(self, entries, within=LIVE_SECONDS):
+        """The scalars, which are published once a second: count, sum and residual."""
+        self.wait_status(lambda status: (status["entries"], status["mirror_entries"],
+                                         status["residual_entries"]) == (entries, entries, 0),
+                         within, f"count and sum are {entries}")
 
     def wait_equal(self, within=LIVE_SECONDS, expect=None, exact=None, label=""):
         """Polls until mirror == table, the table is as `expect`, and `exact` is as told.
