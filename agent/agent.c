@@ -18,6 +18,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "agent/confine.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -41,7 +42,7 @@ static void apply_batch(struct agent *agent, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		size_t len;
 		const void *message = event_socket_message(&agent->events, i, &len);
-		int err = message ? ct_event_parse(message, len, &events[count]) : -EBADMSG;
+		int err = message ? ct_event_parse(message, len, &events[count]) : -ENOMSG;
 
 		if (err == -EBADMSG)
 			agent->malformed_events++;
@@ -379,7 +380,7 @@ static int first_addresses(struct agent *agent, char why[AGENT_WHY_BYTES])
 	return 0;
 }
 
-static int open_sockets(struct agent *agent, char why[AGENT_WHY_BYTES])
+static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	int err = event_socket_open(&agent->events, agent->config.event_buffer_bytes);
 
@@ -388,8 +389,6 @@ static int open_sockets(struct agent *agent, char why[AGENT_WHY_BYTES])
 			NETLINK_ROUTE, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
 		err = agent->address_fd < 0 ? agent->address_fd : 0;
 	}
-	if (!err)
-		err = query_create(&agent->query);
 	if (err) {
 		snprintf(why, AGENT_WHY_BYTES,
 			 "cannot open netlink sockets (%s): the kernel must have nfnetlink; "
@@ -399,17 +398,33 @@ static int open_sockets(struct agent *agent, char why[AGENT_WHY_BYTES])
 	}
 	/* First the subscription, then everything that is read: no gap. */
 	err = event_socket_subscribe(&agent->events, NLSOCK_ALL);
-	if (err == -EPERM) {
+	if (err == -EPERM)
 		snprintf(why, AGENT_WHY_BYTES,
 			 "not allowed to listen to connection-tracking events: run as root, or give "
 			 "the agent CAP_NET_ADMIN in this network namespace");
-		return err;
-	}
-	if (err) {
+	else if (err)
 		snprintf(why, AGENT_WHY_BYTES,
 			 "cannot listen to connection-tracking events (%s): "
 			 "modprobe nf_conntrack_netlink",
 			 strerror(-err));
+	return err;
+}
+
+/* From here on nothing more is needed than questions to the kernel. The thread
+ * that asks them inherits the confinement. */
+static int open_queries(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = agent->config.sandbox ? confine_agent() : 0;
+
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot give up privileges: %s; --no-sandbox goes on "
+					       "without",
+			 strerror(-err));
+		return err;
+	}
+	err = query_create(&agent->query);
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot start asking the kernel: %s", strerror(-err));
 		return err;
 	}
 	return reach_conntrack(agent, why);
@@ -558,18 +573,21 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 	init_fields(agent, config);
 	err = open_recorder(agent, why);
 	if (!err)
-		err = open_sockets(agent, why);
+		err = open_events(agent, why);
 	if (!err)
 		err = create_mirror(agent, why);
 	if (!err)
 		err = open_segment(agent, why);
+	if (!err)
+		err = open_queries(agent, why);
 	if (err)
 		return err;
 	segment_attach(&agent->segment, &agent->hist);
 	err = first_addresses(agent, why);
 	if (!err) {
 		ports_init(&agent->ports, &agent->hist, segment_slots(&agent->segment),
-			   segment_rates(&agent->segment), config->top_ports);
+			   segment_rates(&agent->segment), segment_live(&agent->segment),
+			   config->top_ports);
 		mirror_set_time(&agent->mirror, clock_boot_ns());
 		publish_start(agent);
 		err = open_loop(agent);

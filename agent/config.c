@@ -171,6 +171,17 @@ static enum config_result check(struct config *config, int argc, char **argv, ch
 	return CONFIG_RUN;
 }
 
+/* Inside "-xy" optind has not moved yet; optopt then names the letter. */
+static void bad_option(char *message, int c, char **argv)
+{
+	char letter[3] = {'-', (char)optopt, '\0'};
+
+	snprintf(message, CONFIG_MESSAGE_BYTES,
+		 c == ':' ? "%s needs a value; see conntide-agent --help"
+			  : "unknown option \"%s\"; see conntide-agent --help",
+		 optopt > 0 && optopt < 128 ? letter : argv[optind - 1]);
+}
+
 enum config_result config_parse(struct config *config, int argc, char **argv,
 				char message[CONFIG_MESSAGE_BYTES])
 {
@@ -196,10 +207,7 @@ enum config_result config_parse(struct config *config, int argc, char **argv,
 			print_help(message);
 			return CONFIG_TEXT;
 		} else {
-			snprintf(message, CONFIG_MESSAGE_BYTES,
-				 c == ':' ? "%s needs a value; see conntide-agent --help"
-					  : "unknown option \"%s\"; see conntide-agent --help",
-				 argv[optind - 1]);
+			bad_option(message, c, argv);
 			return CONFIG_USAGE_ERROR;
 		}
 	}

@@ -26,14 +26,28 @@ void histogram_retire(struct histogram *hist, uint32_t row)
 		 peek_u64(&hist->rowmap[row / 64u]) & ~(UINT64_C(1) << (row % 64u)));
 }
 
+/* Once refused, always refused: entries of one row are not to be in two places,
+ * and memory is not asked for again with each of them. */
+static bool place_row(struct histogram *hist, uint32_t row)
+{
+	uint64_t bit = UINT64_C(1) << (row % 64u);
+
+	if (hist->refused[row / 64u] & bit)
+		return false;
+	if (activate(hist, row))
+		return true;
+	hist->refused[row / 64u] |= bit;
+	hist->overflow_rows++;
+	return false;
+}
+
 uint32_t histogram_place(struct histogram *hist, struct row_key key, unsigned int state)
 {
 	uint32_t cell = cell_of(key, state);
 
 	BUG_ON(cell == CELL_INVALID);
-	if (activate(hist, cell_row(cell)))
+	if (place_row(hist, cell_row(cell)))
 		return cell;
-	hist->overflow_rows++;
 	key.port = 0;
 	cell = cell_of(key, state);
 	activate(hist, cell_row(cell));

@@ -8,7 +8,8 @@
  * activation makes sure that its memory is there (`back_row`), and sets its bit
  * in the row map last, so that readers never touch a page that is not backed.
  * When the memory cannot be had, the entry is counted in the row of port 0 of
- * its protocol and direction, and `overflow_rows` says so.
+ * its protocol and direction, for as long as the agent runs, and `overflow_rows`
+ * says how many rows that befell.
  *
  * Threads: one writer; readers see relaxed values at any moment. O(1), no
  * allocation, no system call but in back_row, once per row.
@@ -31,6 +32,7 @@ struct histogram {
 	bool (*back_row)(void *arg, uint32_t row);
 	void *back_arg;
 	uint64_t has_slot[(ROW_COUNT + 63u) / 64u]; /* rows not part of "other" */
+	uint64_t refused[(ROW_COUNT + 63u) / 64u];  /* rows counted in an overflow row */
 	uint64_t refused_decrements;
 	uint64_t overflow_rows;
 };

@@ -150,31 +150,38 @@ int event_socket_receive(struct event_socket *sock)
 	return errno == EAGAIN ? 0 : -errno;
 }
 
-const void *event_socket_message(const struct event_socket *sock, unsigned int i, size_t *ret_len)
+const void *event_socket_message(struct event_socket *sock, unsigned int i, size_t *ret_len)
 {
 	struct event_batch *batch = sock->batch;
 	struct mmsghdr *head = &batch->heads[i];
-	bool truncated = head->msg_hdr.msg_flags & MSG_TRUNC;
 
 	*ret_len = head->msg_len;
 	/* Other processes may send here too; only the kernel is believed. */
-	if (batch->from[i].nl_pid != 0)
+	if (batch->from[i].nl_pid != 0) {
+		sock->foreign++;
 		return NULL;
-	return truncated ? NULL : batch->bytes[i];
+	}
+	if (head->msg_hdr.msg_flags & MSG_TRUNC) {
+		sock->truncated++;
+		return NULL;
+	}
+	return batch->bytes[i];
 }
 
 uint64_t event_socket_check_loss(struct event_socket *sock)
 {
 	uint32_t info[SK_MEMINFO_VARS];
 	socklen_t len = sizeof(info);
-	uint32_t lost;
+	uint64_t lost;
 
 	memset(info, 0, sizeof(info));
+	lost = sock->truncated - sock->truncated_told;
+	sock->truncated_told = sock->truncated;
 	if (getsockopt(sock->fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0)
-		return 0;
+		info[SK_MEMINFO_DROPS] = sock->drops;
 	if (info[SK_MEMINFO_RMEM_ALLOC] > sock->queue_bytes)
 		sock->queue_bytes = info[SK_MEMINFO_RMEM_ALLOC];
-	lost = info[SK_MEMINFO_DROPS] - sock->drops;
+	lost += (uint32_t)(info[SK_MEMINFO_DROPS] - sock->drops);
 	sock->drops = info[SK_MEMINFO_DROPS];
 	sock->lost += lost;
 	return lost;

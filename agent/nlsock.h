@@ -37,7 +37,8 @@ struct event_socket {
 	uint32_t buffer_bytes;	/* as the kernel granted */
 	uint32_t drops;		/* the kernel's counter, as last read */
 	uint64_t lost;		/* since the start, wraps undone */
-	uint64_t truncated;	/* messages larger than NLSOCK_EVENT_BYTES */
+	uint64_t truncated;	/* messages larger than NLSOCK_EVENT_BYTES... */
+	uint64_t truncated_told; /* ...and how many of them were told as lost */
 	uint64_t foreign;	/* not from the kernel: ignored */
 	uint32_t queue_bytes;	/* in the queue when last looked at */
 	struct event_batch *batch;
@@ -61,11 +62,12 @@ int event_socket_resize(struct event_socket *sock, uint32_t buffer_bytes);
  */
 int event_socket_receive(struct event_socket *sock);
 
-/* Message i of the last batch: its bytes, or NULL if it is to be skipped. */
-const void *event_socket_message(const struct event_socket *sock, unsigned int i,
-				 size_t *ret_len);
+/* Message i of the last batch: its bytes, or NULL if it is to be skipped: from
+ * another process than the kernel, or cut, which counts as lost. */
+const void *event_socket_message(struct event_socket *sock, unsigned int i, size_t *ret_len);
 
-/* Reads fill and drop counter. Returns the events lost since the last call. */
+/* Reads fill and drop counter. Returns the events lost since the last call,
+ * those that were cut included. */
 uint64_t event_socket_check_loss(struct event_socket *sock);
 
 /* A socket for requests; `protocol` NETLINK_NETFILTER or NETLINK_ROUTE, `groups`

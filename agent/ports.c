@@ -8,12 +8,14 @@
 #define ROW_WORDS ((ROW_COUNT + 63u) / 64u)
 
 void ports_init(struct ports *ports, struct histogram *hist, struct shm_slots *slots,
-		struct shm_rate *rates, uint32_t slot_limit)
+		struct shm_rate *rates, struct shm_live *live, uint32_t slot_limit)
 {
 	memset(ports, 0, sizeof(*ports));
 	ports->hist = hist;
 	ports->slots = slots;
 	ports->rates = rates;
+	ports->rate_marks[0] = &live->rate_mark_boot_ns_0;
+	ports->rate_marks[1] = &live->rate_mark_boot_ns_1;
 	ports->slot_limit = slot_limit < SHM_SLOT_COUNT ? slot_limit : SHM_SLOT_COUNT;
 }
 
@@ -159,19 +161,26 @@ static void mark_rates(struct ports *ports, unsigned int generation)
 	}
 }
 
+/* A reader that meets the marks at 0, or changed after it read the rows, knows
+ * that what it read belongs to no one mark. */
+static void take_mark(struct ports *ports, unsigned int generation, uint64_t now_ns)
+{
+	publish_i64(ports->rate_marks[generation], 0);
+	mark_rates(ports, generation);
+	publish_i64(ports->rate_marks[generation], (int64_t)now_ns);
+	ports->rate_mark_ns[generation] = now_ns;
+}
+
 static void rates_second(struct ports *ports, uint64_t now_ns)
 {
 	unsigned int older = ports->rate_mark_ns[0] <= ports->rate_mark_ns[1] ? 0 : 1;
 
 	if (now_ns - ports->rate_mark_ns[older ^ 1u] < PORTS_RATE_NS)
 		return;
-	mark_rates(ports, older);
-	ports->rate_mark_ns[older] = now_ns;
+	take_mark(ports, older, now_ns);
 	/* At the start both generations begin together. */
-	if (ports->rate_mark_ns[older ^ 1u] == 0) {
-		mark_rates(ports, older ^ 1u);
-		ports->rate_mark_ns[older ^ 1u] = now_ns;
-	}
+	if (ports->rate_mark_ns[older ^ 1u] == 0)
+		take_mark(ports, older ^ 1u, now_ns);
 }
 
 void ports_second(struct ports *ports, uint64_t now_ns)

@@ -42,10 +42,12 @@ struct ports {
 	uint32_t top_count;
 	uint64_t slot_since_ns[SHM_SLOT_COUNT];
 	uint64_t rate_mark_ns[2];
+	_Atomic int64_t *rate_marks[2]; /* as readers see them; 0 while being taken */
 };
 
+/* `live`: its two rate marks are written here, besides by who publishes all of it. */
 void ports_init(struct ports *ports, struct histogram *hist, struct shm_slots *slots,
-		struct shm_rate *rates, uint32_t slot_limit);
+		struct shm_rate *rates, struct shm_live *live, uint32_t slot_limit);
 void ports_second(struct ports *ports, uint64_t now_ns);
 
 #endif

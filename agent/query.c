@@ -119,6 +119,19 @@ static int dump_next(struct query *query, uint8_t *buf, struct query_answer *ans
 	return end < 0 ? end : 0;
 }
 
+/* To the last request on get_fd: the answer to an earlier one that timed out may
+ * still come, and is passed over. */
+static ssize_t receive_answer(struct query *query, uint8_t *buf, size_t bytes)
+{
+	ssize_t n;
+
+	do {
+		n = receive(query->get_fd, buf, bytes);
+	} while (n >= (ssize_t)sizeof(struct nlmsghdr) &&
+		 ((const struct nlmsghdr *)buf)->nlmsg_seq != query->seq);
+	return n;
+}
+
 static int get_one(struct query *query, const struct ct_key *key, uint8_t *buf)
 {
 	uint8_t request[REQUEST_BYTES];
@@ -131,11 +144,7 @@ static int get_one(struct query *query, const struct ct_key *key, uint8_t *buf)
 	err = send_request(query->get_fd, request, (size_t)len);
 	if (err)
 		return err;
-	/* The answer to an earlier request that timed out may still come. */
-	do {
-		n = receive(query->get_fd, buf, GET_STRIDE);
-	} while (n >= (ssize_t)sizeof(struct nlmsghdr) &&
-		 ((const struct nlmsghdr *)buf)->nlmsg_seq != query->seq);
+	n = receive_answer(query, buf, GET_STRIDE);
 	return n < 0 ? (int)n : 0;
 }
 
@@ -177,7 +186,7 @@ static int stats(struct query *query, uint8_t *buf, struct query_answer *answer)
 
 	if (end < 0)
 		return end;
-	n = receive(query->get_fd, buf, NLSOCK_CHUNK_BYTES);
+	n = receive_answer(query, buf, NLSOCK_CHUNK_BYTES);
 	if (n < 0)
 		return (int)n;
 	end = look_for_end(buf, (size_t)n);
@@ -188,7 +197,7 @@ static int stats(struct query *query, uint8_t *buf, struct query_answer *answer)
 	while (end == 0) {
 		if (ANSWER_BYTES - at < NLSOCK_CHUNK_BYTES)
 			return -EMSGSIZE;
-		n = receive(query->get_fd, buf + at, NLSOCK_CHUNK_BYTES);
+		n = receive_answer(query, buf + at, NLSOCK_CHUNK_BYTES);
 		if (n < 0)
 			return (int)n;
 		end = look_for_end(buf + at, (size_t)n);

@@ -6,7 +6,7 @@
  * while pending, and backed off after failures: under overload a dump makes it
  * worse); on request; every `mute_interval` while mute entries exist; every
  * `resync_interval` at any rate. The periodic ones are stretched so that dumps
- * take at most a fiftieth of the time.
+ * take at most a twentieth of the time.
  *
  * Overload is losses in most of the last ten seconds although the buffer is at
  * its largest. Then events are given up in steps, full -> without UPDATE ->
@@ -25,7 +25,7 @@
 
 #define SCHEDULE_QUIET_NS	UINT64_C(1000000000)
 #define SCHEDULE_BACKOFF_MAX_NS UINT64_C(30000000000)
-#define SCHEDULE_COST_FACTOR	50u
+#define SCHEDULE_COST_FACTOR	20u
 #define SCHEDULE_POLL_NS	UINT64_C(10000000000)
 #define SCHEDULE_HOLD_MIN_NS	UINT64_C(20000000000)
 #define SCHEDULE_HOLD_MAX_NS	UINT64_C(600000000000)
@@ -43,6 +43,7 @@ struct schedule {
 	uint32_t lossy_seconds;	  /* a bit per second, youngest lowest */
 	uint64_t mode_since_ns;
 	uint64_t hold_ns;	  /* quiet time before a step up */
+	bool stepped_up;	  /* the present mode was reached by a step up */
 };
 
 void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,

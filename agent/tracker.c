@@ -359,12 +359,24 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 }
 
+/* A dump may show an entry before its NEW is in the queue; no event has told of
+ * it yet, so this NEW is its birth and not a second incarnation. */
+static bool shown_before_its_birth(const struct flow *flow, const struct ct_event *event)
+{
+	return flow->id == event->id && !(flow->cell_flags & FLOW_BORN_SEEN) &&
+	       (flow->stamp & FLOW_MARK_MASK) == FLOW_MARK_NONE;
+}
+
 static void on_new(struct mirror *mirror, const struct ct_event *event)
 {
 	uint32_t at = flow_find(&mirror->table, event->hash);
 
 	if (at == FLOW_NONE) {
 		insert_from_event(mirror, event, FLOW_BORN_SEEN);
+	} else if (shown_before_its_birth(flow_at(&mirror->table, at), event)) {
+		apply_update(mirror, at, event);
+		flow_at(&mirror->table, at)->cell_flags |= FLOW_BORN_SEEN;
+		count_new(mirror, flow_at(&mirror->table, at));
 	} else {
 		replace(mirror, at, event, FLOW_BORN_SEEN);
 		stamp(mirror, flow_at(&mirror->table, at));

@@ -24,6 +24,10 @@ int sandbox_become(const char *const *users, const char **ret_user);
  * that runs as an ordinary user but was given some. */
 int sandbox_drop_capabilities(void);
 
+/* Keeps CAP_NET_ADMIN, drops every other one from every set. 0; -EPERM when
+ * there is no CAP_NET_ADMIN to keep. */
+int sandbox_keep_net_admin(void);
+
 /* True while any capability is effective, permitted or ambient. */
 bool sandbox_has_capabilities(void);
 
@@ -32,8 +36,11 @@ int sandbox_no_new_privileges(void);
 
 /*
  * From now on system calls other than the named ones fail with EPERM. Names
- * this architecture or libseccomp does not know are skipped.
+ * this architecture or libseccomp does not know are skipped. SANDBOX_NETLINK
+ * stands for socket(2) of netlink only. A build with sanitizers, which make calls
+ * of their own, is not filtered.
  */
+#define SANDBOX_NETLINK "socket/netlink"
 int sandbox_allow_only(const char *const *syscalls, size_t count);
 
 #endif

@@ -212,7 +212,10 @@ int shm_reader_refresh(struct shm_reader *reader)
 		shm_reader_close(reader);
 		return -EMSGSIZE;
 	}
-	return remap(reader);
+	/* What is there now may be unreadable; then the old one stays in use, and
+	 * its heartbeat tells how old it is. */
+	remap(reader);
+	return 0;
 }
 
 void shm_reader_close(struct shm_reader *reader)

@@ -56,6 +56,20 @@ static inline void publish_u64(_Atomic uint64_t *word, uint64_t value)
 	atomic_store_explicit(word, value, memory_order_release);
 }
 
+/* The fence keeps what is stored next from being seen before the word. */
+static inline void publish_i64(_Atomic int64_t *word, int64_t value)
+{
+	atomic_store_explicit(word, value, memory_order_release);
+	atomic_thread_fence(memory_order_release);
+}
+
+/* A word as it is after everything read so far. */
+static inline int64_t reobserve_i64(const _Atomic int64_t *word)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
 static inline uint64_t observe_u64(const _Atomic uint64_t *word)
 {
 	return atomic_load_explicit(word, memory_order_acquire);

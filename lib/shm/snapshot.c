@@ -5,13 +5,25 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 
-/* A writer holds the lock for about a microsecond; a reader that meets it this
- * often in a row looks at a writer that died in there. */
-#define SEQ_ATTEMPTS 1000
+/* A writer holds the lock for about a microsecond. A reader that meets it often
+ * in a row sleeps, for the writer may have lost its CPU in there; one that met it
+ * for 50 ms looks at a writer that died. */
+#define SEQ_ATTEMPTS	   5000
+#define SEQ_ATTEMPTS_A_NAP 100
+#define SEQ_NAP_NS	   1000000
+
+static void nap_if_due(int attempt)
+{
+	const struct timespec nap = {.tv_nsec = SEQ_NAP_NS};
+
+	if (attempt % SEQ_ATTEMPTS_A_NAP == SEQ_ATTEMPTS_A_NAP - 1)
+		nanosleep(&nap, NULL);
+}
 
 #define LIVE_WORDS ((sizeof(struct shm_live) - sizeof(uint64_t)) / sizeof(uint64_t))
 _Static_assert(sizeof(struct snap_live) == LIVE_WORDS * sizeof(uint64_t),
@@ -35,7 +47,7 @@ static int copy_live(const struct shm_live *live, struct snap_live *to, uint64_t
 	const _Atomic int64_t *words = &live->heartbeat_boot_ns;
 	int64_t copy[LIVE_WORDS];
 
-	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++) {
+	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, nap_if_due(attempt)) {
 		uint64_t at;
 
 		if (!seq_read_begin(&live->seq, &at))
@@ -61,7 +73,7 @@ struct slot_view {
 
 static int copy_slots(const struct shm_slots *slots, struct slot_view *view)
 {
-	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++) {
+	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, nap_if_due(attempt)) {
 		uint64_t at;
 
 		if (!seq_read_begin(&slots->seq, &at))
@@ -191,6 +203,19 @@ static void copy_others(struct copy *copy)
 	}
 }
 
+/* New marks were taken while the rows were read: the rates say nothing. */
+static void check_rates(struct copy *copy)
+{
+	const struct shm_live *live = shm_reader_section(copy->reader, SHM_SECTION_LIVE);
+	struct snapshot *snap = copy->snap;
+
+	if (reobserve_i64(&live->rate_mark_boot_ns_0) == snap->live.rate_mark_boot_ns_0 &&
+	    reobserve_i64(&live->rate_mark_boot_ns_1) == snap->live.rate_mark_boot_ns_1)
+		return;
+	for (size_t i = 0; i < snap->row_count; i++)
+		snap->rows[i].new_per_s = snap->rows[i].destroyed_per_s = (double)NAN;
+}
+
 static int copy_all(void *arg)
 {
 	struct copy *copy = arg;
@@ -216,6 +241,7 @@ static int copy_all(void *arg)
 	snap->netns_name[sizeof(snap->netns_name) - 1] = '\0';
 	snap->agent_version[sizeof(snap->agent_version) - 1] = '\0';
 	copy_rows(copy);
+	check_rates(copy);
 	copy_others(copy);
 	return 0;
 }
