@@ -6,7 +6,8 @@
 # make bench      measure; see docs/performance.md
 # make install    DESTDIR= PREFIX=/usr/local
 #
-# V=1 shows the commands. BUILD=dir, CC=, SANITIZE=address,undefined or thread.
+# ARGS="--web.listen-address :8080" go to conntide run, STAGES="lint test-unit" to
+# make test. V=1 shows the commands. BUILD=dir, CC=, SANITIZE=address,undefined or thread.
 
 VERSION := 0.1.0
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
@@ -59,6 +60,21 @@ PROGRAMS := $(if $(wildcard agent/main.c),$(BUILD)/conntide-agent) \
 
 .PHONY: all run test bench install clean deps test-deps lint
 all: $(PROGRAMS)
+
+deps:
+	$(Q)tools/install-packages build
+
+test-deps:
+	$(Q)tools/install-packages test
+
+# The packages must be there before this Makefile asks pkg-config: make again.
+run: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)exec $(BUILD)/conntide run $(ARGS)
+
+test: test-deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)MAKE=$(MAKE) $(PYTHON) tests/run_all.py $(BUILD) $(STAGES)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
