@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Every open connection, and who has to go. libmicrohttpd leaves clients hanging
+ * at its connection limit, and its timeout is restarted by each byte; here the
+ * newcomer is always let in and the one that did least goes, and a connection has
+ * a total budget for its header, for its reply and between requests.
+ *
+ * Nothing is closed here: a verdict is carried out with shutdown(2), upon which
+ * libmicrohttpd closes as it would for a client that left. Pure but for that; the
+ * clock is an argument. One thread.
+ */
+#ifndef CONNTIDE_HTTP_CONNECTIONS_H
+#define CONNTIDE_HTTP_CONNECTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum conn_phase {
+	CONN_FRESH, /* no whole request yet */
+	CONN_IDLE,  /* between requests */
+	CONN_BUSY,  /* a reply is under way */
+	CONN_DOOMED /* shut down, not yet closed */
+};
+
+#define CONN_MAGIC 0x636f6e6eu
+
+struct conn {
+	uint32_t magic;
+	enum conn_phase phase;
+	uint64_t phase_since_ns;
+	int fd;
+	bool is_unix;
+	uint8_t peer[16]; /* address, IPv4 mapped; zero for unix */
+	const void *group; /* who serves it; compared only */
+	struct conn *older;
+	struct conn *newer;
+};
+
+struct conn_limits {
+	size_t all;	 /* of connections over TCP; as many again over unix sockets */
+	size_t per_peer; /* from one address */
+	uint64_t header_ns;
+	uint64_t reply_ns;
+	uint64_t idle_ns;
+};
+
+struct connections {
+	struct conn_limits limits;
+	struct conn *oldest;
+	struct conn *newest;
+	size_t count;
+	size_t count_of[2]; /* [is_unix], doomed ones not counted */
+	size_t busy;
+	uint64_t evicted;
+	uint64_t timed_out;
+};
+
+void connections_init(struct connections *connections, const struct conn_limits *limits);
+
+/*
+ * Makes room for a newcomer from `peer`: shuts down the least useful connection of
+ * the same peer if it has too many, and of all if there are too many. To be called
+ * before the new one is added.
+ */
+void connections_make_room(struct connections *connections, bool is_unix, const uint8_t peer[16]);
+
+/* NULL when memory runs out. */
+struct conn *connections_add(struct connections *connections, int fd, bool is_unix,
+			     const uint8_t peer[16], const void *group, uint64_t now_ns);
+void connections_remove(struct connections *connections, struct conn *conn);
+void connections_set_phase(struct connections *connections, struct conn *conn,
+			   enum conn_phase phase, uint64_t now_ns);
+
+/* How many a group has, and the end of those that are not being served. */
+size_t connections_of(const struct connections *connections, const void *group);
+void connections_drop_idle(struct connections *connections, const void *group);
+
+/* Shuts down all whose budget is used up; ns until the next one's is, or UINT64_MAX. */
+uint64_t connections_expire(struct connections *connections, uint64_t now_ns);
+
+#endif

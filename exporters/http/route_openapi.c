@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* openapi.json, written from the table of routes. */
+#include <string.h>
+
+#include "exporters/http/routes.h"
+
+static void add_words(struct text *out, const char *words, const char *prefix)
+{
+	const char *separator = "";
+
+	for (const char *at = words; *at;) {
+		size_t bytes = strcspn(at, " ");
+
+		text_add_format(out, "%s\"%s%.*s\"", separator, prefix, (int)bytes, at);
+		separator = ",";
+		at += bytes;
+		at += strspn(at, " ");
+	}
+}
+
+static void add_param(struct text *out, const struct route_param *param, const char *where)
+{
+	text_add_format(out, "{\"name\":\"%s\",\"in\":\"%s\",\"required\":%s,\"description\":",
+			param->name, where, strcmp(where, "path") ? "false" : "true");
+	text_add_json_string(out, param->means);
+	text_add_format(out, ",\"schema\":{\"type\":\"%s\"",
+			strcmp(param->type, "boolean") ? param->type : "string");
+	if (param->values) {
+		text_add(out, ",\"enum\":[");
+		add_words(out, param->values, "");
+		if (!strcmp(param->name, "sort")) {
+			text_add_char(out, ',');
+			add_words(out, param->values, "-");
+		}
+		text_add_char(out, ']');
+	}
+	if (!strcmp(param->name, "port"))
+		text_add(out, ",\"minimum\":0,\"maximum\":65535");
+	if (!strcmp(param->name, "limit"))
+		text_add(out, ",\"minimum\":1,\"maximum\":500000");
+	text_add(out, "}}");
+}
+
+/* The query's, and those the braces in the path name. */
+static void add_params(struct text *out, const struct route *route)
+{
+	const char *separator = "";
+
+	text_add(out, "\"parameters\":[");
+	for (size_t i = 0; i < route_param_count; i++) {
+		const struct route_param *param = &route_params[i];
+		size_t bytes = strlen(param->name);
+		const char *brace = strchr(route->path, '{');
+		const char *where = word_in(route->params, param->name) ? "query" : NULL;
+
+		for (; brace && !where; brace = strchr(brace + 1, '{'))
+			if (!strncmp(brace + 1, param->name, bytes) && brace[bytes + 1] == '}')
+				where = "path";
+		if (!where)
+			continue;
+		text_add(out, separator);
+		add_param(out, param, where);
+		separator = ",";
+	}
+	text_add_char(out, ']');
+}
+
+static void add_type(struct text *out, const char *type)
+{
+	const char *bar = strchr(type, '|');
+
+	if (bar)
+		text_add_format(out, "{\"type\":[\"%.*s\",\"%s\"]", (int)(bar - type), type,
+				bar + 1);
+	else
+		text_add_format(out, "{\"type\":\"%s\"", type);
+}
+
+static void add_row_schema(struct text *out, const struct route *route)
+{
+	text_add(out, "{\"type\":\"object\",\"required\":[");
+	for (size_t i = 0; i < *route->column_count; i++)
+		text_add_format(out, "%s\"%s\"", i ? "," : "", route->columns[i].name);
+	text_add(out, "],\"properties\":{");
+	for (size_t i = 0; i < *route->column_count; i++) {
+		text_add_format(out, "%s\"%s\":", i ? "," : "", route->columns[i].name);
+		add_type(out, route->columns[i].type);
+		text_add(out, ",\"description\":");
+		text_add_json_string(out, route->columns[i].means);
+		text_add_char(out, '}');
+	}
+	text_add(out, "}}");
+}
+
+static void add_json_schema(struct text *out, const struct route *route)
+{
+	if (!route->columns) {
+		text_add(out, "{\"type\":\"object\"}");
+		return;
+	}
+	if (strchr(route->path, '{')) {
+		text_add(out, "{\"type\":\"object\",\"required\":[\"l4proto\",\"port\",\"service\","
+			      "\"entries\",\"share\",\"directions\"],\"properties\":{"
+			      "\"directions\":{\"type\":\"array\",\"items\":");
+		add_row_schema(out, route);
+		text_add(out, "}}}");
+		return;
+	}
+	text_add(out, "{\"type\":\"array\",\"items\":");
+	add_row_schema(out, route);
+	text_add_char(out, '}');
+}
+
+static void add_response(struct text *out, const struct route *route)
+{
+	const char *separator = "";
+
+	text_add(out, "\"responses\":{\"200\":{\"description\":\"OK\",\"content\":{");
+	for (const char *at = route->media_types; *at;) {
+		size_t bytes = strcspn(at, " ");
+
+		text_add_format(out, "%s\"%.*s\":{\"schema\":", separator, (int)bytes, at);
+		if (!strncmp(at, "application/json", bytes))
+			add_json_schema(out, route);
+		else
+			text_add(out, "{\"type\":\"string\"}");
+		text_add_char(out, '}');
+		separator = ",";
+		at += bytes;
+		at += strspn(at, " ");
+	}
+	text_add(out, "}},\"default\":{\"description\":\"an error, with a sentence that helps\","
+		      "\"content\":{\"application/problem+json\":{\"schema\":{\"$ref\":"
+		      "\"#/components/schemas/Problem\"}}}}}");
+}
+
+void route_openapi(struct app *app, const struct request *request,
+		   const struct route_match *match, struct response *response)
+{
+	struct text *out = &response->body;
+	const char *separator = "";
+
+	(void)request;
+	(void)match;
+	response_type(response, 200, rows_format_media_type(ROWS_JSON));
+	text_add_format(out,
+			"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"conntide\",\"version\":\"%s\","
+			"\"license\":{\"name\":\"GPL-2.0-or-later\",\"identifier\":"
+			"\"GPL-2.0-or-later\"}},\n\"paths\":{",
+			CONNTIDE_VERSION);
+	for (size_t i = 0; i < route_count; i++) {
+		const struct route *route = &routes[i];
+
+		if (route->flags & ROUTE_HIDDEN)
+			continue;
+		text_add_format(out, "%s\n\"%s\":{\"get\":{\"summary\":", separator,
+				route->flags & ROUTE_PREFIX ? app->options.telemetry_path
+							    : route->path);
+		text_add_json_string(out, route->summary);
+		text_add_char(out, ',');
+		add_params(out, route);
+		text_add_char(out, ',');
+		add_response(out, route);
+		text_add(out, "}}");
+		separator = ",";
+	}
+	text_add(out, "},\n\"components\":{\"schemas\":{\"Problem\":{\"type\":\"object\","
+		      "\"required\":[\"type\",\"title\",\"status\",\"detail\"],\"properties\":{"
+		      "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
+		      "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
+		      "\"errors\":{\"type\":\"array\"}}}}}}\n");
+}

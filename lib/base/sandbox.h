@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Giving up privilege, in the order a process does it: sandbox_become(), then
+ * sandbox_no_new_privileges(), then sandbox_allow_only(). The only user of
+ * libcap-ng and libseccomp. Each returns 0 or -errno and leaves the process as it
+ * was or more confined than before; a caller that gets an error ends.
+ *
+ * Call before any thread is started.
+ */
+#ifndef CONNTIDE_BASE_SANDBOX_H
+#define CONNTIDE_BASE_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Becomes the first of `users` (NULL at the end) that exists, with its own
+ * groups and no capability at all, in every set. For a process that runs as root;
+ * -EPERM otherwise, -ENOENT when none of them exists. *ret_user: which one.
+ */
+int sandbox_become(const char *const *users, const char **ret_user);
+
+/* Drops every capability from every set this process can reach: for a process
+ * that runs as an ordinary user but was given some. */
+int sandbox_drop_capabilities(void);
+
+/* True while any capability is effective, permitted or ambient. */
+bool sandbox_has_capabilities(void);
+
+/* execve() can no longer give privilege. */
+int sandbox_no_new_privileges(void);
+
+/*
+ * From now on system calls other than the named ones fail with EPERM. Names
+ * this architecture or libseccomp does not know are skipped.
+ */
+int sandbox_allow_only(const char *const *syscalls, size_t count);
+
+#endif
