@@ -51,6 +51,16 @@ bool gate_is_direct(const struct gate_view *view)
 	return !view->forwarded && host_is_local(view->host);
 }
 
+static bool is_read(const char *method)
+{
+	return !strcmp(method, "GET") || !strcmp(method, "HEAD");
+}
+
+bool gate_is_plain(const char *method, const struct gate_view *view)
+{
+	return is_read(method) && !view->has_body && !view->malformed;
+}
+
 /* The form of the request: what fails here ends the connection, because nobody
  * can know where the next request would begin. */
 static enum refusal check_form(const char *method, const struct query *query, int query_error,
@@ -64,7 +74,7 @@ static enum refusal check_form(const char *method, const struct query *query, in
 		response_problem(response, 400, NULL, "A header is malformed.");
 		return REFUSED_TARGET;
 	}
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+	if (!is_read(method)) {
 		response_problem(response, 405, NULL, "Only GET and HEAD are understood here.");
 		response_header(response, "Allow", "GET, HEAD");
 		return REFUSED_METHOD;

@@ -40,6 +40,9 @@ void gate_see_header(struct gate_view *view, const char *name, const char *value
  * browser that a page elsewhere sent here under a name of its own. */
 bool gate_is_direct(const struct gate_view *view);
 
+/* GET or HEAD, no body, nothing malformed: the next request begins where this ends. */
+bool gate_is_plain(const char *method, const struct gate_view *view);
+
 /* True, or false with the refusal in *response. `busy`: replies under way. */
 bool gate_admit(struct gate *gate, const char *method, const struct query *query, int query_error,
 		const struct gate_view *view, size_t busy, uint64_t now_ns,

@@ -67,6 +67,7 @@ struct server {
 struct exchange {
 	uint32_t magic;
 	int parse_error;
+	bool seen; /* the first callback is behind us */
 	struct query query;
 };
 
@@ -178,6 +179,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	server = endpoint->server;
 	connections_set_phase(&server->connections, conn, CONN_BUSY, clock_boot_ns());
 	MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &view);
+	/* Answered before a body could be read, libmicrohttpd closes the connection.
+	 * Only what announces none may wait for the second call, and keeps it. */
+	if (!exchange->seen && gate_is_plain(method, &view)) {
+		exchange->seen = true;
+		return MHD_YES;
+	}
 	response_init(&response);
 	if (gate_admit(&server->gate, method, &exchange->query, exchange->parse_error, &view,
 		       server->connections.busy, clock_boot_ns(), &response)) {
@@ -206,6 +213,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
 	if (!exchange)
 		return NULL;
 	exchange->magic = EXCHANGE_MAGIC;
+	exchange->seen = false;
 	exchange->parse_error = query_parse(target, &exchange->query);
 	return exchange;
 }

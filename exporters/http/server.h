@@ -4,10 +4,10 @@
  * given accepted sockets and does nothing else by itself: who is accepted, who
  * has to go, and for how long a client may take is decided in connections.c.
  *
- * What libmicrohttpd 0.9.75 gets wrong is kept away from it: a reply is queued in
- * the first callback, before it could read a body, and requests that announce
- * one, in whatever way, are refused and their connection closed. So nothing can be
- * smuggled in behind a header.
+ * What libmicrohttpd 0.9.75 gets wrong is kept away from it: requests that
+ * announce a body, in whatever way, and those of another method or with a
+ * malformed header are refused in the first callback, before it could read on, and
+ * their connection is closed. So nothing can be smuggled in behind a header.
  *
  * One thread: server_run() serves until SIGINT or SIGTERM; SIGHUP and changed
  * files reload the web configuration.
