@@ -36,7 +36,7 @@ static const char style[] =
 	".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;"
 	"font-variant-numeric:tabular-nums}\n"
 	"th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:left;"
-	"white-space:nowrap}td.n,th.n{text-align:right}\n"
+	"white-space:nowrap;font-weight:inherit}thead th{font-weight:700}td.n,th.n{text-align:right}\n"
 	"dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:0}"
 	"dt{color:var(--dim)}dd{margin:0}\n"
 	"nav a{margin-right:1rem;display:inline-block}footer{margin-top:2rem;color:var(--dim);"
@@ -193,14 +193,18 @@ static void add_number_cell(struct text *out, double value)
 static void add_row(struct text *out, const struct app *app, const struct snap_row *row,
 		    const struct page_state *states, size_t state_count, double all)
 {
+	double share = all > 0 ? 100 * row->entries / all : 0;
 	uint32_t rest = row->entries;
 
-	text_add_format(out, "<tr><td>%s</td><td>%s</td><td class=\"n\">%u</td><td>",
-			l4proto_info(row->key.l4proto)->name, direction_name(row->key.direction),
-			row->key.port);
+	text_add_format(out, "<tr><th scope=\"row\">%s", l4proto_info(row->key.l4proto)->name);
+	if (l4proto_info(row->key.l4proto)->has_ports)
+		text_add_format(out, " %u", row->key.port);
+	text_add(out, " <span class=\"dim\">");
 	text_add_html(out, services_name(app->services, row->key.l4proto, row->key.port));
-	text_add_format(out, "</td><td class=\"n\">%" PRIu32 "</td><td class=\"n\">%.0f %%</td>",
-			row->entries, all > 0 ? 100 * row->entries / all : 0);
+	text_add_format(out, "</span></th><td>%s</td><td class=\"n\">%" PRIu32 "</td>"
+			     "<td class=\"n\">%s%.0f %%</td>",
+			direction_name(row->key.direction), row->entries,
+			share > 0 && share < 1 ? "&lt;" : "", share > 0 && share < 1 ? 1 : share);
 	add_number_cell(out, row->new_per_s);
 	add_number_cell(out, row->mean_lifetime_s);
 	for (size_t i = 0; i < state_count; i++) {
@@ -228,8 +232,7 @@ static void add_ports(struct text *out, const struct app *app, const struct snap
 	if (state_count > PAGE_STATES)
 		state_count = PAGE_STATES;
 	text_add(out, "<h2>What fills it</h2>\n<div class=\"scroll\"><table>\n<thead><tr>"
-		      "<th scope=\"col\">Protocol</th><th scope=\"col\">Direction</th>"
-		      "<th scope=\"col\" class=\"n\">Port</th><th scope=\"col\">Service</th>"
+		      "<th scope=\"col\">Port</th><th scope=\"col\">Direction</th>"
 		      "<th scope=\"col\" class=\"n\">Entries</th><th scope=\"col\" class=\"n\">"
 		      "Share</th><th scope=\"col\" class=\"n\">New/s</th>"
 		      "<th scope=\"col\" class=\"n\">Lives, s</th>");
