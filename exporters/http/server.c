@@ -209,7 +209,8 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
 	struct endpoint *endpoint;
 
 	OBJECT_TAKE(endpoint, cls, ENDPOINT_MAGIC);
-	if (conn)
+	/* The budget of a first header runs from the start; it is not renewed here. */
+	if (conn && conn->phase == CONN_IDLE)
 		connections_set_phase(&endpoint->server->connections, conn, CONN_FRESH,
 				      clock_boot_ns());
 	if (!exchange)

@@ -56,11 +56,11 @@ def test_nothing_is_smuggled(exporter, method, head):
     """One answer at most, never one to what stood in the body, and the end."""
     answer = exporter.raw(method + b" /metrics HTTP/1.1\r\n" + HOST + head + b"\r\n" +
                           SMUGGLED + SMUGGLED)
-    folded = head.startswith(b"X: y")
-    assert answer.count(b"HTTP/1.1 ") <= (3 if folded else 1)
-    if not folded:
-        assert b" 200 " not in answer.split(b"\r\n", 1)[0]
-        assert b"is healthy" not in answer
+    # Our replies carry this header. libmicrohttpd writes the head of its own error
+    # twice when a length cannot be read; what follows is not executed all the same.
+    assert answer.count(b"Referrer-Policy") <= 1
+    assert b" 200 " not in answer and b"is healthy" not in answer
+    assert b"HTTP/1.1 4" in answer
 
 
 def test_bodies_are_refused(exporter):
