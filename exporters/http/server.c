@@ -199,6 +199,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		routes_handle(server->app, &request, &response);
 		server->stats.refused[REFUSED_HOSTS] += response.status == 403;
 	}
+	if (endpoint->retired_ns)
+		response.close = true;
 	return send_response(server, connection, &response);
 }
 
