@@ -144,7 +144,7 @@ size_t connections_of(const struct connections *connections, const void *group)
 void connections_drop_idle(struct connections *connections, const void *group)
 {
 	for (struct conn *at = connections->oldest; at; at = at->newer)
-		if (at->group == group && at->phase != CONN_BUSY)
+		if (at->group == group && at->phase == CONN_IDLE)
 			doom(connections, at);
 }
 

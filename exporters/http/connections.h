@@ -72,7 +72,7 @@ void connections_remove(struct connections *connections, struct conn *conn);
 void connections_set_phase(struct connections *connections, struct conn *conn,
 			   enum conn_phase phase, uint64_t now_ns);
 
-/* How many a group has, and the end of those that are not being served. */
+/* How many a group has, and the end of those that are between requests. */
 size_t connections_of(const struct connections *connections, const void *group);
 void connections_drop_idle(struct connections *connections, const void *group);
 

@@ -18,6 +18,7 @@
 #include "exporters/http/routes.h"
 #include "exporters/http/systemd.h"
 #include "exporters/http/web.h"
+#include "exporters/render/judge.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -59,6 +60,7 @@ struct server {
 	uint64_t signature; /* of the files last looked at */
 	uint64_t ticked_ns;
 	uint64_t watchdog_ns;
+	const char *table_state; /* as last logged */
 	int signal_fd;
 	bool done;
 };
@@ -197,6 +199,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		routes_handle(server->app, &request, &response);
 		server->stats.refused[REFUSED_HOSTS] += response.status == 403;
 	}
+	if (endpoint->retired_ns)
+		response.close = true;
 	return send_response(server, connection, &response);
 }
 
@@ -207,7 +211,8 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
 	struct endpoint *endpoint;
 
 	OBJECT_TAKE(endpoint, cls, ENDPOINT_MAGIC);
-	if (conn)
+	/* The budget of a first header runs from the start; it is not renewed here. */
+	if (conn && conn->phase == CONN_IDLE)
 		connections_set_phase(&endpoint->server->connections, conn, CONN_FRESH,
 				      clock_boot_ns());
 	if (!exchange)
@@ -438,6 +443,19 @@ static void take_signals(struct server *server)
 	}
 }
 
+/* Looked at every second also when nobody asks: the pages stay mapped, and the log
+ * says when the agent went away. */
+static void watch_table(struct server *server, uint64_t now_ns)
+{
+	struct source *source = &server->app->source;
+	const struct snapshot *snap = source_snapshot(source, now_ns, clock_real_ns());
+	const char *state = snap ? judge_state(snap) : source_missing_state(source);
+
+	if (server->table_state && strcmp(server->table_state, state) != 0)
+		log_info("table", "%s: %s", state, snap ? judge_reason(snap) : source->why);
+	server->table_state = state;
+}
+
 /* Once a second, and whenever a budget may be used up. */
 static void tick(struct server *server, uint64_t now_ns)
 {
@@ -449,6 +467,7 @@ static void tick(struct server *server, uint64_t now_ns)
 		return;
 	server->ticked_ns = now_ns;
 	reload(server, false);
+	watch_table(server, now_ns);
 	sweep_retired(server, now_ns);
 	if (notify_watchdog_ns() && now_ns - server->watchdog_ns > notify_watchdog_ns() / 2) {
 		server->watchdog_ns = now_ns;
@@ -554,6 +573,7 @@ int server_run(struct server *server)
 	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (server->signal_fd < 0)
 		return -errno;
+	watch_table(server, clock_boot_ns());
 	notify_send("READY=1");
 	while (!server->done && !err)
 		err = serve_once(server);
