@@ -223,7 +223,7 @@ static void parse_options(struct settings *settings, int argc, char **argv)
 		longs[i] = (struct option){option_table[i].name,
 					   option_table[i].argument ? required_argument
 								    : no_argument,
-					   NULL, option_table[i].id};
+					   NULL, (int)option_table[i].id};
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		if (id == ':')
