@@ -140,7 +140,7 @@ static int build_priorities(const struct web_config *config, struct tls *tls, ch
 	int err;
 
 	strcpy(tls->priorities, "NORMAL:-VERS-ALL");
-	for (int v = config->min_version; v <= (int)config->max_version; v++)
+	for (int v = (int)config->min_version; v <= (int)config->max_version; v++)
 		append(tls, versions[v]);
 	err = add_suites(config, tls, why, why_bytes);
 	if (err)
