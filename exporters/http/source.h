@@ -13,7 +13,7 @@
 #include "lib/shm/reader.h"
 #include "lib/shm/snapshot.h"
 
-#define SOURCE_MAX_AGE_NS UINT64_C(250000000)
+#define SOURCE_MAX_AGE_NS UINT64_C(100000000)
 
 struct source {
 	struct shm_reader reader;
