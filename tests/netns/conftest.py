@@ -45,8 +45,8 @@ def pytest_collection_modifyitems(items):
 def pytest_sessionstart():
     if os.geteuid() == 0:
         netns.sweep()
-        sysctls.restore()
-        atexit.register(sysctls.restore)
+        sysctls.restore_leftovers()
+        atexit.register(sysctls.restore_at_exit)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -64,6 +64,7 @@ class LocalAddresses:
     """The addresses of a namespace, from ip(8)."""
 
     def __init__(self, namespace):
+        self.sides = {}
         self.own = set()
         self.networks = []  # the kernel makes the whole prefix of an address on lo local
         self.broadcast = {"255.255.255.255"}
@@ -83,6 +84,13 @@ class LocalAddresses:
             return True
         return bool(self.networks) and any(ipaddress.ip_address(address) in network
                                            for network in self.networks)
+
+    def side(self, address):
+        """All that matters of an address for directions; remembered."""
+        side = self.sides.get(address)
+        if side is None:
+            side = self.sides[address] = (self.is_local(address), self._is_group(address))
+        return side
 
     def _is_group(self, address):
         if ":" in address:
@@ -107,8 +115,22 @@ def entries(namespace):
 
 
 def count_cells(text, local):
-    """Counter of the cells of a listing."""
-    return collections.Counter(Entry(line).cell(local) for line in text.splitlines())
+    """Counter of the cells of a listing. Lines that say the same are judged once."""
+    kinds = {}
+    counter = collections.Counter()
+    for line in text.splitlines():
+        match = LINE.match(line)
+        if not match:
+            raise ValueError(f"conntrack prints what the oracle cannot read: {line}")
+        tail = match["tail"]
+        kind = (match["protonum"], match["state"], match["dport"], match["middle"],
+                tail[tail.find("["):tail.rfind("]")], local.side(match["src"]),
+                local.side(match["reply_src"]))
+        cell = kinds.get(kind)
+        if cell is None:
+            cell = kinds[kind] = Entry(line).cell(local)
+        counter[cell] += 1
+    return counter
 
 
 def cells(namespace):

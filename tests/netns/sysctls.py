@@ -26,8 +26,11 @@ def write(key, value):
         file.write(str(value))
 
 
-def restore():
-    """Puts back what a file says, and removes it. Harmless when there is none."""
+_changing = False
+
+
+def _put_back():
+    """Puts back what the file says, and removes it. Harmless when there is none."""
     try:
         with open(STATE, encoding="ascii") as file:
             saved = json.load(file)
@@ -41,20 +44,39 @@ def restore():
         os.unlink(STATE)
 
 
+def restore_leftovers():
+    """After a run that was killed. What a living run has changed is left alone."""
+    with open(LOCK, "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        _put_back()
+
+
+def restore_at_exit():
+    """The last net, under the `finally` of changed()."""
+    if _changing:
+        _put_back()
+
+
 @contextlib.contextmanager
 def changed(**values):
     """Holds the machine's lock, sets the values, puts the old ones back at the end."""
+    global _changing  # pylint: disable=global-statement
     with open(LOCK, "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        restore()
+        _put_back()
         with open(STATE + ".new", "w", encoding="ascii") as file:
             json.dump({key: read(key) for key in KEYS}, file)
             file.flush()
             os.fsync(file.fileno())
         os.rename(STATE + ".new", STATE)
+        _changing = True
         try:
             for key, value in values.items():
                 write(key, value)
             yield
         finally:
-            restore()
+            _put_back()
+            _changing = False

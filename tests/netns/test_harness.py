@@ -39,10 +39,11 @@ def kernel_has(namespace, expect, within=3):
 ])
 def test_oracle_reads_lines(line, cell):
     local = oracle.LocalAddresses.__new__(oracle.LocalAddresses)
-    local.networks, local.broadcast = [], set()
+    local.networks, local.broadcast, local.sides = [], set(), {}
     local.own = {"10.9.0.2", "fd00::9"}
     assert oracle.Entry(line).cell(local) == cell
     assert oracle.Entry(line).ident() == "3"
+    assert oracle.count_cells(f"{line}\n{line}\n", local) == {cell: 2}
 
 
 def test_difference_is_readable():
