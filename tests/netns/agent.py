@@ -52,8 +52,10 @@ def poll(question, within, what, interval=0.05):
 
 
 def runtime_dir():
-    """A runtime directory on tmpfs, as in production."""
-    return tempfile.mkdtemp(prefix="conntide-test-", dir="/dev/shm")
+    """A runtime directory on tmpfs, open to readers, as in production."""
+    path = tempfile.mkdtemp(prefix="conntide-test-", dir="/dev/shm")
+    os.chmod(path, 0o755)
+    return path
 
 
 def cli(runtime, command, *argv, timeout=20):

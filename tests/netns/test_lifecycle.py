@@ -172,6 +172,16 @@ def test_killed_again_and_again(lab, pair, start_agent):
     assert len(left) <= 3, f"files pile up: {left}"
 
 
+def test_sighup_compares_at_once(agent, pair):
+    """SIGHUP asks for a dump; nothing else changes."""
+    traffic.Tcp(pair.flow(), 40000, 311).drive("ESTABLISHED")
+    before = agent.wait_equal()["resyncs"]
+    agent.signal(signal.SIGHUP)
+    status = agent.wait_status(lambda status: status["resyncs"] > before, 5, "no resync")
+    assert status["agent_up"]
+    agent.wait_equal(exact=True)
+
+
 def test_stopped_process_is_called_silent(lab, pair, start_agent):
     """SIGSTOP without traffic: silent while it lasts, fresh and right afterwards."""
     agent = start_agent(lab.middle)

@@ -139,6 +139,18 @@ def test_flood_at_the_defaults(host, start_agent, flood):
 
 
 @pytest.mark.slow
+def test_port_scan(host, start_agent, flood):
+    """Every port of the world: 60,000 rows, each right, and all gone afterwards."""
+    host.conntrack_sysctl("udp_timeout", 300)
+    agent = start_agent(host)
+    made = sent_by(flood(host, rate=30000, flows=60000, port=1000, ports=60000))
+    agent.wait_equal(REPAIR_SECONDS, label="scanned", exact=True)
+    assert len(agent.cells()) == made == 60000
+    host.conntrack("-F")
+    agent.wait_equal(REPAIR_SECONDS, label="flushed", exact=True)
+
+
+@pytest.mark.slow
 @pytest.mark.global_sysctl
 def test_a_million_entries(host, start_agent, flood, machine_sysctls):
     """200,000 new entries a second for 5 s: no loss, or counted and repaired in 10 s.

@@ -4,6 +4,7 @@
 In each case: the number is not called exact while it is wrong (for longer than the audits
 take to find out), and it is right again within the stated time.
 """
+import socket
 import time
 
 import pytest
@@ -189,3 +190,55 @@ def test_expired_entries_at_start(lab, pair, start_agent):
     agent = start_agent(lab.middle)
     agent.wait_equal(10, exact=True, label="start among expired entries")
     agent.wait_sums(0)
+
+
+class ReliableListener:
+    """Another program's listener with NETLINK_BROADCAST_ERROR, which reads too slowly.
+
+    The kernel then keeps dead entries, counted and unlisted, until it can deliver their
+    DESTROY, and sends it again to everybody.
+    """
+
+    NETLINK_NETFILTER, SOL_NETLINK, ADD_MEMBERSHIP, BROADCAST_ERROR = 12, 270, 1, 4
+    GROUP_NEW, GROUP_DESTROY = 1, 3
+
+    def __init__(self, namespace):
+        self.socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, self.NETLINK_NETFILTER)
+        self.socket.bind((0, 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        self.socket.setsockopt(self.SOL_NETLINK, self.BROADCAST_ERROR, 1)
+        for group in (self.GROUP_NEW, self.GROUP_DESTROY):
+            self.socket.setsockopt(self.SOL_NETLINK, self.ADD_MEMBERSHIP, group)
+
+    def close(self):
+        self.socket.close()
+
+
+@pytest.mark.slow
+def test_entries_kept_for_a_reliable_listener(lab, agent, pair):
+    """Dead but counted: a residual, never an entry. Born again: its old DESTROY comes late."""
+    listener = ReliableListener(lab.middle)
+    try:
+        flow = pair.flow()
+
+        def send():
+            for sport in range(27000, 27030):
+                flow.forth(17, traffic.udp(flow.src, flow.dst, sport, 408))
+        send()
+        agent.wait_equal(expect={Cell("udp", "forwarded", 408, "unreplied"): 30}, label="made")
+        lab.middle.conntrack("-F")
+        parked = lab.middle.count()
+        if parked == 0:
+            pytest.skip("this kernel parked no entry")
+        agent.wait_equal(expect={Cell("udp", "forwarded", 408, "unreplied"): 0}, label="flushed")
+        agent.wait_status(lambda status: status["residual_entries"] == parked
+                          and not status["exact"], 5, f"{parked} parked entries not shown")
+        send()
+        agent.wait_equal(expect={Cell("udp", "forwarded", 408, "unreplied"): 30},
+                         label="born again beside their parked selves")
+    finally:
+        listener.close()
+    agent_module.poll(lambda: lab.middle.count() == 30, 60,
+                      lambda: f"the kernel still holds {lab.middle.count()}", interval=0.2)
+    agent.wait_equal(10, expect={Cell("udp", "forwarded", 408, "unreplied"): 30}, exact=True,
+                     label="redelivered")
