@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* agent/trust: each doubt by itself, and none without a reason. */
+#include "tests/unit/unit.h"
+
+#include "agent/trust.h"
+#include "lib/shm/snapshot.h"
+
+#define S UINT64_C(1000000000)
+
+static const struct trust_inputs sound = {
+	.mode = SHM_MODE_FULL,
+	.now_ns = 1000 * S,
+	.last_valid_begin_ns = 900 * S,
+	.last_resync_valid = true,
+	.kernel_entries = 50,
+	.mirror_entries = 50,
+};
+
+static void test_exact_without_a_reason(void **state)
+{
+	struct trust_inputs in = sound;
+
+	(void)state;
+	assert_int_equal(trust_doubts(&in), 0);
+	/* What is over: a loss before the last valid resync, an old silent change. */
+	in.last_loss_ns = 899 * S;
+	in.last_silent_ns = 1000 * S - TRUST_SILENT_NS;
+	assert_int_equal(trust_doubts(&in), 0);
+}
+
+static void test_each_doubt(void **state)
+{
+	struct trust_inputs in = sound;
+
+	(void)state;
+	in.mode = SHM_MODE_STARTING;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_STARTING);
+	in = sound;
+	in.last_valid_begin_ns = 0;
+	in.last_resync_valid = false;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_STARTING);
+	in = sound;
+	in.last_loss_ns = 900 * S;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_LOSS);
+	in = sound;
+	in.mode = SHM_MODE_NO_UPDATE;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_DEGRADED);
+	in.mode = SHM_MODE_POLLING;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_DEGRADED);
+	in = sound;
+	in.mute_entries = 1;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE);
+	in = sound;
+	in.unknown_entries = 1;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_UNKNOWN);
+	in = sound;
+	in.verify_pending = 1;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_VERIFY);
+	in = sound;
+	in.last_silent_ns = 999 * S;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_SILENT);
+	in = sound;
+	in.out_of_memory = true;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MEMORY);
+	in = sound;
+	in.last_resync_valid = false;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_RESYNC);
+}
+
+/* Either way; events read since the count excuse as many. */
+static void test_residual(void **state)
+{
+	struct trust_inputs in = sound;
+
+	(void)state;
+	in.kernel_entries = 51;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_RESIDUAL);
+	in.in_flight = 1;
+	assert_int_equal(trust_doubts(&in), 0);
+	in.kernel_entries = 48;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_RESIDUAL);
+	in.in_flight = 2;
+	assert_int_equal(trust_doubts(&in), 0);
+	in.kernel_entries = -1;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_RESIDUAL);
+}
+
+static void test_every_doubt_has_words(void **state)
+{
+	(void)state;
+	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++) {
+		assert_non_null(snap_doubt_name(bit));
+		assert_non_null(snap_doubt_help(bit));
+	}
+	assert_null(snap_doubt_name(SHM_DOUBT_BITS));
+	assert_null(snap_doubt_help(UINT32_MAX));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exact_without_a_reason),
+		cmocka_unit_test(test_each_doubt),
+		cmocka_unit_test(test_residual),
+		cmocka_unit_test(test_every_doubt_has_words),
+	};
+
+	return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/world.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "lib/base/clock.h"
+#include "lib/shm/seqlock.h"
+
+#define CELL_BYTES	((size_t)CELL_COUNT * sizeof(uint32_t))
+#define ROWMAP_BYTES	((size_t)(ROW_COUNT + 63u) / 64u * sizeof(uint64_t))
+#define ROW_BYTES	((size_t)ROW_COUNT * sizeof(struct shm_row))
+#define LIFETIMES_BYTES ((size_t)L4_COUNT * sizeof(struct shm_lifetime))
+
+static void *sparse(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+int world_histogram(struct histogram *hist)
+{
+	memset(hist, 0, sizeof(*hist));
+	hist->cells = sparse(CELL_BYTES);
+	hist->rowmap = sparse(ROWMAP_BYTES);
+	hist->rows = sparse(ROW_BYTES);
+	hist->slots = sparse(sizeof(struct shm_slots));
+	hist->lifetimes = sparse(LIFETIMES_BYTES);
+	if (!hist->cells || !hist->rowmap || !hist->rows || !hist->slots || !hist->lifetimes)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
+		poke_u32(&hist->slots->slot[i].row, ROW_INVALID);
+	return 0;
+}
+
+void world_histogram_free(struct histogram *hist)
+{
+	munmap(hist->cells, CELL_BYTES);
+	munmap(hist->rowmap, ROWMAP_BYTES);
+	munmap(hist->rows, ROW_BYTES);
+	munmap(hist->slots, sizeof(struct shm_slots));
+	munmap(hist->lifetimes, LIFETIMES_BYTES);
+	memset(hist, 0, sizeof(*hist));
+}
+
+int world_create(struct world *world, uint32_t limit_entries)
+{
+	int err = world_histogram(&world->hist);
+
+	local_addrs_init(&world->addrs);
+	local_addrs_finish(&world->addrs);
+	resync_init(&world->resync);
+	if (!err)
+		err = verify_create(&world->verify, 32, 1);
+	if (!err)
+		err = mirror_create(&world->mirror, limit_entries, &world->hist, &world->addrs,
+				    &world->verify);
+	if (!err)
+		mirror_set_time(&world->mirror, 1000 * NS_PER_S);
+	return err;
+}
+
+void world_destroy(struct world *world)
+{
+	mirror_destroy(&world->mirror);
+	verify_destroy(&world->verify);
+	local_addrs_free(&world->addrs);
+	world_histogram_free(&world->hist);
+}
+
+void world_pass(struct world *world, uint64_t ns)
+{
+	mirror_set_time(&world->mirror, world->mirror.now_ns + ns);
+}
+
+uint64_t world_cells(const struct histogram *hist)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < (ROW_COUNT + 63u) / 64u; i++) {
+		uint64_t word = peek_u64(&hist->rowmap[i]);
+
+		for (; word != 0; word &= word - 1)
+			sum += histogram_row_entries(hist,
+						     i * 64u + (uint32_t)__builtin_ctzll(word));
+	}
+	return sum;
+}
+
+struct recount {
+	const struct histogram *hist;
+	uint32_t live;
+	uint32_t buried;
+	uint32_t mute;
+	uint32_t unassured;
+	uint32_t unknown;
+	bool cell_is_empty;
+};
+
+static bool recount_one(void *arg, struct flow *flow, uint32_t at)
+{
+	struct recount *count = arg;
+	struct row_key key;
+	unsigned int state;
+
+	(void)at;
+	if (flow->cell_flags & FLOW_TOMBSTONE) {
+		count->buried++;
+		return false;
+	}
+	count->live++;
+	count->mute += !!(flow->cell_flags & FLOW_MUTE);
+	count->unassured += !(flow->cell_flags & FLOW_ASSURED);
+	if (peek_u32(&count->hist->cells[flow_cell(flow)]) == 0 ||
+	    !cell_key_of(flow_cell(flow), &key, &state))
+		count->cell_is_empty = true;
+	else
+		count->unknown += (key.l4proto == L4_TCP && state == ST_TCP_UNKNOWN) ||
+				  (key.l4proto == L4_SCTP && state == ST_SCTP_UNKNOWN);
+	return false;
+}
+
+const char *world_disagrees(struct world *world)
+{
+	const struct mirror *mirror = &world->mirror;
+	struct recount count = {.hist = &world->hist};
+	struct flow_cursor all = {0, UINT32_MAX};
+
+	flow_scan(&world->mirror.table, &all, recount_one, &count);
+	if (count.cell_is_empty)
+		return "a record stands in a cell that holds nothing";
+	if (count.live != mirror->entries)
+		return "entries and records";
+	if (world_cells(&world->hist) != mirror->entries)
+		return "entries and cells";
+	if (count.buried != mirror->tombstones)
+		return "tombstones";
+	if (count.mute != mirror->mute_entries)
+		return "mute entries";
+	if (count.unassured != mirror->unassured_entries)
+		return "unassured entries";
+	if (count.unknown != mirror->unknown_entries)
+		return "entries in state unknown";
+	if (world->hist.refused_decrements)
+		return "a decrement had to be refused";
+	return NULL;
+}
+
+struct ct_event world_event(struct told told)
+{
+	struct ct_event event = {.id = told.id, .status = told.status, .kind = (uint8_t)told.kind};
+	struct ct_key *key = &event.key;
+
+	key->family = AF_INET;
+	key->l4num = told.l4num ? told.l4num : IPPROTO_TCP;
+	key->src[0] = 10;
+	key->src[1] = (uint8_t)(told.number >> 16);
+	key->src[2] = (uint8_t)(told.number >> 8);
+	key->src[3] = (uint8_t)told.number;
+	key->dst[0] = 192;
+	key->dst[1] = 168;
+	key->dst[3] = 1;
+	key->sport = 40000;
+	key->dport = (uint16_t)(80 + told.number % 7);
+	memcpy(event.reply_src, key->dst, sizeof(event.reply_src));
+	event.has = CT_HAS_STATUS | CT_HAS_REPLY | CT_HAS_TIMEOUT;
+	if (told.state >= 0) {
+		event.has |= CT_HAS_PROTO_STATE;
+		event.proto_state = (uint8_t)told.state;
+	}
+	event.hash = ct_hash(key);
+	return event;
+}
