@@ -261,7 +261,8 @@ static bool ask_due_entries(struct agent *agent)
 
 static void ask_next(struct agent *agent)
 {
-	if (query_busy(agent->query))
+	/* A second answer from here would be written over a chunk that still waits. */
+	if (query_busy(agent->query) || agent->dump.chunk_waiting)
 		return;
 	if (agent->want_stats) {
 		agent->want_stats = false;
@@ -272,8 +273,7 @@ static void ask_next(struct agent *agent)
 	} else if (ask_due_entries(agent)) {
 		return;
 	} else if (agent->dump.running) {
-		/* Chunk k + 1 is fetched while k is applied; not further ahead. */
-		if (agent->dump.started && !agent->dump.ended && !agent->dump.chunk_waiting)
+		if (agent->dump.started && !agent->dump.ended)
 			ask_chunk(agent);
 	} else if (agent->resync.phase == RESYNC_IDLE &&
 		   schedule_resync_due(&agent->schedule, agent->mirror.mute_entries > 0,
@@ -288,6 +288,7 @@ static void go_on_with_chunk(struct agent *agent)
 	agent_drain(agent);
 	if (!agent->drained)
 		return;
+	/* Chunk k + 1 is fetched while k is applied; not further ahead. */
 	if (!agent->dump.ended && !query_busy(agent->query) && !agent->want_stats)
 		ask_chunk(agent);
 	apply_chunk(agent);

@@ -19,7 +19,9 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	resync->phase = RESYNC_DUMPING;
 	resync->records = 0;
 	resync->refused_before = mirror->counters.refused_entries;
-	mirror->epoch++;
+	/* 0 is what the records have that no dump has shown yet. */
+	if (++mirror->epoch == 0)
+		mirror->epoch = 1;
 	mirror->dump_running = true;
 	/* What is there at the start was born unheard, whatever the reason. */
 	mirror->corrections_mute = resync->first || !explained;

@@ -75,6 +75,13 @@ static inline uint64_t observe_u64(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
+/* Again, after relaxed loads of what it stands for: they stay before it. */
+static inline uint64_t reobserve_u64(const _Atomic uint64_t *word)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
 static inline uint64_t peek_u64(const _Atomic uint64_t *word)
 {
 	return atomic_load_explicit(word, memory_order_relaxed);

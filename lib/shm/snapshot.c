@@ -362,7 +362,7 @@ static int copy_history(void *arg)
 		copy_sample(&copy->from->samples[i % copy->slots],
 			    &copy->to->samples[i - first]);
 	/* What the writer went over meanwhile, and the slot it may be in, is torn. */
-	after = observe_u64(&copy->from->head);
+	after = reobserve_u64(&copy->from->head);
 	dropped = after + 1 > first + copy->slots ? (size_t)(after + 1 - copy->slots - first) : 0;
 	if (dropped > copy->to->sample_count)
 		dropped = copy->to->sample_count;
