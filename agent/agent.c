@@ -174,6 +174,18 @@ static void watch_residual(struct agent *agent)
 	}
 }
 
+/* Doubts that found no room, silent changes, entries once refused by a full
+ * mirror that has room again: only a dump finds them all. */
+static bool dump_would_help(const struct agent *agent)
+{
+	const struct mirror *mirror = &agent->mirror;
+
+	return agent->verify.overflows != agent->verify_overflows_seen ||
+	       mirror->last_silent_ns != agent->silent_seen_ns ||
+	       (mirror->counters.refused_entries > agent->resync.refused_before &&
+		mirror->table.linked < mirror->table.limit_entries / 4 * 3);
+}
+
 static void on_second(struct agent *agent)
 {
 	uint64_t expirations;
@@ -188,9 +200,7 @@ static void on_second(struct agent *agent)
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);
 	verify_second(&agent->verify, now_ns);
 	agent->want_stats = true;
-	/* Doubts that found no room, and silent changes: only a dump finds them all. */
-	if (agent->verify.overflows != agent->verify_overflows_seen ||
-	    agent->mirror.last_silent_ns != agent->silent_seen_ns)
+	if (dump_would_help(agent))
 		schedule_request(&agent->schedule, now_ns);
 	agent->verify_overflows_seen = agent->verify.overflows;
 	agent->silent_seen_ns = agent->mirror.last_silent_ns;

@@ -85,10 +85,8 @@ bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uin
 	       now_ns - schedule->last_end_ns >= stretched(schedule, interval_ns);
 }
 
-/* Modes are numbered downwards. */
-static bool step(struct schedule *schedule, enum shm_mode mode, uint64_t now_ns)
+static bool step(struct schedule *schedule, enum shm_mode mode, bool up, uint64_t now_ns)
 {
-	schedule->stepped_up = mode < schedule->mode;
 	schedule->mode = mode;
 	schedule->mode_since_ns = now_ns;
 	schedule->stepped_up = up;
@@ -97,14 +95,17 @@ static bool step(struct schedule *schedule, enum shm_mode mode, uint64_t now_ns)
 	return true;
 }
 
-/* A step up that did not last makes the next one wait longer. */
-static void judge_last_step(struct schedule *schedule, uint64_t now_ns)
+static bool step_down(struct schedule *schedule, uint64_t now_ns)
 {
-	if (!schedule->stepped_up || now_ns - schedule->mode_since_ns >= schedule->hold_ns)
-		return;
-	schedule->hold_ns *= 2;
-	if (schedule->hold_ns > SCHEDULE_HOLD_MAX_NS)
-		schedule->hold_ns = SCHEDULE_HOLD_MAX_NS;
+	/* A step up that did not last makes the next one wait longer. */
+	if (schedule->stepped_up && now_ns - schedule->mode_since_ns < schedule->hold_ns) {
+		schedule->hold_ns *= 2;
+		if (schedule->hold_ns > SCHEDULE_HOLD_MAX_NS)
+			schedule->hold_ns = SCHEDULE_HOLD_MAX_NS;
+	}
+	return step(schedule,
+		    schedule->mode == SHM_MODE_NO_UPDATE ? SHM_MODE_POLLING : SHM_MODE_NO_UPDATE,
+		    false, now_ns);
 }
 
 bool schedule_second(struct schedule *schedule, bool lost, bool buffer_at_max, uint64_t now_ns)
@@ -114,17 +115,10 @@ bool schedule_second(struct schedule *schedule, bool lost, bool buffer_at_max, u
 	enum shm_mode mode = schedule->mode;
 
 	schedule->lossy_seconds = (schedule->lossy_seconds << 1 | lost) & window;
-	overloaded = buffer_at_max && (unsigned int)__builtin_popcount(schedule->lossy_seconds) >=
-					      SCHEDULE_LOSSY_SECONDS;
-	if (overloaded && schedule->mode != SHM_MODE_POLLING) {
-		judge_last_step(schedule, now_ns);
-		return step(schedule,
-			    schedule->mode == SHM_MODE_NO_UPDATE ? SHM_MODE_POLLING
-								 : SHM_MODE_NO_UPDATE,
-			    now_ns);
-	}
-	if (schedule->mode == SHM_MODE_FULL &&
-	    now_ns - schedule->mode_since_ns > 10 * schedule->hold_ns)
+	if (mode != SHM_MODE_POLLING && buffer_at_max &&
+	    (unsigned int)__builtin_popcount(schedule->lossy_seconds) >= SCHEDULE_LOSSY_SECONDS)
+		return step_down(schedule, now_ns);
+	if (mode == SHM_MODE_FULL && spell_ns > 10 * schedule->hold_ns)
 		schedule->hold_ns = SCHEDULE_HOLD_MIN_NS;
 	if ((mode == SHM_MODE_NO_UPDATE || mode == SHM_MODE_POLLING) &&
 	    schedule->lossy_seconds == 0 && spell_ns >= schedule->hold_ns)

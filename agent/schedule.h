@@ -43,7 +43,7 @@ struct schedule {
 	uint32_t lossy_seconds;	  /* a bit per second, youngest lowest */
 	uint64_t mode_since_ns;
 	uint64_t hold_ns;	  /* quiet time before a step up */
-	bool stepped_up;	  /* the last change of mode was a step up */
+	bool stepped_up;	  /* the present mode was reached by a step up */
 };
 
 void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
