@@ -102,6 +102,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_number(object, "resyncs_invalid", (double)live->resyncs_invalid);
 	add_time(object, "last_resync_timestamp_seconds", (uint64_t)live->last_resync_real_ns);
 	add_time(object, "heartbeat_timestamp_seconds", (uint64_t)live->heartbeat_real_ns);
+	add_number(object, "resync_seconds", (double)(live->resync_ns / 1000000) / 1e3);
 	add_number(object, "agent_cpu_seconds", (double)(live->agent_cpu_ns / 1000000) / 1e3);
 	add_number(object, "agent_pid", snap->agent_pid);
 	cJSON_AddStringToObject(object, "agent_version", snap->agent_version);
