@@ -221,8 +221,10 @@ int cli_snapshot(const struct cli *cli, struct snapshot *snap)
 		fprintf(stderr, "conntide: %s\n",
 			shm_reader_explain(&reader, err, why, sizeof(why)));
 	shm_reader_close(&reader);
-	if (err)
+	if (err) {
+		snapshot_free(snap);
 		return CLI_ERROR;
+	}
 	if (!judge_fresh(snap)) {
 		char age[32];
 

@@ -111,7 +111,7 @@ static void fill_rates(const struct shm_rate *rate, const struct snap_live *live
 {
 	int64_t marks[2] = {live->rate_mark_boot_ns_0, live->rate_mark_boot_ns_1};
 	int older = marks[0] <= marks[1] ? 0 : 1;
-	double seconds = (double)(live->heartbeat_boot_ns - marks[older]) / 1e9;
+	double seconds = ((double)live->heartbeat_boot_ns - (double)marks[older]) / 1e9;
 
 	row->new_per_s = (double)NAN;
 	row->destroyed_per_s = (double)NAN;
@@ -305,7 +305,9 @@ int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_
 	for (size_t i = 0; i < snap->row_count; i++)
 		mirror += snap->rows[i].entries;
 	snap->live.mirror_entries = mirror;
-	snap->live.residual_entries = snap->live.count_entries - mirror;
+	/* The count may be anything: the file is outside input. */
+	if (__builtin_sub_overflow(snap->live.count_entries, mirror, &snap->live.residual_entries))
+		snap->live.residual_entries = INT64_MAX;
 	snap->taken_real_ns = now_real_ns;
 	judge_agent(reader, now_boot_ns, snap);
 	return 0;
