@@ -3,9 +3,11 @@
  * The agent: owns every socket, the mirror and the segment, and runs the loop
  * that moves data from one to the next. Split by direction of flow:
  *
- *	agent.c		set-up, the loop, draining events, timers, signals
+ *	setup.c		opens everything, gives up privileges, closes everything
+ *	agent.c		the loop: timers, signals, what is due
  *	requests.c	what is asked of the kernel next, and what its answers do
- *	publish.c	once a second: trust, scalars, history into the segment
+ *	publish.c	trust, scalars, history into the segment
+ *	drain.c		events from the socket into the mirror
  *
  * This struct is passed, never global. One thread, but for the worker inside
  * struct query, which sees nothing of it.
@@ -117,16 +119,20 @@ struct agent {
 	uint32_t in_flight;
 };
 
+/* A count that differs from the mirror is looked into after so many seconds. */
+#define AGENT_RESIDUAL_PATIENCE_S 2
+
 /* A sentence for whoever started the agent, when agent_create() fails. */
 #define AGENT_WHY_BYTES 512u
 
-/* 0, or -errno with a sentence in `why`. */
+/* setup.c: 0, or -errno with a sentence in `why`; agent_destroy() in either case. */
 int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES]);
-/* Until a signal. 0, or -errno after having logged it. */
-int agent_run(struct agent *agent);
 void agent_destroy(struct agent *agent);
 
-/* agent.c: reads events until the queue is empty, at most a bounded number. */
+/* agent.c: until a signal. 0, or -errno after having logged it. */
+int agent_run(struct agent *agent);
+
+/* drain.c: reads events until the queue is empty, at most a bounded number. */
 void agent_drain(struct agent *agent);
 
 /* requests.c: take an answer if there is one; go on with a dump; ask the next thing. */

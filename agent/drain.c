@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+/* Batches a drain reads before timers and answers get their turn. */
+#define DRAIN_BATCHES 256u
+
+static void apply_batch(struct agent *agent, unsigned int n)
+{
+	struct ct_event events[NLSOCK_BATCH];
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		size_t len;
+		const void *message = event_socket_message(&agent->events, i, &len);
+		int err = message ? ct_event_parse(message, len, &events[count]) : -ENOMSG;
+
+		if (err == -EBADMSG)
+			agent->malformed_events++;
+		if (err)
+			continue;
+		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_EVENT, message, len);
+		flow_prefetch_head(&agent->mirror.table, events[count].hash);
+		count++;
+	}
+	for (unsigned int i = 0; i < count; i++)
+		flow_prefetch_record(&agent->mirror.table, events[i].hash);
+	for (unsigned int i = 0; i < count; i++)
+		mirror_event(&agent->mirror, &events[i]);
+	agent->in_flight += count;
+	agent->unpublished = true;
+}
+
+static void note_loss(struct agent *agent, uint64_t lost)
+{
+	struct event_socket *events = &agent->events;
+	uint64_t now_ns = agent->mirror.now_ns;
+
+	agent->last_loss_ns = now_ns;
+	agent->gap = true;
+	agent->unpublished = true;
+	schedule_loss(&agent->schedule, now_ns);
+	if (agent->lost_last_second == 0)
+		log_warn("events", "%llu events lost: the receive buffer of %u bytes was full; "
+				   "a resync follows",
+			 (unsigned long long)lost, events->buffer_bytes);
+	agent->lost_last_second += lost;
+	if (events->buffer_bytes < agent->config.event_buffer_max_bytes) {
+		uint32_t wanted = events->buffer_bytes < agent->config.event_buffer_max_bytes / 2
+					  ? 2 * events->buffer_bytes
+					  : agent->config.event_buffer_max_bytes;
+		uint32_t before = events->buffer_bytes;
+
+		/* A limit we may not pass (rmem_max) is the largest there is. */
+		if (event_socket_resize(events, wanted) < 0 || events->buffer_bytes <= before)
+			agent->config.event_buffer_max_bytes = before;
+	}
+}
+
+static void note_receive_error(struct agent *agent, int err)
+{
+	if (err == -ENOBUFS) {
+		/* An allocation failed in the packet path: lost, but not counted. */
+		agent->events.lost++;
+		note_loss(agent, 1);
+		return;
+	}
+	if (!agent->event_error_logged)
+		log_error("events", "cannot read events: %s", strerror(-err));
+	agent->event_error_logged = true;
+}
+
+void agent_drain(struct agent *agent)
+{
+	uint64_t lost;
+
+	mirror_set_time(&agent->mirror, clock_boot_ns());
+	agent->drained = false;
+	for (unsigned int i = 0; i < DRAIN_BATCHES; i++) {
+		int n = event_socket_receive(&agent->events);
+
+		if (n < 0) {
+			note_receive_error(agent, n);
+			if (n != -ENOBUFS)
+				break;
+			continue;
+		}
+		apply_batch(agent, (unsigned int)n);
+		/* Less than a batch: the queue was empty a moment ago. */
+		if ((unsigned int)n < NLSOCK_BATCH) {
+			agent->drained = true;
+			break;
+		}
+	}
+	lost = event_socket_check_loss(&agent->events);
+	if (lost)
+		note_loss(agent, lost);
+	mirror_purge_tombstones(&agent->mirror);
+}

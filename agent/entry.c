@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/entry.h"
+
+#include <netinet/in.h>
+
+#include "lib/base/check.h"
+
+static const uint8_t l4proto_by_number[256] = {
+	[IPPROTO_TCP] = L4_TCP + 1,	[IPPROTO_UDP] = L4_UDP + 1,
+	[IPPROTO_SCTP] = L4_SCTP + 1,	[IPPROTO_ICMP] = L4_ICMP + 1,
+	[IPPROTO_ICMPV6] = L4_ICMPV6 + 1, [IPPROTO_GRE] = L4_GRE + 1,
+};
+
+static enum l4proto l4proto_of(uint8_t l4num)
+{
+	return l4proto_by_number[l4num] ? l4proto_by_number[l4num] - 1u : L4_OTHER;
+}
+
+static bool has_port(uint8_t l4num)
+{
+	return l4num == IPPROTO_TCP || l4num == IPPROTO_UDP || l4num == IPPROTO_SCTP ||
+	       l4num == IPPROTO_UDPLITE || l4num == IPPROTO_DCCP;
+}
+
+struct row_key entry_row_key(const struct mirror *mirror, const struct ct_event *event)
+{
+	const struct ct_key *key = &event->key;
+	const uint8_t *to = event->has & CT_HAS_REPLY ? event->reply_src : key->dst;
+	struct row_key row = {
+		.l4proto = (uint8_t)l4proto_of(key->l4num),
+		.direction = (uint8_t)local_direction(mirror->addrs, key->family, key->src, to),
+		.port = has_port(key->l4num) ? key->dport : 0,
+	};
+
+	return row;
+}
+
+/* TCP and SCTP number UNKNOWN and OFFLOADED alike, asserted here. */
+_Static_assert((int)ST_TCP_UNKNOWN == (int)ST_SCTP_UNKNOWN &&
+		       (int)ST_TCP_OFFLOADED == (int)ST_SCTP_OFFLOADED,
+	       "one code serves both");
+
+static bool follows_protocol_state(enum l4proto l4proto)
+{
+	return l4proto == L4_TCP || l4proto == L4_SCTP;
+}
+
+/*
+ * The state that an event tells, or `otherwise` when it tells none. Kernel
+ * numbers we have no name for are shown as unknown.
+ */
+unsigned int entry_state_told(enum l4proto l4proto, const struct ct_event *event,
+			       unsigned int otherwise)
+{
+	if (follows_protocol_state(l4proto)) {
+		if (event->status & CT_STATUS_OFFLOAD)
+			return ST_TCP_OFFLOADED;
+		if (event->has & CT_HAS_PROTO_STATE)
+			return event->proto_state < ST_TCP_UNKNOWN ? event->proto_state
+								   : (unsigned int)ST_TCP_UNKNOWN;
+		/* Back from the flowtable: where it is now nobody has told. */
+		return otherwise == ST_TCP_OFFLOADED ? (unsigned int)ST_TCP_UNKNOWN : otherwise;
+	}
+	if (event->status & CT_STATUS_OFFLOAD)
+		return ST_GENERIC_OFFLOADED;
+	if (event->status & CT_STATUS_ASSURED)
+		return ST_GENERIC_ASSURED;
+	return event->status & CT_STATUS_SEEN_REPLY ? ST_GENERIC_REPLIED : ST_GENERIC_UNREPLIED;
+}
+
+bool entry_cell_unknown(uint32_t cell)
+{
+	struct row_key key;
+	unsigned int state;
+
+	return cell_key_of(cell, &key, &state) &&
+	       follows_protocol_state((enum l4proto)key.l4proto) && state == ST_TCP_UNKNOWN;
+}
+
+void entry_stamp(const struct mirror *mirror, struct flow *flow)
+{
+	flow->stamp = (flow->stamp & ~FLOW_MARK_MASK) | mirror->mark;
+}
+
+/* Every counter that depends on the flags or the cell goes through these two. */
+static void count(struct mirror *mirror, const struct flow *flow)
+{
+	histogram_enter(mirror->hist, flow_cell(flow));
+	mirror->entries++;
+	mirror->mute_entries += !!(flow->cell_flags & FLOW_MUTE);
+	mirror->unassured_entries += !(flow->cell_flags & FLOW_ASSURED);
+	mirror->unknown_entries += entry_cell_unknown(flow_cell(flow));
+}
+
+static void uncount(struct mirror *mirror, const struct flow *flow)
+{
+	histogram_leave(mirror->hist, flow_cell(flow));
+	mirror->entries--;
+	mirror->mute_entries -= !!(flow->cell_flags & FLOW_MUTE);
+	mirror->unassured_entries -= !(flow->cell_flags & FLOW_ASSURED);
+	mirror->unknown_entries -= entry_cell_unknown(flow_cell(flow));
+}
+
+uint32_t entry_status_flags(const struct ct_event *event)
+{
+	return (event->status & CT_STATUS_SEEN_REPLY ? FLOW_SEEN_REPLY : 0) |
+	       (event->status & CT_STATUS_ASSURED ? FLOW_ASSURED : 0);
+}
+
+/* Puts an entry where it belongs now. Flags not named in `keep` are `flags`. */
+void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags)
+{
+	uint32_t ticks = flow_tick(mirror->now_ns);
+
+	if (cell == flow_cell(flow) && flags == (flow->cell_flags & ~FLOW_CELL_MASK))
+		return;
+	uncount(mirror, flow);
+	if (cell != flow_cell(flow)) {
+		flow->age = flow_age_pack(flow_age_unpack(flow->age) + (ticks - flow->since));
+		flow->since = ticks;
+	}
+	flow->cell_flags = cell | flags;
+	count(mirror, flow);
+}
+
+uint32_t entry_insert(struct mirror *mirror, const struct ct_event *event, uint32_t flags)
+{
+	struct row_key key = entry_row_key(mirror, event);
+	unsigned int state =
+		entry_state_told((enum l4proto)key.l4proto, event, ST_TCP_UNKNOWN);
+	uint32_t at = flow_insert(&mirror->table, event->hash);
+	struct flow *flow;
+
+	if (at == FLOW_NONE) {
+		mirror->counters.refused_entries++;
+		return FLOW_NONE;
+	}
+	flow = flow_at(&mirror->table, at);
+	flow->id = event->id;
+	flow->since = flow_tick(mirror->now_ns);
+	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
+			   entry_status_flags(event) | flags;
+	count(mirror, flow);
+	return at;
+}
+
+void entry_count_new(struct mirror *mirror, const struct flow *flow)
+{
+	mirror->counters.new_entries++;
+	histogram_count_new(mirror->hist, flow_cell(flow));
+}
+
+static void count_destroyed(struct mirror *mirror, const struct flow *flow)
+{
+	uint64_t lifetime_ms = UINT64_MAX;
+
+	if (flow->cell_flags & FLOW_BORN_SEEN) {
+		uint64_t ticks = flow_age_unpack(flow->age);
+
+		ticks += flow_tick(mirror->now_ns) - flow->since;
+		lifetime_ms = (ticks << FLOW_TICK_SHIFT) / 1000000u;
+	}
+	mirror->counters.destroyed_entries++;
+	histogram_count_destroyed(mirror->hist, flow_cell(flow), lifetime_ms);
+}
+
+void mirror_uncount_destroyed(struct mirror *mirror, const struct flow *flow)
+{
+	count_destroyed(mirror, flow);
+	uncount(mirror, flow);
+}
+
+/* Replaces what is resident under the key by another incarnation. */
+void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *event,
+		    uint32_t flags)
+{
+	struct flow *flow = flow_at(&mirror->table, at);
+	struct row_key key = entry_row_key(mirror, event);
+	unsigned int state = entry_state_told((enum l4proto)key.l4proto, event, ST_TCP_UNKNOWN);
+
+	mirror_uncount_destroyed(mirror, flow);
+	flow->id = event->id;
+	flow->age = 0;
+	flow->since = flow_tick(mirror->now_ns);
+	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
+			   entry_status_flags(event) | flags;
+	count(mirror, flow);
+	entry_count_new(mirror, flow);
+}
+
+/* --- tombstones ----------------------------------------------------------- */
+
+static void tombstone_append(struct mirror *mirror, uint32_t at)
+{
+	struct flow *flow = flow_at(&mirror->table, at);
+
+	flow->since = flow_tick(mirror->now_ns);
+	flow->stamp = FLOW_NONE;
+	if (mirror->tomb_youngest != FLOW_NONE)
+		flow_at(&mirror->table, mirror->tomb_youngest)->stamp = at;
+	else
+		mirror->tomb_oldest = at;
+	mirror->tomb_youngest = at;
+	mirror->tombstones++;
+}
+
+static void tombstone_drop_oldest(struct mirror *mirror)
+{
+	uint32_t at = mirror->tomb_oldest;
+
+	mirror->tomb_oldest = flow_at(&mirror->table, at)->stamp;
+	if (mirror->tomb_oldest == FLOW_NONE)
+		mirror->tomb_youngest = FLOW_NONE;
+	mirror->tombstones--;
+	flow_remove_tombstone(&mirror->table, at);
+}
+
+void mirror_purge_tombstones(struct mirror *mirror)
+{
+	uint32_t now = flow_tick(mirror->now_ns);
+
+	if (mirror->dump_running)
+		return;
+	while (mirror->tomb_oldest != FLOW_NONE) {
+		const struct flow *flow = flow_at(&mirror->table, mirror->tomb_oldest);
+
+		if (now - flow->since < TOMBSTONE_TICKS)
+			return;
+		tombstone_drop_oldest(mirror);
+	}
+}
+
+/* A DESTROY of something that is not here: only a running dump needs to know. */
+void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
+{
+	uint32_t at;
+
+	if (!mirror->dump_running)
+		return;
+	at = flow_insert(&mirror->table, event->hash);
+	if (at == FLOW_NONE)
+		return;
+	flow_at(&mirror->table, at)->id = event->id;
+	flow_bury(&mirror->table, event->hash, at);
+	tombstone_append(mirror, at);
+}
+
+void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at)
+{
+	struct flow *flow = flow_at(&mirror->table, at);
+
+	mirror_uncount_destroyed(mirror, flow);
+	flow_bury(&mirror->table, hash, at);
+	tombstone_append(mirror, at);
+}

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <grp.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/confine.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+static int watch(struct agent *agent, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(agent->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_loop(struct agent *agent)
+{
+	const struct itimerspec second = {{1, 0}, {1, 0}};
+	sigset_t signals;
+	int err;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	agent->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	agent->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (agent->epoll_fd < 0 || agent->signal_fd < 0 || agent->timer_fd < 0 ||
+	    timerfd_settime(agent->timer_fd, 0, &second, NULL) < 0)
+		return -errno;
+	err = watch(agent, agent->signal_fd);
+	if (!err)
+		err = watch(agent, agent->timer_fd);
+	if (!err)
+		err = watch(agent, query_fd(agent->query));
+	if (!err)
+		err = watch(agent, agent->address_fd);
+	if (!err)
+		err = watch(agent, agent->events.fd);
+	return err;
+}
+
+/* The answer to a request, waited for: at the start nothing else goes on. */
+static int ask_and_wait(struct agent *agent, enum query_kind kind, struct query_answer *ret_answer)
+{
+	struct pollfd poll_fd = {.fd = query_fd(agent->query), .events = POLLIN};
+
+	query_post(agent->query, kind, NULL, 0);
+	do {
+		poll(&poll_fd, 1, -1);
+	} while (!query_collect(agent->query, ret_answer));
+	return ret_answer->err;
+}
+
+/* The module that serves ctnetlink may only be on its way: it is loaded by our
+ * binding to its group, asynchronously. */
+static int reach_conntrack(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	struct query_answer answer;
+	int err = -EINVAL;
+
+	for (int i = 0; i < 25 && (err == -EINVAL || err == -EOPNOTSUPP); i++) {
+		const struct timespec pause = {.tv_nsec = 100000000};
+
+		if (i)
+			nanosleep(&pause, NULL);
+		err = ask_and_wait(agent, QUERY_STATS, &answer);
+	}
+	if (err == -EPERM)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "not allowed to read the connection-tracking table: run as root, or give "
+			 "the agent CAP_NET_ADMIN in this network namespace");
+	else if (err)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "the kernel does not answer questions about connection tracking (%s): "
+			 "modprobe nf_conntrack_netlink",
+			 strerror(-err));
+	return err;
+}
+
+static int first_addresses(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	struct query_answer answer;
+	int err = ask_and_wait(agent, QUERY_ADDRESSES, &answer);
+
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot list the addresses of this namespace: %s",
+			 strerror(-err));
+		return err;
+	}
+	agent->addrs = *answer.addrs;
+	free(answer.addrs);
+	recorder_put(&agent->recorder, 0, RECORD_ADDRESSES, agent->addrs.addrs,
+		     agent->addrs.count * sizeof(struct local_addr));
+	return 0;
+}
+
+static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = event_socket_open(&agent->events, agent->config.event_buffer_bytes);
+
+	if (!err) {
+		agent->address_fd = request_socket_open(
+			NETLINK_ROUTE, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
+		err = agent->address_fd < 0 ? agent->address_fd : 0;
+	}
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot open netlink sockets (%s): the kernel must have nfnetlink; "
+			 "modprobe nf_conntrack_netlink",
+			 strerror(-err));
+		return err;
+	}
+	/* First the subscription, then everything that is read: no gap. */
+	err = event_socket_subscribe(&agent->events, NLSOCK_ALL);
+	if (err == -EPERM)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "not allowed to listen to connection-tracking events: run as root, or give "
+			 "the agent CAP_NET_ADMIN in this network namespace");
+	else if (err)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot listen to connection-tracking events (%s): "
+			 "modprobe nf_conntrack_netlink",
+			 strerror(-err));
+	return err;
+}
+
+/* From here on nothing more is needed than questions to the kernel. The thread
+ * that asks them inherits the confinement. */
+static int open_queries(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = agent->config.sandbox ? confine_agent() : 0;
+
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot give up privileges: %s; --no-sandbox goes on "
+					       "without",
+			 strerror(-err));
+		return err;
+	}
+	err = query_create(&agent->query);
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot start asking the kernel: %s", strerror(-err));
+		return err;
+	}
+	return reach_conntrack(agent, why);
+}
+
+static uint64_t netns_inode(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) < 0 ? 0 : st.st_ino;
+}
+
+/*
+ * From /etc/group itself: getgrnam() may talk to a name service over sockets,
+ * which this process has no other use for. -1: no such group.
+ */
+static gid_t group_by_name(const char *name)
+{
+	const struct group *group;
+	FILE *file = fopen("/etc/group", "re");
+	gid_t gid = (gid_t)-1;
+
+	while (file && gid == (gid_t)-1 && (group = fgetgrent(file)))
+		if (strcmp(group->gr_name, name) == 0)
+			gid = group->gr_gid;
+	if (file)
+		fclose(file);
+	return gid;
+}
+
+static gid_t readers_group(const struct config *config, int *ret_err)
+{
+	gid_t gid = group_by_name(config->group ? config->group : "conntide");
+
+	*ret_err = config->group && gid == (gid_t)-1 ? -ENOENT : 0;
+	return gid;
+}
+
+static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	const struct config *config = &agent->config;
+	struct segment_identity identity = {
+		.name = config->name,
+		.netns_inode = netns_inode(),
+		.now_real_ns = clock_real_ns(),
+		.now_boot_ns = clock_boot_ns(),
+	};
+	const char *what;
+	pid_t pid;
+	int err = segment_create(&agent->segment, config->runtime_dir, &identity, &what, &pid);
+	gid_t gid;
+
+	if (err == -EBUSY) {
+		snprintf(why, AGENT_WHY_BYTES,
+			 "another agent (pid %d) publishes \"%s\" in %s: stop it, or use another "
+			 "--runtime-dir or --name",
+			 (int)pid, config->name, config->runtime_dir);
+		return err;
+	}
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "%s %s: %s; name a writable one with --runtime-dir",
+			 what, config->runtime_dir, strerror(-err));
+		return err;
+	}
+	gid = readers_group(config, &err);
+	if (err)
+		snprintf(why, AGENT_WHY_BYTES, "--group: there is no group \"%s\"", config->group);
+	else if ((err = segment_set_readers(&agent->segment, gid)) < 0)
+		snprintf(why, AGENT_WHY_BYTES, "cannot set the readers of %s: %s",
+			 agent->segment.path, strerror(-err));
+	return err;
+}
+
+#define MIRROR_LIMIT_UNLIMITED (16u << 20)
+#define MIRROR_LIMIT_MAX       (64u << 20)
+
+/* Twice the kernel's limit: room for tombstones and for a limit that is raised. */
+static uint32_t mirror_limit(const struct agent *agent)
+{
+	int64_t max = agent->limits.max_entries;
+
+	if (agent->config.max_entries)
+		return agent->config.max_entries;
+	if (max <= 0)
+		return MIRROR_LIMIT_UNLIMITED;
+	max = 2 * max + 65536;
+	return max < MIRROR_LIMIT_MAX ? (uint32_t)max : MIRROR_LIMIT_MAX;
+}
+
+static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	uint64_t seed = clock_real_ns();
+	uint32_t limit;
+	int err = ct_hash_seed();
+
+	if (!err)
+		err = verify_create(&agent->verify, agent->config.audit_rate, seed);
+	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
+	limit = mirror_limit(agent);
+	recorder_put(&agent->recorder, 0, RECORD_LIMIT, &limit, sizeof(limit));
+	if (!err)
+		err = mirror_create(&agent->mirror, limit, &agent->hist, &agent->addrs,
+				    &agent->verify);
+	if (err)
+		snprintf(why, AGENT_WHY_BYTES, "cannot set up the mirror: %s", strerror(-err));
+	return err;
+}
+
+static int open_recorder(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = agent->config.record_path
+			  ? recorder_open(&agent->recorder, agent->config.record_path)
+			  : 0;
+
+	if (err)
+		snprintf(why, AGENT_WHY_BYTES, "--record %s: %s", agent->config.record_path,
+			 strerror(-err));
+	return err;
+}
+
+static void init_fields(struct agent *agent, const struct config *config)
+{
+	memset(agent, 0, sizeof(*agent));
+	agent->config = *config;
+	agent->epoll_fd = agent->timer_fd = agent->signal_fd = -1;
+	agent->address_fd = agent->sentinel_fd = -1;
+	agent->events.fd = -1;
+	agent->segment.fd = agent->segment.lock_fd = -1;
+	agent->pace_ns = (uint64_t)config->pace_us * 1000u;
+	agent->started_ns = clock_boot_ns();
+	agent->minute_left_s = 60;
+	agent->residual_patience_s = AGENT_RESIDUAL_PATIENCE_S;
+	agent->told = agent->limits = CT_LIMITS_UNKNOWN;
+	local_addrs_init(&agent->addrs);
+	ct_counters_init(&agent->counters);
+	resync_init(&agent->resync);
+	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
+		      config->mute_interval_s * NS_PER_S, agent->started_ns);
+	ct_proc_open(&agent->proc);
+}
+
+int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES])
+{
+	int err;
+
+	init_fields(agent, config);
+	err = open_recorder(agent, why);
+	if (!err)
+		err = open_events(agent, why);
+	if (!err)
+		err = create_mirror(agent, why);
+	if (!err)
+		err = open_segment(agent, why);
+	if (!err)
+		err = open_queries(agent, why);
+	if (err)
+		return err;
+	segment_attach(&agent->segment, &agent->hist);
+	err = first_addresses(agent, why);
+	if (!err) {
+		ports_init(&agent->ports, &agent->hist, segment_slots(&agent->segment),
+			   segment_rates(&agent->segment), segment_live(&agent->segment),
+			   config->top_ports);
+		mirror_set_time(&agent->mirror, clock_boot_ns());
+		publish_start(agent);
+		err = open_loop(agent);
+		if (!err)
+			err = segment_publish(&agent->segment);
+		if (err)
+			snprintf(why, AGENT_WHY_BYTES, "cannot start: %s", strerror(-err));
+	}
+	return err;
+}
+
+void agent_destroy(struct agent *agent)
+{
+	int fds[] = {agent->epoll_fd, agent->timer_fd, agent->signal_fd, agent->address_fd,
+		     agent->sentinel_fd};
+	int err = recorder_close(&agent->recorder);
+
+	if (err)
+		log_error("record", "recording is not complete: %s", strerror(-err));
+	query_destroy(agent->query);
+	event_socket_close(&agent->events);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	segment_close(&agent->segment, clock_real_ns());
+	mirror_destroy(&agent->mirror);
+	verify_destroy(&agent->verify);
+	local_addrs_free(&agent->addrs);
+	ct_counters_free(&agent->counters);
+	ct_proc_close(&agent->proc);
+}
