@@ -224,6 +224,8 @@ static void tombstone_append(struct mirror *mirror, uint32_t at)
 
 	flow->since = flow_tick(mirror->now_ns);
 	flow->stamp = FLOW_NONE;
+	/* A tombstone has no cell: there stands the dump that ran, 0 for none. */
+	flow->cell_flags |= mirror->dump_running ? mirror->epoch : 0;
 	if (mirror->tomb_youngest != FLOW_NONE)
 		flow_at(&mirror->table, mirror->tomb_youngest)->stamp = at;
 	else
@@ -415,6 +417,13 @@ void mirror_event(struct mirror *mirror, const struct ct_event *event)
 static uint32_t correction_flags(const struct mirror *mirror)
 {
 	return mirror->corrections_mute ? FLOW_MUTE : 0;
+}
+
+bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record)
+{
+	uint32_t grave = flow_find_tombstone(&mirror->table, record->hash, record->id);
+
+	return grave != FLOW_NONE && flow_cell(flow_at(&mirror->table, grave)) == mirror->epoch;
 }
 
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)

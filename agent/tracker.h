@@ -99,6 +99,8 @@ void mirror_answer(struct mirror *mirror, const struct verify_item *item,
 
 /* Event stamped later than `mark`? FLOW_MARK_NONE is never later. */
 bool mirror_mark_later(const struct flow *flow, uint32_t mark);
+/* Was the DESTROY of this incarnation read since the dump that runs began? */
+bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record);
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event);
 void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);

@@ -197,6 +197,28 @@ static void test_tombstone_skips_the_record_of_the_dead(void **state)
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 }
 
+/* Dead before the dump began: what the dump shows under that id lives. */
+static void test_older_tombstones_skip_nothing(void **state)
+{
+	(void)state;
+	tell(CT_NEW, 1, 7, 0, 1);
+	tell(CT_DESTROY, 1, 7, CT_STATUS_DYING, 1);
+	begin();
+	receive();
+	record(1, 7, 0, 1);
+	assert_int_equal(finish(true, 1), RESYNC_VALID);
+	assert_int_equal(world.mirror.entries, 1);
+	/* Of two deaths the later one counts. */
+	tell(CT_DESTROY, 1, 7, CT_STATUS_DYING, 1);
+	begin();
+	tell(CT_NEW, 1, 7, 0, 1);
+	tell(CT_DESTROY, 1, 7, CT_STATUS_DYING, 1);
+	receive();
+	record(1, 7, 0, 1);
+	assert_int_equal(finish(true, 0), RESYNC_VALID);
+	assert_int_equal(world.mirror.entries, 0);
+}
+
 static void test_dying_records_are_skipped(void **state)
 {
 	(void)state;
@@ -401,6 +423,7 @@ int main(void)
 		TEST(test_fill_mark_is_one_receive_back),
 		TEST(test_event_wins_but_the_unknown_is_filled),
 		TEST(test_tombstone_skips_the_record_of_the_dead),
+		TEST(test_older_tombstones_skip_nothing),
 		TEST(test_dying_records_are_skipped),
 		TEST(test_record_of_another_id),
 		TEST(test_born_during_the_dump_survives),
