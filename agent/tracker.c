@@ -350,7 +350,9 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 	uint32_t cell = flow_cell(flow);
 
 	if (had & ~told) {
+		/* Or it is of another life under the same id, whose NEW was lost. */
 		mirror->counters.stale_updates++;
+		verify_doubt(mirror->verify, event, mirror->now_ns);
 	} else if (cell_key_of(cell, &key, &state)) {
 		cell = row_first_cell(row_of(key)) +
 		       state_told((enum l4proto)key.l4proto, event, state);
@@ -454,7 +456,8 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 	struct row_key key = row_key_of_event(mirror, event);
 	unsigned int had = cell_state(flow_cell(flow));
 	unsigned int state = state_told((enum l4proto)key.l4proto, event, had);
-	uint32_t flags = flow->cell_flags & ~FLOW_CELL_MASK;
+	/* Bits that went away mean another life under the same id: its record counts. */
+	uint32_t flags = flow->cell_flags & ~(FLOW_CELL_MASK | FLOW_SEEN_REPLY | FLOW_ASSURED);
 
 	if (state != had && !cell_is_unknown(flow_cell(flow))) {
 		mirror->counters.repairs_state++;

@@ -13,7 +13,8 @@
  *    id was reused: CTA_ID does not identify an incarnation).
  *  4 UPDATE: of an unknown entry: insert; of another id: as 3; else apply. The
  *    state changes only if PROTOINFO is there, and not if the status lost
- *    SEEN_REPLY or ASSURED: those never go away, so the message is an old one.
+ *    SEEN_REPLY or ASSURED: those never go away, so the message is an old one;
+ *    or the id was reused unheard, so the entry is asked for.
  *  5 An insertion over a tombstone younger than a second of the same id: accept,
  *    but doubt: it may be the late message of an entry that is gone.
  *
