@@ -287,10 +287,10 @@ static void agent_begin(struct model *model)
 {
 	drain_all(model);
 	note("begin\n");
-	model->lost_in_dump = model->resized_in_dump = false;
 	for (uint32_t i = 0; i < model->keys; i++)
 		model->entries[i].excepted = false;
-	resync_begin(&model->world.resync, &model->world.mirror);
+	resync_begin(&model->world.resync, &model->world.mirror, model->lost_in_dump);
+	model->lost_in_dump = model->resized_in_dump = false;
 	kernel_steps(model);
 	model->cursor = 0;
 	fill_chunk(model);
