@@ -8,6 +8,13 @@ static uint32_t correction_flags(const struct mirror *mirror)
 	return mirror->corrections_mute ? FLOW_MUTE : 0;
 }
 
+bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record)
+{
+	uint32_t grave = flow_find_tombstone(&mirror->table, record->hash, record->id);
+
+	return grave != FLOW_NONE && flow_cell(flow_at(&mirror->table, grave)) == mirror->epoch;
+}
+
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)
 {
 	return entry_insert(mirror, event, correction_flags(mirror));
@@ -36,7 +43,8 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 	struct row_key key = entry_row_key(mirror, event);
 	unsigned int had = cell_state(flow_cell(flow));
 	unsigned int state = entry_state_told((enum l4proto)key.l4proto, event, had);
-	uint32_t flags = flow->cell_flags & ~FLOW_CELL_MASK;
+	/* Bits that went away mean another life under the same id: its record counts. */
+	uint32_t flags = flow->cell_flags & ~(FLOW_CELL_MASK | FLOW_SEEN_REPLY | FLOW_ASSURED);
 
 	if (state != had && !entry_cell_unknown(flow_cell(flow))) {
 		mirror->counters.repairs_state++;

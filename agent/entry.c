@@ -196,6 +196,8 @@ static void tombstone_append(struct mirror *mirror, uint32_t at)
 
 	flow->since = flow_tick(mirror->now_ns);
 	flow->stamp = FLOW_NONE;
+	/* A tombstone has no cell: there stands the dump that ran, 0 for none. */
+	flow->cell_flags |= mirror->dump_running ? mirror->epoch : 0;
 	if (mirror->tomb_youngest != FLOW_NONE)
 		flow_at(&mirror->table, mirror->tomb_youngest)->stamp = at;
 	else

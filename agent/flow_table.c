@@ -97,20 +97,30 @@ uint32_t flow_find(const struct flow_table *table, uint64_t hash)
 	return at;
 }
 
+/* Of two of one tick the one buried in a dump counts: its number is in the cell. */
+static bool buried_later(const struct flow *flow, const struct flow *than)
+{
+	uint32_t ahead = flow->since - than->since;
+
+	return ahead == 0 ? flow->cell_flags > than->cell_flags : ahead < UINT32_MAX / 2;
+}
+
 uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint32_t id)
 {
 	uint32_t low = hash_low(hash);
 	uint16_t high = hash_high(hash);
 	uint32_t at = table->heads[flow_bucket(table, hash)];
+	uint32_t best = FLOW_NONE;
 
 	for (; at != FLOW_NONE; at = flow_at(table, at)->next) {
 		const struct flow *flow = flow_at(table, at);
 
 		if (flow->hash_low == low && flow->hash_high == high && flow->id == id &&
-		    flow->cell_flags & FLOW_TOMBSTONE)
-			break;
+		    flow->cell_flags & FLOW_TOMBSTONE &&
+		    (best == FLOW_NONE || buried_later(flow, flow_at(table, best))))
+			best = at;
 	}
-	return at;
+	return best;
 }
 
 /*

@@ -87,7 +87,7 @@ static inline struct flow *flow_at(const struct flow_table *table, uint32_t at)
 
 /* The live record with this hash, or FLOW_NONE. */
 uint32_t flow_find(const struct flow_table *table, uint64_t hash);
-/* A tombstone with this hash and id, or FLOW_NONE. */
+/* The youngest tombstone with this hash and id, or FLOW_NONE. */
 uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint32_t id);
 
 /* A new record in the chain, fields but for hash and links zero. FLOW_NONE at

@@ -90,7 +90,8 @@ int local_addrs_add_message(struct local_addrs *set, const void *nlmsg, size_t l
 	uint8_t bits;
 	int err;
 
-	if (len < sizeof(*nlh) || nlh->nlmsg_len > len)
+	/* libmnl walks to the aligned end. */
+	if (len < sizeof(*nlh) || nlh->nlmsg_len > len || ((size_t)nlh->nlmsg_len + 3u) / 4u * 4u > len)
 		return -EBADMSG;
 	if (nlh->nlmsg_type != RTM_NEWADDR)
 		return 0;
@@ -127,10 +128,40 @@ static int compare(const void *a, const void *b)
 	return memcmp(x->bytes, y->bytes, sizeof(x->bytes));
 }
 
+/* Of one address what is ours goes before what is a broadcast: see drop_twins(). */
+static int compare_all(const void *a, const void *b)
+{
+	const struct local_addr *x = a, *y = b;
+	int order = compare(a, b);
+
+	if (order)
+		return order;
+	return x->broadcast != y->broadcast ? x->broadcast - y->broadcast
+					    : x->prefix_bits - y->prefix_bits;
+}
+
+/* An address may be on two interfaces, or be its own broadcast ("/32 brd" itself). */
+static void drop_twins(struct local_addrs *set)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct local_addr *addr = &set->addrs[i];
+		const struct local_addr *last = kept ? &set->addrs[kept - 1] : NULL;
+
+		if (last && compare(last, addr) == 0 &&
+		    (!is_prefix(addr) || last->prefix_bits == addr->prefix_bits))
+			continue;
+		set->addrs[kept++] = *addr;
+	}
+	set->count = kept;
+}
+
 void local_addrs_finish(struct local_addrs *set)
 {
 	if (set->count)
-		qsort(set->addrs, set->count, sizeof(set->addrs[0]), compare);
+		qsort(set->addrs, set->count, sizeof(set->addrs[0]), compare_all);
+	drop_twins(set);
 	set->whole_count = 0;
 	while (set->whole_count < set->count && !is_prefix(&set->addrs[set->whole_count]))
 		set->whole_count++;

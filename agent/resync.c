@@ -77,8 +77,9 @@ void resync_record(struct resync *resync, struct mirror *mirror, const struct ct
 		record_of_resident(mirror, at, record, fill_mark);
 		return;
 	}
-	/* Its DESTROY was read already; had it come back, its NEW would have too. */
-	if (flow_find_tombstone(&mirror->table, record->hash, record->id) != FLOW_NONE) {
+	/* Its DESTROY was read already; had it come back, its NEW would have too. A
+	 * death before the dump began is no reason: the record is of the next life. */
+	if (mirror_buried_in_dump(mirror, record)) {
 		mirror->counters.tombstone_skips++;
 		return;
 	}

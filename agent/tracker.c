@@ -93,7 +93,9 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 	uint32_t cell = flow_cell(flow);
 
 	if (had & ~told) {
+		/* Or it is of another life under the same id, whose NEW was lost. */
 		mirror->counters.stale_updates++;
+		verify_doubt(mirror->verify, event, mirror->now_ns);
 	} else if (cell_key_of(cell, &key, &state)) {
 		cell = row_first_cell(row_of(key)) +
 		       entry_state_told((enum l4proto)key.l4proto, event, state);
@@ -105,10 +107,14 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 }
 
 /* A dump may show an entry before its NEW is in the queue; no event has told of
- * it yet, so this NEW is its birth and not a second incarnation. */
+ * it yet, so this NEW is its birth and not a second incarnation. One that was
+ * answered already is older: it died mute, and its id is in use again. */
 static bool shown_before_its_birth(const struct flow *flow, const struct ct_event *event)
 {
-	return flow->id == event->id && !(flow->cell_flags & FLOW_BORN_SEEN) &&
+	uint32_t had = flow->cell_flags & (FLOW_SEEN_REPLY | FLOW_ASSURED);
+
+	return flow->id == event->id && !(had & ~entry_status_flags(event)) &&
+	       !(flow->cell_flags & FLOW_BORN_SEEN) &&
 	       (flow->stamp & FLOW_MARK_MASK) == FLOW_MARK_NONE;
 }
 

@@ -13,7 +13,8 @@
  *    id was reused: CTA_ID does not identify an incarnation).
  *  4 UPDATE: of an unknown entry: insert; of another id: as 3; else apply. The
  *    state changes only if PROTOINFO is there, and not if the status lost
- *    SEEN_REPLY or ASSURED: those never go away, so the message is an old one.
+ *    SEEN_REPLY or ASSURED: those never go away, so the message is an old one;
+ *    or the id was reused unheard, so the entry is asked for.
  *  5 An insertion over a tombstone younger than a second of the same id: accept,
  *    but doubt: it may be the late message of an entry that is gone.
  *
@@ -99,6 +100,8 @@ void mirror_answer(struct mirror *mirror, const struct verify_item *item,
 
 /* Event stamped later than `mark`? FLOW_MARK_NONE is never later. */
 bool mirror_mark_later(const struct flow *flow, uint32_t mark);
+/* Was the DESTROY of this incarnation read since the dump that runs began? */
+bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record);
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event);
 void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);

@@ -41,7 +41,8 @@ static void tell(enum ct_kind kind, uint32_t number, uint32_t id, uint32_t statu
 
 static void begin(void)
 {
-	resync_begin(&world.resync, &world.mirror);
+	/* Nothing explains what is found: it changed without telling. */
+	resync_begin(&world.resync, &world.mirror, false);
 }
 
 /* A chunk is received: what it holds was filled in the receive before. */
@@ -113,6 +114,57 @@ static void test_duplicates_in_the_dump(void **state)
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 	assert_int_equal(world.mirror.entries, 1);
 	assert_int_equal(world.mirror.counters.repairs_state, 0);
+}
+
+/* After a loss what is missing was born while we listened: it can speak. */
+static void test_explained_gaps_are_not_mute(void **state)
+{
+	(void)state;
+	whole_dump(0, 10, 10);
+	resync_begin(&world.resync, &world.mirror, true);
+	receive();
+	for (uint32_t i = 0; i < 20; i++)
+		record(i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, i < 5 ? 7 : 3);
+	assert_int_equal(finish(true, 20), RESYNC_VALID);
+	assert_int_equal(world.mirror.entries, 20);
+	assert_int_equal(world.mirror.mute_entries, 10);
+	assert_int_equal(world.mirror.counters.repairs_state, 5);
+	/* At the very start nothing is explained. */
+	resync_init(&world.resync);
+	resync_begin(&world.resync, &world.mirror, true);
+	receive();
+	record(50, 51, 0, 3);
+	assert_int_equal(world.mirror.mute_entries, 11);
+	assert_int_equal(finish(false, 21), RESYNC_INVALID);
+}
+
+/* Shown by the dump, then its NEW: one birth, no death. */
+static void test_new_after_its_record(void **state)
+{
+	(void)state;
+	whole_dump(0, 1, 1);
+	begin();
+	receive();
+	record(1, 7, 0, 1);
+	tell(CT_NEW, 1, 7, 0, 1);
+	assert_int_equal(world.mirror.counters.new_entries, 1);
+	assert_int_equal(world.mirror.counters.destroyed_entries, 0);
+	assert_int_equal(world.mirror.entries, 2);
+	assert_int_equal(tcp_entries(1, 1), 1);
+	assert_int_equal(finish(false, 2), RESYNC_INVALID);
+}
+
+/* A mute entry died unheard, and its tuple and id live again: not the same life. */
+static void test_new_over_an_old_mute_entry(void **state)
+{
+	(void)state;
+	whole_dump(0, 1, 1);
+	tell(CT_NEW, 0, 1, 0, 1);
+	assert_int_equal(tcp_entries(0, 1), 1);
+	assert_int_equal(tcp_entries(0, 3), 0);
+	assert_int_equal(world.mirror.mute_entries, 0);
+	assert_int_equal(world.mirror.counters.stale_updates, 0);
+	assert_int_equal(world.mirror.counters.destroyed_entries, 1);
 }
 
 /* Filled, then changed: the event was read first, the record later. */
@@ -195,6 +247,28 @@ static void test_tombstone_skips_the_record_of_the_dead(void **state)
 	record(2, 10, 0, 1);
 	assert_int_equal(world.mirror.entries, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
+}
+
+/* Dead before the dump began: what the dump shows under that id lives. */
+static void test_older_tombstones_skip_nothing(void **state)
+{
+	(void)state;
+	tell(CT_NEW, 1, 7, 0, 1);
+	tell(CT_DESTROY, 1, 7, CT_STATUS_DYING, 1);
+	begin();
+	receive();
+	record(1, 7, 0, 1);
+	assert_int_equal(finish(true, 1), RESYNC_VALID);
+	assert_int_equal(world.mirror.entries, 1);
+	/* Of two deaths the later one counts. */
+	tell(CT_DESTROY, 1, 7, CT_STATUS_DYING, 1);
+	begin();
+	tell(CT_NEW, 1, 7, 0, 1);
+	tell(CT_DESTROY, 1, 7, CT_STATUS_DYING, 1);
+	receive();
+	record(1, 7, 0, 1);
+	assert_int_equal(finish(true, 0), RESYNC_VALID);
+	assert_int_equal(world.mirror.entries, 0);
 }
 
 static void test_dying_records_are_skipped(void **state)
@@ -291,7 +365,7 @@ static void test_full_mirror_makes_the_dump_invalid(void **state)
 
 	(void)state;
 	assert_int_equal(world_create(&small, 50), 0);
-	resync_begin(&small.resync, &small.mirror);
+	resync_begin(&small.resync, &small.mirror, false);
 	uint32_t mark = resync_next(&small.resync, &small.mirror);
 
 	for (uint32_t i = 0; i < 60; i++) {
@@ -396,11 +470,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_first_dump_fills_an_empty_mirror),
 		TEST(test_duplicates_in_the_dump),
+		TEST(test_explained_gaps_are_not_mute),
+		TEST(test_new_after_its_record),
+		TEST(test_new_over_an_old_mute_entry),
 		TEST(test_event_wins_over_an_older_record),
 		TEST(test_record_newer_than_every_event),
 		TEST(test_fill_mark_is_one_receive_back),
 		TEST(test_event_wins_but_the_unknown_is_filled),
 		TEST(test_tombstone_skips_the_record_of_the_dead),
+		TEST(test_older_tombstones_skip_nothing),
 		TEST(test_dying_records_are_skipped),
 		TEST(test_record_of_another_id),
 		TEST(test_born_during_the_dump_survives),

@@ -140,7 +140,7 @@ static void test_destroy_of_the_unknown(void **state)
 	assert_int_equal(world.mirror.entries, 0);
 	/* A tombstone is for a running dump only. */
 	assert_int_equal(world.mirror.tombstones, 0);
-	resync_begin(&world.resync, &world.mirror);
+	resync_begin(&world.resync, &world.mirror, false);
 	tell(CT_DESTROY, 2, 7, DYING, 1);
 	assert_int_equal(world.mirror.tombstones, 1);
 	assert_int_equal(world.hist.refused_decrements, 0);
@@ -156,7 +156,7 @@ static void test_clash_destroy_is_counted_and_ignored(void **state)
 	assert_int_equal(world.mirror.counters.clash_events, 1);
 	assert_int_equal(verify_pending(&world.verify), 0);
 	/* Also when nothing lives there, and in a dump: no tombstone. */
-	resync_begin(&world.resync, &world.mirror);
+	resync_begin(&world.resync, &world.mirror, false);
 	tell_udp(CT_DESTROY, 2, 99, CT_STATUS_CLASH | DYING);
 	assert_int_equal(world.mirror.counters.clash_events, 2);
 	assert_int_equal(world.mirror.tombstones, 0);
@@ -574,7 +574,7 @@ static void test_tombstones_stay_while_a_dump_runs(void **state)
 		tell(CT_DESTROY, i, i + 1, DYING, 1);
 	}
 	assert_int_equal(world.mirror.tombstones, 100);
-	resync_begin(&world.resync, &world.mirror);
+	resync_begin(&world.resync, &world.mirror, false);
 	world_pass(&world, 60 * NS_PER_S);
 	mirror_purge_tombstones(&world.mirror);
 	assert_int_equal(world.mirror.tombstones, 100);

@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A model of the kernel (a table, a queue of events, a dump filled chunk by chunk)
+ * and the mirror, with everything between them interleaved at random: entries
+ * that are mute, change silently, are masked; events lost; the hash resized in
+ * the middle of a dump; GETs answered late. Whenever a resync ended as valid and
+ * the queue is drained, the mirror must be the table; entries that changed
+ * silently since that dump began are excepted.
+ *
+ * SEED=n repeats a run, and prints every step of it.
+ */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/shm/seqlock.h"
+#include "tests/unit/world.h"
+
+#define KEYS	    48u
+#define QUEUE	    4096u
+#define CHUNK_MAX   8u
+#define NO_STATE    (-1)
+#define STATUS_BOTH (CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED)
+
+/* One tuple and the entry that lives under it, if any. */
+struct entry {
+	bool there;
+	bool dying;	     /* its DESTROY is sent, but it is still linked */
+	bool untold;	     /* linked, its NEW not sent yet */
+	bool mute;	     /* no extension: never tells */
+	bool masked;	     /* tells of new and destroy only */
+	bool excepted;	     /* changed silently since the dump began */
+	bool state_untold;   /* changed silently, and no event has named the state since */
+	uint32_t id;
+	uint32_t status;
+	int state;
+};
+
+struct chunk {
+	struct told records[CHUNK_MAX];
+	uint32_t count;
+	bool last;
+};
+
+/* An entry to ask for, and the answer once the kernel has given it. */
+struct question {
+	bool asked;
+	bool answered;
+	bool found;
+	struct verify_item item;
+	struct told answer;
+	uint32_t mark;
+};
+
+enum dump_step { DUMP_NONE, DUMP_ASKED, DUMP_WAITING, DUMP_SWEEP };
+
+struct model {
+	struct rng rng;
+	uint64_t seed;
+	struct world world;
+	struct entry entries[KEYS];
+	uint32_t keys;
+	uint32_t last_id;
+	struct told queue[QUEUE];
+	uint32_t head, tail;
+	uint32_t losing; /* so many events to come are lost */
+	bool lost_in_dump;
+	bool resized_in_dump;
+	/* The dump, on the kernel's side and on ours. */
+	enum dump_step step;
+	uint32_t cursor; /* next key to list */
+	struct chunk filled;   /* by the kernel, not received yet */
+	struct chunk received; /* not applied yet */
+	uint32_t asked_mark;
+	uint32_t received_mark;
+	bool fetched; /* the receive that was asked for has happened */
+	struct question question;
+	bool quiet; /* no silent change, no loss, no resize any more */
+	uint32_t valid_resyncs;
+	uint32_t compared;
+};
+
+static bool verbose;
+
+#define note(...)                                                                                  \
+	do {                                                                                       \
+		if (verbose)                                                                       \
+			print_message(__VA_ARGS__);                                                \
+	} while (0)
+
+/* --- the kernel --------------------------------------------------------------- */
+
+static struct told tell_of(const struct model *model, uint32_t key, enum ct_kind kind, bool state)
+{
+	const struct entry *entry = &model->entries[key];
+	struct told told = {
+		.kind = kind,
+		.number = key,
+		.id = entry->id,
+		.status = entry->status | (entry->dying ? CT_STATUS_DYING : 0),
+		.state = state ? entry->state : NO_STATE,
+	};
+
+	return told;
+}
+
+/* False when it is lost. */
+static bool send_event(struct model *model, uint32_t key, enum ct_kind kind, bool state)
+{
+	if (model->losing) {
+		model->losing--;
+		model->lost_in_dump = true;
+		note("  lost: kind %d key %u\n", (int)kind, key);
+		return false;
+	}
+	assert_true(model->tail - model->head < QUEUE);
+	model->queue[model->tail++ % QUEUE] = tell_of(model, key, kind, state);
+	note("  sent: kind %d key %u id %u status %x state %d\n", (int)kind, key,
+	     model->entries[key].id, model->entries[key].status, model->entries[key].state);
+	return true;
+}
+
+static void tell_birth(struct model *model, uint32_t key)
+{
+	struct entry *entry = &model->entries[key];
+
+	if (entry->there && entry->untold) {
+		entry->untold = false;
+		if (!entry->mute)
+			send_event(model, key, CT_NEW, true);
+	}
+}
+
+static void be_born(struct model *model, uint32_t key)
+{
+	struct entry *entry = &model->entries[key];
+	bool mute = !model->quiet && rng_percent(&model->rng, 10);
+	/* A mute one that takes the id of one that died in the same dump cannot be told
+	 * from the dead: it is found by the next dump. Not modelled. */
+	bool same_id = entry->id && rng_percent(&model->rng, 50) &&
+		       !(mute && model->step != DUMP_NONE);
+
+	*entry = (struct entry){
+		.there = true,
+		.untold = true,
+		.mute = mute,
+		.masked = !model->quiet && rng_percent(&model->rng, 10),
+		.excepted = entry->excepted,
+		.id = same_id ? entry->id : ++model->last_id,
+		.state = 1,
+	};
+	entry->excepted |= entry->mute;
+	note("  born: key %u id %u%s%s\n", key, entry->id, entry->mute ? " mute" : "",
+	     entry->masked ? " masked" : "");
+	if (rng_percent(&model->rng, 80))
+		tell_birth(model, key);
+}
+
+static void die(struct model *model, uint32_t key, bool silently)
+{
+	struct entry *entry = &model->entries[key];
+
+	if (entry->mute || silently) {
+		note("  gone silently: key %u\n", key);
+		entry->excepted = true;
+		entry->there = false;
+		return;
+	}
+	tell_birth(model, key);
+	entry->dying = true;
+	send_event(model, key, CT_DESTROY, rng_percent(&model->rng, 50));
+	if (rng_percent(&model->rng, 70)) {
+		entry->there = false;
+		entry->dying = false;
+	}
+}
+
+static void change(struct model *model, uint32_t key, bool silently)
+{
+	struct entry *entry = &model->entries[key];
+	bool same = rng_percent(&model->rng, 15); /* a mark, say: no PROTOINFO */
+
+	if (!same)
+		entry->state = 1 + (int)rng_below(&model->rng, 9);
+	if (rng_percent(&model->rng, 40))
+		entry->status |= rng_percent(&model->rng, 50) ? STATUS_BOTH : CT_STATUS_SEEN_REPLY;
+	if (entry->mute || entry->masked || silently) {
+		note("  changed silently: key %u state %d\n", key, entry->state);
+		entry->excepted |= !same;
+		entry->state_untold |= !same;
+		return;
+	}
+	tell_birth(model, key);
+	/* An event that names no state is still newer than the record that would have
+	 * told it: the next dump repairs that. */
+	if (same)
+		entry->excepted |= entry->state_untold;
+	if (!send_event(model, key, CT_UPDATE, !same))
+		entry->state_untold = true;
+	else if (!same)
+		entry->state_untold = false;
+}
+
+/* One thing happens in the kernel. */
+static void kernel_step(struct model *model)
+{
+	uint32_t key = rng_below(&model->rng, model->keys);
+	struct entry *entry = &model->entries[key];
+	bool silently = !model->quiet && rng_percent(&model->rng, 5);
+
+	if (!model->quiet && rng_below(&model->rng, 400) == 0)
+		model->losing = 1 + rng_below(&model->rng, 10);
+	if (!entry->there) {
+		be_born(model, key);
+	} else if (entry->dying) {
+		entry->there = false;
+		entry->dying = false;
+	} else if (entry->untold) {
+		tell_birth(model, key);
+	} else if (model->quiet && (entry->mute || entry->masked)) {
+		/* Those who cannot speak keep still, so that there is a right answer. */
+		return;
+	} else if (rng_percent(&model->rng, 30)) {
+		die(model, key, silently);
+	} else {
+		change(model, key, silently);
+	}
+}
+
+static void kernel_steps(struct model *model)
+{
+	for (uint32_t n = rng_below(&model->rng, 6); n > 0; n--)
+		kernel_step(model);
+}
+
+/* The next entries from where the dump stands; sometimes some once more. */
+static void fill_chunk(struct model *model)
+{
+	struct chunk *chunk = &model->filled;
+	uint32_t room = 1 + rng_below(&model->rng, CHUNK_MAX);
+
+	*chunk = (struct chunk){.count = 0};
+	if (rng_percent(&model->rng, 10))
+		model->cursor -= rng_below(&model->rng, 3) % (model->cursor + 1);
+	for (; model->cursor < model->keys && chunk->count < room; model->cursor++)
+		if (model->entries[model->cursor].there)
+			chunk->records[chunk->count++] =
+				tell_of(model, model->cursor, CT_RECORD, true);
+	chunk->last = model->cursor == model->keys;
+	if (!model->quiet && rng_below(&model->rng, 200) == 0) {
+		/* The hash is resized: the dump goes on anywhere. */
+		model->cursor = rng_below(&model->rng, model->keys);
+		model->resized_in_dump = true;
+		note("  resized\n");
+	}
+}
+
+static int64_t kernel_count(const struct model *model)
+{
+	int64_t count = 0;
+
+	for (uint32_t i = 0; i < model->keys; i++)
+		count += model->entries[i].there;
+	return count;
+}
+
+/* --- the agent ---------------------------------------------------------------- */
+
+static void drain(struct model *model, uint32_t most)
+{
+	world_pass(&model->world, rng_below(&model->rng, 300) * NS_PER_MS);
+	for (; model->head != model->tail && most > 0; model->head++, most--) {
+		struct ct_event event = world_event(model->queue[model->head % QUEUE]);
+
+		mirror_event(&model->world.mirror, &event);
+	}
+	mirror_purge_tombstones(&model->world.mirror);
+}
+
+static void drain_all(struct model *model)
+{
+	drain(model, UINT32_MAX);
+}
+
+static void agent_begin(struct model *model)
+{
+	drain_all(model);
+	note("begin\n");
+	for (uint32_t i = 0; i < model->keys; i++)
+		model->entries[i].excepted = false;
+	resync_begin(&model->world.resync, &model->world.mirror, model->lost_in_dump);
+	model->lost_in_dump = model->resized_in_dump = false;
+	kernel_steps(model);
+	model->cursor = 0;
+	fill_chunk(model);
+	kernel_steps(model);
+	model->asked_mark = resync_next(&model->world.resync, &model->world.mirror);
+	model->fetched = false;
+	model->step = DUMP_ASKED;
+}
+
+/* The other thread's receive: hands over what was filled, and fills the next. */
+static void fetch(struct model *model)
+{
+	if (model->fetched)
+		return;
+	model->received = model->filled;
+	if (!model->filled.last)
+		fill_chunk(model);
+	model->fetched = true;
+	note("fetched %u records%s\n", model->received.count,
+	     model->received.last ? ", the last" : "");
+}
+
+/* GETs go out, are answered and come back at moments of their own. */
+static void agent_question(struct model *model)
+{
+	struct question *question = &model->question;
+
+	if (!question->asked) {
+		if (verify_take(&model->world.verify, model->world.mirror.now_ns,
+				&question->item, 1) == 0)
+			return;
+		question->asked = true;
+		question->answered = false;
+		question->mark = mirror_mark(&model->world.mirror);
+	} else if (!question->answered) {
+		uint32_t key = (uint32_t)question->item.key.src[2] << 8 | question->item.key.src[3];
+
+		question->found = model->entries[key].there;
+		question->answer = tell_of(model, key, CT_RECORD, true);
+		question->answered = true;
+		note("asked for key %u: %s\n", key, question->found ? "there" : "absent");
+	} else {
+		struct ct_event event = world_event(question->answer);
+
+		drain_all(model);
+		note("answer for key %u\n", question->answer.number);
+		mirror_answer(&model->world.mirror, &question->item,
+			      question->found ? &event : NULL, question->mark);
+		question->asked = false;
+	}
+}
+
+static void ask_chunk(struct model *model)
+{
+	model->asked_mark = resync_next(&model->world.resync, &model->world.mirror);
+	model->fetched = false;
+	if (rng_percent(&model->rng, 30))
+		fetch(model);
+}
+
+/* Between two chunks: a whole round, since one request is made at a time. */
+static void ask_in_between(struct model *model)
+{
+	do {
+		agent_question(model);
+		kernel_steps(model);
+	} while (model->question.asked);
+}
+
+/* Collect the chunk, drain, ask for the next, apply: in that order; or apply first
+ * and ask for something else before the next. */
+static void agent_chunk(struct model *model)
+{
+	struct chunk chunk = model->received;
+	uint32_t mark = model->asked_mark;
+	bool ask_late = rng_percent(&model->rng, 20);
+
+	if (!model->fetched)
+		return;
+	kernel_steps(model);
+	drain_all(model);
+	if (!chunk.last && !ask_late)
+		ask_chunk(model);
+	kernel_steps(model);
+	for (uint32_t i = 0; i < chunk.count; i++) {
+		struct ct_event event = world_event(chunk.records[i]);
+
+		note("  record key %u id %u status %x state %d\n", chunk.records[i].number,
+		     chunk.records[i].id, chunk.records[i].status, chunk.records[i].state);
+		resync_record(&model->world.resync, &model->world.mirror, &event, mark);
+	}
+	if (!chunk.last && ask_late) {
+		ask_in_between(model);
+		ask_chunk(model);
+	}
+	if (chunk.last)
+		model->step = DUMP_WAITING;
+}
+
+static void agent_done(struct model *model)
+{
+	drain_all(model);
+	resync_dump_done(&model->world.resync, &model->world.mirror,
+			 !model->lost_in_dump && !model->resized_in_dump, kernel_count(model));
+	model->step = DUMP_SWEEP;
+}
+
+/* --- the comparison ------------------------------------------------------------ */
+
+/* Doubted: the agent knows, and does not call itself exact. */
+static bool is_doubted(const struct model *model, uint64_t hash)
+{
+	const struct verify_ring *ring = &model->world.verify.doubts;
+
+	for (uint32_t i = ring->head; i != ring->tail; i++)
+		if (ring->items[i & (ring->room - 1u)].hash == hash)
+			return true;
+	return model->question.asked && model->question.item.hash == hash;
+}
+
+static void compare_key(struct model *model, uint32_t key)
+{
+	const struct entry *entry = &model->entries[key];
+	struct ct_event event = world_event(tell_of(model, key, CT_RECORD, true));
+	uint32_t at = flow_find(&model->world.mirror.table, event.hash);
+	const struct flow *flow = flow_at(&model->world.mirror.table, at);
+
+	if (entry->excepted || entry->dying || is_doubted(model, event.hash))
+		return;
+	model->compared++;
+	if (entry->there != (at != FLOW_NONE))
+		fail_msg("key %u is %s, but %s in the mirror, to repeat: SEED=%llu", key,
+			 entry->there ? "there" : "absent", at != FLOW_NONE ? "there" : "absent",
+			 (unsigned long long)model->seed);
+	if (entry->there && cell_state(flow_cell(flow)) != (unsigned int)entry->state)
+		fail_msg("key %u is in state %d, in the mirror in %u, to repeat: SEED=%llu", key,
+			 entry->state, cell_state(flow_cell(flow)),
+			 (unsigned long long)model->seed);
+	if (entry->there && flow->id != entry->id)
+		fail_msg("key %u has id %u, in the mirror %u, to repeat: SEED=%llu", key, entry->id,
+			 flow->id, (unsigned long long)model->seed);
+}
+
+static void compare(struct model *model)
+{
+	const char *wrong;
+
+	for (uint32_t i = 0; i < model->keys; i++)
+		tell_birth(model, i);
+	/* A loss just now is the next resync's to find. */
+	if (model->lost_in_dump)
+		return;
+	drain_all(model);
+	for (uint32_t i = 0; i < model->keys; i++)
+		compare_key(model, i);
+	wrong = world_disagrees(&model->world);
+	if (wrong)
+		fail_msg("%s, to repeat: SEED=%llu", wrong, (unsigned long long)model->seed);
+}
+
+static void agent_sweep(struct model *model)
+{
+	enum resync_result result = resync_sweep(&model->world.resync, &model->world.mirror);
+
+	if (result == RESYNC_PENDING)
+		return;
+	note("resync %s\n", result == RESYNC_VALID ? "valid" : "invalid");
+	model->step = DUMP_NONE;
+	if (result == RESYNC_VALID) {
+		model->valid_resyncs++;
+		compare(model);
+	}
+}
+
+static void agent_step(struct model *model)
+{
+	if (model->step == DUMP_NONE && rng_percent(&model->rng, 30))
+		agent_question(model);
+	switch (model->step) {
+	case DUMP_NONE:
+		if (!model->question.asked && rng_percent(&model->rng, 10))
+			agent_begin(model);
+		break;
+	case DUMP_ASKED:
+		if (rng_percent(&model->rng, 60))
+			fetch(model);
+		agent_chunk(model);
+		break;
+	case DUMP_WAITING:
+		agent_done(model);
+		break;
+	case DUMP_SWEEP:
+		agent_sweep(model);
+		break;
+	}
+}
+
+static void random_step(struct model *model)
+{
+	if (rng_percent(&model->rng, 50))
+		kernel_steps(model);
+	if (rng_percent(&model->rng, 50))
+		drain(model, rng_below(&model->rng, 20));
+	if (rng_percent(&model->rng, 20))
+		verify_second(&model->world.verify, model->world.mirror.now_ns);
+	agent_step(model);
+}
+
+static uint32_t all_compared, all_valid;
+
+static void run(uint64_t seed)
+{
+	static struct model model;
+	uint32_t valid;
+
+	memset(&model, 0, sizeof(model));
+	model.rng = rng_seeded(seed);
+	model.seed = seed;
+	verbose = getenv("SEED") != NULL;
+	model.keys = 2 + rng_below(&model.rng, KEYS - 2);
+	assert_int_equal(world_create(&model.world, 4096), 0);
+	for (uint32_t i = 0; i < 300; i++)
+		random_step(&model);
+	model.quiet = true;
+	model.losing = 0;
+	/* A dump under way may have seen too little; the next ones may not. */
+	valid = model.valid_resyncs + 3;
+	for (uint32_t i = 0; model.valid_resyncs < valid && i < 5000; i++)
+		random_step(&model);
+	assert_seeded(seed, model.valid_resyncs >= valid);
+	all_compared += model.compared;
+	all_valid += model.valid_resyncs;
+	world_destroy(&model.world);
+}
+
+static void test_model(void **state)
+{
+	(void)state;
+	ct_hash_seed_fixed(7);
+	unit_seeds("resync model", UNIT_SANITIZED ? 800 : 4000, run);
+	print_message("[ %u valid resyncs, %u entries compared ]\n", all_valid, all_compared);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_model)};
+
+	return cmocka_run_group_tests_name("resync_model", tests, NULL, NULL);
+}
