@@ -10,7 +10,7 @@ from oracle import Cell
 
 pytestmark = [pytest.mark.slow, pytest.mark.global_sysctl]
 
-ENTRIES = 150000
+ENTRIES = 100000
 
 
 def test_hash_resized_during_a_dump(host, start_agent, flood, machine_sysctls):
