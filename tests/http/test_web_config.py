@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import EXPORTER, total, wait_for
+from harness import EXPORTER, total, wait_for
 
 COST = 8  # quick, but long enough to be told from no hash at all
 
