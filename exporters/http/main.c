@@ -288,11 +288,11 @@ static int give_up_privilege(const struct settings *settings)
 {
 	static const char *const users[] = {"conntide", "nobody", NULL};
 	const char *user = NULL;
-	int err;
+	int err = 0;
 
 	if (geteuid() == 0)
 		err = sandbox_become(users, &user);
-	else
+	else if (sandbox_has_capabilities()) /* a service manager may forbid capset(2) */
 		err = sandbox_drop_capabilities();
 	if (err) {
 		log_error("sandbox", "cannot give up privilege%s%s: %s", user ? " as " : "",

@@ -67,8 +67,8 @@ static unsigned int count_fds(rlim_t limit)
 void process_families(struct families *families)
 {
 	struct rlimit files = {0, 0}, space = {0, 0};
+	static double start_s; /* found once: the two clocks are never read at one moment */
 	struct self self;
-	double boot_s;
 
 	getrlimit(RLIMIT_NOFILE, &files);
 	getrlimit(RLIMIT_AS, &space);
@@ -79,10 +79,11 @@ void process_families(struct families *families)
 			    space.rlim_cur == RLIM_INFINITY ? -1 : (double)space.rlim_cur);
 	if (!read_self(&self))
 		return;
-	boot_s = (double)clock_real_ns() / 1e9 - (double)clock_boot_ns() / 1e9;
+	if (start_s <= 0)
+		start_s = (double)clock_real_ns() / 1e9 - (double)clock_boot_ns() / 1e9 +
+			  (double)self.start_ticks / (double)sysconf(_SC_CLK_TCK);
 	families_add_u64(families, FAMILY_PROCESS_VSIZE, "", self.vsize_bytes);
 	families_add_u64(families, FAMILY_PROCESS_RSS, "",
 			 (uint64_t)self.rss_pages * (uint64_t)sysconf(_SC_PAGESIZE));
-	families_add_double(families, FAMILY_PROCESS_START, "",
-			    boot_s + (double)self.start_ticks / (double)sysconf(_SC_CLK_TCK));
+	families_add_double(families, FAMILY_PROCESS_START, "", start_s);
 }

@@ -466,9 +466,10 @@ static void tick(struct server *server, uint64_t now_ns)
 	if (now_ns - server->ticked_ns < TICK_NS)
 		return;
 	server->ticked_ns = now_ns;
+	/* In this order: libmicrohttpd may still hold newcomers that nobody has counted. */
+	sweep_retired(server, now_ns);
 	reload(server, false);
 	watch_table(server, now_ns);
-	sweep_retired(server, now_ns);
 	if (notify_watchdog_ns() && now_ns - server->watchdog_ns > notify_watchdog_ns() / 2) {
 		server->watchdog_ns = now_ns;
 		notify_send("WATCHDOG=1");

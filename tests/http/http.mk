@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make test-http      the exporter with real clients: curl, sockets, OpenSSL, Prometheus
-# make test-golden    the renderings of one table, compared with what they were
-#                     GOLDEN_UPDATE=1 writes them anew
+# make test-http         the exporter with real clients: curl, sockets, OpenSSL; HTTP_TESTS='-k tls'
+# make test-golden       the renderings of one table; GOLDEN_UPDATE=1 writes them anew
+# make test-dashboards   dashboard, rules and alerts, without data
+# make test-install      make install, units, manual pages
 
 HTTP_TESTS ?=
-EXPORTER_PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider -W ignore::DeprecationWarning
+EXPORTER_PYTEST = CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider \
+	-W ignore::DeprecationWarning
+EXPORTER_TEST_NEEDS = $(PROGRAMS) $(BUILD)/tests/segment-fixture
 
-.PHONY: test-http test-golden
-test-http: $(PROGRAMS) $(BUILD)/tests/segment-fixture
-	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(EXPORTER_PYTEST) tests/http $(HTTP_TESTS)
+.PHONY: test-http test-golden test-dashboards test-install
+test-http: $(EXPORTER_TEST_NEEDS)
+	$(Q)$(EXPORTER_PYTEST) tests/http --ignore=tests/http/test_packaging.py \
+		--ignore=tests/http/test_dashboards.py $(HTTP_TESTS)
 
-test-golden: $(PROGRAMS) $(BUILD)/tests/segment-fixture
-	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(EXPORTER_PYTEST) tests/golden
+test-golden: $(EXPORTER_TEST_NEEDS)
+	$(Q)$(EXPORTER_PYTEST) tests/golden
+
+test-dashboards:
+	$(Q)$(EXPORTER_PYTEST) tests/http/test_dashboards.py
+
+test-install: $(EXPORTER_TEST_NEEDS)
+	$(Q)$(EXPORTER_PYTEST) tests/http/test_packaging.py

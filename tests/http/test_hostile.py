@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from conftest import total, wait_for
+from harness import total, wait_for
 
 HOST = b"Host: x\r\n"
 

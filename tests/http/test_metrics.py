@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import Segment, parse_metrics, total
+from harness import Segment, parse_metrics, total
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 

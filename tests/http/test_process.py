@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import CLI, EXPORTER, Exporter, Segment, free_port, wait_for
+from harness import CLI, EXPORTER, Exporter, Segment, free_port, wait_for
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it drops root")
 

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* exporters/http/web_config, auth and web: files, passwords, rates. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "exporters/http/auth.h"
+#include "exporters/http/web.h"
+#include "exporters/http/web_config.h"
+
+/* bcrypt of "secret", cost 4. */
+#define HASH "$2b$04$SALTSALTSALTSALTSALTSOo1IqF9jyjPyCqAeYcTJ6lc2fDXN4vN."
+
+static char path[] = "/tmp/conntide-web-XXXXXX";
+
+static int load(const char *text, struct web_config *config, char why[512])
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	why[0] = '\0';
+	return web_config_load(path, config, why, 512);
+}
+
+static void test_everything(void **state)
+{
+	struct web_config config;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(load("tls_server_config:\n  cert_file: /a/b.crt\n  key_file: b.key\n"
+			      "  client_auth_type: RequireAndVerifyClientCert\n"
+			      "  client_ca_file: ca.crt\n  client_allowed_sans: [a, b]\n"
+			      "  min_version: TLS13\n  cipher_suites:\n    - TLS_AES_128_GCM_SHA256\n"
+			      "http_server_config:\n  http2: true\n  headers:\n"
+			      "    x-frame-options: deny\n"
+			      "basic_auth_users:\n  alice: " HASH "\n"
+			      "rate_limit:\n  interval: 500ms\n  burst: 7\n",
+			      &config, why),
+			 0);
+	assert_true(config.tls);
+	assert_string_equal(config.cert_file, "/a/b.crt");
+	assert_string_equal(config.key_file, "/tmp/b.key");
+	assert_int_equal(config.client_auth, CLIENT_AUTH_REQUIRE_VERIFY);
+	assert_int_equal(config.client_allowed_sans.count, 2);
+	assert_int_equal(config.min_version, TLS_VERSION_13);
+	assert_int_equal(config.user_count, 1);
+	assert_string_equal(config.headers[0].name, "X-Frame-Options");
+	assert_true(config.rate_per_s > 1.99 && config.rate_per_s < 2.01 &&
+		    config.rate_burst > 6.99);
+	web_config_free(&config);
+}
+
+static void test_empty(void **state)
+{
+	static const char *const empty[] = {"", "\n", "# nothing\n", "basic_auth_users:\n",
+					    "{}", "tls_server_config: null\n"};
+	struct web_config config;
+	char why[512];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(empty); i++) {
+		assert_int_equal(load(empty[i], &config, why), 0);
+		assert_false(config.tls || config.user_count);
+		web_config_free(&config);
+	}
+}
+
+static void test_broken(void **state)
+{
+	static const char *const broken[] = {
+		"x",
+		"[]",
+		"x: y",
+		"tls_server_config: [a]",
+		"tls_server_config:\n  cert_file: [a]",
+		"tls_server_config:\n  cert_file: a",
+		"tls_server_config:\n  cert_file: a\n  key_file: b\n  min_version: TLS9",
+		"tls_server_config:\n  cert_file: a\n  key_file: b\n  client_auth_type: Maybe",
+		"tls_server_config:\n  cert_file: a\n  key_file: b\n  client_ca_file: c",
+		"tls_server_config:\n  cert_file: a\n  key_file: b\n"
+		"  client_auth_type: RequireAndVerifyClientCert",
+		"tls_server_config:\n  cert_file: a\n  key_file: b\n  min_version: TLS13\n"
+		"  max_version: TLS12",
+		"http_server_config:\n  http2: maybe",
+		"http_server_config:\n  headers:\n    X-Other: a",
+		"http_server_config:\n  headers:\n    X-Frame-Options: \"a\\nb\"",
+		"basic_auth_users:\n  a: b",
+		"basic_auth_users:\n  a: " HASH "x",
+		"basic_auth_users:\n  \"a:b\": " HASH,
+		"basic_auth_users:\n  a: " HASH "\n  a: " HASH,
+		"rate_limit:\n  interval: often",
+		"rate_limit:\n  burst: many\n  size: 1",
+		"a: &x [*x]",
+		"? [a]\n: b",
+		"\x80",
+		"a: b: c",
+	};
+	struct web_config config;
+	char why[512];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(broken); i++) {
+		if (load(broken[i], &config, why) != -EINVAL || !strstr(why, "line "))
+			fail_msg("%s: %s", broken[i], why);
+		assert_false(config.tls || config.user_count);
+	}
+	assert_int_equal(web_config_load("/nonexistent", &config, why, sizeof(why)), -ENOENT);
+}
+
+static void test_passwords(void **state)
+{
+	struct web_config config;
+	struct auth auth;
+	uint64_t now = UINT64_C(1000000000);
+	char why[512];
+
+	(void)state;
+	assert_int_equal(load("basic_auth_users:\n  alice: " HASH "\n", &config, why), 0);
+	assert_int_equal(auth_init(&auth), 0);
+	assert_int_equal(auth_check(&auth, &config, NULL, now), AUTH_DENIED);
+	assert_int_equal(auth_check(&auth, &config, "Basic", now), AUTH_DENIED);
+	assert_int_equal(auth_check(&auth, &config, "Basic YWxpY2U6d3Jvbmc=", now), AUTH_DENIED);
+	for (int i = 0; i < 100; i++) /* remembered: costs no guess */
+		assert_int_equal(auth_check(&auth, &config, "Basic YWxpY2U6d3Jvbmc=", now),
+				 AUTH_DENIED);
+	web_config_free(&config);
+	assert_int_equal(auth_check(&auth, &config, NULL, now), AUTH_OK);
+}
+
+static void test_guesses_are_counted(void **state)
+{
+	struct web_config config;
+	struct auth auth;
+	uint64_t now = UINT64_C(1000000000);
+	unsigned int denied = 0, refused = 0;
+	char why[512], header[64];
+
+	(void)state;
+	assert_int_equal(load("basic_auth_users:\n  alice: " HASH "\n", &config, why), 0);
+	auth_init(&auth);
+	for (int i = 0; i < 40; i++) {
+		/* "a:" and three letters */
+		snprintf(header, sizeof(header), "Basic YTp%c%c%c%c", 'A' + i % 26, 'B' + i / 26,
+			 'C', 'D');
+		if (auth_check(&auth, &config, header, now) == AUTH_DENIED)
+			denied++;
+		else
+			refused++;
+	}
+	assert_true(denied >= 10 && denied <= 12 && refused >= 28);
+	now += UINT64_C(1000000000);
+	assert_int_equal(auth_check(&auth, &config, "Basic YTpYWVo=", now), AUTH_DENIED);
+	web_config_free(&config);
+}
+
+static void test_base64(void **state)
+{
+	char out[16];
+
+	(void)state;
+	assert_true(base64_decode("YQ==", out, sizeof(out)));
+	assert_string_equal(out, "a");
+	assert_true(base64_decode("YWJj", out, sizeof(out)));
+	assert_string_equal(out, "abc");
+	assert_true(base64_decode("", out, sizeof(out)));
+	assert_false(base64_decode("A", out, sizeof(out)));
+	assert_false(base64_decode("YQ===", out, sizeof(out)));
+	assert_false(base64_decode("Y Q=", out, sizeof(out)));
+	assert_false(base64_decode("AAAA", out, sizeof(out)));
+	assert_false(base64_decode("YWJjYWJjYWJjYWJjYWJjYWJj", out, sizeof(out)));
+}
+
+static void test_rate(void **state)
+{
+	struct web web = {.tokens = 2};
+	uint64_t now = UINT64_C(1000000000);
+
+	(void)state;
+	web.config.rate_per_s = 10;
+	web.config.rate_burst = 2;
+	assert_true(web_rate_allows(&web, now));
+	assert_true(web_rate_allows(&web, now));
+	assert_false(web_rate_allows(&web, now));
+	now += UINT64_C(100000001);
+	assert_true(web_rate_allows(&web, now));
+	assert_false(web_rate_allows(&web, now));
+	now += UINT64_C(100000000000);
+	for (int i = 0; i < 2; i++)
+		assert_true(web_rate_allows(&web, now));
+	assert_false(web_rate_allows(&web, now));
+}
+
+static int make_file(void **state)
+{
+	(void)state;
+	return mkstemp(path) < 0;
+}
+
+static int remove_file(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_passwords),
+		cmocka_unit_test(test_guesses_are_counted),
+		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_rate),
+	};
+
+	return cmocka_run_group_tests_name("http/web_config", tests, make_file, remove_file);
+}

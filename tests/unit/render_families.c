@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* exporters/render: sums that are exact, series that stay, text that is escaped. */
+#include "tests/unit/unit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "exporters/render/families.h"
+#include "exporters/render/judge.h"
+#include "exporters/render/prom_text.h"
+#include "exporters/render/rows.h"
+#include "exporters/render/select.h"
+#include "lib/shm/states.h"
+
+static struct snap_row rows[400];
+
+static struct snapshot snapshot_of(size_t count)
+{
+	struct snapshot snap;
+
+	snapshot_init(&snap);
+	snap.agent = SNAP_AGENT_UP;
+	snap.age_ns = 0;
+	strcpy(snap.netns_name, "host");
+	snap.live.mode = SHM_MODE_FULL;
+	snap.rows = rows;
+	snap.row_count = count;
+	for (size_t i = 0; i < count; i++)
+		snap.live.mirror_entries += rows[i].entries;
+	return snap;
+}
+
+static void random_row(struct rng *rng, struct snap_row *row)
+{
+	const struct l4proto_info *info;
+
+	memset(row, 0, sizeof(*row));
+	row->key.l4proto = (uint8_t)rng_below(rng, L4_COUNT);
+	row->key.direction = (uint8_t)rng_below(rng, DIR_COUNT);
+	info = l4proto_info(row->key.l4proto);
+	row->key.port = info->has_ports ? (uint16_t)rng_below(rng, 65536) : 0;
+	row->slot = -1;
+	for (unsigned int s = 0; s < 1u << info->state_bits; s++)
+		if (rng_percent(rng, 50))
+			row->states[s] = rng_below(rng, 1000);
+	for (unsigned int s = 0; s < STATE_SLOTS_MAX; s++)
+		row->entries += row->states[s];
+}
+
+static double sum_of(const struct families *families, enum family_id id)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < families->count; i++)
+		if (families->samples[i].family == id)
+			sum += (double)families->samples[i].number;
+	return sum;
+}
+
+/* Whatever the rows, the slots and the limit: the parts add up to the whole, and
+ * there are no more series than promised. */
+static void random_table(uint64_t seed)
+{
+	struct rng rng = rng_seeded(seed);
+	struct series_memory memory = {{0}};
+	struct families_options options = {.series_limit = 400, .series_taken = 20,
+					   .revision = "r", .version = "v"};
+
+	for (int scrape = 0; scrape < 5; scrape++) {
+		size_t count = rng_below(&rng, 400);
+		struct families families;
+		struct snapshot snap;
+
+		for (size_t i = 0; i < count; i++) {
+			random_row(&rng, &rows[i]);
+			if (i < SHM_SLOT_COUNT && rng_percent(&rng, 70)) {
+				rows[i].slot = (int32_t)i;
+				rows[i].slot_generation = 1 + rng_below(&rng, 3);
+				rows[i].slot_new_entries = rng_below(&rng, 100);
+			}
+		}
+		snap = snapshot_of(count);
+		families_init(&families);
+		families_build(&families, &snap, "host", "missing", &options, &memory);
+		families_sort(&families);
+		assert_seeded(seed, !families.failed);
+		assert_seeded(seed, fabs(sum_of(&families, FAMILY_ENTRIES) -
+					 sum_of(&families, FAMILY_MIRROR)) < 0.5);
+		assert_seeded(seed, families.count + options.series_taken <= 400 ||
+					    memory.slots_hidden == SHM_SLOT_COUNT);
+		assert_seeded(seed, families.count + options.series_taken <= 440);
+		families_free(&families);
+	}
+}
+
+static void test_sums(void **state)
+{
+	(void)state;
+	unit_seeds("tables", 300, random_table);
+}
+
+static void test_old_numbers_are_left_out(void **state)
+{
+	struct series_memory memory = {{0}};
+	struct families_options options = {.revision = "r", .version = "v"};
+	struct snapshot snap = snapshot_of(0);
+	struct families families;
+
+	(void)state;
+	snap.agent = SNAP_AGENT_SILENT;
+	snap.live.count_entries = 5;
+	families_init(&families);
+	families_build(&families, &snap, "host", "missing", &options, &memory);
+	for (size_t i = 0; i < families.count; i++)
+		assert_true(families.samples[i].family == FAMILY_UP ||
+			    families.samples[i].family == FAMILY_AGENT_STATE ||
+			    families.samples[i].family == FAMILY_HEARTBEAT ||
+			    families.samples[i].family == FAMILY_BUILD_INFO);
+	families_free(&families);
+}
+
+static void test_names_of_namespaces_are_escaped(void **state)
+{
+	struct series_memory memory = {{0}};
+	struct families_options options = {.revision = "r", .version = "v"};
+	struct families families;
+	struct text out;
+
+	(void)state;
+	families_init(&families);
+	text_init(&out);
+	families_build(&families, NULL, "a\"b\\c\nd\xff", "missing", &options, &memory);
+	families_sort(&families);
+	prom_text(&families, PROM_TEXT_004, &out);
+	assert_non_null(strstr(out.data, "conntide_up{netns=\"a\\\"b\\\\c_d_\"} 0\n"));
+	text_free(&out);
+	families_free(&families);
+}
+
+static void test_judgement(void **state)
+{
+	struct snapshot snap = snapshot_of(0);
+
+	(void)state;
+	snap.live.exact = 1;
+	snap.live.max_entries = 100;
+	snap.live.count_entries = 96;
+	assert_true(judge_up(&snap) && judge_exact(&snap));
+	assert_int_equal(judge_level(&snap), LEVEL_CRITICAL);
+	snap.live.doubts = SHM_DOUBT_MUTE;
+	assert_false(judge_exact(&snap));
+	snap.live.mode = SHM_MODE_POLLING;
+	assert_false(judge_up(&snap));
+	assert_string_equal(judge_state(&snap), "degraded");
+	snap.live.doubts = 0;
+	snap.agent = SNAP_AGENT_STOPPED;
+	assert_false(judge_fresh(&snap) || judge_exact(&snap));
+	assert_int_equal(judge_level(&snap), LEVEL_UNKNOWN);
+	snap.agent = SNAP_AGENT_UP;
+	snap.live.max_entries = 0;
+	assert_true(judge_fill_ratio(&snap.live) < 0);
+	assert_int_equal(judge_level(&snap), LEVEL_OK);
+}
+
+static void test_order_is_stable(void **state)
+{
+	struct rng rng = rng_seeded(7);
+	struct selection selection;
+	struct snapshot snap;
+	struct select select;
+
+	(void)state;
+	for (size_t i = 0; i < 400; i++) {
+		random_row(&rng, &rows[i]);
+		rows[i].new_per_s = i % 3 ? (double)(i % 7) : (double)NAN;
+		if (!rows[i].entries)
+			rows[i].entries = rows[i].states[0] = 1;
+	}
+	snap = snapshot_of(400);
+	for (int key = 0; key < SORT_COUNT; key++) {
+		select_init(&select);
+		select.sort = (enum sort_key)key;
+		select.limit = 300;
+		assert_int_equal(select_ports(&snap, &select, &selection), 0);
+		assert_int_equal(selection.count, 300);
+		assert_int_equal(selection.matches, 400);
+		for (size_t i = 1; key == SORT_ENTRIES && i < selection.count; i++)
+			assert_true(selection.picks[i - 1].entries >= selection.picks[i].entries);
+		selection_free(&selection);
+	}
+}
+
+static void test_text(void **state)
+{
+	struct text out;
+
+	(void)state;
+	text_init(&out);
+	text_add_json_string(&out, "a\"\\\n\x01\xff\xc3\xa9\x7f");
+	assert_string_equal(out.data, "\"a\\\"\\\\\\u000a\\u0001\xef\xbf\xbd\xc3\xa9\\u007f\"");
+	text_clear(&out);
+	text_add_html(&out, "<a href='x'>&\"");
+	assert_string_equal(out.data, "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
+	text_clear(&out);
+	text_add_csv(&out, "a,\"b\"");
+	assert_string_equal(out.data, "\"a,\"\"b\"\"\"");
+	text_clear(&out);
+	text_add_double(&out, 0.1);
+	text_add_char(&out, ' ');
+	text_add_double(&out, 1700000000.123);
+	text_add_char(&out, ' ');
+	text_add_double(&out, (double)INFINITY);
+	text_add_char(&out, ' ');
+	text_add_u64(&out, UINT64_MAX);
+	assert_string_equal(out.data, "0.1 1700000000.123 +Inf 18446744073709551615");
+	text_free(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_old_numbers_are_left_out),
+		cmocka_unit_test(test_names_of_namespaces_are_escaped),
+		cmocka_unit_test(test_judgement),
+		cmocka_unit_test(test_order_is_stable),
+		cmocka_unit_test(test_text),
+	};
+
+	return cmocka_run_group_tests_name("render/families", tests, NULL, NULL);
+}
