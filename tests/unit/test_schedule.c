@@ -111,14 +111,14 @@ static void test_mute_entries_shorten_the_interval(void **state)
 	assert_false(schedule_resync_due(&schedule, false, now + 60 * S));
 }
 
-/* Dumps take at most a fiftieth of the time. */
+/* Dumps take at most 1 / SCHEDULE_COST_FACTOR of the time. */
 static void test_cost_stretches_intervals(void **state)
 {
 	(void)state;
 	resync(true, 20 * S);
 	assert_due_exactly(SCHEDULE_COST_FACTOR * 20 * S);
-	assert_false(schedule_resync_due(&schedule, true, now + 999 * S));
-	assert_true(schedule_resync_due(&schedule, true, now + 1000 * S));
+	assert_false(schedule_resync_due(&schedule, true, now + (SCHEDULE_COST_FACTOR * 20 - 1) * S));
+	assert_true(schedule_resync_due(&schedule, true, now + SCHEDULE_COST_FACTOR * 20 * S));
 	/* But not what a loss asks for. */
 	schedule_loss(&schedule, now);
 	assert_due_exactly(SCHEDULE_QUIET_NS);
