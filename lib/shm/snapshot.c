@@ -69,6 +69,7 @@ struct slot_view {
 	uint32_t generation[SHM_SLOT_COUNT];
 	uint64_t base_new[SHM_SLOT_COUNT];
 	uint64_t base_destroyed[SHM_SLOT_COUNT];
+	uint64_t filter; /* a bit per row % 64 that has a slot: most rows have none */
 };
 
 static int copy_slots(const struct shm_slots *slots, struct slot_view *view)
@@ -86,6 +87,10 @@ static int copy_slots(const struct shm_slots *slots, struct slot_view *view)
 			view->base_new[i] = peek_u64(&slot->base_new_entries);
 			view->base_destroyed[i] = peek_u64(&slot->base_destroyed_entries);
 		}
+		view->filter = 0;
+		for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
+			if (view->row[i] != ROW_INVALID)
+				view->filter |= UINT64_C(1) << (view->row[i] % 64u);
 		if (seq_read_valid(&slots->seq, at))
 			return 0;
 	}
@@ -94,6 +99,8 @@ static int copy_slots(const struct shm_slots *slots, struct slot_view *view)
 
 static int slot_of_row(const struct slot_view *view, uint32_t row)
 {
+	if (!(view->filter >> (row % 64u) & 1u))
+		return -1;
 	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
 		if (view->row[i] == row)
 			return (int)i;
@@ -135,38 +142,53 @@ struct copy {
 	bool full; /* rows_room was too small */
 };
 
+static void copy_slot(const struct slot_view *view, uint32_t row_index, struct snap_row *row)
+{
+	row->slot = slot_of_row(view, row_index);
+	row->slot_generation = 0;
+	row->slot_new_entries = row->slot_destroyed_entries = 0;
+	if (row->slot < 0)
+		return;
+	row->slot_generation = view->generation[row->slot];
+	row->slot_new_entries = minus(row->new_entries, view->base_new[row->slot]);
+	row->slot_destroyed_entries =
+		minus(row->destroyed_entries, view->base_destroyed[row->slot]);
+}
+
+/* Tens of thousands of rows are copied under a port scan: straight into place. */
 static void copy_row(struct copy *copy, uint32_t row_index)
 {
 	struct snapshot *snap = copy->snap;
 	const struct shm_row *from = &copy->rows[row_index];
-	struct snap_row row = {.entries = 0};
-	uint32_t cell = row_first_cell(row_index);
-	uint32_t slots = row_state_slots(row_index);
+	const struct l4proto_info *info;
+	struct snap_row *row;
+	uint32_t cell, slots;
 	uint64_t timed;
 
-	if (!row_key_of(row_index, &row.key))
-		return;
-	for (uint32_t i = 0; i < slots; i++) {
-		row.states[i] = peek_u32(&copy->cells[cell + i]);
-		row.entries += row.states[i];
-	}
-	row.new_entries = peek_u64(&from->new_entries);
-	row.destroyed_entries = peek_u64(&from->destroyed_entries);
-	row.slot = slot_of_row(&copy->slots, row_index);
-	if (row.slot >= 0) {
-		row.slot_generation = copy->slots.generation[row.slot];
-		row.slot_new_entries = minus(row.new_entries, copy->slots.base_new[row.slot]);
-		row.slot_destroyed_entries =
-			minus(row.destroyed_entries, copy->slots.base_destroyed[row.slot]);
-	}
-	fill_rates(&copy->rates[row_index], &snap->live, &row);
-	timed = peek_u64(&from->timed_entries);
-	row.mean_lifetime_s =
-		timed ? (double)peek_u64(&from->timed_ms) / 1e3 / (double)timed : (double)NAN;
-	if (snap->row_count < snap->row_room)
-		snap->rows[snap->row_count++] = row;
-	else
+	if (snap->row_count == snap->row_room) {
 		copy->full = true;
+		return;
+	}
+	row = &snap->rows[snap->row_count];
+	if (!row_key_of(row_index, &row->key))
+		return;
+	info = l4proto_info(row->key.l4proto);
+	cell = info->cell_base + ((row_index - info->row_base) << info->state_bits);
+	slots = 1u << info->state_bits;
+	memset(row->states, 0, sizeof(row->states));
+	row->entries = 0;
+	for (uint32_t i = 0; i < slots; i++) {
+		row->states[i] = peek_u32(&copy->cells[cell + i]);
+		row->entries += row->states[i];
+	}
+	row->new_entries = peek_u64(&from->new_entries);
+	row->destroyed_entries = peek_u64(&from->destroyed_entries);
+	copy_slot(&copy->slots, row_index, row);
+	fill_rates(&copy->rates[row_index], &snap->live, row);
+	timed = peek_u64(&from->timed_entries);
+	row->mean_lifetime_s =
+		timed ? (double)peek_u64(&from->timed_ms) / 1e3 / (double)timed : (double)NAN;
+	snap->row_count++;
 }
 
 static void copy_rows(struct copy *copy)
