@@ -270,7 +270,10 @@ int segment_publish(struct segment *segment)
 	struct shm_header *header = (void *)segment->base;
 
 	publish_u64(&header->ready, SHM_MAGIC);
-	return rename(segment->temporary, segment->path) < 0 ? -errno : 0;
+	if (rename(segment->temporary, segment->path) < 0)
+		return -errno;
+	segment->published = true;
+	return 0;
 }
 
 void segment_close(struct segment *segment, uint64_t stopped_real_ns)
@@ -282,8 +285,12 @@ void segment_close(struct segment *segment, uint64_t stopped_real_ns)
 			publish_u64(&header->stopped, stopped_real_ns);
 		munmap(segment->base, (size_t)segment->size_bytes);
 	}
-	if (segment->fd >= 0)
+	if (segment->fd >= 0) {
 		close(segment->fd);
+		/* What nobody will see would only fill the runtime directory. */
+		if (!segment->published)
+			unlink(segment->temporary);
+	}
 	if (segment->lock_fd >= 0)
 		close(segment->lock_fd);
 	free(segment->backed);

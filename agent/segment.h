@@ -32,6 +32,7 @@ struct segment {
 	int lock_fd;
 	uint64_t *backed; /* a bit per page that is allocated */
 	uint32_t rows_refused;
+	bool published;
 	char path[256];
 	char temporary[264];
 };
@@ -55,7 +56,7 @@ int segment_set_readers(struct segment *segment, gid_t gid);
 /* Makes it visible under its name. 0 or -errno. */
 int segment_publish(struct segment *segment);
 
-/* Marks a clean stop (0: none) and unmaps; the file stays. */
+/* Marks a clean stop (0: none) and unmaps; a published file stays. */
 void segment_close(struct segment *segment, uint64_t stopped_real_ns);
 
 struct shm_live *segment_live(struct segment *segment);
