@@ -64,6 +64,28 @@ table inet marks {
     agent.wait_equal(expect={Cell("tcp", "forwarded", 106, "ESTABLISHED"): 1}, exact=True)
 
 
+def test_events_with_all_extras(lab, pair, start_agent):
+    """Counters, timestamps and marks make longer messages, which say the same."""
+    lab.middle.conntrack_sysctl("acct", 1)
+    lab.middle.conntrack_sysctl("timestamp", 1)
+    lab.middle.nft("""
+table inet marks {
+	chain pre { type filter hook prerouting priority 10; ct mark set meta length; }
+}
+""")
+    before = traffic.Tcp(pair.flow(6), 40030, 108)
+    before.drive("ESTABLISHED")
+    agent = start_agent(lab.middle)
+    agent.wait_equal(10, expect={Cell("tcp", "forwarded", 108, "ESTABLISHED"): 1}, label="dump")
+    for index, state in enumerate(traffic.TCP_STATES):
+        traffic.Tcp(pair.flow(6), 40031, 2000 + index).drive(state)
+    agent.wait_equal(expect={Cell("tcp", "forwarded", 2000 + index, state): 1
+                             for index, state in enumerate(traffic.TCP_STATES)}, label="events")
+    lab.middle.conntrack("-F")
+    agent.wait_equal(exact=True, label="flushed")
+    agent.wait_sums(0)
+
+
 @pytest.fixture
 def ftp_helper(lab):
     lab.middle.nft("""

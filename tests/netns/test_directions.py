@@ -72,6 +72,19 @@ def test_prefix_on_loopback_is_local(lab, agent, pair):
     agent.wait_equal(expect={Cell("udp", "inbound", 216, "unreplied"): 1})
 
 
+def test_the_other_end_of_a_tunnel_is_not_local(lab, agent, pair):
+    """A point-to-point address has a peer, and rtnetlink names the peer first."""
+    lab.middle.ip("link add tunnel type ifb", "link set tunnel up",
+                  "addr add 10.79.6.1 peer 10.79.6.2/32 dev tunnel")
+    flow = pair.flow()
+    for dst, dport in (("10.79.6.1", 217), ("10.79.6.2", 218)):
+        flow.dst = dst
+        flow.forth(17, traffic.udp(flow.src, dst, 5000, dport))
+    agent.wait_equal(REDIRECT_SECONDS, exact=True, expect={
+        Cell("udp", "inbound", 217, "unreplied"): 1,
+        Cell("udp", "forwarded", 218, "unreplied"): 1})
+
+
 @pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 def test_addresses_come_and_go(lab, agent, pair, family):
     """New entries take the new direction at once, old ones after the resync it causes."""

@@ -94,7 +94,8 @@ def test_privileges_while_running(agent):
     for name in ("CapEff", "CapPrm"):
         assert int(fields[name], 16) & ~net_admin == 0, f"{name} {fields[name]}"
     assert fields["NoNewPrivs"].strip() == "1"
-    assert fields["Seccomp"].strip() == "2"
+    # A sanitizer's runtime makes system calls of its own, so there the filter is off.
+    assert fields["Seccomp"].strip() == "2" or agent_module.sanitized()
 
 
 def test_requests_are_only_questions(lab, pair, runtime):
