@@ -19,6 +19,13 @@ SEGMENT_FIXTURE = os.path.join(BUILD, "tests", "segment-fixture")
 SMALL = os.path.join(ROOT, "tests", "golden", "small.segment")
 
 
+def sanitized():
+    """True when built with a sanitizer: slower, larger, and without a system call filter."""
+    with open(EXPORTER, "rb") as file:
+        data = file.read()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
 def wait_for(condition, seconds=5, what="condition"):
     """Polls until condition() is true; its value."""
     end = time.monotonic() + seconds

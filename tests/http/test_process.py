@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from harness import CLI, EXPORTER, Exporter, Segment, free_port, wait_for
+from harness import CLI, EXPORTER, Exporter, Segment, free_port, sanitized, wait_for
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it drops root")
 
@@ -27,7 +27,8 @@ def test_no_privilege(exporter):
     assert "0" not in status["Gid"].split() and "0" not in status["Groups"].split()
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(status[name], 16) == 0, name
-    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == ("0" if sanitized() else "2")
 
 
 def _exists(user):
@@ -42,11 +43,6 @@ def test_mapping_is_read_only(exporter):
     with open(f"/proc/{exporter.pid}/maps", encoding="utf-8") as maps:
         lines = [line for line in maps if "host.table" in line]
     assert lines and all(line.split()[1] == "r--s" for line in lines), lines
-
-
-def test_filter_refuses_what_serving_does_not_take(exporter):
-    """execve is refused by the kernel: seen from outside as Seccomp mode 2."""
-    assert status_of(exporter.pid)["Seccomp"] == "2"
 
 
 def test_addresses(segment, start, directory):  # pylint: disable=unused-argument
@@ -163,7 +159,7 @@ def test_no_descriptor_and_no_byte_is_lost(exporter):
         exporter.get("/metrics", {"Accept-Encoding": "gzip"})
         exporter.get("/nope?x")
     wait_for(lambda: exporter.open_fds() <= fds, 3, "descriptors are closed again")
-    assert exporter.resident_kib() - kib < 600
+    assert sanitized() or exporter.resident_kib() - kib < 600
 
 
 def test_help_and_version():
