@@ -35,7 +35,8 @@ enum recorder_kind {
 	RECORD_ANSWER,	     /* struct recorder_answer, then the message if found */
 	RECORD_ADDRESSES,    /* struct local_addr ... */
 	RECORD_SECOND,	     /* the sample of audits was queued */
-	RECORD_LIMIT	     /* uint32_t: entries the mirror may hold */
+	RECORD_LIMIT,	     /* uint32_t: entries the mirror may hold */
+	RECORD_SWEEP	     /* one step: events may come between two of them */
 };
 
 struct recorder_frame {

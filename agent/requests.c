@@ -301,8 +301,10 @@ void requests_step(struct agent *agent)
 	if (agent->dump.running && agent->dump.ended && !agent->dump.chunk_waiting)
 		finish_dump(agent);
 	if (agent->resync.phase == RESYNC_COUNTING || agent->resync.phase == RESYNC_SWEEPING) {
-		enum resync_result result = resync_sweep(&agent->resync, &agent->mirror);
+		enum resync_result result;
 
+		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_SWEEP, NULL, 0);
+		result = resync_sweep(&agent->resync, &agent->mirror);
 		if (result != RESYNC_PENDING)
 			resync_ended(agent, result == RESYNC_VALID);
 	}

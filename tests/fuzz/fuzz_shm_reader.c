@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A segment file with anything in it: opened, snapshotted, its history taken. An
+ * error or a snapshot that agrees with itself; no crash, no endless loop.
+ *
+ * One good file stays in shared memory; an input is a list of changes to it, each a
+ * place (section, offset) and eight bytes, undone afterwards. The last byte may cut
+ * the file.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "lib/shm/layout.h"
+#include "lib/shm/reader.h"
+#include "lib/shm/snapshot.h"
+
+#define CHANGE_BYTES  12u /* where: 1 section, 3 offset; 8 what */
+#define CHANGES_MAX   64u
+#define SECTION_OF_HEADER SHM_SECTION_COUNT
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char dir[64];
+static uint8_t *base;
+static uint64_t total;
+static int file = -1;
+static struct shm_section sections[SHM_SECTION_COUNT];
+static struct snapshot snap;
+static struct snap_history history;
+
+static void remove_files(void)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/fuzz.table", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void fill_header(void)
+{
+	struct shm_header *header = (void *)base;
+	_Atomic uint64_t *rowmap = (void *)(base + sections[SHM_SECTION_ROWMAP].offset_bytes);
+
+	header->magic = SHM_MAGIC;
+	header->version_major = SHM_VERSION_MAJOR;
+	header->version_minor = SHM_VERSION_MINOR;
+	header->header_bytes = sizeof(*header);
+	header->total_bytes = total;
+	header->section_count = SHM_SECTION_COUNT;
+	memcpy(header->sections, sections, sizeof(sections));
+	atomic_store(&header->ready, SHM_MAGIC);
+	/* Some rows, so that there is something to walk. */
+	for (unsigned int i = 0; i < 8; i++)
+		atomic_store(&rowmap[i * 512], UINT64_C(0x8000000000000001));
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	char path[96];
+
+	(void)argc;
+	(void)argv;
+	snprintf(dir, sizeof(dir), "%s/conntide-fuzz-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	BUG_ON(!mkdtemp(dir));
+	atexit(remove_files);
+	snprintf(path, sizeof(path), "%s/fuzz.table", dir);
+	total = shm_layout(sections);
+	file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	BUG_ON(file < 0 || ftruncate(file, (off_t)total) < 0);
+	base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	BUG_ON(base == MAP_FAILED);
+	fill_header();
+	snapshot_init(&snap);
+	snap_history_init(&history);
+	return shm_reader_install_guard();
+}
+
+/* Where change `data` goes; sparse sections only in their first MiB, to stay fast. */
+static uint8_t *place(const uint8_t *data)
+{
+	unsigned int id = data[0] % (SHM_SECTION_COUNT + 1u);
+	uint32_t at = (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
+	uint64_t from = id == SECTION_OF_HEADER ? 0 : sections[id].offset_bytes;
+	uint64_t room = id == SECTION_OF_HEADER ? sizeof(struct shm_header)
+						: sections[id].size_bytes;
+
+	room = room > (1u << 20) ? 1u << 20 : room;
+	return base + from + at % (room - 7);
+}
+
+static void read_everything(off_t cut)
+{
+	struct shm_reader reader;
+	int64_t sum = 0;
+
+	BUG_ON(shm_reader_init(&reader, dir, "fuzz") < 0);
+	if (shm_reader_refresh(&reader) == 0) {
+		/* Cut under the mapping: an error code, not a signal. */
+		if (cut)
+			BUG_ON(ftruncate(file, cut) < 0);
+		if (snapshot_take(&reader, 1, 1, &snap) == 0) {
+			for (size_t i = 0; i < snap.row_count; i++)
+				sum += snap.rows[i].entries;
+			BUG_ON(sum != snap.live.mirror_entries);
+			BUG_ON(snap.row_count > ROW_COUNT);
+		}
+		if (snapshot_take_history(&reader, false, &history) == 0)
+			BUG_ON(history.sample_count > SHM_HISTORY_SECONDS);
+		if (snapshot_take_history(&reader, true, &history) == 0)
+			BUG_ON(history.sample_count > SHM_HISTORY_MINUTES);
+	}
+	shm_reader_close(&reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *places[CHANGES_MAX], before[CHANGES_MAX][8];
+	unsigned int n = 0;
+	off_t cut = size % CHANGE_BYTES == 1 ? 1 + (off_t)data[size - 1] * 65536 : 0;
+
+	for (; size >= CHANGE_BYTES && n < CHANGES_MAX;
+	     n++, data += CHANGE_BYTES, size -= CHANGE_BYTES) {
+		places[n] = place(data);
+		memcpy(before[n], places[n], 8);
+		memcpy(places[n], data + 4, 8);
+	}
+	read_everything(cut);
+	if (cut) {
+		BUG_ON(ftruncate(file, (off_t)total) < 0);
+		fill_header();
+	}
+	while (n-- > 0)
+		memcpy(places[n], before[n], 8);
+	if (cut)
+		fill_header();
+	return 0;
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Runs the mirror from a recording instead of a kernel: the same tracker, resync
+ * and verify, under the clock of the recording and with a fixed hash secret.
+ *
+ *	mirror_replay [--counters] FILE
+ *
+ * Prints the cells as `conntide cells --json` does, by protocol, direction, port
+ * and state; with --counters what the mirror counted instead. A file that is not a
+ * recording, or is cut or damaged, ends with 1 and a line that names the offset.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/netlink.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/recorder.h"
+#include "lib/shm/seqlock.h"
+#include "tests/unit/world.h"
+
+/* The longest frame is a list of addresses. */
+#define FRAME_MAX (LOCAL_ADDR_MAX * sizeof(struct local_addr))
+#define LIMIT_MAX (64u << 20)
+
+struct replay {
+	FILE *file;
+	uint64_t offset; /* of the frame at hand */
+	struct recorder_frame frame;
+	uint8_t *bytes;
+	struct world world;
+	bool created;
+};
+
+static const char *check_len(const struct replay *replay, size_t least)
+{
+	return replay->frame.len < least ? "a frame too short for its kind" : NULL;
+}
+
+/* The netlink message behind `skip` bytes of the frame. */
+static const char *parse(const struct replay *replay, size_t skip, struct ct_event *event)
+{
+	const struct nlmsghdr *nlh = (const void *)(replay->bytes + skip);
+	const char *wrong = check_len(replay, skip + sizeof(struct nlmsghdr));
+
+	if (!wrong && ct_event_parse(nlh, replay->frame.len - skip, event) < 0)
+		wrong = "a message that is not a conntrack entry";
+	return wrong;
+}
+
+static void sweep_to_the_end(struct world *world)
+{
+	while (world->resync.phase == RESYNC_COUNTING || world->resync.phase == RESYNC_SWEEPING)
+		resync_sweep(&world->resync, &world->mirror);
+}
+
+static const char *on_event(struct replay *replay)
+{
+	struct ct_event event;
+	const char *wrong = parse(replay, 0, &event);
+
+	if (!wrong)
+		mirror_event(&replay->world.mirror, &event);
+	return wrong;
+}
+
+static const char *on_begin(struct replay *replay)
+{
+	struct world *world = &replay->world;
+	uint32_t explained;
+	const char *wrong = check_len(replay, sizeof(explained));
+
+	/* Recordings that do not tell the steps of a sweep: it was over by now. */
+	sweep_to_the_end(world);
+	if (!wrong && world->resync.phase != RESYNC_IDLE)
+		wrong = "a dump begins inside another";
+	if (wrong)
+		return wrong;
+	memcpy(&explained, replay->bytes, sizeof(explained));
+	resync_begin(&world->resync, &world->mirror, explained != 0);
+	return NULL;
+}
+
+static const char *on_next(struct replay *replay)
+{
+	struct world *world = &replay->world;
+
+	if (world->resync.phase != RESYNC_DUMPING)
+		return "a chunk outside a dump";
+	resync_next(&world->resync, &world->mirror);
+	return NULL;
+}
+
+static const char *on_record(struct replay *replay)
+{
+	struct world *world = &replay->world;
+	struct recorder_record head;
+	struct ct_event event;
+	const char *wrong = parse(replay, sizeof(head), &event);
+
+	if (wrong)
+		return wrong;
+	if (world->resync.phase != RESYNC_DUMPING)
+		return "a record outside a dump";
+	memcpy(&head, replay->bytes, sizeof(head));
+	resync_record(&world->resync, &world->mirror, &event, head.fill_mark);
+	return NULL;
+}
+
+static const char *on_dump_done(struct replay *replay)
+{
+	struct world *world = &replay->world;
+	struct recorder_done done;
+	const char *wrong = check_len(replay, sizeof(done));
+
+	if (wrong)
+		return wrong;
+	if (world->resync.phase != RESYNC_DUMPING)
+		return "the end of a dump that did not begin";
+	memcpy(&done, replay->bytes, sizeof(done));
+	resync_dump_done(&world->resync, &world->mirror, done.valid != 0, done.kernel_entries);
+	return NULL;
+}
+
+static const char *on_ask(struct replay *replay)
+{
+	struct world *world = &replay->world;
+	struct verify_item items[32];
+
+	/* Whom to ask the recording says; ours are dropped, to make room. */
+	verify_take(&world->verify, world->mirror.now_ns, items, 32);
+	mirror_mark(&world->mirror);
+	return NULL;
+}
+
+static const char *on_answer(struct replay *replay)
+{
+	struct world *world = &replay->world;
+	struct recorder_answer head;
+	struct ct_event event;
+	const char *wrong = check_len(replay, sizeof(head));
+
+	if (wrong)
+		return wrong;
+	memcpy(&head, replay->bytes, sizeof(head));
+	if (head.found)
+		wrong = parse(replay, sizeof(head), &event);
+	if (wrong)
+		return wrong;
+	event.kind = CT_RECORD;
+	/* The recorded hash is of another secret. */
+	head.item.hash = ct_hash(&head.item.key);
+	mirror_answer(&world->mirror, &head.item, head.found ? &event : NULL, head.asked_mark);
+	return NULL;
+}
+
+static const char *on_addresses(struct replay *replay)
+{
+	struct local_addr addr;
+	struct local_addrs *set = &replay->world.addrs;
+
+	if (replay->frame.len % sizeof(addr) != 0)
+		return "a list of addresses of odd length";
+	local_addrs_free(set);
+	for (size_t at = 0; at < replay->frame.len; at += sizeof(addr)) {
+		memcpy(&addr, replay->bytes + at, sizeof(addr));
+		if (addr.prefix_bits > 128)
+			return "an address with an impossible prefix";
+		if (local_addrs_add(set, &addr) < 0)
+			return "out of memory";
+	}
+	local_addrs_finish(set);
+	return NULL;
+}
+
+static const char *on_second(struct replay *replay)
+{
+	verify_second(&replay->world.verify, replay->world.mirror.now_ns);
+	return NULL;
+}
+
+static const char *on_limit(struct replay *replay)
+{
+	uint32_t limit;
+	const char *wrong = check_len(replay, sizeof(limit));
+
+	if (wrong)
+		return wrong;
+	memcpy(&limit, replay->bytes, sizeof(limit));
+	if (replay->created || limit == 0 || limit > LIMIT_MAX)
+		return "a limit of the mirror that cannot be";
+	if (world_create(&replay->world, limit) < 0)
+		return "out of memory";
+	replay->created = true;
+	return NULL;
+}
+
+static const char *on_sweep(struct replay *replay)
+{
+	struct world *world = &replay->world;
+
+	if (world->resync.phase != RESYNC_COUNTING && world->resync.phase != RESYNC_SWEEPING)
+		return "a step of a sweep without a dump";
+	resync_sweep(&world->resync, &world->mirror);
+	return NULL;
+}
+
+static const char *(*const handlers[])(struct replay *) = {
+	[RECORD_EVENT] = on_event,	   [RECORD_RESYNC_BEGIN] = on_begin,
+	[RECORD_RESYNC_NEXT] = on_next,	   [RECORD_RECORD] = on_record,
+	[RECORD_DUMP_DONE] = on_dump_done, [RECORD_ASK] = on_ask,
+	[RECORD_ANSWER] = on_answer,	   [RECORD_ADDRESSES] = on_addresses,
+	[RECORD_SECOND] = on_second,	   [RECORD_LIMIT] = on_limit,
+	[RECORD_SWEEP] = on_sweep,
+};
+
+/* The frame after this one into *replay: 1, 0 at the end, or -1 and *ret_wrong. */
+static int read_frame(struct replay *replay, const char **ret_wrong)
+{
+	size_t padded, got;
+
+	got = fread(&replay->frame, 1, sizeof(replay->frame), replay->file);
+	if (got == 0 && feof(replay->file))
+		return 0;
+	*ret_wrong = "the file ends inside a frame";
+	if (got != sizeof(replay->frame))
+		return -1;
+	if (replay->frame.len > FRAME_MAX) {
+		*ret_wrong = "a frame of impossible length";
+		return -1;
+	}
+	padded = (replay->frame.len + (size_t)7) / 8 * 8;
+	return fread(replay->bytes, 1, padded, replay->file) == padded ? 1 : -1;
+}
+
+static const char *apply_frame(struct replay *replay)
+{
+	const struct recorder_frame *frame = &replay->frame;
+	struct mirror *mirror = &replay->world.mirror;
+
+	if (frame->kind == 0 || frame->kind >= sizeof(handlers) / sizeof(handlers[0]))
+		return "a frame of unknown kind";
+	if (!replay->created && frame->kind != RECORD_LIMIT)
+		return "no limit of the mirror at the beginning";
+	if (frame->boot_ns != 0 && frame->boot_ns < mirror->now_ns)
+		return "time runs backwards";
+	if (frame->boot_ns != 0) {
+		mirror_set_time(mirror, frame->boot_ns);
+		mirror_purge_tombstones(mirror);
+	}
+	return handlers[frame->kind](replay);
+}
+
+static const char *replay_all(struct replay *replay)
+{
+	char magic[sizeof(RECORDER_MAGIC)] = "";
+	const char *wrong = NULL;
+	int more;
+
+	if (fread(magic, strlen(RECORDER_MAGIC), 1, replay->file) != 1 ||
+	    strcmp(magic, RECORDER_MAGIC) != 0)
+		return "not a recording of conntide-agent --record";
+	for (;;) {
+		replay->offset = (uint64_t)ftello(replay->file);
+		more = read_frame(replay, &wrong);
+		if (more <= 0)
+			break;
+		wrong = apply_frame(replay);
+		/* The world's clock begins before that of any recording. */
+		if (!wrong && replay->frame.kind == RECORD_LIMIT)
+			mirror_set_time(&replay->world.mirror, 0);
+		if (wrong)
+			return wrong;
+	}
+	if (more < 0)
+		return wrong;
+	if (!replay->created)
+		return "a recording without a mirror";
+	sweep_to_the_end(&replay->world);
+	return NULL;
+}
+
+static void print_row(const struct histogram *hist, uint32_t row, const char **separator)
+{
+	uint32_t first = row_first_cell(row);
+	struct row_key key;
+
+	if (!row_key_of(row, &key))
+		return;
+	for (uint32_t i = 0; i < row_state_slots(row); i++) {
+		uint32_t entries = peek_u32(&hist->cells[first + i]);
+
+		if (!entries)
+			continue;
+		printf("%s\n{\"l4proto\":\"%s\",\"direction\":\"%s\",\"port\":%u,\"state\":\"%s\","
+		       "\"entries\":%u}",
+		       *separator, l4proto_info(key.l4proto)->name, direction_name(key.direction),
+		       key.port, state_name(key.l4proto, i), entries);
+		*separator = ",";
+	}
+}
+
+static void print_cells(const struct histogram *hist)
+{
+	const char *separator = "";
+
+	printf("[");
+	for (uint32_t row = 0; row < ROW_COUNT; row++)
+		if (histogram_row_active(hist, row))
+			print_row(hist, row, &separator);
+	printf("\n]\n");
+}
+
+static void print_counters(const struct world *world)
+{
+	const struct mirror *mirror = &world->mirror;
+	const struct mirror_counters *counters = &mirror->counters;
+
+	printf("{\"mirror_entries\":%u,\"mute_entries\":%u,\"unassured_entries\":%u,"
+	       "\"unknown_entries\":%u,\"tombstones\":%u,\n",
+	       mirror->entries, mirror->mute_entries, mirror->unassured_entries,
+	       mirror->unknown_entries, mirror->tombstones);
+	printf("\"events_new\":%" PRIu64 ",\"events_update\":%" PRIu64 ",\"events_destroy\":%" PRIu64
+	       ",\"clash_events\":%" PRIu64 ",\"stale_updates\":%" PRIu64 ",\n",
+	       counters->events[CT_NEW], counters->events[CT_UPDATE], counters->events[CT_DESTROY],
+	       counters->clash_events, counters->stale_updates);
+	printf("\"repairs_state\":%" PRIu64 ",\"repairs_missing\":%" PRIu64
+	       ",\"repairs_ghost\":%" PRIu64 ",\"repairs_replaced\":%" PRIu64 ",\n",
+	       counters->repairs_state, counters->repairs_missing, counters->repairs_ghost,
+	       counters->repairs_replaced);
+	printf("\"audits_match\":%" PRIu64 ",\"audits_mismatch\":%" PRIu64
+	       ",\"tombstone_skips\":%" PRIu64 ",\"refused_decrements\":%" PRIu64 "}\n",
+	       counters->audits_match, counters->audits_mismatch, counters->tombstone_skips,
+	       world->hist.refused_decrements);
+}
+
+int main(int argc, char **argv)
+{
+	bool counters = argc == 3 && strcmp(argv[1], "--counters") == 0;
+	const char *path = argv[argc - 1];
+	static struct replay replay;
+	const char *wrong;
+
+	if (argc != 2 && !counters) {
+		fprintf(stderr, "usage: mirror_replay [--counters] FILE\n");
+		return 2;
+	}
+	ct_hash_seed_fixed(1);
+	replay.bytes = malloc(FRAME_MAX + 8);
+	replay.file = fopen(path, "rbe");
+	if (!replay.file || !replay.bytes) {
+		fprintf(stderr, "mirror_replay: %s: %s\n", path, strerror(errno));
+		free(replay.bytes);
+		return 1;
+	}
+	wrong = replay_all(&replay);
+	if (!wrong)
+		wrong = world_disagrees(&replay.world);
+	if (wrong)
+		fprintf(stderr, "mirror_replay: %s: offset %" PRIu64 ": %s\n", path, replay.offset,
+			wrong);
+	else if (counters)
+		print_counters(&replay.world);
+	else
+		print_cells(&replay.world.hist);
+	fclose(replay.file);
+	free(replay.bytes);
+	if (replay.created)
+		world_destroy(&replay.world);
+	return wrong ? 1 : 0;
+}

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make test-replay    recordings of the agent run again without a kernel: the same cells
+#
+# The golden recording needs no privilege; recording anew needs root and says so.
+
+REPLAY := $(BUILD)/tests/replay/mirror_replay
+
+$(REPLAY): $(call obj,tests/replay/mirror_replay.c) $(BUILD)/tests/unit/libundertest.a
+	@mkdir -p $(@D)
+	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
+.PHONY: replay-asan test-replay
+replay-asan:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=$(UNIT_SANITIZE) \
+		$(BUILD)/asan/tests/replay/mirror_replay
+
+test-replay: all $(REPLAY) replay-asan
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/replay/test_replay.py
