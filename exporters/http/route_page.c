@@ -130,7 +130,7 @@ static void add_trust(struct text *out, const struct snapshot *snap)
 		 live->last_resync_real_ns ? format_time((uint64_t)live->last_resync_real_ns, age)
 					   : "never",
 		 !live->last_resync_real_ns);
-	text_add(out, "</dl>\n<h2>What was lost, since the agent started</h2>\n<dl>\n");
+	text_add(out, "</dl>\n<h2>What was lost, since the machine booted</h2>\n<dl>\n");
 	add_count(out, "Drops, table full", live->stat_drop, live->stat_drop > 0);
 	add_count(out, "Entries evicted early", live->stat_early_drop, live->stat_early_drop > 0);
 	add_count(out, "Drops, chain too long", live->stat_chaintoolong,

@@ -58,7 +58,7 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 	label(out, "lost");
 	text_add_format(out,
 			"%" PRId64 " drops, %" PRId64 " early drops, %" PRId64
-			" chain drops, %" PRId64 " failed inserts since the agent started\n",
+			" chain drops, %" PRId64 " failed inserts since boot\n",
 			live->stat_drop, live->stat_early_drop, live->stat_chaintoolong,
 			live->stat_insert_failed);
 }
