@@ -44,6 +44,33 @@ static void subscribe_for_mode(struct agent *agent)
 	log_warn("events", "mode is now \"%s\"", snap_mode_name(mode));
 }
 
+#define MIRROR_LIMIT_UNLIMITED (16u << 20)
+
+/* Twice the kernel's limit: room for tombstones and for what a dump still shows. */
+uint32_t agent_mirror_limit(const struct agent *agent)
+{
+	int64_t max = agent->limits.max_entries;
+
+	if (agent->config.max_entries)
+		return agent->config.max_entries;
+	if (max <= 0)
+		return MIRROR_LIMIT_UNLIMITED;
+	max = 2 * max + 65536;
+	return max < FLOW_LIMIT_MAX ? (uint32_t)max : FLOW_LIMIT_MAX;
+}
+
+/* The kernel's limit may be raised, or lowered, at any time. */
+static void follow_limit(struct agent *agent)
+{
+	uint32_t limit = agent_mirror_limit(agent);
+
+	if (limit == agent->mirror_limit_entries)
+		return;
+	agent->mirror_limit_entries = limit;
+	flow_table_set_limit(&agent->mirror.table, limit);
+	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_LIMIT, &limit, sizeof(limit));
+}
+
 /*
  * Entries that came or went unheard show in the count. A residual may have
  * causes that no dump cures (a leak, entries awaiting redelivery): patience
@@ -86,6 +113,7 @@ static void on_second(struct agent *agent)
 	agent_drain(agent);
 	now_ns = agent->mirror.now_ns;
 	publish_second(agent);
+	follow_limit(agent);
 	watch_residual(agent);
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);
 	verify_second(&agent->verify, now_ns);

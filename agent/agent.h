@@ -108,6 +108,7 @@ struct agent {
 	uint64_t verify_overflows_seen;
 	uint64_t silent_seen_ns;
 	uint64_t minute_left_s;
+	uint32_t mirror_limit_entries; /* as last set */
 	uint64_t published_ns;
 	bool unpublished;	  /* events were applied since */
 	int64_t resident_bytes;
@@ -131,6 +132,8 @@ void agent_destroy(struct agent *agent);
 
 /* agent.c: until a signal. 0, or -errno after having logged it. */
 int agent_run(struct agent *agent);
+/* What the mirror may hold, by the settings and the kernel's limit of now. */
+uint32_t agent_mirror_limit(const struct agent *agent);
 
 /* drain.c: reads events until the queue is empty, at most a bounded number. */
 void agent_drain(struct agent *agent);

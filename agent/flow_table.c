@@ -13,6 +13,9 @@
 #define BUCKETS_MIN	(1u << HASH_PLACE_BITS)
 #define LIMIT_MIN	(1u << 20)
 
+/* A multiple of any page: one call in 75,000 insertions. */
+#define BACK_STEP_BYTES (UINT64_C(2) << 20)
+
 /* Entries a bucket on average before the index grows: 5/4. */
 #define LOAD_NUM 5u
 #define LOAD_DEN 4u
@@ -29,7 +32,7 @@ static uint16_t hash_high(uint64_t hash)
 
 static void *reserve(uint64_t bytes)
 {
-	void *at = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
+	void *at = mmap(NULL, (size_t)bytes, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return at == MAP_FAILED ? NULL : at;
@@ -46,24 +49,67 @@ static bool reserve_both(struct flow_table *table, uint32_t limit)
 	if (table->heads)
 		return true;
 	munmap(table->records, (size_t)(table->record_room * sizeof(struct flow)));
+	table->records = NULL;
 	return false;
+}
+
+/* Makes element `index` of a reserved array usable, whole, and some more. */
+static bool back(void *base, uint64_t index, uint64_t element_bytes, uint64_t room,
+		 uint64_t *backed)
+{
+	uint64_t from = *backed * element_bytes / BACK_STEP_BYTES * BACK_STEP_BYTES;
+	uint64_t to = ((index + 1) * element_bytes + BACK_STEP_BYTES - 1) / BACK_STEP_BYTES *
+		      BACK_STEP_BYTES;
+	uint64_t end = room * element_bytes;
+
+	if (index < *backed)
+		return true;
+	if (index >= room)
+		return false;
+	to = to < end ? to : end;
+	if (mprotect((char *)base + from, (size_t)(to - from), PROT_READ | PROT_WRITE) < 0)
+		return false;
+	*backed = to / element_bytes;
+	return true;
+}
+
+static bool back_record(struct flow_table *table, uint64_t index)
+{
+	return back(table->records, index, sizeof(struct flow), table->record_room,
+		    &table->record_backed);
+}
+
+static bool back_bucket(struct flow_table *table, uint64_t index)
+{
+	return back(table->heads, index, sizeof(uint32_t), table->bucket_room,
+		    &table->bucket_backed);
 }
 
 int flow_table_create(struct flow_table *table, uint32_t limit_entries)
 {
-	uint32_t limit = limit_entries > LIMIT_MIN ? limit_entries : LIMIT_MIN;
+	uint32_t limit = FLOW_LIMIT_MAX;
 
 	memset(table, 0, sizeof(*table));
 	while (!reserve_both(table, limit)) {
-		if (limit == LIMIT_MIN)
+		limit /= 2;
+		if (limit < LIMIT_MIN)
 			return -ENOMEM;
-		limit = limit / 2 > LIMIT_MIN ? limit / 2 : LIMIT_MIN;
 	}
-	table->limit_entries = limit_entries < limit ? limit_entries : limit;
 	table->used = 1;
 	table->buckets = BUCKETS_MIN;
 	table->level_mask = BUCKETS_MIN - 1;
-	return 0;
+	flow_table_set_limit(table, limit_entries);
+	if (back_record(table, 1) && back_bucket(table, BUCKETS_MIN))
+		return 0;
+	flow_table_destroy(table);
+	return -ENOMEM;
+}
+
+void flow_table_set_limit(struct flow_table *table, uint32_t limit_entries)
+{
+	table->limit_entries = limit_entries < table->record_room - 1
+				       ? limit_entries
+				       : (uint32_t)(table->record_room - 1);
 }
 
 void flow_table_destroy(struct flow_table *table)
@@ -170,13 +216,15 @@ uint32_t flow_insert(struct flow_table *table, uint64_t hash)
 	if (table->linked >= table->limit_entries)
 		return FLOW_NONE;
 	if ((uint64_t)table->linked * LOAD_DEN >= (uint64_t)table->buckets * LOAD_NUM &&
-	    table->buckets < table->bucket_room)
+	    table->buckets < table->bucket_room && back_bucket(table, table->buckets))
 		grow_index(table);
 	at = table->free_head;
 	if (at != FLOW_NONE)
 		table->free_head = flow_at(table, at)->next;
-	else
+	else if (back_record(table, table->used))
 		at = table->used++;
+	else
+		return FLOW_NONE;
 	flow = flow_at(table, at);
 	memset(flow, 0, sizeof(*flow));
 	flow->hash_low = hash_low(hash);

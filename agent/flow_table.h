@@ -7,8 +7,10 @@
  * addressing", 1980) over chains of record numbers: the index grows by one
  * bucket per insertion, so there is no moment of rehashing, no second copy, and
  * the cost an entry is 28 bytes of record and at most 4 / 1.25 of index at any
- * size. Address space for the limit is reserved at the start and backed by
- * memory as it is touched; records are reused before new ones are taken.
+ * size. Address space is reserved at the start, for any limit to come, and made
+ * usable 2 MiB at a time, so that nothing is ever copied and a system that counts
+ * promises of memory is promised no more than is needed. Records are reused
+ * before new ones are taken.
  *
  * A record keeps 58 bits of the hash (48 stored, 10 by its place), not the
  * tuple. Two live entries are taken for one with probability n / 2^58 per new
@@ -62,8 +64,10 @@ _Static_assert(sizeof(struct flow) == 28, "the memory goal of the mirror stands 
 struct flow_table {
 	struct flow *records;	/* [0] is not used */
 	uint32_t *heads;	/* by bucket */
-	uint64_t record_room;	/* records and buckets that address space is reserved for */
+	uint64_t record_room;	/* records and buckets that address space is reserved for... */
 	uint64_t bucket_room;
+	uint64_t record_backed; /* ...and that are usable now */
+	uint64_t bucket_backed;
 	uint32_t limit_entries; /* insertion refuses beyond this */
 	uint32_t used;		/* records ever taken: scans end there */
 	uint32_t free_head;
@@ -72,9 +76,13 @@ struct flow_table {
 	uint32_t level_mask;	/* 2^level - 1, 2^level <= buckets < 2^(level+1) */
 };
 
-/* Reserves for `limit_entries`; takes less when the system refuses so much, down
- * to 2^20, and says so in table->limit_entries. 0 or -ENOMEM. */
+/* The largest limit there can be. */
+#define FLOW_LIMIT_MAX (64u << 20)
+
+/* 0 or -ENOMEM. The limit can be less than was asked for where address space is. */
 int flow_table_create(struct flow_table *table, uint32_t limit_entries);
+/* From now on. What is there stays, also beyond a lower limit. */
+void flow_table_set_limit(struct flow_table *table, uint32_t limit_entries);
 void flow_table_destroy(struct flow_table *table);
 
 /* Bytes of records and index touched so far. */

@@ -125,24 +125,10 @@ static int take_lock(struct segment *segment, const char *dir, const char *name,
 	return 0;
 }
 
-static int read_boot_id(uint8_t ret_id[16])
-{
-	char text[64];
-	ssize_t n;
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return boot_id_parse(text, ret_id);
-}
-
 static int fill_header(struct segment *segment, const struct segment_identity *identity)
 {
 	struct shm_header *header = (void *)segment->base;
-	int err = read_boot_id(header->boot_id);
+	int err = boot_id_read(header->boot_id);
 
 	if (err)
 		return err;

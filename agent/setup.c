@@ -230,22 +230,6 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	return err;
 }
 
-#define MIRROR_LIMIT_UNLIMITED (16u << 20)
-#define MIRROR_LIMIT_MAX       (64u << 20)
-
-/* Twice the kernel's limit: room for tombstones and for a limit that is raised. */
-static uint32_t mirror_limit(const struct agent *agent)
-{
-	int64_t max = agent->limits.max_entries;
-
-	if (agent->config.max_entries)
-		return agent->config.max_entries;
-	if (max <= 0)
-		return MIRROR_LIMIT_UNLIMITED;
-	max = 2 * max + 65536;
-	return max < MIRROR_LIMIT_MAX ? (uint32_t)max : MIRROR_LIMIT_MAX;
-}
-
 static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	uint64_t seed = clock_real_ns();
@@ -255,7 +239,8 @@ static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 	if (!err)
 		err = verify_create(&agent->verify, agent->config.audit_rate, seed);
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
-	limit = mirror_limit(agent);
+	limit = agent_mirror_limit(agent);
+	agent->mirror_limit_entries = limit;
 	recorder_put(&agent->recorder, 0, RECORD_LIMIT, &limit, sizeof(limit));
 	if (!err)
 		err = mirror_create(&agent->mirror, limit, &agent->hist, &agent->addrs,

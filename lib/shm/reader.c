@@ -73,7 +73,7 @@ int boot_id_parse(const char *text, uint8_t ret_id[16])
 	return digits == 32 ? 0 : -EINVAL;
 }
 
-static int read_boot_id(uint8_t ret_id[16])
+int boot_id_read(uint8_t ret_id[16])
 {
 	char text[64];
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -98,7 +98,7 @@ int shm_reader_init(struct shm_reader *reader, const char *runtime_dir, const ch
 		     name);
 	if (n < 0 || (size_t)n >= sizeof(reader->path))
 		return -ENAMETOOLONG;
-	return read_boot_id(reader->boot_id);
+	return boot_id_read(reader->boot_id);
 }
 
 struct check {

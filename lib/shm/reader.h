@@ -67,5 +67,7 @@ const char *shm_reader_explain(const struct shm_reader *reader, int error, char 
 
 /* 32 hexadecimal digits with or without dashes -> 16 bytes; 0 or -EINVAL. */
 int boot_id_parse(const char *text, uint8_t ret_id[16]);
+/* That of the running system. 0 or -errno. */
+int boot_id_read(uint8_t ret_id[16]);
 
 #endif

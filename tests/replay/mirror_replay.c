@@ -189,8 +189,12 @@ static const char *on_limit(struct replay *replay)
 	if (wrong)
 		return wrong;
 	memcpy(&limit, replay->bytes, sizeof(limit));
-	if (replay->created || limit == 0 || limit > LIMIT_MAX)
+	if (limit == 0 || limit > LIMIT_MAX)
 		return "a limit of the mirror that cannot be";
+	if (replay->created) {
+		flow_table_set_limit(&replay->world.mirror.table, limit);
+		return NULL;
+	}
 	if (world_create(&replay->world, limit) < 0)
 		return "out of memory";
 	replay->created = true;
@@ -269,7 +273,7 @@ static const char *replay_all(struct replay *replay)
 			break;
 		wrong = apply_frame(replay);
 		/* The world's clock begins before that of any recording. */
-		if (!wrong && replay->frame.kind == RECORD_LIMIT)
+		if (!wrong && replay->frame.kind == RECORD_LIMIT && replay->frame.boot_ns == 0)
 			mirror_set_time(&replay->world.mirror, 0);
 		if (wrong)
 			return wrong;
