@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make lint           what a compiler does not check; tests/lint says what and why
+
+LINT := tests/lint/layers.py tests/lint/rules.py tests/lint/sizes.py tests/lint/layout_frozen.py \
+	tests/lint/metrics_sync.py
+
+lint:
+	$(Q)CC="$(CC)" $(PYTHON) -m pytest -q -p no:cacheprovider -rw $(LINT)
