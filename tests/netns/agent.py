@@ -19,6 +19,8 @@ EXPORTER = os.path.join(BUILD, "conntide-exporter")
 FLOOD = os.path.join(BUILD, "tests", "flood")
 EXTRA_ARGS = os.environ.get("CONNTIDE_AGENT_ARGS", "").split()
 
+RUNTIME_ROOT, RUNTIME_PREFIX = "/dev/shm", "conntide-test-"
+
 SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
                    "UndefinedBehaviorSanitizer", "runtime error:")
 
@@ -59,9 +61,22 @@ def poll(question, within, what, interval=0.05):
 
 def runtime_dir():
     """A runtime directory on tmpfs, open to readers, as in production."""
-    path = tempfile.mkdtemp(prefix="conntide-test-", dir="/dev/shm")
+    path = tempfile.mkdtemp(prefix=f"{RUNTIME_PREFIX}{os.getpid()}-", dir=RUNTIME_ROOT)
     os.chmod(path, 0o755)
     return path
+
+
+def sweep_runtime_dirs():
+    """Removes those of runs that were killed; a test may have mounted something there."""
+    for name in os.listdir(RUNTIME_ROOT):
+        pid = name[len(RUNTIME_PREFIX):].split("-")[0]
+        if not name.startswith(RUNTIME_PREFIX) or not pid.isdigit() or os.path.exists(
+                f"/proc/{pid}"):
+            continue
+        path = os.path.join(RUNTIME_ROOT, name)
+        if os.path.ismount(path):
+            subprocess.run(["umount", "-l", path], check=False)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def cli(runtime, command, *argv, timeout=20):

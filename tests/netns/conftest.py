@@ -45,6 +45,7 @@ def pytest_collection_modifyitems(items):
 def pytest_sessionstart():
     if os.geteuid() == 0:
         netns.sweep()
+        agent_module.sweep_runtime_dirs()
         sysctls.restore_leftovers()
         atexit.register(sysctls.restore_at_exit)
 
