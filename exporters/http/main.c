@@ -10,7 +10,7 @@
 
 #include "exporters/http/app.h"
 #include "exporters/http/listen.h"
-#include "exporters/http/server.h"
+#include "exporters/http/serve.h"
 #include "exporters/http/systemd.h"
 #include "lib/base/log.h"
 #include "lib/base/sandbox.h"
