@@ -105,7 +105,7 @@ const struct route *route_find(const struct app *app, const char *path, struct r
 {
 	for (size_t i = 0; i < route_count; i++) {
 		const char *pattern = routes[i].flags & ROUTE_PREFIX ? app->options.telemetry_path
-								      : routes[i].path;
+								     : routes[i].path;
 
 		memset(match, 0, sizeof(*match));
 		if (path_matches(pattern, path, match))

@@ -112,8 +112,8 @@ static enum MHD_Result send_response(const struct server_core *core,
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
-				  const char *method, const char *version,
-				  const char *upload_data, size_t *upload_bytes, void **context)
+				  const char *method, const char *version, const char *upload_data,
+				  size_t *upload_bytes, void **context)
 {
 	struct endpoint *endpoint;
 	struct exchange *exchange;
@@ -143,12 +143,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	response_init(&response);
 	if (gate_admit(&core->gate, method, &exchange->query, exchange->parse_error, &view,
 		       core->connections.busy, clock_boot_ns(), &response)) {
-		request = (struct request){
-			.query = &exchange->query,
-			.accept = view.accept,
-			.accept_encoding = view.accept_encoding,
-			.if_none_match = view.if_none_match,
-			.trusted = is_trusted(endpoint, connection, conn, &view)};
+		request =
+			(struct request){.query = &exchange->query,
+					 .accept = view.accept,
+					 .accept_encoding = view.accept_encoding,
+					 .if_none_match = view.if_none_match,
+					 .trusted = is_trusted(endpoint, connection, conn, &view)};
 		routes_handle(core->app, &request, &response);
 		core->stats.refused[REFUSED_HOSTS] += response.status == 403;
 	}
@@ -214,8 +214,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 	fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	listen_peer_bytes(info->client_addr, peer);
-	*socket_context = connections_add(&core->connections, fd, endpoint->is_local,
-					  peer, endpoint, clock_boot_ns());
+	*socket_context = connections_add(&core->connections, fd, endpoint->is_local, peer,
+					  endpoint, clock_boot_ns());
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info && endpoint->web->config.tls)
 		tls_prepare_session(info->tls_session, &endpoint->web->tls);

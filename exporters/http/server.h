@@ -49,8 +49,7 @@ int endpoint_start(struct endpoint *endpoint, struct server_core *core, struct w
 void endpoint_stop(struct endpoint *endpoint);
 
 /* Takes the socket over, also when it fails. */
-bool endpoint_add(struct endpoint *endpoint, int fd, const struct sockaddr *peer,
-		  socklen_t bytes);
+bool endpoint_add(struct endpoint *endpoint, int fd, const struct sockaddr *peer, socklen_t bytes);
 
 /* To be called when epoll_fd is readable and after endpoint_wait_ms(). */
 void endpoint_run(struct endpoint *endpoint);

@@ -112,9 +112,9 @@ void json_status(const struct snapshot *snap, struct text *out)
 
 void json_status_missing(const char *netns, const char *reason, struct text *out)
 {
-	static const char *const numbers[] = {"entries",	  "max",	  "fill_ratio",
-					      "mirror_entries",	  "residual_entries",
-					      "mute_entries",	  "unassured_entries"};
+	static const char *const numbers[] = {
+		"entries",	    "max",	    "fill_ratio",	"mirror_entries",
+		"residual_entries", "mute_entries", "unassured_entries"};
 	cJSON *object = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(object, "netns", netns);
@@ -130,8 +130,8 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 	print(object, out);
 }
 
-void json_problem(unsigned int status, const char *title, const char *detail,
-		  const char *instance, const char *parameter, struct text *out)
+void json_problem(unsigned int status, const char *title, const char *detail, const char *instance,
+		  const char *parameter, struct text *out)
 {
 	cJSON *object = cJSON_CreateObject();
 

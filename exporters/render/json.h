@@ -16,7 +16,7 @@ void json_status(const struct snapshot *snap, struct text *out);
 void json_status_missing(const char *netns, const char *reason, struct text *out);
 
 /* application/problem+json; `parameter` (may be NULL) names the query parameter at fault. */
-void json_problem(unsigned int status, const char *title, const char *detail,
-		  const char *instance, const char *parameter, struct text *out);
+void json_problem(unsigned int status, const char *title, const char *detail, const char *instance,
+		  const char *parameter, struct text *out);
 
 #endif

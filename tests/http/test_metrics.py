@@ -117,6 +117,10 @@ def test_known_series_are_there_as_zero(exporter, segment):
     before = exporter.metrics()
     assert total(before, "conntide_chaintoolong_total") == 0
     assert ("conntide_chaintoolong_total", frozenset({("netns", "host")})) in before
+    for state in ("SYN_SENT", "TIME_WAIT", "CLOSE"):
+        assert ("conntide_entries", frozenset({
+            ("netns", "host"), ("l4proto", "tcp"), ("direction", "inbound"), ("port", "other"),
+            ("state", state)})) in before
     segment.do("cell tcp inbound 80 ESTABLISHED 0", "cell tcp inbound 443 SYN_RECV 0")
     time.sleep(0.3)
     after = exporter.metrics()
