@@ -21,6 +21,7 @@
 #define REPLY_NS      (30 * NS_PER_S)
 #define IDLE_NS	      (120 * NS_PER_S)
 #define TICK_NS	      NS_PER_S
+#define PATIENCE_NS   (5 * NS_PER_S)
 #define DRAIN_NS      (5 * NS_PER_S)
 #define ACCEPT_BATCH  32
 #define PEER_SHARE    4u /* of all connections, for one address */
@@ -36,7 +37,8 @@ struct server {
 	uint64_t signature;	/* of the files last looked at */
 	uint64_t ticked_ns;
 	uint64_t watchdog_ns;
-	const char *table_state; /* as last logged */
+	const char *table_state; /* as last logged; up to begin with */
+	uint64_t started_ns;
 	int signal_fd;
 	bool done;
 };
@@ -157,15 +159,16 @@ static void take_signals(struct server *server)
 }
 
 /* Looked at every second also when nobody asks: the pages stay mapped, and the log
- * says when the agent went away. */
+ * says when the agent went away. An agent started along with us gets some time. */
 static void watch_table(struct server *server, uint64_t now_ns)
 {
 	struct source *source = &server->core.app->source;
 	const struct snapshot *snap = source_snapshot(source, now_ns, clock_real_ns());
 	const char *state = snap ? judge_state(snap) : source_missing_state(source);
 
-	if (server->table_state && strcmp(server->table_state, state) != 0)
-		log_info("table", "%s: %s", state, snap ? judge_reason(snap) : source->why);
+	if (now_ns - server->started_ns < PATIENCE_NS || !strcmp(server->table_state, state))
+		return;
+	log_info("table", "%s: %s", state, snap ? judge_reason(snap) : source->why);
 	server->table_state = state;
 }
 
@@ -244,6 +247,7 @@ struct server *server_start(const struct server_options *options, struct app *ap
 	server->core.app = app;
 	server->listeners = listeners;
 	server->signal_fd = -1;
+	server->table_state = "up";
 	app->stats = &server->core.stats;
 	server->core.gate.refused = server->core.stats.refused;
 	server->core.gate.max_requests = options->max_requests;
@@ -282,7 +286,8 @@ int server_run(struct server *server)
 	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (server->signal_fd < 0)
 		return -errno;
-	watch_table(server, clock_boot_ns());
+	server->started_ns = clock_boot_ns();
+	watch_table(server, server->started_ns);
 	notify_send("READY=1");
 	while (!server->done && !err)
 		err = serve_once(server);

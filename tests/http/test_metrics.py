@@ -245,6 +245,20 @@ def test_agent_comes_goes_and_is_replaced(start, directory, small):
     third.close()
 
 
+def test_many_agents_leave_one_mapping(start, directory, small):
+    exporter = start()
+    fds = exporter.open_fds()
+    for number in range(12):
+        segment = Segment(directory, small)
+        segment.do(f"live count_entries {number}")
+        time.sleep(0.27)
+        assert total(exporter.metrics(), "nf_conntrack_count") == number
+        segment.close()
+    with open(f"/proc/{exporter.pid}/maps", encoding="utf-8") as maps:
+        assert sum("host.table" in line for line in maps) == 1
+    assert exporter.open_fds() <= fds + 1
+
+
 def test_node_exporter_names(segment, start):  # pylint: disable=unused-argument
     names = {"entries", "entries_limit", "stat_found", "stat_invalid", "stat_ignore",
              "stat_insert", "stat_insert_failed", "stat_drop", "stat_early_drop",
