@@ -98,6 +98,10 @@ static void add_json_schema(struct text *out, const struct route *route)
 		text_add(out, "{\"type\":\"object\"}");
 		return;
 	}
+	if (route->flags & ROUTE_OBJECT) {
+		add_row_schema(out, route);
+		return;
+	}
 	if (strchr(route->path, '{')) {
 		text_add(out, "{\"type\":\"object\",\"required\":[\"l4proto\",\"port\",\"service\","
 			      "\"entries\",\"share\",\"directions\"],\"properties\":{"

@@ -25,6 +25,7 @@ enum route_flags {
 	ROUTE_HOSTS = 1 << 0,  /* names hosts: trusted clients only */
 	ROUTE_HIDDEN = 1 << 1, /* an alias or a file of the page: not in openapi.json */
 	ROUTE_PREFIX = 1 << 2, /* its path is --web.telemetry-path */
+	ROUTE_OBJECT = 1 << 3, /* one object with these columns, not a list of rows */
 };
 
 /* Values of the {segments} of the path, in order. */
