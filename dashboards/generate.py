@@ -276,7 +276,8 @@ def dashboard():
                    "targetBlank": False, "tooltip": "", "url": ""}],
         "templating": {"list": [
             {"name": "datasource", "label": "Data source", "type": "datasource",
-             "query": "prometheus", "current": {}, "hide": 0, "includeAll": False,
+             "query": "prometheus", "hide": 0,
+             "current": {"selected": False, "text": "default", "value": "default"}, "includeAll": False,
              "multi": False, "options": [], "refresh": 1, "regex": "", "skipUrlSync": False},
             query_variable("job", "Job", "label_values(conntide_build_info, job)"),
             query_variable("instance", "Instance",

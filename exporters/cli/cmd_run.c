@@ -22,10 +22,10 @@
 #include "lib/base/clock.h"
 #include "lib/shm/reader.h"
 
-#define ARGS_MAX	64
-#define STOP_NS		(5 * NS_PER_S)
-#define SETTLE_NS	(300 * NS_PER_MS)
-#define LATE_NS		(10 * NS_PER_S)
+#define ARGS_MAX	 64
+#define STOP_NS		 (5 * NS_PER_S)
+#define SETTLE_NS	 (300 * NS_PER_MS)
+#define LATE_NS		 (10 * NS_PER_S)
 #define POLL_INTERVAL_NS (100 * NS_PER_MS)
 
 struct program {
@@ -128,8 +128,9 @@ static int start(struct run *run, struct program *program)
 			_exit(CLI_ERROR);
 		sigprocmask(SIG_UNBLOCK, &run->signals, NULL);
 		execvp(program->path, program->args);
-		fprintf(stderr, "conntide: cannot start %s: %s; it is looked for beside conntide "
-				"and in PATH\n",
+		fprintf(stderr,
+			"conntide: cannot start %s: %s; it is looked for beside conntide "
+			"and in PATH\n",
 			program->name, strerror(errno));
 		_exit(CLI_ERROR);
 	}
@@ -171,8 +172,9 @@ static void tell_end(const struct program *program)
 		fprintf(stderr, "conntide: %s was killed by signal %d (%s); stopping\n",
 			program->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		fprintf(stderr, "conntide: %s ended with status %d, see its message above; "
-				"stopping\n",
+		fprintf(stderr,
+			"conntide: %s ended with status %d, see its message above; "
+			"stopping\n",
 			program->name, WEXITSTATUS(status));
 }
 
@@ -182,7 +184,8 @@ static void print_url(const char *listen)
 
 	if (starts_with(listen, "unix:"))
 		printf("conntide: serving on %s\n", listen);
-	else if (listen[0] == ':' || starts_with(listen, "0.0.0.0:") || starts_with(listen, "[::]:"))
+	else if (listen[0] == ':' || starts_with(listen, "0.0.0.0:") ||
+		 starts_with(listen, "[::]:"))
 		printf("conntide: http://localhost%s/  (metrics: http://localhost%s/metrics)\n",
 		       port, port);
 	else

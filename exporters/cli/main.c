@@ -18,7 +18,8 @@ static const struct command commands[] = {
 	{"ports", cmd_ports, "", "what fills it: entries by port and state", "rNjfsnldpt"},
 	{"cells", cmd_cells, "", "the histogram: protocol, direction, port, state, entries",
 	 "rNjfsnldpt"},
-	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do", ""},
+	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do",
+	 ""},
 	{"run", cmd_run, "[OPTIONS OF AGENT AND EXPORTER]",
 	 "start agent and exporter here; stop both with Ctrl-C", NULL},
 };

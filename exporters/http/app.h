@@ -10,8 +10,8 @@
 
 struct app_options {
 	const char *telemetry_path;
-	bool expose_hosts;	     /* --web.expose-hosts */
-	bool exporter_metrics;	     /* process_*, conntide_http_* */
+	bool expose_hosts;     /* --web.expose-hosts */
+	bool exporter_metrics; /* process_*, conntide_http_* */
 	bool compat_node_exporter;
 	uint32_t series_limit;
 };

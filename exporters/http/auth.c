@@ -7,7 +7,6 @@
 
 #define CREDENTIAL_BYTES 512u
 
-
 int auth_init(struct auth *auth)
 {
 	memset(auth, 0, sizeof(*auth));
@@ -115,8 +114,8 @@ static struct auth_entry *free_entry(struct auth *auth)
 	return &auth->cache[auth->next];
 }
 
-enum auth_result auth_check(struct auth *auth, const struct web_config *config,
-			    const char *header, uint64_t now_ns)
+enum auth_result auth_check(struct auth *auth, const struct web_config *config, const char *header,
+			    uint64_t now_ns)
 {
 	char credentials[CREDENTIAL_BYTES];
 	uint8_t digest[DIGEST_BYTES];

@@ -22,8 +22,8 @@
 
 enum auth_result {
 	AUTH_OK,
-	AUTH_DENIED,	/* wrong, unknown, or not given */
-	AUTH_TOO_MANY	/* too many guesses lately: come back later */
+	AUTH_DENIED,  /* wrong, unknown, or not given */
+	AUTH_TOO_MANY /* too many guesses lately: come back later */
 };
 
 struct auth_entry {
@@ -44,8 +44,8 @@ struct auth {
 int auth_init(struct auth *auth);
 
 /* `header`: value of Authorization, or NULL. AUTH_OK when no users are configured. */
-enum auth_result auth_check(struct auth *auth, const struct web_config *config,
-			    const char *header, uint64_t now_ns);
+enum auth_result auth_check(struct auth *auth, const struct web_config *config, const char *header,
+			    uint64_t now_ns);
 
 /* "dXNlcjpwdw==" into out (with a NUL). False for anything that is not base64 of
  * text without NUL that fits. */

@@ -31,7 +31,7 @@ struct conn {
 	uint64_t phase_since_ns;
 	int fd;
 	bool is_unix;
-	uint8_t peer[16]; /* address, IPv4 mapped; zero for unix */
+	uint8_t peer[16];  /* address, IPv4 mapped; zero for unix */
 	const void *group; /* who serves it; compared only */
 	struct conn *older;
 	struct conn *newer;

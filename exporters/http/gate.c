@@ -23,11 +23,10 @@ void gate_see_header(struct gate_view *view, const char *name, const char *value
 								 : NULL;
 
 	view->malformed |= !is_token(name);
-	view->has_body |= !strcasecmp(name, "content-length") ||
-			  !strcasecmp(name, "transfer-encoding");
+	view->has_body |=
+		!strcasecmp(name, "content-length") || !strcasecmp(name, "transfer-encoding");
 	view->forwarded |= !strcasecmp(name, "forwarded") || !strcasecmp(name, "via") ||
-			   !strncasecmp(name, "x-forwarded-", 12) ||
-			   !strcasecmp(name, "x-real-ip");
+			   !strncasecmp(name, "x-forwarded-", 12) || !strcasecmp(name, "x-real-ip");
 	if (to && !*to)
 		*to = value;
 	else if (to == &view->host)
@@ -117,7 +116,8 @@ static enum refusal check_login(struct gate *gate, const struct gate_view *view,
 		break;
 	}
 	response_problem(response, 401, NULL, "User name and password are needed.");
-	response_header(response, "WWW-Authenticate", "Basic realm=\"conntide\", charset=\"UTF-8\"");
+	response_header(response, "WWW-Authenticate",
+			"Basic realm=\"conntide\", charset=\"UTF-8\"");
 	return REFUSED_AUTH;
 }
 

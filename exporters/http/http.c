@@ -10,9 +10,9 @@
 
 const char *refusal_name(enum refusal reason)
 {
-	static const char *const names[REFUSED_COUNT] = {
-		"body", "method", "target", "auth",    "guesses", "rate",
-		"busy", "hosts",  "evicted", "timeout", "accept"};
+	static const char *const names[REFUSED_COUNT] = {"body",    "method",  "target", "auth",
+							 "guesses", "rate",    "busy",	 "hosts",
+							 "evicted", "timeout", "accept"};
 
 	return names[reason];
 }

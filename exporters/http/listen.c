@@ -63,8 +63,7 @@ bool listen_is_loopback(const struct sockaddr *address)
 		const struct sockaddr_in6 *in6 = (const void *)address;
 
 		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
-			in6->sin6_addr.s6_addr[12] == 127);
+		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
 	}
 	return false;
 }
@@ -125,8 +124,8 @@ static int add_unix(struct listeners *listeners, const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 ||
-	    chmod(path, 0666) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+	if (bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 || chmod(path, 0666) < 0 ||
+	    listen(fd, LISTEN_BACKLOG) < 0) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -249,8 +248,8 @@ int listen_add(struct listeners *listeners, const char *address)
 			 "--web.listen-address",
 			 address);
 	else if (err)
-		snprintf(listeners->why, sizeof(listeners->why), "cannot listen on %s: %s",
-			 address, strerror(-err));
+		snprintf(listeners->why, sizeof(listeners->why), "cannot listen on %s: %s", address,
+			 strerror(-err));
 	return err;
 }
 

@@ -10,7 +10,7 @@
 
 #include "exporters/http/app.h"
 #include "exporters/http/listen.h"
-#include "exporters/http/server.h"
+#include "exporters/http/serve.h"
 #include "exporters/http/systemd.h"
 #include "lib/base/log.h"
 #include "lib/base/sandbox.h"
@@ -80,16 +80,18 @@ static const struct {
 
 /* What serving takes, in glibc, libmicrohttpd, GnuTLS, zlib and this program. */
 static const char *const allowed[] = {
-	"accept4", "brk", "clock_gettime", "clock_nanosleep", "close", "connect", "epoll_create1",
-	"epoll_ctl", "epoll_pwait", "epoll_wait", "exit", "exit_group", "fcntl", "fstat",
-	"fstatfs", "futex", "getpeername", "getpid", "getrandom", "getrlimit", "getrusage",
-	"getsockname", "getsockopt", "gettid", "gettimeofday", "ioctl", "lseek", "madvise",
-	"membarrier", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "newfstatat",
-	"open", "openat", "poll", "ppoll", "pread64", "prlimit64", "read", "readv", "recvfrom",
-	"recvmsg", "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
-	"sched_yield", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown", "sigaltstack",
-	"signalfd4", "stat", "statx", "tgkill", "time", "uname", "unlink", "unlinkat", "write",
-	"writev", "pipe2", "eventfd2",
+	/* clang-format off */
+	"accept4", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1",
+	"epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "exit", "exit_group", "fcntl",
+	"fstat", "fstatfs", "futex", "getpeername", "getpid", "getrandom", "getrlimit",
+	"getrusage", "getsockname", "getsockopt", "gettid", "gettimeofday", "ioctl", "lseek",
+	"madvise", "membarrier", "mmap", "mprotect", "mremap", "munmap", "nanosleep",
+	"newfstatat", "open", "openat", "pipe2", "poll", "ppoll", "pread64", "prlimit64", "read",
+	"readv", "recvfrom", "recvmsg", "restart_syscall", "rt_sigaction", "rt_sigprocmask",
+	"rt_sigreturn", "sched_yield", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown",
+	"sigaltstack", "signalfd4", "stat", "statx", "tgkill", "time", "uname", "unlink",
+	"unlinkat", "write", "writev",
+	/* clang-format on */
 };
 
 struct settings {
@@ -220,10 +222,10 @@ static void parse_options(struct settings *settings, int argc, char **argv)
 	int id;
 
 	for (size_t i = 0; i < OPTION_COUNT; i++)
-		longs[i] = (struct option){option_table[i].name,
-					   option_table[i].argument ? required_argument
-								    : no_argument,
-					   NULL, (int)option_table[i].id};
+		longs[i] =
+			(struct option){option_table[i].name,
+					option_table[i].argument ? required_argument : no_argument,
+					NULL, (int)option_table[i].id};
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		if (id == ':')
@@ -332,15 +334,14 @@ static int serve(struct settings *settings, struct app *app)
 int main(int argc, char **argv)
 {
 	static struct app app;
-	static struct settings settings = {
-		.server = {.max_connections = CONNECTIONS_DEFAULT,
-			   .max_requests = REQUESTS_DEFAULT},
-		.app = {.telemetry_path = "/metrics",
-			.exporter_metrics = true,
-			.series_limit = SERIES_LIMIT_DEFAULT},
-		.runtime_dir = RUNTIME_DIR,
-		.netns = "host",
-		.seccomp = true};
+	static struct settings settings = {.server = {.max_connections = CONNECTIONS_DEFAULT,
+						      .max_requests = REQUESTS_DEFAULT},
+					   .app = {.telemetry_path = "/metrics",
+						   .exporter_metrics = true,
+						   .series_limit = SERIES_LIMIT_DEFAULT},
+					   .runtime_dir = RUNTIME_DIR,
+					   .netns = "host",
+					   .seccomp = true};
 	int err;
 
 	log_init("conntide-exporter");

@@ -153,8 +153,8 @@ static struct score weigh(const char *accept, const struct offer *offer)
 	while (ranges++ < RANGES_MAX && next_range(&accept, &range)) {
 		unsigned int specific = matches(&range, offer);
 
-		if (specific > best.specific || (specific && specific == best.specific &&
-						 range.q > best.q)) {
+		if (specific > best.specific ||
+		    (specific && specific == best.specific && range.q > best.q)) {
 			best.specific = specific;
 			best.q = range.q;
 			strcpy(best.escaping, range.escaping);
@@ -171,8 +171,8 @@ int negotiate(const char *accept, const struct offer *offers, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct score score = weigh(accept, &offers[i]);
 
-		if (score.q > best.q || (score.q && score.q == best.q &&
-					 (score.specific > 2) > (best.specific > 2))) {
+		if (score.q > best.q ||
+		    (score.q && score.q == best.q && (score.specific > 2) > (best.specific > 2))) {
 			best = score;
 			chosen = (int)i;
 		}
@@ -225,8 +225,7 @@ bool negotiate_gzip(const char *accept_encoding)
 	bool named = false;
 	struct range range;
 
-	while (accept_encoding && ranges++ < RANGES_MAX &&
-	       next_range(&accept_encoding, &range)) {
+	while (accept_encoding && ranges++ < RANGES_MAX && next_range(&accept_encoding, &range)) {
 		if (!strcasecmp(range.type, "gzip") || !strcasecmp(range.type, "x-gzip")) {
 			gzip = range.q;
 			named = true;

@@ -21,8 +21,12 @@ static bool valid_utf8(const char *text)
 	const unsigned char *s = (const unsigned char *)text;
 
 	while (*s) {
-		unsigned int more = *s < 0x80 ? 0 : *s < 0xc2 ? 9 : *s < 0xe0 ? 1 : *s < 0xf0 ? 2
-				    : *s < 0xf5 ? 3 : 9;
+		unsigned int more = *s < 0x80	? 0
+				    : *s < 0xc2 ? 9
+				    : *s < 0xe0 ? 1
+				    : *s < 0xf0 ? 2
+				    : *s < 0xf5 ? 3
+						: 9;
 
 		if (more == 9 || (*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
 		    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))

@@ -83,8 +83,8 @@ static bool take_params(const struct request *request, struct api *api, struct r
 	}
 	if ((value = query_value(query, "limit"))) {
 		if (!parse_number(value, API_LIMIT_MAX, &number) || number == 0) {
-			response_problem(response, 400, "limit",
-					 "limit is a number from 1 to %u.", API_LIMIT_MAX);
+			response_problem(response, 400, "limit", "limit is a number from 1 to %u.",
+					 API_LIMIT_MAX);
 			return false;
 		}
 		api->select.limit = number;
@@ -231,12 +231,14 @@ static void wrap_port(const struct snapshot *snap, const struct selection *selec
 
 	for (size_t i = 0; i < selection->count; i++)
 		entries += selection->picks[i].entries;
-	text_add_format(out, "{\"l4proto\":\"%s\",\"port\":%d,\"service\":",
-			l4proto_info(l4proto)->name, select->port);
+	text_add_format(out,
+			"{\"l4proto\":\"%s\",\"port\":%d,\"service\":", l4proto_info(l4proto)->name,
+			select->port);
 	text_add_json_string(out, services_name(app->services, l4proto, (uint16_t)select->port));
 	text_add(out, ",\"entries\":");
 	text_add_u64(out, entries);
-	text_add_format(out, ",\"share\":%.6g,\"directions\":", all > 0 ? (double)entries / all : 0);
+	text_add_format(out,
+			",\"share\":%.6g,\"directions\":", all > 0 ? (double)entries / all : 0);
 	render_ports(snap, selection, app->services, ROWS_JSON, out);
 	text_add(out, "}\n");
 }
@@ -277,8 +279,8 @@ void route_port(struct app *app, const struct request *request, const struct rou
 	selection_free(&selection);
 }
 
-void route_history(struct app *app, const struct request *request,
-		   const struct route_match *match, struct response *response)
+void route_history(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response)
 {
 	const struct snap_history *history;
 	struct api api;

@@ -35,8 +35,8 @@ static void add_checks(struct app *app, const struct snapshot *snap, struct resp
 	      app->stats->config_ok ? "ok" : "the file is broken; an older one is in force");
 }
 
-void route_healthy(struct app *app, const struct request *request,
-		   const struct route_match *match, struct response *response)
+void route_healthy(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response)
 {
 	(void)match;
 	response_type(response, 200, rows_format_media_type(ROWS_TEXT));
@@ -44,7 +44,8 @@ void route_healthy(struct app *app, const struct request *request,
 	if (wants_checks(request)) {
 		check(response, true, "http", "ok");
 		check(response, app->stats->config_ok, "web-config",
-		      app->stats->config_ok ? "ok" : "the file is broken; an older one is in force");
+		      app->stats->config_ok ? "ok"
+					    : "the file is broken; an older one is in force");
 	}
 	text_add(&response->body, "conntide-exporter is healthy.\n");
 }

@@ -98,6 +98,10 @@ static void add_json_schema(struct text *out, const struct route *route)
 		text_add(out, "{\"type\":\"object\"}");
 		return;
 	}
+	if (route->flags & ROUTE_OBJECT) {
+		add_row_schema(out, route);
+		return;
+	}
 	if (strchr(route->path, '{')) {
 		text_add(out, "{\"type\":\"object\",\"required\":[\"l4proto\",\"port\",\"service\","
 			      "\"entries\",\"share\",\"directions\"],\"properties\":{"
@@ -134,8 +138,8 @@ static void add_response(struct text *out, const struct route *route)
 		      "\"#/components/schemas/Problem\"}}}}}");
 }
 
-void route_openapi(struct app *app, const struct request *request,
-		   const struct route_match *match, struct response *response)
+void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response)
 {
 	struct text *out = &response->body;
 	const char *separator = "";
@@ -143,11 +147,12 @@ void route_openapi(struct app *app, const struct request *request,
 	(void)request;
 	(void)match;
 	response_type(response, 200, rows_format_media_type(ROWS_JSON));
-	text_add_format(out,
-			"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"conntide\",\"version\":\"%s\","
-			"\"license\":{\"name\":\"GPL-2.0-or-later\",\"identifier\":"
-			"\"GPL-2.0-or-later\"}},\n\"paths\":{",
-			CONNTIDE_VERSION);
+	text_add_format(
+		out,
+		"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"conntide\",\"version\":\"%s\","
+		"\"license\":{\"name\":\"GPL-2.0-or-later\",\"identifier\":"
+		"\"GPL-2.0-or-later\"}},\n\"paths\":{",
+		CONNTIDE_VERSION);
 	for (size_t i = 0; i < route_count; i++) {
 		const struct route *route = &routes[i];
 

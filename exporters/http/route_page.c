@@ -36,7 +36,8 @@ static const char style[] =
 	".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;"
 	"font-variant-numeric:tabular-nums}\n"
 	"th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:left;"
-	"white-space:nowrap;font-weight:inherit}thead th{font-weight:700}td.n,th.n{text-align:right}\n"
+	"white-space:nowrap;font-weight:inherit}thead "
+	"th{font-weight:700}td.n,th.n{text-align:right}\n"
 	"dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:0}"
 	"dt{color:var(--dim)}dd{margin:0}\n"
 	"nav a{margin-right:1rem;display:inline-block}footer{margin-top:2rem;color:var(--dim);"
@@ -88,14 +89,15 @@ static void add_fill(struct text *out, const struct snapshot *snap)
 		text_add(out, " entries, no limit");
 	text_add_format(out, " <span class=\"level %s\">%s</span></p>\n", level, level);
 	if (fill >= 0)
-		text_add_format(out,
-				"<meter min=\"0\" max=\"1\" low=\"%.2f\" high=\"%.2f\" optimum=\"0\" "
-				"value=\"%.4f\">%.1f %%</meter>\n",
-				LEVEL_HIGH_RATIO, LEVEL_CRITICAL_RATIO, fill > 1 ? 1 : fill,
-				100 * fill);
+		text_add_format(
+			out,
+			"<meter min=\"0\" max=\"1\" low=\"%.2f\" high=\"%.2f\" optimum=\"0\" "
+			"value=\"%.4f\">%.1f %%</meter>\n",
+			LEVEL_HIGH_RATIO, LEVEL_CRITICAL_RATIO, fill > 1 ? 1 : fill, 100 * fill);
 	if (!judge_fresh(snap))
-		text_add_format(out, "<p class=\"bad\" role=\"alert\">These numbers are %s%s: %s."
-				     "</p>\n",
+		text_add_format(out,
+				"<p class=\"bad\" role=\"alert\">These numbers are %s%s: %s."
+				"</p>\n",
 				format_age(snap->age_ns, age),
 				snap->age_ns == UINT64_MAX ? "" : " old", judge_reason(snap));
 }
@@ -201,8 +203,9 @@ static void add_row(struct text *out, const struct app *app, const struct snap_r
 		text_add_format(out, " %u", row->key.port);
 	text_add(out, " <span class=\"dim\">");
 	text_add_html(out, services_name(app->services, row->key.l4proto, row->key.port));
-	text_add_format(out, "</span></th><td>%s</td><td class=\"n\">%" PRIu32 "</td>"
-			     "<td class=\"n\">%s%.0f %%</td>",
+	text_add_format(out,
+			"</span></th><td>%s</td><td class=\"n\">%" PRIu32 "</td>"
+			"<td class=\"n\">%s%.0f %%</td>",
 			direction_name(row->key.direction), row->entries,
 			share > 0 && share < 1 ? "&lt;" : "", share > 0 && share < 1 ? 1 : share);
 	add_number_cell(out, row->new_per_s);
@@ -244,8 +247,9 @@ static void add_ports(struct text *out, const struct app *app, const struct snap
 			(double)snap->live.mirror_entries);
 	text_add(out, "</tbody></table></div>\n");
 	if (selection.matches > selection.count)
-		text_add_format(out, "<p class=\"dim\">and %zu more: <a "
-				     "href=\"api/v1/ports?format=text\">all ports</a></p>\n",
+		text_add_format(out,
+				"<p class=\"dim\">and %zu more: <a "
+				"href=\"api/v1/ports?format=text\">all ports</a></p>\n",
 				selection.matches - selection.count);
 	selection_free(&selection);
 }
@@ -262,8 +266,9 @@ static void add_foot(struct text *out, const struct app *app, unsigned long refr
 		      "limit=60\">Last minute</a><a href=\"api/v1/openapi.json\">API</a>"
 		      "<a href=\"-/ready?verbose\">Checks</a></nav>\n");
 	if (refresh_s)
-		text_add_format(out, "<p>Loads itself again every %lu s. <a "
-				     "href=\"?refresh=0\">Stop that</a></p>\n",
+		text_add_format(out,
+				"<p>Loads itself again every %lu s. <a "
+				"href=\"?refresh=0\">Stop that</a></p>\n",
 				refresh_s);
 	else
 		text_add(out, "<p>Stands still. <a href=\"?\">Let it run</a></p>\n");

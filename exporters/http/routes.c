@@ -6,6 +6,7 @@
 
 #include "exporters/http/gzip.h"
 #include "exporters/http/negotiate.h"
+#include "exporters/render/json.h"
 
 #define API	   "/api/v1/"
 #define ROWS_TYPES "application/json application/x-ndjson text/csv text/plain"
@@ -35,8 +36,9 @@ const size_t route_param_count = sizeof(route_params) / sizeof(route_params[0]);
 const struct route routes[] = {
 	{"/metrics", route_metrics, ROUTE_PREFIX, "metrics for Prometheus",
 	 "text/plain application/openmetrics-text", "", NULL, NULL},
-	{API "status", route_status, 0, "how full the table is and how far that can be trusted",
-	 "application/json text/plain", "format", NULL, NULL},
+	{API "status", route_status, ROUTE_OBJECT,
+	 "how full the table is and how far that can be trusted", "application/json text/plain",
+	 "format", status_columns, &status_column_count},
 	{API "cells", route_cells, 0, "entries by protocol, direction, port and state", ROWS_TYPES,
 	 FILTERS "sort limit format stale", cells_columns, &cells_column_count},
 	{API "ports", route_ports, 0, "entries and rates by port", ROWS_TYPES,
@@ -105,7 +107,7 @@ const struct route *route_find(const struct app *app, const char *path, struct r
 {
 	for (size_t i = 0; i < route_count; i++) {
 		const char *pattern = routes[i].flags & ROUTE_PREFIX ? app->options.telemetry_path
-								      : routes[i].path;
+								     : routes[i].path;
 
 		memset(match, 0, sizeof(*match));
 		if (path_matches(pattern, path, match))

@@ -22,9 +22,10 @@ struct route_param {
 #define ROUTE_SEGMENTS_MAX 2u
 
 enum route_flags {
-	ROUTE_HOSTS = 1 << 0,	/* names hosts: trusted clients only */
-	ROUTE_HIDDEN = 1 << 1,	/* an alias or a file of the page: not in openapi.json */
-	ROUTE_PREFIX = 1 << 2,	/* its path is --web.telemetry-path */
+	ROUTE_HOSTS = 1 << 0,  /* names hosts: trusted clients only */
+	ROUTE_HIDDEN = 1 << 1, /* an alias or a file of the page: not in openapi.json */
+	ROUTE_PREFIX = 1 << 2, /* its path is --web.telemetry-path */
+	ROUTE_OBJECT = 1 << 3, /* one object with these columns, not a list of rows */
 };
 
 /* Values of the {segments} of the path, in order. */
@@ -38,8 +39,8 @@ struct route {
 		       const struct route_match *match, struct response *response);
 	unsigned int flags;
 	const char *summary;
-	const char *media_types; /* separated by spaces, the first is the default */
-	const char *params;	 /* names of route_params, separated by spaces */
+	const char *media_types;      /* separated by spaces, the first is the default */
+	const char *params;	      /* names of route_params, separated by spaces */
 	const struct column *columns; /* of its rows, or NULL */
 	const size_t *column_count;
 };
@@ -54,8 +55,7 @@ extern const size_t route_param_count;
 void routes_handle(struct app *app, const struct request *request, struct response *response);
 
 /* NULL when there is none; *match is filled otherwise. */
-const struct route *route_find(const struct app *app, const char *path,
-			       struct route_match *match);
+const struct route *route_find(const struct app *app, const char *path, struct route_match *match);
 
 /* May this client see this route? */
 bool route_allowed(const struct route *route, bool trusted, bool expose_hosts);
@@ -74,12 +74,12 @@ void route_ports(struct app *app, const struct request *request, const struct ro
 		 struct response *response);
 void route_port(struct app *app, const struct request *request, const struct route_match *match,
 		struct response *response);
-void route_history(struct app *app, const struct request *request,
-		   const struct route_match *match, struct response *response);
-void route_openapi(struct app *app, const struct request *request,
-		   const struct route_match *match, struct response *response);
-void route_healthy(struct app *app, const struct request *request,
-		   const struct route_match *match, struct response *response);
+void route_history(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response);
+void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response);
+void route_healthy(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response);
 void route_ready(struct app *app, const struct request *request, const struct route_match *match,
 		 struct response *response);
 void route_page(struct app *app, const struct request *request, const struct route_match *match,

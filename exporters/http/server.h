@@ -1,43 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * HTTP over TCP, TLS and unix sockets. The only user of libmicrohttpd, which is
- * given accepted sockets and does nothing else by itself: who is accepted, who
- * has to go, and for how long a client may take is decided in connections.c.
+ * The only user of libmicrohttpd, which is given accepted sockets and does nothing
+ * else by itself: who is accepted, who has to go, and for how long a client may take
+ * is decided in connections.c and serve.c.
  *
  * What libmicrohttpd 0.9.75 gets wrong is kept away from it: requests that
  * announce a body, in whatever way, and those of another method or with a
  * malformed header are refused in the first callback, before it could read on, and
  * their connection is closed. So nothing can be smuggled in behind a header.
- *
- * One thread: server_run() serves until SIGINT or SIGTERM; SIGHUP and changed
- * files reload the web configuration.
  */
 #ifndef CONNTIDE_HTTP_SERVER_H
 #define CONNTIDE_HTTP_SERVER_H
 
-#include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
 
 #include "exporters/http/app.h"
-#include "exporters/http/listen.h"
+#include "exporters/http/connections.h"
+#include "exporters/http/gate.h"
+#include "exporters/http/web.h"
 
-struct server_options {
-	const char *config_path; /* NULL: none */
-	size_t max_connections;
-	size_t max_requests; /* replies under way at once; 0: no limit */
+/* What all endpoints work with. One thread. */
+struct server_core {
+	struct app *app;
+	struct connections connections;
+	struct http_stats stats;
+	struct gate gate; /* and the web configuration in force */
 };
 
-struct server;
+#define ENDPOINT_MAGIC 0x656e6470u
 
-/*
- * Loads the web configuration (a broken one is an error here) and prepares to serve
- * `app` on `listeners`; both outlive the server. NULL after a message.
- */
-struct server *server_start(const struct server_options *options, struct app *app,
-			    struct listeners *listeners);
+/* One libmicrohttpd daemon without a socket of its own. It is its callbacks'
+ * argument: it must not be moved while it runs. */
+struct endpoint {
+	uint32_t magic;
+	struct server_core *core;
+	struct MHD_Daemon *daemon; /* NULL: does not run */
+	struct web *web;	   /* what it speaks TLS with */
+	uint64_t retired_ns;	   /* 0: in use; after a reload: since when it drains */
+	int epoll_fd;
+	bool is_local; /* unix sockets: never TLS */
+};
 
-/* 0 after a signal, or -errno. */
-int server_run(struct server *server);
+/* 0 or -EIO. `web` must outlive the endpoint. */
+int endpoint_start(struct endpoint *endpoint, struct server_core *core, struct web *web,
+		   bool is_local);
+void endpoint_stop(struct endpoint *endpoint);
 
-void server_stop(struct server *server);
+/* Takes the socket over, also when it fails. */
+bool endpoint_add(struct endpoint *endpoint, int fd, const struct sockaddr *peer, socklen_t bytes);
+
+/* To be called when epoll_fd is readable and after endpoint_wait_ms(). */
+void endpoint_run(struct endpoint *endpoint);
+unsigned long long endpoint_wait_ms(const struct endpoint *endpoint, unsigned long long most_ms);
 
 #endif

@@ -41,8 +41,7 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 		if (err && !is_absent(err))
 			source->errors++;
 		if (err)
-			shm_reader_explain(&source->reader, err, source->why,
-					   sizeof(source->why));
+			shm_reader_explain(&source->reader, err, source->why, sizeof(source->why));
 		source->error = err;
 		source->taken_boot_ns = now_boot_ns;
 	}

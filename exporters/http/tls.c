@@ -26,8 +26,7 @@ static const struct {
 	{"TLS_CHACHA20_POLY1305_SHA256", "+CHACHA20-POLY1305:+AEAD"},
 	{"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "+ECDHE-ECDSA:+AES-128-GCM:+AEAD"},
 	{"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "+ECDHE-ECDSA:+AES-256-GCM:+AEAD"},
-	{"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-	 "+ECDHE-ECDSA:+CHACHA20-POLY1305:+AEAD"},
+	{"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "+ECDHE-ECDSA:+CHACHA20-POLY1305:+AEAD"},
 	{"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305", "+ECDHE-ECDSA:+CHACHA20-POLY1305:+AEAD"},
 	{"TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "+ECDHE-ECDSA:+AES-128-CBC:+SHA1"},
 	{"TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", "+ECDHE-ECDSA:+AES-256-CBC:+SHA1"},
@@ -94,11 +93,10 @@ static bool append(struct tls *tls, const char *more)
 	return true;
 }
 
-static int add_suites(const struct web_config *config, struct tls *tls, char *why,
-		      size_t why_bytes)
+static int add_suites(const struct web_config *config, struct tls *tls, char *why, size_t why_bytes)
 {
-	if (config->cipher_suites.count && !(append(tls, "-CIPHER-ALL") && append(tls, "-KX-ALL") &&
-					     append(tls, "-MAC-ALL")))
+	if (config->cipher_suites.count &&
+	    !(append(tls, "-CIPHER-ALL") && append(tls, "-KX-ALL") && append(tls, "-MAC-ALL")))
 		return -E2BIG;
 	for (size_t i = 0; i < config->cipher_suites.count; i++) {
 		const char *name = config->cipher_suites.items[i];
@@ -154,8 +152,7 @@ static int build_priorities(const struct web_config *config, struct tls *tls, ch
 	return 0;
 }
 
-static int check_pair(const struct web_config *config, struct tls *tls, char *why,
-		      size_t why_bytes)
+static int check_pair(const struct web_config *config, struct tls *tls, char *why, size_t why_bytes)
 {
 	gnutls_datum_t cert = {(unsigned char *)tls->cert_pem, (unsigned int)strlen(tls->cert_pem)};
 	gnutls_datum_t key = {(unsigned char *)tls->key_pem, (unsigned int)strlen(tls->key_pem)};
@@ -235,8 +232,8 @@ static bool san_allowed(gnutls_session_t session, const struct web_list *allowed
 		for (unsigned int i = 0; !found; i++) {
 			char name[512] = "";
 			size_t bytes = sizeof(name) - 1;
-			int type = gnutls_x509_crt_get_subject_alt_name(cert, i, name, &bytes,
-									NULL);
+			int type =
+				gnutls_x509_crt_get_subject_alt_name(cert, i, name, &bytes, NULL);
 
 			if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
 				break;
@@ -270,8 +267,8 @@ void tls_prepare_session(void *session, struct tls *tls)
 	if (tls->client_auth == CLIENT_AUTH_NONE)
 		return;
 	gnutls_session_set_ptr(session, tls);
-	gnutls_certificate_server_set_request(session, must ? GNUTLS_CERT_REQUIRE
-							    : GNUTLS_CERT_REQUEST);
+	gnutls_certificate_server_set_request(session,
+					      must ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_REQUEST);
 	gnutls_session_set_verify_function(session, verify_client);
 }
 

@@ -92,8 +92,8 @@ static int walk(struct loader *loader, yaml_node_t *node, take_fn take)
 			return fail(loader, key_node, "a key must be a plain word", NULL);
 		for (yaml_node_pair_t *other = node->data.mapping.pairs.start; other < pair;
 		     other++) {
-			const char *name = scalar(
-				yaml_document_get_node(&loader->document, other->key));
+			const char *name =
+				scalar(yaml_document_get_node(&loader->document, other->key));
 
 			if (name && !strcmp(name, key))
 				return fail(loader, key_node, "key given twice:", key);
@@ -197,10 +197,13 @@ static int take_version(struct loader *loader, yaml_node_t *value, enum tls_vers
 
 static int take_client_auth(struct loader *loader, yaml_node_t *value, enum client_auth *to)
 {
-	static const char *const words[] = {
-		"NoClientCert",	 "RequestClientCert",	       "RequireClientCert",
-		"RequireAnyClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert",
-		""};
+	static const char *const words[] = {"NoClientCert",
+					    "RequestClientCert",
+					    "RequireClientCert",
+					    "RequireAnyClientCert",
+					    "VerifyClientCertIfGiven",
+					    "RequireAndVerifyClientCert",
+					    ""};
 	static const enum client_auth values[] = {
 		CLIENT_AUTH_NONE,	 CLIENT_AUTH_REQUEST,	      CLIENT_AUTH_REQUIRE_ANY,
 		CLIENT_AUTH_REQUIRE_ANY, CLIENT_AUTH_VERIFY_IF_GIVEN, CLIENT_AUTH_REQUIRE_VERIFY,
@@ -431,8 +434,7 @@ static int load_document(struct loader *loader, FILE *file)
 
 int web_config_load(const char *path, struct web_config *config, char *why, size_t why_bytes)
 {
-	struct loader loader = {
-		.config = config, .path = path, .why = why, .why_bytes = why_bytes};
+	struct loader loader = {.config = config, .path = path, .why = why, .why_bytes = why_bytes};
 	FILE *file = fopen(path, "re");
 	int err;
 

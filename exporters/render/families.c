@@ -135,9 +135,8 @@ static void set_netns(struct build *build, const char *netns)
 	for (; *netns && at < sizeof(build->netns) - 4; netns++) {
 		if (*netns == '"' || *netns == '\\')
 			build->netns[at++] = '\\';
-		build->netns[at++] = (unsigned char)*netns < 0x20 || (unsigned char)*netns > 0x7e
-					     ? '_'
-					     : *netns;
+		build->netns[at++] =
+			(unsigned char)*netns < 0x20 || (unsigned char)*netns > 0x7e ? '_' : *netns;
 	}
 	build->netns[at++] = '"';
 	build->netns[at] = '\0';
@@ -165,10 +164,10 @@ static void add_scalars(struct build *build)
 #define VALUE(field, family, label, label_value, scale)                                            \
 	{                                                                                          \
 		enum family_id id = FAMILY_##family;                                               \
-		int64_t number = FAMILY_##family == FAMILY_EXACT ? judge_exact(build->snap)        \
-								  : live->field;                   \
-		const char *labels = label[0] ? with_one(build, label, label_value)                \
-					      : with(build, "");                                   \
+		int64_t number =                                                                   \
+			FAMILY_##family == FAMILY_EXACT ? judge_exact(build->snap) : live->field;  \
+		const char *labels =                                                               \
+			label[0] ? with_one(build, label, label_value) : with(build, "");          \
 		scale(number);                                                                     \
 	}
 #include "lib/shm/metrics.def"
@@ -179,8 +178,7 @@ static void add_scalars(struct build *build)
 
 static bool slot_shown(const struct build *build, const struct snap_row *row)
 {
-	return row->slot >= 0 &&
-	       (uint32_t)row->slot < SHM_SLOT_COUNT - build->memory->slots_hidden;
+	return row->slot >= 0 && (uint32_t)row->slot < SHM_SLOT_COUNT - build->memory->slots_hidden;
 }
 
 /* What was shown of a slot belongs to the port that had it then. */
@@ -239,7 +237,7 @@ static void add_rest(struct build *build, unsigned int l4proto, unsigned int dir
 	uint16_t *seen = &build->memory->other_states[l4proto][direction];
 
 	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++) {
-		if (rest->states[i])
+		if (rest->states[i] || (known && state_name(l4proto, i)))
 			*seen |= (uint16_t)(1u << i);
 		if (*seen & 1u << i)
 			families_add_u64(build->families, FAMILY_ENTRIES,
@@ -294,7 +292,7 @@ static void add_ports(struct build *build)
 static void add_lifetimes(struct build *build)
 {
 	static const char *const bounds[SHM_LIFETIME_BUCKETS] = {
-		"0.125", NULL, "0.5", NULL, "2.0", NULL, "8.0", NULL,
+		"0.125", NULL, "0.5",	NULL, "2.0",   NULL, "8.0",    NULL,
 		"32.0",	 NULL, "128.0", NULL, "512.0", NULL, "2048.0", NULL};
 
 	for (unsigned int p = 0; p < L4_COUNT; p++) {
@@ -319,11 +317,10 @@ static void add_lifetimes(struct build *build)
 				 last ? "+Inf" : bounds[i]);
 			families_add_u64(build->families, FAMILY_LIFETIME, with(build, labels),
 					 sum);
-			build->families->samples[build->families->count - 1].suffix =
-				SUFFIX_BUCKET;
+			build->families->samples[build->families->count - 1].suffix = SUFFIX_BUCKET;
 		}
-		families_add_u64(build->families, FAMILY_LIFETIME,
-				 with_one(build, "l4proto", name), sum);
+		families_add_u64(build->families, FAMILY_LIFETIME, with_one(build, "l4proto", name),
+				 sum);
 		sample = &build->families->samples[build->families->count - 1];
 		sample->suffix = SUFFIX_COUNT;
 		families_add_double(build->families, FAMILY_LIFETIME,

@@ -6,6 +6,25 @@
 
 #include "exporters/render/judge.h"
 
+const struct column status_columns[] = {
+	{"netns", 0, "", "string", "name of the network namespace's table"},
+	{"entries", 0, "", "integer|null", "the kernel's count"},
+	{"max", 0, "", "integer|null", "the limit, 0 for none"},
+	{"fill_ratio", 0, "", "number|null", "entries / max; null without a limit"},
+	{"mirror_entries", 0, "", "integer|null", "entries in the mirror"},
+	{"residual_entries", 0, "", "integer|null", "entries - mirror_entries"},
+	{"mute_entries", 0, "", "integer|null", "entries that may change without telling"},
+	{"unassured_entries", 0, "", "integer|null", "entries the kernel may drop early"},
+	{"exact", 0, "", "boolean", "nothing is known that could make a number wrong"},
+	{"mode", 0, "", "string", "starting, full, no-update, polling or unknown"},
+	{"agent_up", 0, "", "boolean", "the agent is alive, the numbers are fresh"},
+	{"agent", 0, "", "string", "up, starting, silent, stopped, rebooted or missing"},
+	{"age_seconds", 0, "", "number|null", "age of the numbers; null after a reboot"},
+	{"level", 0, "", "string", "OK, HIGH, CRITICAL, FULL or UNKNOWN"},
+	{"reason", 0, "", "string", "why the numbers are not to be trusted fully"},
+};
+const size_t status_column_count = sizeof(status_columns) / sizeof(status_columns[0]);
+
 static void print(cJSON *object, struct text *out)
 {
 	char *printed = object ? cJSON_Print(object) : NULL;
@@ -112,9 +131,9 @@ void json_status(const struct snapshot *snap, struct text *out)
 
 void json_status_missing(const char *netns, const char *reason, struct text *out)
 {
-	static const char *const numbers[] = {"entries",	  "max",	  "fill_ratio",
-					      "mirror_entries",	  "residual_entries",
-					      "mute_entries",	  "unassured_entries"};
+	static const char *const numbers[] = {
+		"entries",	    "max",	    "fill_ratio",	"mirror_entries",
+		"residual_entries", "mute_entries", "unassured_entries"};
 	cJSON *object = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(object, "netns", netns);
@@ -130,8 +149,8 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 	print(object, out);
 }
 
-void json_problem(unsigned int status, const char *title, const char *detail,
-		  const char *instance, const char *parameter, struct text *out)
+void json_problem(unsigned int status, const char *title, const char *detail, const char *instance,
+		  const char *parameter, struct text *out)
 {
 	cJSON *object = cJSON_CreateObject();
 

@@ -4,9 +4,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const suffixes[] = {
-	[SUFFIX_NONE] = "", [SUFFIX_BUCKET] = "_bucket", [SUFFIX_COUNT] = "_count",
-	[SUFFIX_SUM] = "_sum"};
+static const char *const suffixes[] = {[SUFFIX_NONE] = "",
+				       [SUFFIX_BUCKET] = "_bucket",
+				       [SUFFIX_COUNT] = "_count",
+				       [SUFFIX_SUM] = "_sum"};
 
 /* OpenMetrics escapes quotes in HELP as well; 0.0.4 does not. */
 static void add_help(struct text *out, const char *help, enum prom_format format)
@@ -50,8 +51,7 @@ static void add_sample(struct text *out, const struct families *families,
 	text_add(out, suffixes[sample->suffix]);
 	if (sample->label_bytes) {
 		text_add_char(out, '{');
-		text_add_bytes(out, families->labels.data + sample->label_at,
-			       sample->label_bytes);
+		text_add_bytes(out, families->labels.data + sample->label_at, sample->label_bytes);
 		text_add_char(out, '}');
 	}
 	text_add_char(out, ' ');
@@ -61,7 +61,7 @@ static void add_sample(struct text *out, const struct families *families,
 		if (sample->number < 0)
 			text_add_char(out, '-');
 		text_add_u64(out, sample->number < 0 ? 0 - (uint64_t)sample->number
-						      : (uint64_t)sample->number);
+						     : (uint64_t)sample->number);
 	}
 	text_add_char(out, '\n');
 }

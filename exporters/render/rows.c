@@ -184,8 +184,7 @@ void rows_states(struct rows *rows, const struct snap_row *row)
 			continue;
 		text_add(rows->out, separator);
 		if (json) {
-			text_add_json_string(rows->out,
-					     state_or_unknown(row->key.l4proto, state));
+			text_add_json_string(rows->out, state_or_unknown(row->key.l4proto, state));
 			text_add_format(rows->out, ":%" PRIu32, row->states[state]);
 			separator = ",";
 		} else {

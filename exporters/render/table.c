@@ -49,12 +49,12 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 	else
 		text_add_format(out, "%" PRId64 " entries, no limit\n", live->count_entries);
 	label(out, "chains");
-	text_add_format(out, "%" PRId64 " buckets; inserts begin to fail at about %" PRId64
-			     " entries%s\n",
-			live->buckets, live->chain_limit_entries,
-			live->max_entries > 0 && live->chain_limit_entries < live->max_entries
-				? ", BELOW the limit: raise nf_conntrack_buckets"
-				: "");
+	text_add_format(
+		out, "%" PRId64 " buckets; inserts begin to fail at about %" PRId64 " entries%s\n",
+		live->buckets, live->chain_limit_entries,
+		live->max_entries > 0 && live->chain_limit_entries < live->max_entries
+			? ", BELOW the limit: raise nf_conntrack_buckets"
+			: "");
 	label(out, "lost");
 	text_add_format(out,
 			"%" PRId64 " drops, %" PRId64 " early drops, %" PRId64
@@ -89,13 +89,12 @@ static void add_trust(const struct snapshot *snap, struct text *out)
 		text_add_format(out, "%s: %s\n", snap_doubt_name(bit), snap_doubt_help(bit));
 	}
 	label(out, "events");
-	text_add_format(out,
-			"%" PRId64 " lost; %" PRId64 " resyncs valid, %" PRId64
-			" not; last ended %s\n",
-			live->events_lost, live->resyncs_valid, live->resyncs_invalid,
-			live->last_resync_real_ns
-				? format_time((uint64_t)live->last_resync_real_ns, age)
-				: "never");
+	text_add_format(
+		out,
+		"%" PRId64 " lost; %" PRId64 " resyncs valid, %" PRId64 " not; last ended %s\n",
+		live->events_lost, live->resyncs_valid, live->resyncs_invalid,
+		live->last_resync_real_ns ? format_time((uint64_t)live->last_resync_real_ns, age)
+					  : "never");
 }
 
 void table_status(const struct snapshot *snap, const struct services *services, size_t ports,

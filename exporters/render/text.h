@@ -31,8 +31,7 @@ void text_add(struct text *text, const char *string);
 void text_add_bytes(struct text *text, const char *data, size_t bytes);
 void text_add_char(struct text *text, char c);
 void text_add_u64(struct text *text, uint64_t value);
-void text_add_format(struct text *text, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void text_add_format(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Pads with spaces to `column` characters after `from`; at least one space. */
 void text_pad(struct text *text, size_t from, size_t column);

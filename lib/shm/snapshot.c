@@ -238,6 +238,15 @@ static void check_rates(struct copy *copy)
 		snap->rows[i].new_per_s = snap->rows[i].destroyed_per_s = (double)NAN;
 }
 
+/* Names go to terminals, JSON and HTML: a scribbled one must not speak to those. */
+static void make_printable(char *text, size_t room)
+{
+	text[room - 1] = '\0';
+	for (; *text; text++)
+		if (*text < 0x20 || *text > 0x7e)
+			*text = '?';
+}
+
 static int copy_all(void *arg)
 {
 	struct copy *copy = arg;
@@ -260,8 +269,8 @@ static int copy_all(void *arg)
 	snap->stopped_real_ns = peek_u64(&header->stopped);
 	memcpy(snap->netns_name, header->netns_name, sizeof(snap->netns_name));
 	memcpy(snap->agent_version, header->agent_version, sizeof(snap->agent_version));
-	snap->netns_name[sizeof(snap->netns_name) - 1] = '\0';
-	snap->agent_version[sizeof(snap->agent_version) - 1] = '\0';
+	make_printable(snap->netns_name, sizeof(snap->netns_name));
+	make_printable(snap->agent_version, sizeof(snap->agent_version));
 	copy_rows(copy);
 	check_rates(copy);
 	copy_others(copy);

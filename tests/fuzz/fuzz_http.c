@@ -20,8 +20,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static struct snap_row rows[] = {
-	{.key = {L4_TCP, DIR_INBOUND, 443}, .slot = 0, .slot_generation = 1, .entries = 12,
-	 .states = {0, 2, 3, 7}, .new_per_s = 1.5, .destroyed_per_s = 0.5, .mean_lifetime_s = 30},
+	{.key = {L4_TCP, DIR_INBOUND, 443},
+	 .slot = 0,
+	 .slot_generation = 1,
+	 .entries = 12,
+	 .states = {0, 2, 3, 7},
+	 .new_per_s = 1.5,
+	 .destroyed_per_s = 0.5,
+	 .mean_lifetime_s = 30},
 	{.key = {L4_UDP, DIR_FORWARDED, 53}, .slot = -1, .entries = 3, .states = {1, 0, 2}},
 	{.key = {L4_ICMP, DIR_LOOPBACK, 0}, .slot = -1, .entries = 1, .states = {1}},
 };

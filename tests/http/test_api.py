@@ -290,6 +290,11 @@ def test_names_in_the_segment_are_data(exporter, segment):
     segment.do("live max_entries -5", "live count_entries -9223372036854775808",
                "live mode 99", "live doubts -1", "live exact 7")
     time.sleep(0.3)
+    with open(segment.path, "r+b") as file:
+        file.seek(128)  # netns_name
+        file.write(b"\x1b[31m\xff<script>\0")
+    time.sleep(0.3)
     assert exporter.get("/").status == 200
-    assert exporter.get("/api/v1/status").json()["mode"] == "unknown"
+    status = exporter.get("/api/v1/status").json()
+    assert status["mode"] == "unknown" and status["netns"] == "?[31m?<script>"
     assert exporter.get("/metrics").status == 200

@@ -117,6 +117,10 @@ def test_known_series_are_there_as_zero(exporter, segment):
     before = exporter.metrics()
     assert total(before, "conntide_chaintoolong_total") == 0
     assert ("conntide_chaintoolong_total", frozenset({("netns", "host")})) in before
+    for state in ("SYN_SENT", "TIME_WAIT", "CLOSE"):
+        assert ("conntide_entries", frozenset({
+            ("netns", "host"), ("l4proto", "tcp"), ("direction", "inbound"), ("port", "other"),
+            ("state", state)})) in before
     segment.do("cell tcp inbound 80 ESTABLISHED 0", "cell tcp inbound 443 SYN_RECV 0")
     time.sleep(0.3)
     after = exporter.metrics()
@@ -239,6 +243,20 @@ def test_agent_comes_goes_and_is_replaced(start, directory, small):
     time.sleep(0.3)
     assert total(exporter.metrics(), "nf_conntrack_count") == 78
     third.close()
+
+
+def test_many_agents_leave_one_mapping(start, directory, small):
+    exporter = start()
+    fds = exporter.open_fds()
+    for number in range(12):
+        segment = Segment(directory, small)
+        segment.do(f"live count_entries {number}")
+        time.sleep(0.27)
+        assert total(exporter.metrics(), "nf_conntrack_count") == number
+        segment.close()
+    with open(f"/proc/{exporter.pid}/maps", encoding="utf-8") as maps:
+        assert sum("host.table" in line for line in maps) == 1
+    assert exporter.open_fds() <= fds + 1
 
 
 def test_node_exporter_names(segment, start):  # pylint: disable=unused-argument

@@ -229,3 +229,12 @@ def test_upgrade_of_the_agent_under_way(start, directory, small):
     for each in (exporter, late):
         assert each.get("/api/v1/status").json()["entries"] == 1240
     second.close()
+
+
+def test_the_log_says_when_the_agent_goes(exporter, segment):
+    time.sleep(5.5)
+    assert "subsystem=table" not in exporter.log()
+    segment.do("age 30")
+    wait_for(lambda: "silent: " in exporter.log(), 3, "silence is logged")
+    segment.do("beat")
+    wait_for(lambda: "up: " in exporter.log(), 3, "and its end")

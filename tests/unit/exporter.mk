@@ -12,7 +12,7 @@ $(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c) $(TEST_
 EXPORTER_UNIT_SRC := $(wildcard tests/unit/http_*.c tests/unit/render_*.c)
 EXPORTER_UNIT := $(EXPORTER_UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 EXPORTER_UNDER_TEST := $(LIB_SRC) $(RENDER_SRC) \
-	$(filter-out exporters/http/main.c exporters/http/server.c,$(HTTP_SRC))
+	$(filter-out exporters/http/main.c exporters/http/serve.c exporters/http/server.c,$(HTTP_SRC))
 
 $(BUILD)/tests/unit/http_%.o $(BUILD)/tests/unit/render_%.o: ALL_CFLAGS += \
 	-Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers

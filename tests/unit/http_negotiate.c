@@ -6,9 +6,8 @@
 
 #include "exporters/http/negotiate.h"
 
-static const struct offer offers[] = {{"application", "json", NULL},
-				      {"text", "csv", NULL},
-				      {"text", "plain", NULL}};
+static const struct offer offers[] = {
+	{"application", "json", NULL}, {"text", "csv", NULL}, {"text", "plain", NULL}};
 
 static void test_offers(void **state)
 {
@@ -61,16 +60,17 @@ static void test_metrics_reply_holds_nothing_of_the_client(void **state)
 			  sizeof(type));
 	assert_string_equal(type, "application/openmetrics-text; version=1.0.0; charset=utf-8; "
 				  "escaping=dots");
-	negotiate_metrics("application/openmetrics-text;version=1.0.0;escaping=\"x\r\nSet-Cookie: a\"",
-			  type, sizeof(type));
+	negotiate_metrics(
+		"application/openmetrics-text;version=1.0.0;escaping=\"x\r\nSet-Cookie: a\"", type,
+		sizeof(type));
 	assert_string_equal(type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
 	assert_int_equal(negotiate_metrics("nothing/known", type, sizeof(type)), METRICS_TEXT_004);
 	assert_int_equal(negotiate_metrics("application/openmetrics-text;q=0.1,text/plain", type,
 					   sizeof(type)),
 			 METRICS_TEXT_004);
-	assert_int_equal(negotiate_metrics("text/plain,application/openmetrics-text", type,
-					   sizeof(type)),
-			 METRICS_OPENMETRICS);
+	assert_int_equal(
+		negotiate_metrics("text/plain,application/openmetrics-text", type, sizeof(type)),
+		METRICS_OPENMETRICS);
 }
 
 static void test_gzip(void **state)

@@ -33,10 +33,13 @@ static void test_good(void **state)
 static void test_bad(void **state)
 {
 	static const char *const bad[] = {
-		"", "a", "*", "?x", "/%", "/%4", "/%zz", "/%00", "/%0a", "/\x01", "/\x7f", "/%ff",
-		"/%c3", "/%ed%a0%80", "/%f5%80%80%80", "/%c0%af", "/..", "/../x", "/x/..", "/x/../y",
-		"/.", "/./x", "/%2e%2e/x", "/%2E./x", "/x?a=%", "/x?=1", "/x?a=1&a=2", "/x#y",
-		"/x?%00=1", "http:/x", "ftp://x/"};
+		"",	   "a",		 "*",	      "?x",	    "/%",
+		"/%4",	   "/%zz",	 "/%00",      "/%0a",	    "/\x01",
+		"/\x7f",   "/%ff",	 "/%c3",      "/%ed%a0%80", "/%f5%80%80%80",
+		"/%c0%af", "/..",	 "/../x",     "/x/..",	    "/x/../y",
+		"/.",	   "/./x",	 "/%2e%2e/x", "/%2E./x",    "/x?a=%",
+		"/x?=1",   "/x?a=1&a=2", "/x#y",      "/x?%00=1",   "http:/x",
+		"ftp://x/"};
 	static struct query query;
 
 	(void)state;
@@ -81,8 +84,8 @@ static void random_target(uint64_t seed)
 	}
 	assert_seeded(seed, query.path[0] == '/' && !strstr(query.path, "/../"));
 	for (size_t i = 0; i < query.param_count; i++)
-		assert_seeded(seed, query_value(&query, query.params[i].name) ==
-					    query.params[i].value);
+		assert_seeded(seed,
+			      query_value(&query, query.params[i].name) == query.params[i].value);
 }
 
 static void test_random(void **state)

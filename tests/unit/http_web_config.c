@@ -32,16 +32,17 @@ static void test_everything(void **state)
 	char why[512];
 
 	(void)state;
-	assert_int_equal(load("tls_server_config:\n  cert_file: /a/b.crt\n  key_file: b.key\n"
-			      "  client_auth_type: RequireAndVerifyClientCert\n"
-			      "  client_ca_file: ca.crt\n  client_allowed_sans: [a, b]\n"
-			      "  min_version: TLS13\n  cipher_suites:\n    - TLS_AES_128_GCM_SHA256\n"
-			      "http_server_config:\n  http2: true\n  headers:\n"
-			      "    x-frame-options: deny\n"
-			      "basic_auth_users:\n  alice: " HASH "\n"
-			      "rate_limit:\n  interval: 500ms\n  burst: 7\n",
-			      &config, why),
-			 0);
+	assert_int_equal(
+		load("tls_server_config:\n  cert_file: /a/b.crt\n  key_file: b.key\n"
+		     "  client_auth_type: RequireAndVerifyClientCert\n"
+		     "  client_ca_file: ca.crt\n  client_allowed_sans: [a, b]\n"
+		     "  min_version: TLS13\n  cipher_suites:\n    - TLS_AES_128_GCM_SHA256\n"
+		     "http_server_config:\n  http2: true\n  headers:\n"
+		     "    x-frame-options: deny\n"
+		     "basic_auth_users:\n  alice: " HASH "\n"
+		     "rate_limit:\n  interval: 500ms\n  burst: 7\n",
+		     &config, why),
+		0);
 	assert_true(config.tls);
 	assert_string_equal(config.cert_file, "/a/b.crt");
 	assert_string_equal(config.key_file, "/tmp/b.key");
@@ -57,8 +58,8 @@ static void test_everything(void **state)
 
 static void test_empty(void **state)
 {
-	static const char *const empty[] = {"", "\n", "# nothing\n", "basic_auth_users:\n",
-					    "{}", "tls_server_config: null\n"};
+	static const char *const empty[] = {
+		"", "\n", "# nothing\n", "basic_auth_users:\n", "{}", "tls_server_config: null\n"};
 	struct web_config config;
 	char why[512];
 

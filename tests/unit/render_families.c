@@ -63,8 +63,8 @@ static void random_table(uint64_t seed)
 {
 	struct rng rng = rng_seeded(seed);
 	struct series_memory memory = {{0}};
-	struct families_options options = {.series_limit = 400, .series_taken = 20,
-					   .revision = "r", .version = "v"};
+	struct families_options options = {
+		.series_limit = 400, .series_taken = 20, .revision = "r", .version = "v"};
 
 	for (int scrape = 0; scrape < 5; scrape++) {
 		size_t count = rng_below(&rng, 400);

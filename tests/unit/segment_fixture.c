@@ -97,7 +97,7 @@ static void set_live(const char *name, int64_t value)
 #define SET(field)                                                                                 \
 	if (!strcmp(name, #field))                                                                 \
 		atomic_store_explicit(&live->field, value, memory_order_relaxed);
-#define FIELD(field, means)				 SET(field)
+#define FIELD(field, means)				SET(field)
 #define VALUE(field, family, label, label_value, scale) SET(field)
 #include "lib/shm/metrics.def"
 #undef FIELD
@@ -195,8 +195,8 @@ static bool rows_command(const char *line)
 
 	if (sscanf(line, "cell %15s %15s %u %23s %u", l4proto, direction, &a, state, &b) == 5)
 		set_cell(l4proto, direction, a, state, b);
-	else if (sscanf(line, "row %15s %15s %u %llu %llu %llu %llu", l4proto, direction, &a,
-			&n[0], &n[1], &n[2], &n[3]) == 7)
+	else if (sscanf(line, "row %15s %15s %u %llu %llu %llu %llu", l4proto, direction, &a, &n[0],
+			&n[1], &n[2], &n[3]) == 7)
 		set_row(l4proto, direction, a, n);
 	else if (sscanf(line, "slot %u %15s %15s %u %llu %llu %llu", &b, l4proto, direction, &a,
 			&n[0], &n[1], &n[2]) == 7)

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/http/serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "exporters/http/server.h"
+#include "exporters/http/systemd.h"
+#include "exporters/render/judge.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#define HEADER_NS     (10 * NS_PER_S)
+#define REPLY_NS      (30 * NS_PER_S)
+#define IDLE_NS	      (120 * NS_PER_S)
+#define TICK_NS	      NS_PER_S
+#define PATIENCE_NS   (5 * NS_PER_S)
+#define DRAIN_NS      (5 * NS_PER_S)
+#define ACCEPT_BATCH  32
+#define PEER_SHARE    4u /* of all connections, for one address */
+#define ENDPOINTS_MAX 6u /* two in use, the others drained after a reload */
+
+struct server {
+	struct server_core core;
+	struct server_options options;
+	struct listeners *listeners;
+	struct endpoint endpoints[ENDPOINTS_MAX];
+	struct endpoint *tcp;	/* the one newcomers are given to */
+	struct endpoint *local; /* unix sockets */
+	uint64_t signature;	/* of the files last looked at */
+	uint64_t ticked_ns;
+	uint64_t watchdog_ns;
+	const char *table_state; /* as last logged; up to begin with */
+	uint64_t started_ns;
+	int signal_fd;
+	bool done;
+};
+
+static void endpoint_retire(struct server *server, struct endpoint *endpoint, uint64_t now_ns)
+{
+	endpoint->retired_ns = now_ns;
+	/* Those at rest need not wait; the others finish what they are at. */
+	connections_drop_idle(&server->core.connections, endpoint);
+}
+
+static void sweep_retired(struct server *server, uint64_t now_ns)
+{
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++) {
+		struct endpoint *endpoint = &server->endpoints[i];
+
+		if (!endpoint->daemon || !endpoint->retired_ns ||
+		    (connections_of(&server->core.connections, endpoint) &&
+		     now_ns - endpoint->retired_ns < DRAIN_NS))
+			continue;
+		endpoint_stop(endpoint);
+		web_free(endpoint->web);
+		endpoint->web = NULL;
+	}
+}
+
+static struct endpoint *free_endpoint(struct server *server)
+{
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
+		if (!server->endpoints[i].daemon)
+			return &server->endpoints[i];
+	return NULL;
+}
+
+/* The new configuration with all that hangs on it, or everything as it was. */
+static int adopt(struct server *server, struct web *web)
+{
+	struct endpoint *endpoint = free_endpoint(server);
+	struct endpoint *old = server->tcp;
+	int err = endpoint ? endpoint_start(endpoint, &server->core, web, false) : -EBUSY;
+
+	if (err)
+		return err;
+	server->tcp = endpoint;
+	server->core.gate.web = web;
+	auth_init(&server->core.gate.auth);
+	if (old)
+		endpoint_retire(server, old, clock_boot_ns());
+	return 0;
+}
+
+static void reload(struct server *server, bool asked)
+{
+	const char *path = server->options.config_path;
+	uint64_t signature;
+	struct web *web;
+	char why[512];
+
+	if (!path)
+		return;
+	signature = web_signature(path, server->core.gate.web);
+	if (!asked && signature == server->signature)
+		return;
+	server->signature = signature;
+	web = web_load(path, why, sizeof(why));
+	if (web && adopt(server, web) < 0) {
+		snprintf(why, sizeof(why), "the server refuses it");
+		web_free(web);
+		web = NULL;
+	}
+	server->core.stats.config_ok = web != NULL;
+	if (!web) {
+		log_error("web-config", "broken, the one before stays in force: %s", why);
+		return;
+	}
+	server->signature = web_signature(path, web);
+	server->core.stats.config_real_ns = clock_real_ns();
+	log_info("web-config", "loaded %s", path);
+	if (web->config.tls && web->tls.expires_s < (int64_t)(clock_real_ns() / NS_PER_S))
+		log_warn("web-config", "the certificate in %s has expired", web->config.cert_file);
+}
+
+static void accept_some(struct server *server, const struct listener *listener)
+{
+	struct endpoint *endpoint = listener->is_unix ? server->local : server->tcp;
+
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+		socklen_t bytes = sizeof(peer);
+		int fd = accept4(listener->fd, (struct sockaddr *)&peer, &bytes,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		uint8_t key[16];
+
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+				server->core.stats.refused[REFUSED_ACCEPT]++;
+			return;
+		}
+		listen_peer_bytes((struct sockaddr *)&peer, key);
+		connections_make_room(&server->core.connections, listener->is_unix, key);
+		if (listener->is_unix)
+			bytes = sizeof(sa_family_t);
+		if (!endpoint_add(endpoint, fd, (struct sockaddr *)&peer, bytes))
+			server->core.stats.refused[REFUSED_ACCEPT]++;
+	}
+}
+
+static void take_signals(struct server *server)
+{
+	struct signalfd_siginfo info;
+
+	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload(server, true);
+		else
+			server->done = true;
+	}
+}
+
+/* Looked at every second also when nobody asks: the pages stay mapped, and the log
+ * says when the agent went away. An agent started along with us gets some time. */
+static void watch_table(struct server *server, uint64_t now_ns)
+{
+	struct source *source = &server->core.app->source;
+	const struct snapshot *snap = source_snapshot(source, now_ns, clock_real_ns());
+	const char *state = snap ? judge_state(snap) : source_missing_state(source);
+
+	if (now_ns - server->started_ns < PATIENCE_NS || !strcmp(server->table_state, state))
+		return;
+	log_info("table", "%s: %s", state, snap ? judge_reason(snap) : source->why);
+	server->table_state = state;
+}
+
+/* Once a second, and whenever a budget may be used up. */
+static void tick(struct server *server, uint64_t now_ns)
+{
+	connections_expire(&server->core.connections, now_ns);
+	server->core.stats.refused[REFUSED_EVICTED] = server->core.connections.evicted;
+	server->core.stats.refused[REFUSED_TIMEOUT] = server->core.connections.timed_out;
+	server->core.stats.connections = server->core.connections.count;
+	if (now_ns - server->ticked_ns < TICK_NS)
+		return;
+	server->ticked_ns = now_ns;
+	/* In this order: libmicrohttpd may still hold newcomers that nobody has counted. */
+	sweep_retired(server, now_ns);
+	reload(server, false);
+	watch_table(server, now_ns);
+	if (notify_watchdog_ns() && now_ns - server->watchdog_ns > notify_watchdog_ns() / 2) {
+		server->watchdog_ns = now_ns;
+		notify_send("WATCHDOG=1");
+	}
+}
+
+static int wait_ms(struct server *server)
+{
+	unsigned long long shortest_ms = TICK_NS / NS_PER_MS;
+
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
+		if (server->endpoints[i].daemon)
+			shortest_ms = endpoint_wait_ms(&server->endpoints[i], shortest_ms);
+	return (int)shortest_ms;
+}
+
+static int serve_once(struct server *server)
+{
+	struct pollfd pfds[1 + LISTEN_MAX + ENDPOINTS_MAX];
+	size_t listeners = server->listeners->count;
+	nfds_t n = 0;
+
+	pfds[n++] = (struct pollfd){.fd = server->signal_fd, .events = POLLIN};
+	for (size_t i = 0; i < listeners; i++)
+		pfds[n++] = (struct pollfd){.fd = server->listeners->list[i].fd, .events = POLLIN};
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
+		if (server->endpoints[i].daemon)
+			pfds[n++] = (struct pollfd){.fd = server->endpoints[i].epoll_fd,
+						    .events = POLLIN};
+	if (poll(pfds, n, wait_ms(server)) < 0 && errno != EINTR)
+		return -errno;
+	if (pfds[0].revents)
+		take_signals(server);
+	for (size_t i = 0; i < listeners; i++)
+		if (pfds[1 + i].revents)
+			accept_some(server, &server->listeners->list[i]);
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
+		if (server->endpoints[i].daemon)
+			endpoint_run(&server->endpoints[i]);
+	tick(server, clock_boot_ns());
+	return 0;
+}
+
+struct server *server_start(const struct server_options *options, struct app *app,
+			    struct listeners *listeners)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	struct conn_limits limits = {.all = options->max_connections,
+				     .per_peer = options->max_connections / PEER_SHARE + 1,
+				     .header_ns = HEADER_NS,
+				     .reply_ns = REPLY_NS,
+				     .idle_ns = IDLE_NS};
+	struct web *web;
+	char why[512];
+
+	if (!server)
+		return NULL;
+	server->options = *options;
+	server->core.app = app;
+	server->listeners = listeners;
+	server->signal_fd = -1;
+	server->table_state = "up";
+	app->stats = &server->core.stats;
+	server->core.gate.refused = server->core.stats.refused;
+	server->core.gate.max_requests = options->max_requests;
+	connections_init(&server->core.connections, &limits);
+	web = web_load(options->config_path, why, sizeof(why));
+	if (!web) {
+		log_error("web-config", "%s", why);
+		free(server);
+		return NULL;
+	}
+	server->local = &server->endpoints[0];
+	if (endpoint_start(server->local, &server->core, web, true) < 0 || adopt(server, web) < 0) {
+		log_error("http", "libmicrohttpd does not start; is its TLS support missing?");
+		web_free(web);
+		server->core.gate.web = NULL;
+		server_stop(server);
+		return NULL;
+	}
+	server->core.stats.config_ok = true;
+	server->core.stats.config_real_ns = options->config_path ? clock_real_ns() : 0;
+	if (options->config_path)
+		server->signature = web_signature(options->config_path, web);
+	return server;
+}
+
+int server_run(struct server *server)
+{
+	sigset_t signals;
+	int err = 0;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (server->signal_fd < 0)
+		return -errno;
+	server->started_ns = clock_boot_ns();
+	watch_table(server, server->started_ns);
+	notify_send("READY=1");
+	while (!server->done && !err)
+		err = serve_once(server);
+	notify_send("STOPPING=1");
+	return err;
+}
+
+void server_stop(struct server *server)
+{
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++) {
+		endpoint_stop(&server->endpoints[i]);
+		if (server->endpoints[i].retired_ns)
+			web_free(server->endpoints[i].web);
+	}
+	web_free(server->core.gate.web);
+	if (server->signal_fd >= 0)
+		close(server->signal_fd);
+	free(server);
+}
