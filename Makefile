@@ -47,16 +47,18 @@ endif
 BASE_SRC := $(wildcard lib/base/*.c)
 SHM_SRC := $(wildcard lib/shm/*.c)
 LIB_SRC := $(BASE_SRC) $(SHM_SRC)
-AGENT_SRC := $(wildcard agent/*.c)
+# The forecast and the replay of traces are not part of the agent yet.
+FORECAST_SRC := $(wildcard agent/forecast*.c)
+REPLAY_SRC := agent/replay_main.c agent/replay_map.c agent/trace.c
+AGENT_SRC := $(filter-out $(FORECAST_SRC) $(REPLAY_SRC),$(wildcard agent/*.c))
 RENDER_SRC := $(wildcard exporters/render/*.c)
 ADVICE_SRC := $(wildcard exporters/advice/*.c)
 HTTP_SRC := $(wildcard exporters/http/*.c)
 CLI_SRC := $(wildcard exporters/cli/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
-PROGRAMS := $(if $(wildcard agent/main.c),$(BUILD)/conntide-agent) \
-	$(if $(wildcard exporters/http/main.c),$(BUILD)/conntide-exporter) \
-	$(if $(wildcard exporters/cli/main.c),$(BUILD)/conntide)
+PROGRAMS := $(BUILD)/conntide-agent $(BUILD)/conntide-exporter $(BUILD)/conntide \
+	$(BUILD)/conntide-replay
 
 .PHONY: all run test bench install clean deps test-deps lint
 all: $(PROGRAMS)
@@ -81,6 +83,8 @@ $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 EXTRA_lib_shm_layout := -Wpadded
+# Statistics are kept in floats, for their size, and computed in doubles.
+$(call obj,$(FORECAST_SRC)): CPPFLAGS += -Wno-double-promotion
 
 link = $(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(1) $(2)
 
@@ -96,6 +100,9 @@ $(BUILD)/conntide: $(call obj,$(filter-out lib/base/sandbox.c,$(LIB_SRC)) $(REND
 
 # Each part brings its own targets.
 -include $(sort $(wildcard tests/*/*.mk tests/*/*/*.mk packaging/*.mk))
+
+$(BUILD)/conntide-replay: $(call obj,$(FORECAST_SRC) $(REPLAY_SRC))
+	$(call link,$^,-lm)
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -10,7 +10,10 @@ import source
 
 # Files that are parts of one module share its place.
 PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": "agent",
-           "requests": "agent", "publish": "agent"}
+           "requests": "agent", "publish": "agent",
+           **{f"forecast_{part}": "forecast" for part in (
+               "classes", "full", "joint", "paths", "population", "priv", "project", "pulses",
+               "rates", "stays")}}
 
 # Module of agent/ -> modules of agent/ it may include.
 AGENT = {
@@ -28,6 +31,8 @@ AGENT = {
               "nlsock", "ports", "query", "recorder", "resync", "schedule", "segment", "tracker",
               "trust", "verify"},
     "main": {"agent", "config"},
+    "forecast": set(), "trace": set(), "replay_map": set(),
+    "replay_main": {"forecast", "replay_map", "trace"},
 }
 
 FOLDERS = {

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From curves to quantiles: a fixed number of paths.
+ *
+ * The count is linear in the arrivals: what is there thins out as the curves
+ * say, and a rate a + b min(s, D) adds a R0(t) + b (R1(t) - R1(t - D)), with R0
+ * and R1 the first and second integral of the share of arrivals still there. A
+ * path draws a hypothesis and a line for each class, how long its slope lasts
+ * (a trend of age r lasts t more with probability 2 r / (2 r + t)), and a noise of
+ * the binomial and Poisson size. The time to full is the first passage of the
+ * path. Paths come in mirrored pairs, from a fixed table of normals: the same
+ * state gives the same forecast.
+ */
+#include "agent/forecast_priv.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3")	/* long plain loops over floats: vectorise them */
+#endif
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
+const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
+
+#define FINE_TIMES 100		/* every 6 s up to 600 s */
+#define FAR_STEP 2		/* then every second coarse point */
+#define NOISE_MEMORY_S 120.0
+
+struct response {
+	float r0[FC_TIMES], r1[FC_TIMES], stay[FC_TIMES], var[FC_TIMES];
+	float r1_fine[FC_FINE_N], r1_coarse[FC_COARSE_N];
+	double mean_level, dispersion;
+};
+
+static unsigned int n_times(void)
+{
+	return FINE_TIMES + (FC_COARSE_N - 1 - 600 / FC_COARSE_DT) / FAR_STEP;
+}
+
+static double time_at(unsigned int i)
+{
+	if (i < FINE_TIMES)
+		return 6.0 * (i + 1);
+	return 600.0 + (i + 1 - FINE_TIMES) * FAR_STEP * FC_COARSE_DT;
+}
+
+static float r1_at(const struct response *re, double t)
+{
+	double x;
+	unsigned int i;
+
+	if (t <= 0.0)
+		return 0.0f;
+	if (t < 600.0) {
+		x = t / FC_FINE_DT;
+		i = (unsigned int)x;
+		return re->r1_fine[i] + (float)(x - (double)i) * (re->r1_fine[i + 1] - re->r1_fine[i]);
+	}
+	x = t / FC_COARSE_DT;
+	i = (unsigned int)x;
+	if (i + 1 >= FC_COARSE_N)
+		return re->r1_coarse[FC_COARSE_N - 1];
+	return re->r1_coarse[i] + (float)(x - (double)i) * (re->r1_coarse[i + 1] - re->r1_coarse[i]);
+}
+
+static void integrate(const float *unit, unsigned int points, float dt, float *r0, float *r1)
+{
+	unsigned int j;
+
+	r0[0] = r1[0] = 0.0f;
+	for (j = 1; j < points; j++) {
+		r0[j] = r0[j - 1] + dt * unit[j - 1];
+		r1[j] = r1[j - 1] + dt * 0.5f * (r0[j] + r0[j - 1]);
+	}
+}
+
+static void make_response(const struct fc_class *cl, const struct fc_curve *fine,
+			  const struct fc_curve *coarse, struct response *re)
+{
+	float r0f[FC_FINE_N], r0c[FC_COARSE_N];
+	unsigned int i, j, n = n_times();
+	const struct fc_rate *r = &cl->rate;
+
+	integrate(fine->unit, FC_FINE_N, FC_FINE_DT, r0f, re->r1_fine);
+	integrate(coarse->unit, FC_COARSE_N, FC_COARSE_DT, r0c, re->r1_coarse);
+	for (i = 0; i < n; i++) {
+		if (i < FINE_TIMES) {
+			j = 3 * (i + 1);
+			re->r0[i] = r0f[j];
+			re->r1[i] = re->r1_fine[j];
+			re->stay[i] = fine->stay[j];
+			re->var[i] = fine->stay_var[j];
+		} else {
+			j = 600 / FC_COARSE_DT + (i + 1 - FINE_TIMES) * FAR_STEP;
+			re->r0[i] = r0c[j];
+			re->r1[i] = re->r1_coarse[j];
+			re->stay[i] = coarse->stay[j];
+			re->var[i] = coarse->stay_var[j];
+		}
+	}
+	re->mean_level = 0.0;
+	for (i = 0; i < r->n_runs; i++)
+		re->mean_level += r->run[i].weight * r->run[i].level;
+	re->dispersion = r->dispersion;
+}
+
+static float normal_at(const struct forecast *f, unsigned int i)
+{
+	return f->normal[i % FC_NORMALS];
+}
+
+/* A run by weight; near s only, where there is one. */
+static const struct fc_run *draw_run_near(const struct fc_rate *r, double u, int64_t s, int64_t near_s,
+					  bool sloped)
+{
+	const struct fc_run *found = NULL;
+	double sum = 0.0;
+	unsigned int i;
+
+	for (i = 0; i < r->n_runs; i++)
+		if (llabs(r->run[i].start_s - s) <= near_s && sloped == (r->run[i].kind != 0))
+			sum += r->run[i].weight;
+	if (sum < 0.01)
+		return NULL;
+	u *= sum;
+	for (i = 0; i < r->n_runs; i++) {
+		if (llabs(r->run[i].start_s - s) > near_s || sloped != (r->run[i].kind != 0))
+			continue;
+		found = &r->run[i];
+		u -= found->weight;
+		if (u < 0.0)
+			break;
+	}
+	return found;
+}
+
+/* up_to[i]: weight of runs 0 to i. */
+static void sum_weights(const struct fc_rate *r, double *up_to)
+{
+	double sum = 0.0;
+	unsigned int i;
+
+	for (i = 0; i < r->n_runs; i++)
+		up_to[i] = sum += r->run[i].weight;
+}
+
+static const struct fc_run *draw_run(const struct fc_rate *r, const double *up_to, double u)
+{
+	unsigned int lo = 0, hi = r->n_runs - 1;
+
+	while (lo < hi) {
+		unsigned int mid = (lo + hi) / 2;
+
+		if (up_to[mid] > u)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return &r->run[lo];
+}
+
+static void add_scaled(float *restrict to, const float *restrict from, float x, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		to[i] += x * from[i];
+}
+
+/* Add one class's arrivals to all paths. */
+static void add_class(struct forecast *f, const struct fc_class *cl, unsigned int id,
+		      const struct fc_joint *joint, const struct response *re)
+{
+	unsigned int p, i, n = n_times();
+	double up_to[FC_RUNS];
+
+	sum_weights(&cl->rate, up_to);
+	for (p = 0; p < FC_PATHS; p++) {
+		float sign = p & 1 ? -1.0f : 1.0f;
+		float z0 = sign * normal_at(f, 7919 * id + p / 2), z1 = sign * normal_at(f, 104729 + 6151 * id + p / 2);
+		/* stratified, in an order of its own for each class */
+		double u = ((p * 101 + id * 37) % FC_PATHS + 0.5) / FC_PATHS;
+		double v = ((p * 67 + id * 53) % FC_PATHS + 0.5) / FC_PATHS;
+		const struct fc_run *run = NULL;
+		unsigned int shared = f->path_joint[p];
+		double sd, a, b, age, lasts;
+
+		if (shared < joint->n && ((p * 29 + id * 83) % FC_PATHS + 0.5) / FC_PATHS < joint->in[shared][id])
+			run = draw_run_near(&cl->rate, u, joint->start_s[shared],
+					    fc_joint_near_s(f, joint->start_s[shared], joint->sloped[shared]),
+					    joint->sloped[shared]);
+		if (!run)
+			run = draw_run(&cl->rate, up_to, u);
+		sd = sqrt(run->p00);
+		a = run->level + sd * z0;
+		b = run->slope + run->p01 / fmax(sd, 1e-9) * z0 +
+		    sqrt(fmax(run->p11 - run->p01 * run->p01 / fmax(run->p00, 1e-12), 0.0)) * z1;
+		a = fmax(a + b * (double)(f->now_s - cl->rate.end_s), 0.0);
+		age = (double)(f->now_s - run->start_s) + 60.0;
+		lasts = 2.0 * age * (1.0 / v - 1.0);
+		if (b < 0.0)
+			lasts = fmin(lasts, a / -b);
+		add_scaled(f->path[p], re->r0, (float)a, n);
+		if (fabs(b) * fmin(lasts, 600.0) < 0.02 * a || b == 0.0)
+			continue;
+		add_scaled(f->path[p], re->r1, (float)b, n);
+		if (lasts < 3600.0)
+			for (i = n; i-- && time_at(i) > lasts;)
+				f->path[p][i] -= (float)b * r1_at(re, time_at(i) - lasts);
+	}
+}
+
+/* Those thrown out at once that have not come back yet: within half a minute. */
+static void add_returning(struct forecast *f, float entries, const struct fc_curve *fine,
+			  const struct fc_curve *coarse)
+{
+	unsigned int i, j, n = n_times();
+
+	for (i = 0; i < n; i++) {
+		double t = time_at(i), back = entries * (1.0 - exp(-t / 30.0));
+
+		j = (unsigned int)(t < 600.0 ? t / FC_FINE_DT : t / FC_COARSE_DT);
+		f->mean_path[i] += (float)back * (t < 600.0 ? fine->unit[j] : coarse->unit[j]);
+	}
+}
+
+/* The next bursts of a class that has a rhythm. */
+static void add_pulses(struct forecast *f, const struct fc_pulses *pu, double period,
+		       const struct fc_curve *fine, const struct fc_curve *coarse)
+{
+	unsigned int i, j, k, n = n_times();
+	double sd, size = fc_pulse_size(pu, &sd), next = (double)(pu->at_s[0] - f->now_s) + period + 2.0;
+
+	if (pu->bins_left)
+		size = fmax(size, 0.0);
+	/* due and not come yet: any moment */
+	next = fmax(next, 2.0);
+	for (i = 0; i < n; i++) {
+		double t = time_at(i), here = 0.0;
+
+		for (k = 0; k < 256 && next + k * period <= t; k++) {
+			double age = t - next - k * period;
+
+			j = (unsigned int)(age < 600.0 ? age / FC_FINE_DT : age / FC_COARSE_DT);
+			here += age < 600.0 ? fine->unit[j] : coarse->unit[j];
+		}
+		f->mean_path[i] += (float)(size * here);
+		f->path_sd[i] += (float)(sd * sd * fmin(here, 1.0));
+	}
+}
+
+/* Which shared change, if any, each path believes in. */
+static void draw_joint(struct forecast *f, struct fc_joint *joint)
+{
+	unsigned int p, i;
+
+	fc_joint_find(f, joint);
+	for (p = 0; p < FC_PATHS; p++) {
+		double u = ((p * 73) % FC_PATHS + 0.5) / FC_PATHS;
+
+		for (i = 0; i < joint->n; i++) {
+			u -= joint->p[i];
+			if (u < 0.0)
+				break;
+		}
+		f->path_joint[p] = (uint8_t)i;
+	}
+}
+
+static void add_noise(struct forecast *f)
+{
+	unsigned int p, i, n = n_times();
+	float rho[FC_TIMES], q[FC_TIMES];
+
+	for (i = 0; i < n; i++) {
+		double dt = time_at(i) - (i ? time_at(i - 1) : 0.0);
+
+		rho[i] = (float)exp(-dt / NOISE_MEMORY_S);
+		q[i] = sqrtf(1.0f - rho[i] * rho[i]);
+	}
+	for (p = 0; p < FC_PATHS; p += 2) {
+		float z = normal_at(f, 500 + p / 2);
+
+		for (i = 0; i < n; i++) {
+			z = rho[i] * z + q[i] * normal_at(f, 173 * (p + 1) + i);
+			f->path[p][i] += z * f->path_sd[i];
+			f->path[p + 1][i] -= z * f->path_sd[i];
+		}
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double quantile(const float *sorted, double q)
+{
+	double x = q * FC_PATHS - 0.5;
+	unsigned int i;
+
+	x = fmin(fmax(x, 0.0), FC_PATHS - 1.001);
+	i = (unsigned int)x;
+	return sorted[i] + (x - (double)i) * (sorted[i + 1] - sorted[i]);
+}
+
+static void read_counts(struct forecast *f, double limit, struct fc_forecast *out)
+{
+	static const unsigned int at[FC_HORIZONS] = {4, 19, 99, 0};
+	unsigned int h, p, k;
+
+	for (h = 0; h < FC_HORIZONS; h++) {
+		double m, deficit, spread, scale = f->scale[h < 3 ? h : 2];
+		float v[FC_PATHS];
+
+		k = h == 3 ? n_times() - 1 : at[h];
+		for (p = 0; p < FC_PATHS; p++)
+			v[p] = f->path[p][k];
+		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
+		m = quantile(v, 0.5);
+		deficit = fc_full_deficit(f, fc_horizon_s[h], limit, &spread);
+		for (p = 0; p < FC_PATHS; p++) {
+			double cap = limit - deficit + spread * normal_at(f, 31 * p);
+
+			v[p] = (float)fmax(fmin(fmin(m + scale * (v[p] - m), cap), limit), 0.0);
+		}
+		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
+		out->count[h].p50 = fmin(fmax(quantile(v, 0.5), 0.0), limit);
+		out->count[h].lo80 = quantile(v, 0.1);
+		out->count[h].hi80 = quantile(v, 0.9);
+		out->count[h].lo95 = quantile(v, 0.025);
+		out->count[h].hi95 = quantile(v, 0.975);
+	}
+}
+
+static void read_passage(struct forecast *f, double limit, double arrivals_per_s, struct fc_forecast *out)
+{
+	float when[FC_PATHS];
+	unsigned int p, i, h, n = n_times();
+	double dropless;
+
+	/* chance that a packet at the limit finds a victim: kernel.md 5.1 */
+	dropless = 1.0 - exp(-16.0 * out->soft_entries / fmax(limit, 1.0));
+	for (p = 0; p < FC_PATHS; p++) {
+		double before = f->stat.count, t0 = 0.0;
+
+		when[p] = INFINITY;
+		for (i = 0; i < n; i++) {
+			if (f->path[p][i] >= limit) {
+				double share = (limit - before) / fmax(f->path[p][i] - before, 1e-3);
+
+				when[p] = (float)(t0 + (time_at(i) - t0) * fmin(fmax(share, 0.0), 1.0));
+				break;
+			}
+			before = f->path[p][i];
+			t0 = time_at(i);
+		}
+		if (f->stat.count >= limit)
+			when[p] = 0.0f;
+		for (h = 0; h < FC_FULL_HORIZONS; h++) {
+			double after = (double)fc_full_horizon_s[h] - (double)when[p];
+
+			if (after < 0.0)
+				continue;
+			out->p_full[h] += 1.0 / FC_PATHS;
+			out->p_drop[h] += (1.0 - pow(dropless, 1.0 + arrivals_per_s * after)) / FC_PATHS;
+		}
+	}
+	qsort(when, FC_PATHS, sizeof(when[0]), by_value);
+	out->tte_s = when[FC_PATHS / 2];
+	out->tte_early_s = when[FC_PATHS / 10];
+	out->tte_late_s = when[FC_PATHS * 9 / 10];
+}
+
+static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const struct fc_curve *fine,
+		       const struct fc_curve *coarse, const struct response *re)
+{
+	struct fc_reason re_new = {0}, swap;
+	unsigned int i;
+	double mean_stay = re->r0[n_times() - 1];
+
+	re_new.l4proto = cl->l4proto;
+	re_new.direction = cl->direction;
+	re_new.port = cl->port;
+	re_new.pooled = cl->pooled;
+	re_new.entries = cl->n_total;
+	re_new.rate_per_s = re->mean_level;
+	for (i = 0; i < cl->rate.n_runs; i++)
+		re_new.slope_per_s2 += cl->rate.run[i].weight * cl->rate.run[i].slope;
+	re_new.steady_entries = re->mean_level * mean_stay + coarse->stay[FC_COARSE_N - 1];
+	re_new.entries_600 = fine->stay[FC_FINE_N - 1] + re->mean_level * re->r0[FINE_TIMES - 1] +
+			     re_new.slope_per_s2 * re->r1_fine[FC_FINE_N - 1];
+	out->steady_entries += re_new.steady_entries;
+	/* the largest changes first */
+	for (i = 0; i < FC_REASONS; i++) {
+		if (i == out->n_reasons) {
+			out->reason[out->n_reasons++] = re_new;
+			return;
+		}
+		if (fabs(re_new.entries_600 - re_new.entries) >
+		    fabs(out->reason[i].entries_600 - out->reason[i].entries)) {
+			swap = out->reason[i];
+			out->reason[i] = re_new;
+			re_new = swap;
+		}
+	}
+}
+
+void fc_paths(struct forecast *f, struct fc_forecast *out)
+{
+	unsigned int c, i, p, n = n_times();
+	double limit = out->limit ? out->limit : 1e18, known = 0.0, rate = 0.0, period;
+	static const double far = 1.0;
+	struct fc_joint joint;
+	struct response re;
+
+	memset(f->mean_path, 0, sizeof(f->mean_path));
+	memset(f->path_sd, 0, sizeof(f->path_sd));
+	memset(f->path, 0, sizeof(f->path));
+	draw_joint(f, &joint);
+	for (c = 0; c < FC_CLASSES; c++) {
+		struct fc_class *cl = &f->cls[c];
+
+		if (!cl->used || (!cl->n_total && !cl->rate.n_runs))
+			continue;
+		fc_project(f, cl, FC_FINE_DT, FC_FINE_N, &f->fine[c]);
+		fc_project(f, cl, FC_COARSE_DT, FC_COARSE_N, &f->coarse[c]);
+		make_response(cl, &f->fine[c], &f->coarse[c], &re);
+		known += cl->n_total;
+		rate += re.mean_level;
+		for (i = 0; i < n; i++) {
+			f->mean_path[i] += re.stay[i];
+			f->path_sd[i] += re.var[i] + (float)(re.mean_level * re.r0[i] *
+							     (1.0 + 0.7 * (re.dispersion - 1.0)));
+		}
+		if (cl->rate.n_runs)
+			add_class(f, cl, c, &joint, &re);
+		if (cl->to_return > 1.0f)
+			add_returning(f, cl->to_return *
+				      (float)exp(-(double)(f->now_s - cl->thrown_out_s) / 60.0), &f->fine[c], &f->coarse[c]);
+		period = fc_pulse_period_s(&cl->pulses, f->now_s);
+		if (period > 0.0)
+			add_pulses(f, &cl->pulses, period, &f->fine[c], &f->coarse[c]);
+		add_reason(out, cl, &f->fine[c], &f->coarse[c], &re);
+	}
+	for (i = 0; i < n; i++) {
+		/* what the count has and the stages have not thins out alike */
+		double rest = (f->stat.count - known) * (known > 10.0 ? f->mean_path[i] / known : far);
+
+		f->path_sd[i] = sqrtf(f->path_sd[i]);
+		f->mean_path[i] += (float)rest;
+	}
+	for (p = 0; p < FC_PATHS; p++)
+		for (i = 0; i < n; i++)
+			f->path[p][i] += f->mean_path[i];
+	add_noise(f);
+	read_counts(f, limit, out);
+	read_passage(f, limit, rate, out);
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Inside the forecast. Included by forecast*.c and its unit tests only.
+ *
+ * Three kinds of state, all of fixed size:
+ *   struct fc_cell    one (class, stage): who is in it by age, and how entries leave it
+ *   struct fc_rate    one class: hypotheses about its arrival rate
+ *   struct fc_record  own past forecasts and what came
+ */
+#ifndef CONNTIDE_FORECAST_PRIV_H
+#define CONNTIDE_FORECAST_PRIV_H
+
+#include "agent/forecast.h"
+
+#define FC_CLASSES 32
+#define FC_CELLS 220
+#define FC_NO_CELL 255
+
+/* ---- stays ---- */
+
+/*
+ * Ages are differences of whole seconds. Population is kept by second of
+ * entry, coarser the older: level l has FC_SLOTS slots of fc_width_s[l].
+ */
+#define FC_LEVELS 4
+#define FC_SLOTS 256
+#define FC_AGE_FINE 200		/* age bins of 1 s below this, 6 % wide above */
+#define FC_AGE_BINS 330
+#define FC_LATE_FINE 64		/* seconds past the deadline, likewise */
+#define FC_LATE_BINS 96
+#define FC_MEMORIES 3		/* forgetting times */
+#define FC_GROUPS 6		/* age groups, each with its own weights of the memories */
+#define FC_EPOCHS 4		/* timeouts that were in force lately */
+
+extern const int fc_width_s[FC_LEVELS];
+extern const double fc_memory_s[FC_MEMORIES];
+
+struct fc_leave {			/* one risk, one memory */
+	float *events, *exposure;
+};
+
+struct fc_cell {
+	uint8_t class_id, stage;
+	bool used, refreshed;		/* packets extend the timeout without an event */
+	int32_t n[FC_LEVELS][FC_SLOTS];
+	int32_t n_total, n_unknown;	/* unknown: since when is not known */
+	int32_t n_old, old_exits;	/* past their first seconds; of those, gone this second */
+	/* going on to another stage or ended early, by age; one more bin: unknown age */
+	float ev_go[FC_MEMORIES][FC_AGE_BINS + 1], risk_go[FC_MEMORIES][FC_AGE_BINS + 1];
+	float h_go[FC_MEMORIES][FC_AGE_BINS + 1];
+	float loglik[FC_MEMORIES][FC_GROUPS];
+	/* expiry, by time past the deadline; two memories are enough: the last two */
+	float ev_end[FC_LATE_BINS], risk_end[FC_LATE_BINS];
+	float next[FC_STAGES + 1];	/* where to; the last: gone early */
+	float entered;			/* decayed count, for "has it been seen at all" */
+	int64_t epoch_from_s[FC_EPOCHS];	/* newest first */
+	uint32_t epoch_timeout_s[FC_EPOCHS];
+	uint32_t heard_timeout_s, heard_times;
+};
+
+/* ---- rates ---- */
+
+#define FC_RUNS 128
+#define FC_BIN_S 5
+
+struct fc_run {				/* level and slope since some moment, Gaussian */
+	double level, slope;		/* per s, per s^2; level as of the last bin's end */
+	double p00, p01, p11;
+	double weight;
+	int64_t start_s;
+	uint8_t kind;
+};
+
+struct fc_rate {
+	struct fc_run run[FC_RUNS];
+	unsigned int n_runs;
+	double bin_arrivals, span_s;	/* in the bin under way, and its length so far */
+	int64_t end_s;			/* of the last whole bin */
+	double last_y, dispersion;	/* variance / mean of arrivals per second */
+	double diff_var, diff_mean;
+	double mean_per_s;		/* slow mean, for floors */
+	double total;
+	bool censored;
+};
+
+#define FC_PULSES 6
+
+struct fc_pulses {			/* bursts, newest first */
+	int64_t at_s[FC_PULSES];
+	float size[FC_PULSES];		/* entries */
+	unsigned int n, bins_left;
+	double usual_per_bin;
+};
+
+/* ---- one class ---- */
+
+struct fc_class {
+	bool used, pooled;
+	uint8_t l4proto, direction;
+	uint16_t port;
+	int64_t own_from_s;		/* entries since before this are in the pooled class */
+	int64_t last_seen_s;
+	uint8_t cell[FC_STAGES];
+	struct fc_rate rate;
+	struct fc_pulses pulses;
+	float to_return;		/* thrown out at once, expected to come back */
+	int64_t thrown_out_s;
+	float first[FC_STAGES];		/* stage in which entries arrive, decayed counts */
+	int32_t n_total;
+};
+
+/* ---- projection ---- */
+
+#define FC_FINE_DT 2
+#define FC_FINE_N 301			/* points at 0, 2, .. 600 s */
+#define FC_COARSE_DT 24
+#define FC_COARSE_N 151			/* points at 0, 24, .. 3600 s */
+
+struct fc_curve {			/* on one grid, for one class */
+	float stay[FC_FINE_N];		/* present entries still here */
+	float stay_var[FC_FINE_N];	/* variance of it */
+	float unit[FC_FINE_N];		/* share of entries arrived in step 0 still here */
+};
+
+#define FC_PATHS 200
+#define FC_TIMES 176			/* points of a path */
+#define FC_NORMALS 8192
+#define FC_ROUND_S 64
+
+struct fc_record_entry {
+	int64_t at_s;
+	float p50[3], lo[3], hi[3], sd[3];	/* at +30, +120, +600 */
+	uint8_t done;
+};
+#define FC_RECORDS 1024
+
+#define FC_PENDING 1024
+
+struct fc_exit {
+	uint16_t cell, bin;
+	uint8_t to;		/* FC_NONE: expired */
+};
+
+struct forecast {
+	int64_t start_s, now_s;
+	bool have_stat;
+	struct fc_stat stat;
+	struct fc_class cls[FC_CLASSES];
+	struct fc_cell cell[FC_CELLS];
+	unsigned int n_cells;
+	uint32_t sysctl_timeout_s[FC_L4PROTOS][FC_STAGES];
+	struct { uint32_t key, hits; } candidate[64];
+	/* how late entries past a fixed deadline are collected, all classes */
+	float late_ev[FC_LATE_BINS], late_risk[FC_LATE_BINS];
+	int64_t last_gc_s, gc_period_s;
+	unsigned int gc_seen;
+	struct fc_exit pending[FC_PENDING];	/* exits of the second under way */
+	unsigned int n_pending;
+	double residual;		/* count - entries known */
+	int64_t unsure_until_s;		/* after losses and resyncs */
+	/* at the limit: how far below it the count is, by second of the collector's round */
+	int64_t last_full_s, last_evict_s;
+	double evict_period_s;
+	unsigned int evictions;
+	float deficit[FC_ROUND_S], deficit_mean, deficit_err;
+	uint64_t last_drop, last_early;
+	int32_t arrivals_this_s;
+
+	float normal[FC_NORMALS];
+	float window[FC_AGE_BINS], unseen[FC_AGE_BINS];	/* constants of the smoothing */
+	/* scratch of forecast_compute() */
+	struct fc_curve fine[FC_CLASSES], coarse[FC_CLASSES];
+	float mean_path[FC_TIMES], path_sd[FC_TIMES];
+	float path[FC_PATHS][FC_TIMES];
+	uint8_t path_joint[FC_PATHS];
+	float work[3][FC_FINE_N];
+	/* hazards of each cell as rates per second, from the fine grid's pass */
+	float rate_go[FC_CELLS][FC_AGE_BINS], rate_end[FC_CELLS][FC_LATE_BINS];
+	float inflow[FC_STAGES][2][FC_FINE_N];
+
+	struct fc_record_entry record[FC_RECORDS];
+	unsigned int n_records, record_at;
+	double scale[3];		/* conformal factors of the half width */
+	double bias[3];
+	unsigned int hits, compared;
+	bool alarm;
+};
+
+/* forecast_classes.c */
+void fc_class_init(struct fc_class *cl, uint8_t l4proto, uint8_t direction, uint16_t port, bool pooled);
+struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_t since_s, bool unknown);
+/* NULL: no cell is left. */
+struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int stage);
+
+/* forecast_population.c */
+void fc_cell_forget_ghosts(struct forecast *f, struct fc_cell *c);
+void fc_cell_fold(struct forecast *f, struct fc_cell *c);
+
+/* forecast_stays.c */
+void fc_stays_init(struct forecast *f);
+void fc_cell_init(struct forecast *f, struct fc_cell *c, unsigned int class_id, unsigned int stage);
+void fc_cell_add(struct forecast *f, struct fc_cell *c, int64_t since_s, bool unknown);
+void fc_cell_remove(struct forecast *f, struct fc_cell *c, int64_t since_s, bool unknown);
+/* Learn from an exit. to: stage, FC_STAGES for gone early; expired: ran out. */
+void fc_cell_exit(struct forecast *f, struct fc_cell *c, int64_t since_s, bool unknown,
+		  unsigned int to, bool expired);
+void fc_cell_timeout(struct forecast *f, struct fc_cell *c, uint32_t timeout_s);
+/* The second f->now_s is over: learn from it and go on to the next. */
+void fc_cells_second(struct forecast *f);
+/* Entries long past their deadline that the count does not have: their end was lost. */
+void fc_cells_drop_ghosts(struct forecast *f, int32_t ghosts);
+const struct fc_cell *fc_cell_teacher(const struct forecast *f, const struct fc_cell *c);
+uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s);
+/* Probability per second of going on at this age, all memories weighed. */
+void fc_cell_hazards(const struct forecast *f, const struct fc_cell *c, float *go);
+float fc_unknown_hazard(const struct forecast *f, const struct fc_cell *c);
+void fc_late_hazards(const struct forecast *f, const struct fc_cell *c, float *end);
+unsigned int fc_age_bin(int64_t age_s);
+unsigned int fc_late_bin(int64_t late_s);
+double fc_age_bin_start(unsigned int bin);
+double fc_late_bin_start(unsigned int bin);
+
+/* forecast_full.c */
+void fc_full_second(struct forecast *f, uint32_t before);
+/* How far below the limit a full table will be, in t_s; its spread. Entries. */
+double fc_full_deficit(const struct forecast *f, double t_s, double limit, double *spread);
+
+/* forecast_rates.c */
+void fc_rate_init(struct fc_rate *r);
+void fc_rate_bin(struct fc_rate *r, int64_t now_s);	/* the bin under way is complete */
+
+/* forecast_pulses.c */
+double fc_pulse_bin(struct fc_pulses *pu, double arrivals, int64_t now_s);
+/* 0: no rhythm */
+double fc_pulse_period_s(const struct fc_pulses *pu, int64_t now_s);
+/* Mean size and its spread, entries. */
+double fc_pulse_size(const struct fc_pulses *pu, double *sd);
+
+/* forecast_joint.c */
+#define FC_JOINT 48
+struct fc_joint {		/* changes that several classes share */
+	int64_t start_s[FC_JOINT];
+	bool sloped[FC_JOINT];		/* to a trend, not to a level */
+	double p[FC_JOINT];		/* that it happened */
+	float in[FC_JOINT][FC_CLASSES];	/* that the class took part, given it did */
+	unsigned int n;
+};
+/* How far apart starts of one change may be estimated, seconds. */
+int64_t fc_joint_near_s(const struct forecast *f, int64_t start_s, bool sloped);
+void fc_joint_find(const struct forecast *f, struct fc_joint *j);
+
+/* forecast_project.c */
+void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsigned int points,
+		struct fc_curve *out);
+
+/* forecast_paths.c */
+void fc_paths(struct forecast *f, struct fc_forecast *out);
+
+#endif

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make test-forecast     units, closed forms, eight traces with thresholds
+# make forecast-eval     all kinds of trace and the table of docs/forecast.md
+#
+# FORECAST_JOBS=2 FORECAST_SEEDS="1 2 3"
+
+FORECAST_JOBS ?= 2
+FORECAST_SEEDS ?= 1 2 3
+FORECAST_CFLAGS ?= -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Wshadow -Wconversion -Werror -O2 -g
+
+fc_dir := tests/replay/forecast
+fc_out := $(BUILD)/forecast
+fc_gen_src := $(addprefix $(fc_dir)/,gen_main.c kinds.c sim.c sim_life.c sim_table.c)
+fc_headers := $(wildcard agent/*.h $(fc_dir)/*.h)
+
+# what `make test` runs: kind.seed, chosen to cover each part of the forecast
+FORECAST_SHORT := steady.11 step_plateau.11 step_fill.11 syn_flood.11 leak.11 flash.11 lost_events.11 keepalive_off.11
+
+.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-clean
+test-forecast: forecast-unit forecast-short
+
+$(fc_out)/forecast-gen: $(fc_gen_src) $(fc_headers)
+	@mkdir -p $(@D)
+	$(CC) $(FORECAST_CFLAGS) -o $@ $(fc_gen_src) -lm
+
+$(fc_out)/test_forecast: $(fc_dir)/test_forecast.c $(FORECAST_SRC) $(fc_headers)
+	@mkdir -p $(@D)
+	$(CC) $(FORECAST_CFLAGS) -I$(fc_dir) -o $@ $(filter %.c,$^) -lm -lcmocka
+
+$(fc_out)/test_trace: $(fc_dir)/test_trace.c agent/trace.c $(fc_headers)
+	@mkdir -p $(@D)
+	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka
+
+forecast-unit: $(fc_out)/test_trace $(fc_out)/test_forecast
+	$(fc_out)/test_trace
+	$(fc_out)/test_forecast
+
+# traces are big and quick to make: each is made, answered and kept as scores need it
+define fc_run
+	$(1) | xargs -P $(FORECAST_JOBS) -I{} sh $(fc_dir)/one.sh $(fc_out) {}
+endef
+
+forecast-short: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
+	$(call fc_run,printf '%s\n' $(FORECAST_SHORT))
+	$(PYTHON) $(fc_dir)/score.py --ours --per-trace --check $(fc_dir)/thresholds.short \
+		$(addprefix $(fc_out)/traces/,$(FORECAST_SHORT))
+
+forecast-eval: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
+	$(call fc_run,$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k.$$s; done; done)
+	$(PYTHON) $(fc_dir)/score.py --per-trace $$($(fc_out)/forecast-gen --list | while read k; do \
+		for s in $(FORECAST_SEEDS); do echo $(fc_out)/traces/$$k.$$s; done; done)
+	@awk '{n++; s += $$4; if ($$7 > m) m = $$7; mem = $$10} END \
+		{print "forecast: mean " s / n " ms CPU, worst " m " ms, memory " mem " MiB"}' $(fc_out)/traces/*.cost
+
+forecast-clean:
+	rm -rf $(fc_out)

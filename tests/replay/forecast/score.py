@@ -1,0 +1,291 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Score forecasts against the truth, beside reference forecasters.
+
+score.py PREFIX...       PREFIX.{trace,truth,full}.csv and, where there are, PREFIX.shocks.csv
+                         and PREFIX.answers.json (one JSON line for each EVAL line)
+  --table                the table of scores (default: all that follow)
+  --per-trace            one line a trace
+  --check FILE           compare with thresholds, "score op value" a line; exit status 1 when one fails
+
+Definitions. An instant is an EVAL line. T is the time from it to the next start of a spell at the
+limit; instants inside a spell are not scored for time to full. An instant is *known* for a target
+at time x when no shock of the scenario lies between it and x.
+  rel_h     geometric mean over traces of MAE(count at +h) / MAE(last value)
+  crps      mean over traces of the mean over instants of the integral over [0, 3600 s] of
+            (F(x) - 1{T <= x})^2, F linear between the horizons of p_full; crps_pool: mean over
+            all known instants of all traces
+  false     alarms among instants with T > 1200 s;  recall: alarms among those with T <= 600 s
+  missed    spells with a known instant in the 600 s before them, none of which alarmed
+  cover     share of targets inside the 80 % interval at +10 min
+Recorded traces have no list of shocks: there every instant counts as known.
+"""
+import bisect
+import json
+import math
+import os
+import sys
+
+HORIZONS = (30, 120, 600)
+GRID = (30, 60, 120, 300, 600, 1200, 1800, 3600)
+TARGETS = {"crps_known": "<= 120", "rel_30": "<= 0.55", "rel_600_known": "<= 0.48",
+           "false": "<= 1.2", "recall_known": ">= 87", "missed": "<= 1", "cover_known": "76..84"}
+
+
+class Trace:
+    def __init__(self, prefix):
+        self.prefix = prefix
+        self.name = os.path.basename(prefix)
+        with open(prefix + ".truth.csv") as f:
+            next(f)
+            self.count = [int(line.split(",")[1]) for line in f]
+        with open(prefix + ".full.csv") as f:
+            next(f)
+            self.spells = [tuple(map(float, line.split(","))) for line in f if line.strip()]
+        self.shocks = []
+        if os.path.exists(prefix + ".shocks.csv"):
+            with open(prefix + ".shocks.csv") as f:
+                self.shocks = sorted(float(line) for line in f if line.strip())
+        self.evals = []
+        self.max_at = []        # (t, max)
+        with open(prefix + ".trace.csv") as f:
+            for line in f:
+                if ",EVAL," in line:
+                    t, _, k = line.split(",")[:3]
+                    self.evals.append((int(k), int(t) / 1e9))
+                elif ",STAT," in line:
+                    part = line.split(",")
+                    if not self.max_at or self.max_at[-1][1] != int(part[3]):
+                        self.max_at.append((int(part[0]) / 1e9, int(part[3])))
+        self.start = [s for s, _ in self.spells]
+
+    def limit(self, t):
+        return self.max_at[bisect.bisect_right(self.max_at, (t, 1 << 60)) - 1][1]
+
+    def known(self, t, until):
+        i = bisect.bisect_right(self.shocks, t)
+        return i == len(self.shocks) or self.shocks[i] > until
+
+    def time_to_full(self, t):
+        """None inside a spell; inf when none starts in what is known."""
+        i = bisect.bisect_right(self.start, t)
+        if i and self.spells[i - 1][1] >= t:
+            return None
+        return self.start[i] - t if i < len(self.start) else math.inf
+
+
+# ---- forecasters: answer(trace) -> list of dicts as in the trace format ----
+
+def from_answers(trace):
+    with open(trace.prefix + ".answers.json") as f:
+        return {a["k"]: a for a in map(json.loads, f)}
+
+
+def point_answer(k, t, trace, line, past):
+    """Point forecast `line(x)`, its interval from its own past errors, step at its time to full."""
+    ans = {"k": k, "count": {}}
+    limit = trace.limit(t)
+    for h in HORIZONS:
+        mid = min(max(line(h), 0), limit)
+        errs = sorted(trace.count[int(t0 + h)] - m for t0, m in past[h] if t0 + h <= t)[-400:]
+        lo, hi = (errs[int(0.1 * len(errs))], errs[int(0.9 * (len(errs) - 1))]) if len(errs) > 4 else (-math.sqrt(mid), math.sqrt(mid))
+        ans["count"][str(h)] = [mid, mid + min(lo, 0), mid + max(hi, 0)]
+        past[h].append((t, mid))
+    slope = (line(600) - line(0)) / 600
+    now = trace.count[int(t)]
+    tte = 0 if now >= limit else (limit - line(0)) / slope if slope > 0 else math.inf
+    ans["tte"] = max(tte, 0)
+    ans["step"] = True
+    ans["alarm"] = 1 if tte <= 600 else 0
+    return ans
+
+
+def naive(trace):
+    past = {h: [] for h in HORIZONS}
+    return {k: point_answer(k, t, trace, lambda x, c=trace.count[int(t)]: c, past)
+            for k, t in trace.evals}
+
+
+def predict_linear(window):
+    """Least squares over the window's samples, one each 15 s, as Prometheus does."""
+    def run(trace):
+        past = {h: [] for h in HORIZONS}
+        out = {}
+        for k, t in trace.evals:
+            xs = [x for x in range(int(t), max(int(t) - window, -1), -15)]
+            ys = [trace.count[x] for x in xs]
+            mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
+            sxx = sum((x - mx) ** 2 for x in xs) or 1.0
+            b = sum((x - mx) * (y - my) for x, y in zip(xs, ys)) / sxx
+            out[k] = point_answer(k, t, trace, lambda x, b=b, t=t, mx=mx, my=my: my + b * (t + x - mx), past)
+        return out
+    return run
+
+
+# ---- scores of one trace ----
+
+def crps(ans, T):
+    T = min(T, 3600.0)
+    if ans.get("step"):
+        return abs(min(ans["tte"], 3600.0) - T)
+    xs = [0.0] + [float(g) for g in GRID]
+    fs = [0.0] + [ans["p_full"][str(g)] for g in GRID]
+    if fs[1] >= 0.999:
+        fs[0] = 1.0
+
+    def area(x0, x1, f0, f1):    # integral of the square of a line
+        return (x1 - x0) * (f0 * f0 + f0 * f1 + f1 * f1) / 3.0
+    total = 0.0
+    for x0, x1, f0, f1 in zip(xs, xs[1:], fs, fs[1:]):
+        if T <= x0:
+            total += area(x0, x1, f0 - 1, f1 - 1)
+        elif T >= x1:
+            total += area(x0, x1, f0, f1)
+        else:
+            fm = f0 + (f1 - f0) * (T - x0) / (x1 - x0)
+            total += area(x0, T, f0, fm) + area(T, x1, fm - 1, f1 - 1)
+    return total
+
+
+def mean(xs):
+    return sum(xs) / len(xs) if xs else None
+
+
+def score_trace(trace, answers):
+    r = {"name": trace.name}
+    for h in HORIZONS:
+        for label, only in (("", False), ("_known", True)):
+            use = [(k, t) for k, t in trace.evals if k in answers and (not only or trace.known(t, t + h))]
+            r["mae_%d%s" % (h, label)] = mean([abs(answers[k]["count"][str(h)][0] - trace.count[int(t + h)]) for k, t in use])
+            hits = [answers[k]["count"][str(h)][1] <= trace.count[int(t + h)] <= answers[k]["count"][str(h)][2] for k, t in use]
+            r["hits_%d%s" % (h, label)] = (sum(hits), len(hits))
+    crps_all, crps_known = [], []
+    neg = pos = pos_known = false = hit = hit_known = 0
+    runs, before, lead = 0, 0, []
+    for k, t in trace.evals:
+        T = trace.time_to_full(t)
+        a = answers.get(k)
+        if T is None or a is None:
+            continue
+        known = trace.known(t, t + min(T, 3600.0))
+        c = crps(a, T)
+        crps_all.append(c)
+        if known:
+            crps_known.append(c)
+        if T > 1200:
+            neg += 1
+            false += a["alarm"]
+            runs += 1 if a["alarm"] and not before else 0
+        elif T <= 600:
+            pos += 1
+            hit += a["alarm"]
+            if known:
+                pos_known += 1
+                hit_known += a["alarm"]
+        before = a["alarm"]
+    spells = missed = 0
+    for s in trace.start:
+        use = [(k, t) for k, t in trace.evals if s - 600 <= t < s and trace.time_to_full(t) is not None and trace.known(t, s)]
+        if not use:
+            continue
+        spells += 1
+        alarmed = [t for k, t in use if k in answers and answers[k]["alarm"]]
+        missed += not alarmed
+        lead.append(s - min(alarmed) if alarmed else 0.0)
+    r.update(crps=mean(crps_all), crps_known=mean(crps_known), crps_sum=sum(crps_known), n_known=len(crps_known), neg=neg, false=false, runs=runs,
+             pos=pos, hit=hit, pos_known=pos_known, hit_known=hit_known, spells=spells, missed=missed, lead=lead)
+    return r
+
+
+def ratio(a, b):
+    return 100.0 * a / b if b else float("nan")
+
+
+def summary(rows, base):
+    out = {}
+    for h in HORIZONS:
+        for label in ("", "_known"):
+            key = "mae_%d%s" % (h, label)
+            logs = [math.log(max(r[key], 0.05) / max(b[key], 0.05)) for r, b in zip(rows, base) if r[key] is not None]
+            out["rel_%d%s" % (h, label)] = math.exp(mean(logs))
+    for key in ("crps", "crps_known"):
+        out[key] = mean([r[key] for r in rows if r[key] is not None])
+    tot = lambda key: sum(r[key] for r in rows)
+    out["crps_pool"] = tot("crps_sum") / max(tot("n_known"), 1)
+    out["false"] = ratio(tot("false"), tot("neg"))
+    out["runs_day"] = tot("runs") / (len(rows) * 4500 / 86400.0)
+    out["recall"] = ratio(tot("hit"), tot("pos"))
+    out["recall_known"] = ratio(tot("hit_known"), tot("pos_known"))
+    out["missed"] = ratio(tot("missed"), tot("spells"))
+    leads = [x for r in rows for x in r["lead"]]
+    out["lead"] = mean(leads) or 0.0
+    for h, name in ((30, "cover_30"), (120, "cover_120"), (600, "cover")):
+        for label in ("", "_known"):
+            out[name + label] = ratio(sum(r["hits_%d%s" % (h, label)][0] for r in rows), sum(r["hits_%d%s" % (h, label)][1] for r in rows))
+    return out
+
+
+COLUMNS = ("rel_30", "rel_120", "rel_600", "rel_600_known", "crps", "crps_known", "crps_pool", "false", "runs_day", "recall",
+           "recall_known", "missed", "lead", "cover", "cover_known", "cover_30", "cover_120")
+
+
+def print_table(result):
+    print("%-22s" % "forecaster" + "".join("%14s" % c for c in COLUMNS))
+    for name, s in result.items():
+        print("%-22s" % name + "".join("%14.2f" % s[c] for c in COLUMNS))
+    print("%-22s" % "to reach" + "".join("%14s" % TARGETS.get(c, "") for c in COLUMNS))
+
+
+def print_traces(rows, base):
+    print("%-20s %7s %7s %7s %7s %7s  %5s %7s %6s %6s" % ("trace", "rel30", "rel600", "rel600k", "crps", "crpsk", "nk", "false", "recall", "cov600k"))
+    for r, b in zip(rows, base):
+        rel = lambda key: r[key] / max(b[key], 0.05) if r[key] is not None else float("nan")
+        print("%-20s %7.2f %7.2f %7.2f %7.0f %7.0f  %5d %3d/%3d %3d/%3d %6.0f" % (
+            r["name"], rel("mae_30"), rel("mae_600"), rel("mae_600_known"), r["crps"] or 0, r["crps_known"] or 0,
+            r["n_known"], r["false"], r["neg"], r["hit_known"], r["pos_known"], ratio(*r["hits_600_known"])))
+
+
+def check(path, s):
+    bad = 0
+    with open(path) as f:
+        for line in f:
+            part = line.split("#")[0].split()
+            if not part:
+                continue
+            name, op, value = part[0], part[1], float(part[2])
+            ok = s[name] <= value if op == "<=" else s[name] >= value
+            print("%-16s %8.2f %s %-8g %s" % (name, s[name], op, value, "ok" if ok else "FAILED"))
+            bad += not ok
+    return 1 if bad else 0
+
+
+def main():
+    args = sys.argv[1:]
+    per_trace = "--per-trace" in args
+    ours_only = "--ours" in args
+    check_file = args[args.index("--check") + 1] if "--check" in args else None
+    prefixes = [a for a in args if not a.startswith("--") and a != check_file]
+    if not prefixes:
+        sys.exit(__doc__)
+    methods = [("last value", naive)]
+    if not ours_only:
+        methods += [("predict_linear 5m", predict_linear(300)), ("predict_linear 15m", predict_linear(900)),
+                    ("predict_linear 1h", predict_linear(3600))]
+    rows = {name: [] for name, _ in methods + [("conntide", None)]}
+    for p in prefixes:
+        t = Trace(p)
+        for name, run in methods:
+            rows[name].append(score_trace(t, run(t)))
+        if os.path.exists(p + ".answers.json"):
+            rows["conntide"].append(score_trace(t, from_answers(t)))
+    base = rows["last value"]
+    result = {n: summary(r, base) for n, r in rows.items() if r}
+    if per_trace and rows["conntide"]:
+        print_traces(rows["conntide"], base)
+    print_table(result)
+    if check_file:
+        sys.exit(check(check_file, result["conntide"]))
+
+
+if __name__ == "__main__":
+    main()
