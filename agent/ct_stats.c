@@ -25,6 +25,7 @@ static const struct {
 	[CT_STAT_SEARCH_RESTART] = {CTA_STATS_SEARCH_RESTART, "search_restart"},
 	[CT_STAT_CLASH_RESOLVE] = {CTA_STATS_CLASH_RESOLVE, "clashres"},
 	[CT_STAT_CHAINTOOLONG] = {CTA_STATS_CHAIN_TOOLONG, "chainlength"},
+	[CT_STAT_INSERT] = {CTA_STATS_INSERT, "insert"},
 };
 
 /* More CPUs than any machine has: a bound on what a message can make us allocate. */

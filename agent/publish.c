@@ -86,6 +86,7 @@ static void write_kernel(const struct agent *agent, struct shm_live *live)
 	set(&live->events_mode, agent->limits.events_mode);
 	set(&live->stat_drop, (int64_t)values[CT_STAT_DROP]);
 	set(&live->stat_early_drop, (int64_t)values[CT_STAT_EARLY_DROP]);
+	set(&live->stat_insert, (int64_t)values[CT_STAT_INSERT]);
 	set(&live->stat_insert_failed, (int64_t)values[CT_STAT_INSERT_FAILED]);
 	set(&live->stat_chaintoolong, (int64_t)values[CT_STAT_CHAINTOOLONG]);
 	set(&live->stat_clash_resolve, (int64_t)values[CT_STAT_CLASH_RESOLVE]);

@@ -342,7 +342,7 @@ static void add_node_exporter(struct build *build)
 	add_integer(to, FAMILY_NODE_FOUND, "", live->stat_found);
 	add_integer(to, FAMILY_NODE_INVALID, "", live->stat_invalid);
 	add_integer(to, FAMILY_NODE_IGNORE, "", 0);
-	add_integer(to, FAMILY_NODE_INSERT, "", 0);
+	add_integer(to, FAMILY_NODE_INSERT, "", live->stat_insert);
 	add_integer(to, FAMILY_NODE_INSERT_FAILED, "", live->stat_insert_failed);
 	add_integer(to, FAMILY_NODE_DROP, "", live->stat_drop);
 	add_integer(to, FAMILY_NODE_EARLY_DROP, "", live->stat_early_drop);

@@ -131,7 +131,7 @@ HEAD = recording.MAGIC + frame(LIMIT, struct.pack("=I", 1000))
     (recording.MAGIC + frame(LIMIT, struct.pack("=I", 0)), 16, "limit"),
     (recording.MAGIC + frame(LIMIT, struct.pack("=I", 0xffffffff)), 16, "limit"),
     (recording.MAGIC + frame(LIMIT, b"x"), 16, "too short"),
-    (HEAD + frame(LIMIT, struct.pack("=I", 1000)), 40, "limit"),
+    (HEAD + frame(LIMIT, struct.pack("=I", 0)), 40, "limit"),
     (HEAD + frame(0), 40, "unknown kind"),
     (HEAD + frame(77), 40, "unknown kind"),
     (HEAD + b"abc", 40, "inside a frame"),
