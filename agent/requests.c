@@ -178,6 +178,8 @@ static void take_stats(struct agent *agent, const struct query_answer *answer)
 
 static void take_gets(struct agent *agent, const struct query_answer *answer)
 {
+	bool unanswered = false;
+
 	/* The answers are older than what is in the queue; let that win. */
 	agent_drain(agent);
 	for (uint32_t i = 0; i < agent->asked_count; i++) {
@@ -186,15 +188,20 @@ static void take_gets(struct agent *agent, const struct query_answer *answer)
 		int err = answer->err ? answer->err
 				      : query_get_answer(answer, i, &event, &message);
 
-		/* Neither found nor absent: nothing was learnt. */
-		if (err && err != -ENOENT)
+		/* Neither found nor absent: nothing was learnt, and a doubt remains. An
+		 * audit is but a sample; another one comes. */
+		if (err && err != -ENOENT) {
+			unanswered |= !agent->asked[i].audit;
 			continue;
+		}
 		recorder_answer(&agent->recorder, agent->mirror.now_ns, &agent->asked[i],
 				agent->asked_mark, err ? NULL : message,
 				err ? 0 : message->nlmsg_len);
 		mirror_answer(&agent->mirror, &agent->asked[i], err ? NULL : &event,
 			      agent->asked_mark);
 	}
+	if (unanswered)
+		schedule_request(&agent->schedule, agent->mirror.now_ns);
 	agent->unpublished = true;
 	agent->asked_count = 0;
 }
