@@ -194,6 +194,16 @@ static int replay(struct replay *rp)
 	return ret;
 }
 
+static const char usage[] =
+	"Usage: conntide-replay [--forecast] [--words] [--cost] [FILE|-]\n"
+	"Drives the forecast from a recorded trace, under the trace's own clock.\n\n"
+	"  --forecast   answer each EVAL line by a line of JSON\n"
+	"  --words      with the verdict in words and what it rests on\n"
+	"  --cost       say at the end what the forecasts cost\n"
+	"  --version    print the version\n"
+	"  --help       print this\n\n"
+	"Exit status: 0 the trace ended, 1 it cannot be read, 2 wrong usage.\n";
+
 int main(int argc, char **argv)
 {
 	struct replay rp = {0};
@@ -208,8 +218,14 @@ int main(int argc, char **argv)
 			rp.words = true;
 		else if (!strcmp(argv[i], "--cost"))
 			rp.cost = true;
+		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return fputs(usage, stdout) < 0;
+		else if (!strcmp(argv[i], "--version"))
+			return printf("conntide-replay %s (revision %s)\n", CONNTIDE_VERSION,
+				      CONNTIDE_REVISION) < 0;
 		else if (argv[i][0] == '-' && argv[i][1]) {
-			fprintf(stderr, "usage: conntide-replay [--forecast] [--words] [--cost] [FILE|-]\n");
+			fprintf(stderr, "conntide-replay: unknown option \"%s\"; see conntide-replay --help\n",
+				argv[i]);
 			return 2;
 		} else
 			path = argv[i];
