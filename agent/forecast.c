@@ -197,6 +197,7 @@ void forecast_move(struct forecast *f, struct fc_move *m)
 	int64_t since_s = unknown ? 0 : m->since_ns / NS_PER_S;
 
 	advance(f, m->now_ns / NS_PER_S);
+	f->move_ns = m->now_ns;
 	m->keep_since_ns = m->now_ns;
 	if (m->from != FC_NONE)
 		leave(f, m, since_s, unknown);
