@@ -200,7 +200,7 @@ struct fc_record_entry {
 };
 #define FC_RECORDS 1024
 
-#define FC_PENDING 1024
+#define FC_PENDING 16384
 
 struct fc_exit {
 	uint16_t cell, bin;
