@@ -27,6 +27,7 @@
 #define OWN_WAY 0.01f		/* chance of each explanation, whatever the other class has */
 #define SETTLED_S 900		/* the new habit is the usual one from here */
 #define REFRESH_S 30
+#define AS_EVER 0.05f
 #define OWN_WEIGHT 30.0f	/* exposure the explanation counts for, against what was seen */
 
 /* How many times as long; beyond these, the share that never ends. */
@@ -41,7 +42,8 @@ static void shift_table(const float *usual, float times, float *h)
 		double at = (fc_age_bin_start(b) + 0.5) / times;
 		unsigned int i = fc_age_bin((int64_t)at);
 
-		h[b] = fminf(usual[i] / times, 0.95f);
+		/* some go as ever: an age nobody left at before is not ruled out four times as late */
+		h[b] = fminf(fmaxf(usual[i] / times, AS_EVER * usual[b]), 0.95f);
 	}
 }
 

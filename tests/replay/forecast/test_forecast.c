@@ -218,6 +218,136 @@ static void test_rate_of_known_slope(void **state)
 	assert_true(bad <= n / 50);
 }
 
+/* Rounds every 37 s among listings by others at odd moments; lookups take a tenth. */
+static void test_collector_rounds(void **state)
+{
+	static struct fc_collector co;
+	struct rng r = {99};
+	double next;
+	int64_t t;
+
+	(void)state;
+	for (t = 1; t <= 700; t++) {
+		bool all = t % 37 == 5 || t % 191 == 100;
+		unsigned int i, late = 5 + rng_below(&r, 30), gone = all ? late : late / 10;
+
+		for (i = 0; i < gone; i++)
+			fc_collector_exit(&co, t * NS + NS / 2, 7);
+		co.left = late - gone;
+		fc_collector_second(&co, t);
+	}
+	next = fc_collector_next_s(&co, 700);	/* 18 x 37 + 5.5 is the last before, 708.5 the next */
+	assert_true(next > 7.5 && next < 9.5);
+	memset(&co, 0, sizeof(co));
+	for (t = 1; t <= 700; t++) {		/* lookups only: no rounds */
+		co.left = 20;
+		fc_collector_exit(&co, t * NS, 7);
+		fc_collector_second(&co, t);
+	}
+	assert_true(fc_collector_next_s(&co, 700) == 0.0);
+}
+
+/* Five a second that stay 20 s in the mean, and four times as long once `slow_s` has passed. */
+static struct forecast *feed_slow(int64_t slow_s, int64_t until_s)
+{
+	static uint16_t ends[4096][64];		/* seconds of entry of those who leave in this second */
+	static uint8_t n_ends[4096];
+	struct forecast *f = forecast_create(0);
+	struct rng r = {7};
+	unsigned int i, count = 0;
+	int64_t t;
+
+	assert_non_null(f);
+	memset(n_ends, 0, sizeof(n_ends));
+	for (t = 0; t < until_s; t++) {
+		struct fc_move m = {.now_ns = t * NS, .port = 80, .from = FC_NONE, .to = FC_ESTABLISHED};
+		struct fc_stat st = {.now_ns = (t + 1) * NS};
+
+		for (i = 0; i < 5; i++) {
+			int64_t end = t + 1 + (int64_t)rng_exp(&r, t < slow_s ? 20.0 : 80.0);
+
+			forecast_move(f, &m);
+			count++;
+			if (end < 4096 && n_ends[end] < 64)
+				ends[end][n_ends[end]++] = (uint16_t)t;
+		}
+		for (i = 0; i < n_ends[t]; i++, count--) {
+			struct fc_move gone = {.now_ns = t * NS + NS / 2, .since_ns = ends[t][i] * NS, .port = 80,
+					       .from = FC_ESTABLISHED, .to = FC_NONE, .end = FC_END_EARLY};
+
+			forecast_move(f, &gone);
+		}
+		st.count = count;
+		forecast_second(f, &st);
+	}
+	return f;
+}
+
+static void test_stays_that_lengthen(void **state)
+{
+	struct forecast *f = feed_slow(4000, 800);
+	struct fc_forecast out;
+	unsigned int i;
+
+	(void)state;
+	fc_regimes_decide(f);
+	for (i = 0; i < FC_CLASSES; i++)
+		assert_true(f->regimes[i].changed_s == INT64_MAX || !f->cls[i].used);
+	forecast_destroy(f);
+	/* 75 s later the count has hardly begun to rise to four times itself */
+	f = feed_slow(800, 875);
+	forecast_compute(f, &out);
+	for (i = 0; i < FC_CLASSES; i++)
+		if (f->cls[i].used && f->cls[i].port == 80)
+			assert_in_range((uintmax_t)f->regimes[i].changed_s, 760, 840);
+	print_message("in ten minutes: %.0f\n", out.count[2].p50);
+	assert_true(out.count[2].p50 > 250.0 && out.count[2].p50 < 600.0);
+	forecast_destroy(f);
+}
+
+/* Four classes of two a second each; for the last 300 s they rise by half in ten minutes. */
+static double weight_of_rise(double slope_per_s, uint64_t seed)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_rate rate = {.dispersion = 1.0};
+	struct rng r = {seed};
+	double sum = 0.0;
+	unsigned int c, i;
+
+	assert_non_null(f);
+	for (c = 10; c < 14; c++) {
+		fc_class_init(&f->cls[c], 0, 0, (uint16_t)c, false);
+		for (i = 0; i < 200; i++) {
+			double since = fmax(0.0, i * 5.0 - 700.0);
+
+			rate.bin_arrivals = rng_poisson(&r, 10.0 * (1.0 + slope_per_s * since));
+			fc_history_add(&f->cls[c].history, &rate);
+		}
+	}
+	f->now_s = 1000;
+	fc_trends_find(f, &f->trends);
+	for (i = 0; i < f->trends.n; i++)
+		if (f->trends.change[i].kind == FC_CHANGE_TREND && f->trends.change[i].slope_per_bin > 0.0f)
+			sum += (double)f->trends.change[i].weight;
+	forecast_destroy(f);
+	return sum;
+}
+
+static void test_shared_trend(void **state)
+{
+	double rises = 0.0, flat = 0.0;
+	uint64_t k;
+
+	(void)state;
+	for (k = 1; k <= 20; k++) {
+		rises += weight_of_rise(1.0 / 600.0, k) / 20.0;
+		flat += weight_of_rise(0.0, k) / 20.0;
+	}
+	print_message("a rise: %.2f where there is one, %.2f where there is none\n", rises, flat);
+	assert_true(rises > 0.6);
+	assert_true(flat < 0.2);
+}
+
 static void test_memory(void **state)
 {
 	(void)state;
@@ -332,6 +462,9 @@ int main(void)
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_hyperexponential),
 		cmocka_unit_test(test_rate_of_known_slope),
+		cmocka_unit_test(test_collector_rounds),
+		cmocka_unit_test(test_stays_that_lengthen),
+		cmocka_unit_test(test_shared_trend),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_before_first_second),
 		cmocka_unit_test(test_hostile_input),
