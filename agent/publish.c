@@ -267,10 +267,13 @@ static void forecast_now(struct agent *agent)
 	/* While events are missing on purpose, rates are not what arrives. */
 	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
 		forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)agent->mirror.now_ns);
-	/* The kernel's collector evicts from 95 % on (gc_worker, nf_conntrack_core.c). */
-	agent->witness.crowded = second.max_entries > 0 &&
-				 second.count_entries >= second.max_entries / 100 * 94;
+	witness_limit(&agent->witness, second.max_entries, second.drops, second.now_boot_ns);
 	outlook_second(&agent->outlook, &second);
+}
+
+static void records_second(struct agent *agent)
+{
+	talkers_second(&agent->talkers, segment_talkers(&agent->segment), agent->mirror.now_ns);
 }
 
 void publish_second(struct agent *agent)
@@ -280,6 +283,7 @@ void publish_second(struct agent *agent)
 	timeouts_second(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
 	forecast_now(agent);
+	records_second(agent);
 	write_live(agent);
 	agent->events.queue_bytes = 0;
 	append_sample(agent, false, &agent->second_base);

@@ -230,6 +230,19 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	return err;
 }
 
+static int create_records(struct agent *agent)
+{
+	int err = stays_create(&agent->stays, &agent->hist);
+
+	return err ? err : talkers_create(&agent->talkers, TALKERS_KEYS);
+}
+
+static void destroy_records(struct agent *agent)
+{
+	stays_destroy(&agent->stays);
+	talkers_destroy(&agent->talkers);
+}
+
 /* The forecast and what else learns from the mirror's changes. */
 static int create_statistics(struct agent *agent)
 {
@@ -237,14 +250,17 @@ static int create_statistics(struct agent *agent)
 	if (!agent->forecast)
 		return -ENOMEM;
 	agent->witness.forecast = agent->forecast;
+	agent->witness.stays = &agent->stays;
+	agent->witness.talkers = &agent->talkers;
 	agent->mirror.witness = &agent->witness;
-	return 0;
+	return create_records(agent);
 }
 
 static void attach_statistics(struct agent *agent)
 {
 	outlook_init(&agent->outlook, agent->forecast, segment_forecast(&agent->segment),
 		     segment_pasts(&agent->segment), agent->started_ns);
+	agent->stays.details = segment_details(&agent->segment);
 	publish_timeouts(agent);
 }
 
@@ -359,4 +375,5 @@ void agent_destroy(struct agent *agent)
 	ct_proc_close(&agent->proc);
 	ct_timeouts_close(&agent->timeouts);
 	forecast_destroy(agent->forecast);
+	destroy_records(agent);
 }
