@@ -29,6 +29,7 @@
 #include "agent/query.h"
 #include "agent/recorder.h"
 #include "agent/resync.h"
+#include "agent/scenes.h"
 #include "agent/schedule.h"
 #include "agent/segment.h"
 #include "agent/stays.h"
@@ -91,6 +92,7 @@ struct agent {
 	struct outlook outlook;
 	struct stays stays;
 	struct talkers talkers;
+	struct scenes scenes;
 	struct ct_timeouts timeouts;
 	uint64_t timeouts_due_ns;
 

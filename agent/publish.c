@@ -271,9 +271,37 @@ static void forecast_now(struct agent *agent)
 	outlook_second(&agent->outlook, &second);
 }
 
+/* --- who, and what it looked like --------------------------------------------------- */
+
 static void records_second(struct agent *agent)
 {
-	talkers_second(&agent->talkers, segment_talkers(&agent->segment), agent->mirror.now_ns);
+	struct shm_talkers *talkers = segment_talkers(&agent->segment);
+	const uint64_t *values = agent->counters.values;
+	const struct scenes_second second = {
+		.now_boot_ns = agent->mirror.now_ns,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = agent->limits.count_entries,
+		.max_entries = agent->limits.max_entries,
+		.mirror_entries = agent->mirror.entries,
+		.unassured_entries = agent->mirror.unassured_entries,
+		.sources = talkers_sources(&agent->talkers),
+		.hosts = &talkers->list[SHM_TALKER_SOURCE],
+		.counters = {
+			.new_entries = agent->mirror.counters.new_entries,
+			.destroyed_entries = agent->mirror.counters.destroyed_entries,
+			.drops = values[CT_STAT_DROP],
+			.early_drops = values[CT_STAT_EARLY_DROP],
+			.insert_failed = values[CT_STAT_INSERT_FAILED],
+			.chaintoolong = values[CT_STAT_CHAINTOOLONG],
+			.clash_resolved = values[CT_STAT_CLASH_RESOLVE],
+			.found = values[CT_STAT_FOUND],
+			.invalid = values[CT_STAT_INVALID],
+			.lost_events = agent->events.lost,
+		},
+	};
+
+	talkers_second(&agent->talkers, talkers, agent->mirror.now_ns);
+	scenes_second(&agent->scenes, &second);
 }
 
 void publish_second(struct agent *agent)

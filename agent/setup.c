@@ -234,12 +234,15 @@ static int create_records(struct agent *agent)
 {
 	int err = stays_create(&agent->stays, &agent->hist);
 
+	if (!err)
+		err = scenes_create(&agent->scenes, &agent->hist, agent->started_ns);
 	return err ? err : talkers_create(&agent->talkers, TALKERS_KEYS);
 }
 
 static void destroy_records(struct agent *agent)
 {
 	stays_destroy(&agent->stays);
+	scenes_destroy(&agent->scenes);
 	talkers_destroy(&agent->talkers);
 }
 
@@ -261,6 +264,9 @@ static void attach_statistics(struct agent *agent)
 	outlook_init(&agent->outlook, agent->forecast, segment_forecast(&agent->segment),
 		     segment_pasts(&agent->segment), agent->started_ns);
 	agent->stays.details = segment_details(&agent->segment);
+	agent->scenes.rings[0] = segment_scenes(&agent->segment, false);
+	agent->scenes.rings[1] = segment_scenes(&agent->segment, true);
+	agent->scenes.stays = &agent->stays;
 	publish_timeouts(agent);
 }
 
