@@ -124,6 +124,7 @@ struct fc_curve {			/* on one grid, for one class */
 
 #define FC_PATHS 200
 #define FC_TIMES 176			/* points of a path */
+#define FC_AT_600 99			/* the one at +600 s */
 #define FC_NORMALS 8192
 #define FC_ROUND_S 64
 
@@ -133,6 +134,19 @@ struct fc_record_entry {
 	uint8_t done;
 };
 #define FC_RECORDS 1024
+
+struct fc_collector {
+	int64_t last_round_s;
+	double period_s;
+	unsigned int rounds;		/* seen so far */
+	/* look-ups: taken of those waiting, outside rounds, decayed */
+	double taken, waited_s;
+	double expired, due_per_s;	/* since the last round; of the rounds before */
+	double jitter;			/* of the period, relative */
+	int32_t expired_now, late_now;	/* this second */
+	int32_t overdue, late_overdue;	/* at the end of the last second */
+	int32_t overdue_last;
+};
 
 #define FC_PENDING 1024
 
@@ -152,8 +166,8 @@ struct forecast {
 	struct { uint32_t key, hits; } candidate[64];
 	/* how late entries past a fixed deadline are collected, all classes */
 	float late_ev[FC_LATE_BINS], late_risk[FC_LATE_BINS];
-	int64_t last_gc_s, gc_period_s;
-	unsigned int gc_seen;
+	struct fc_collector collector;
+	double level_600;		/* expected at +600 s, but for the collector's saw */
 	struct fc_exit pending[FC_PENDING];	/* exits of the second under way */
 	unsigned int n_pending;
 	double residual;		/* count - entries known */
@@ -219,6 +233,15 @@ unsigned int fc_age_bin(int64_t age_s);
 unsigned int fc_late_bin(int64_t late_s);
 double fc_age_bin_start(unsigned int bin);
 double fc_late_bin_start(unsigned int bin);
+
+/* forecast_collector.c */
+float fc_collector_floor(const struct forecast *f, double late_s);
+void fc_collector_exit(struct forecast *f, int64_t late_s);
+void fc_collector_overdue(struct forecast *f, int64_t late_s, int32_t n);
+void fc_collector_second(struct forecast *f);
+/* Rounds make a saw of the count; how far it is above the middle of that now, entries. */
+bool fc_collector_saw(const struct forecast *f, double *above);
+void fc_collector_add(struct forecast *f, const float *time_s, const float *due, unsigned int n);
 
 /* forecast_full.c */
 void fc_full_second(struct forecast *f, uint32_t before);
