@@ -76,6 +76,10 @@ void route_port(struct app *app, const struct request *request, const struct rou
 		struct response *response);
 void route_history(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
+void route_forecast(struct app *app, const struct request *request, const struct route_match *match,
+		    struct response *response);
+void route_pasts(struct app *app, const struct request *request, const struct route_match *match,
+		 struct response *response);
 void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
 void route_healthy(struct app *app, const struct request *request, const struct route_match *match,

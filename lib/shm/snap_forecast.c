@@ -192,6 +192,14 @@ void snap_forecast_copy(const struct shm_forecast *from, struct snap_forecast *t
 	to->valid = true;
 }
 
+const struct snap_chance *snap_chance_at(const struct snap_forecast *forecast, uint32_t seconds)
+{
+	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
+		if (snap_full_horizons_s[i] == seconds)
+			return &forecast->chance[i];
+	return NULL;
+}
+
 void snap_pasts_init(struct snap_pasts *pasts)
 {
 	memset(pasts, 0, sizeof(*pasts));

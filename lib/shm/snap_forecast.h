@@ -101,6 +101,9 @@ struct shm_reader;
  */
 void snap_forecast_copy(const struct shm_forecast *from, struct snap_forecast *to);
 
+/* Within `seconds`, one of snap_full_horizons_s; NULL for any other. */
+const struct snap_chance *snap_chance_at(const struct snap_forecast *forecast, uint32_t seconds);
+
 void snap_pasts_init(struct snap_pasts *pasts);
 void snap_pasts_free(struct snap_pasts *pasts);
 
