@@ -150,16 +150,11 @@ bool api_take_document(const struct request *request, const char *what,
 	static const struct offer offers[] = {{"application", "json", NULL},
 					      {"text", "plain", NULL}};
 	const char *format = query_value(request->query, "format");
-	int chosen = negotiate(request->accept, offers, 2);
+	/* json or text: the route's table has no other. */
+	int chosen = format ? !strcmp(format, "text") : negotiate(request->accept, offers, 2);
 
-	if (format && !strcmp(format, "json"))
-		chosen = 0;
-	else if (format && !strcmp(format, "text"))
-		chosen = 1;
-	else if (format)
-		chosen = -2;
 	if (chosen < 0) {
-		response_problem(response, chosen == -1 ? 406 : 400, format ? "format" : NULL,
+		response_problem(response, 406, NULL,
 				 "%s is served as application/json and as text/plain.", what);
 		return false;
 	}

@@ -132,6 +132,13 @@ static const struct route_param *find_param(const char *name)
 	return NULL;
 }
 
+const char *route_param_values(const struct route *route, const struct route_param *param)
+{
+	if (route->flags & ROUTE_OBJECT && !strcmp(param->name, "format"))
+		return "json text";
+	return param->values;
+}
+
 static bool check_params(const struct route *route, const struct request *request,
 			 struct response *response)
 {
@@ -141,6 +148,7 @@ static bool check_params(const struct route *route, const struct request *reques
 		const char *name = query->params[i].name;
 		const char *value = query->params[i].value;
 		const struct route_param *param = find_param(name);
+		const char *values;
 
 		if (!param || !word_in(route->params, name)) {
 			response_problem(response, 400, name,
@@ -151,10 +159,11 @@ static bool check_params(const struct route *route, const struct request *reques
 		}
 		if (!strcmp(name, "sort") && value[0] == '-')
 			value++;
-		if (param->values && !word_in(param->values, value)) {
+		values = route_param_values(route, param);
+		if (values && !word_in(values, value)) {
 			response_problem(response, 400, name,
 					 "\"%.60s\" is no value of %s; it may be one of: %s.",
-					 value, name, param->values);
+					 value, name, values);
 			return false;
 		}
 	}
