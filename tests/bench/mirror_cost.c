@@ -141,7 +141,7 @@ static double lives(struct bench *bench)
 	static const struct {
 		uint8_t kind;
 		int state;
-	} steps[] = {{CT_NEW, 1},    {CT_UPDATE, 2}, {CT_UPDATE, 3},  {CT_UPDATE, 4},
+	} steps[] = {{CT_NEW, 1},    {CT_UPDATE, 2}, {CT_UPDATE, 3}, {CT_UPDATE, 4},
 		     {CT_UPDATE, 6}, {CT_UPDATE, 7}, {CT_DESTROY, 7}};
 	const uint32_t flows = 200000 / BATCH * BATCH;
 	uint64_t spent = 0;
