@@ -37,6 +37,25 @@ uint64_t ct_hash(const struct ct_key *key)
 	return XXH3_64bits_withSecret(key, sizeof(*key), hash_secret, sizeof(hash_secret));
 }
 
+uint64_t ct_hash_bytes(const void *bytes, size_t len)
+{
+	return XXH3_64bits_withSecret(bytes, len, hash_secret, sizeof(hash_secret));
+}
+
+uint16_t ct_key_port(const struct ct_key *key)
+{
+	switch (key->l4num) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_DCCP:
+		return key->dport;
+	default:
+		return 0;
+	}
+}
+
 /* The kernel's macros are signed; what they are applied to here is not. */
 #define ATTR_HEAD_BYTES sizeof(struct nlattr)
 #define ATTR_TYPE_MASK	0x3fffu

@@ -109,6 +109,10 @@ uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *even
 void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event);
+/* Something has shown the entry: whoever counts by address has it from now on. */
+void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key *key);
+/* Nobody builds a new count by address; the record says so. */
+void mirror_tally_reset(const struct mirror *mirror, struct flow *flow);
 /* The entry is gone, unheard; the record is about to be removed by its scan. */
 void mirror_sweep_record(struct mirror *mirror, struct flow *flow);
 
