@@ -321,11 +321,14 @@ void mirror_purge_tombstones(struct mirror *mirror)
 	}
 }
 
-/* A DESTROY of something that is not here: only a running dump needs to know. */
+/* A DESTROY of something that is not here: only a running dump needs to know. Its
+ * NEW may still come: then no grave under its id may vouch for that. */
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
 {
-	uint32_t at;
+	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);
 
+	if (at != FLOW_NONE)
+		flow_at(&mirror->table, at)->cell_flags &= ~FLOW_BORN_SEEN;
 	if (!mirror->dump_running)
 		return;
 	at = flow_insert(&mirror->table, event->hash);

@@ -487,6 +487,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 		for (i = 0; i < n; i++)
 			f->path[p][i] += f->mean_path[i];
 	add_noise(f);
-	read_counts(f, limit, out);
+	/* the kernel holds the count at max; other limits are just passed */
+	read_counts(f, f->stat.max ? f->stat.max : 1e18, out);
 	read_passage(f, limit, rate, out);
 }

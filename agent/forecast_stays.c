@@ -252,8 +252,15 @@ static void expose(struct forecast *f, struct fc_cell *c)
 	}
 }
 
+/* Closed entries wait for their timeout: before anything was seen, next to none go. */
+static float unseen_share(const struct fc_cell *c)
+{
+	return c->stage == FC_TIME_WAIT || c->stage == FC_CLOSE ? 0.02f : 1.0f;
+}
+
 static void refresh_hazards(const struct forecast *f, struct fc_cell *c)
 {
+	float share = unseen_share(c);
 	unsigned int m, b;
 
 	for (m = 0; m < FC_MEMORIES; m++) {
@@ -265,7 +272,7 @@ static void refresh_hazards(const struct forecast *f, struct fc_cell *c)
 
 			ev = ev * f->window[b] + c->ev_go[m][b];
 			risk = risk * f->window[b] + c->risk_go[m][b];
-			smooth = (ev + 0.2f) / (risk + 0.2f / f->unseen[b]);
+			smooth = (ev + 0.2f) / (risk + 0.2f / (share * f->unseen[b]));
 			c->h_go[m][b] = fminf((c->ev_go[m][b] + smooth * 8.0f) /
 					      (c->risk_go[m][b] + 8.0f), 0.9999f);
 		}

@@ -16,7 +16,8 @@
  *    SEEN_REPLY or ASSURED: those never go away, so the message is an old one;
  *    or the id was reused unheard, so the entry is asked for.
  *  5 An insertion over a tombstone younger than a second of the same id: accept,
- *    but doubt: it may be the late message of an entry that is gone.
+ *    but doubt: it may be the late message of an entry that is gone. Not so a NEW
+ *    when the NEW of the one in the grave was read: an entry has but one.
  *
  * Marks order events against dumps and GETs, which are filled at another time
  * than they are read: mirror_mark() begins a new mark after each request, each
