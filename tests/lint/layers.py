@@ -12,7 +12,7 @@ import source
 PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": "agent",
            "requests": "agent", "publish": "agent",
            **{f"forecast_{part}": "forecast" for part in (
-               "classes", "full", "joint", "paths", "population", "priv", "project", "pulses",
+               "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
                "rates", "stays")}}
 
 # Module of agent/ -> modules of agent/ it may include.
