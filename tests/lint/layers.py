@@ -13,7 +13,7 @@ PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": 
            "requests": "agent", "publish": "agent",
            **{f"forecast_{part}": "forecast" for part in (
                "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
-               "rates", "stays")}}
+               "rates", "regimes", "stays")}}
 
 # Module of agent/ -> modules of agent/ it may include.
 AGENT = {
