@@ -34,6 +34,7 @@ AGENT = {
               "nlsock", "ports", "query", "recorder", "resync", "schedule", "segment", "tracker",
               "trust", "verify", "witness", "outlook", "ct_timeouts", "forecast"},
     "main": {"agent", "config"},
+    "world": {"histogram", "local_addr", "resync", "tracker", "verify"},
     "forecast": set(), "trace": set(), "replay_map": set(),
     "replay_main": {"forecast", "replay_map", "trace"},
 }
