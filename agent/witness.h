@@ -44,6 +44,9 @@ void witness_tell(struct witness *witness, struct sighting *seen);
 /* enum fc_stage of a protocol's state. */
 uint8_t witness_stage(unsigned int l4proto, unsigned int state);
 
+/* Tells a forecast that this timeout (enum timeout_id) is so long from now on. */
+void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s);
+
 /* How an entry ended, by what is known of it: enum shm_end. */
 unsigned int witness_end(const struct witness *witness, const struct sighting *seen);
 

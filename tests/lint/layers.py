@@ -34,9 +34,12 @@ AGENT = {
               "nlsock", "ports", "query", "recorder", "resync", "schedule", "segment", "tracker",
               "trust", "verify", "witness", "outlook", "ct_timeouts", "forecast"},
     "main": {"agent", "config"},
+    "forecast": set(), "trace": set(),
+    "trace_event": {"ct_event", "trace"},
     "world": {"histogram", "local_addr", "resync", "tracker", "verify"},
-    "forecast": set(), "trace": set(), "replay_map": set(),
-    "replay_main": {"forecast", "replay_map", "trace"},
+    "replay": {"forecast", "trace", "trace_event", "witness", "world"},
+    "replay_print": {"forecast", "replay"},
+    "replay_main": {"replay", "replay_print", "trace"},
 }
 
 FOLDERS = {

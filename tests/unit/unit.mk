@@ -8,7 +8,7 @@
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
-UNIT_UNDER_TEST := $(LIB_SRC) $(filter-out agent/main.c,$(AGENT_SRC))
+UNIT_UNDER_TEST := $(LIB_SRC) $(AGENT_SRC)
 UNIT_LIB := $(BUILD)/tests/unit/libundertest.a
 # Numbers in tests are small and literal: conversions of theirs prove nothing.
 UNIT_CFLAGS := -Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers
