@@ -48,7 +48,7 @@ BASE_SRC := $(wildcard lib/base/*.c)
 SHM_SRC := $(wildcard lib/shm/*.c)
 LIB_SRC := $(BASE_SRC) $(SHM_SRC)
 FORECAST_SRC := $(wildcard agent/forecast*.c)
-AGENT_MAINS := agent/main.c agent/replay_main.c
+AGENT_MAINS := agent/main.c agent/record_main.c agent/replay_main.c
 AGENT_SRC := $(filter-out $(AGENT_MAINS),$(wildcard agent/*.c))
 RENDER_SRC := $(wildcard exporters/render/*.c)
 ADVICE_SRC := $(wildcard exporters/advice/*.c)
@@ -58,7 +58,7 @@ CLI_SRC := $(wildcard exporters/cli/*.c)
 comma := ,
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 PROGRAMS := $(BUILD)/conntide-agent $(BUILD)/conntide-exporter $(BUILD)/conntide \
-	$(BUILD)/conntide-replay
+	$(BUILD)/conntide-record $(BUILD)/conntide-replay
 
 .PHONY: all run test bench install clean deps test-deps lint
 all: $(PROGRAMS)
@@ -95,7 +95,7 @@ $(BUILD)/libagent.a: $(call obj,$(LIB_SRC) $(AGENT_SRC))
 $(BUILD)/conntide-agent: $(call obj,agent/main.c) $(BUILD)/libagent.a
 	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 
-$(BUILD)/conntide-replay: $(BUILD)/conntide-%: \
+$(BUILD)/conntide-record $(BUILD)/conntide-replay: $(BUILD)/conntide-%: \
 		$(BUILD)/agent/%_main.o $(BUILD)/libagent.a
 	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 

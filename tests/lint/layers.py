@@ -10,7 +10,7 @@ import source
 
 # Files that are parts of one module share its place.
 PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": "agent",
-           "requests": "agent", "publish": "agent",
+           "requests": "agent", "publish": "agent", "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
                "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
                "rates", "stays")}}
@@ -40,6 +40,11 @@ AGENT = {
     "replay": {"forecast", "trace", "trace_event", "witness", "world"},
     "replay_print": {"forecast", "replay"},
     "replay_main": {"replay", "replay_print", "trace"},
+    "roster": {"ct_event"},
+    "pseudonym": {"ct_event"},
+    "capture": {"confine", "ct_event", "ct_stats", "ct_timeouts", "nlsock", "pseudonym", "query",
+                "roster", "trace", "trace_event"},
+    "record_main": {"capture"},
 }
 
 FOLDERS = {
@@ -77,7 +82,7 @@ LIBRARIES = {
     "crypt.h": {"exporters/http/auth.c"},
     "zlib.h": {"exporters/http/gzip.c"},
     "curses": {"exporters/cli/term.c"},
-    "libmnl/": {"agent/ct_event.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
+    "libmnl/": {"agent/capture.c", "agent/ct_event.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
                 "agent/requests.c"},
     "systemd/": set(),
 }
