@@ -355,6 +355,17 @@ def test_without_privilege(lab, tmp_path):
     assert not (tmp_path / "new.trace").exists()
 
 
+def test_what_was_there_is_replaced(lab, tmp_path):
+    """Whole, also where the new trace is shorter."""
+    (tmp_path / "old.trace").write_text("x" * 100000, encoding="ascii")
+    recording = Recording(lab.middle, tmp_path / "old.trace", "--seconds", "1")
+    assert recording.process.wait(20) == 0
+    recording.process.communicate()
+    with open(recording.path, encoding="ascii") as file:
+        assert "xx" not in file.read()
+    replay(recording.path)
+
+
 def test_trace_is_for_its_owner(record):
     recording = record()
     recording.stop()
