@@ -197,6 +197,7 @@ void forecast_move(struct forecast *f, struct fc_move *m)
 	int64_t since_s = unknown ? 0 : m->since_ns / NS_PER_S;
 
 	advance(f, m->now_ns / NS_PER_S);
+	f->move_ns = m->now_ns;
 	m->keep_since_ns = m->now_ns;
 	if (m->from != FC_NONE)
 		leave(f, m, since_s, unknown);
@@ -359,15 +360,12 @@ static double soft_entries(const struct forecast *f)
 static void decide(struct forecast *f, struct fc_forecast *out)
 {
 	double p = out->p_full[4], now = f->stat.count, later = out->count[2].p50;
-	double level = now, above;
+	/* a saw is neither filling nor draining: what is between its teeth counts */
+	double level = now - f->saw_now;
 	double cold = COLD_S - (double)(f->now_s - f->start_s);
 	unsigned int h;
 
-	/* a saw is neither filling nor draining: what is between its teeth counts */
-	if (fc_collector_saw(f, &above)) {
-		level -= above;
-		later = fmin(f->level_600, out->limit ? out->limit : f->level_600);
-	}
+	later -= f->saw_600;
 	f->alarm = out->limit && (f->alarm ? p >= ALARM_OFF : p >= ALARM_ON);
 	out->alarm = f->alarm;
 	if (!out->limit)

@@ -24,7 +24,7 @@
 const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
 const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
 
-#define FINE_TIMES (FC_AT_600 + 1) /* every 6 s up to 600 s */
+#define FINE_TIMES 100		/* every 6 s up to 600 s */
 #define FAR_STEP 2		/* then every second coarse point */
 #define NOISE_MEMORY_S 120.0
 
@@ -210,6 +210,31 @@ static void add_class(struct forecast *f, const struct fc_class *cl, unsigned in
 			for (i = n; i-- && time_at(i) > lasts;)
 				f->path[p][i] -= (float)b * r1_at(re, time_at(i) - lasts);
 	}
+}
+
+/* Expected expiries of a class, for the collector's rounds. */
+static void add_due(const struct fc_curve *fine, double rate_per_s, float *due, float *late)
+{
+	double arrived = 0.0;
+	unsigned int j;
+
+	for (j = 1; j < FC_FINE_N; j++) {
+		arrived += (double)fine->due_unit[j] * rate_per_s * FC_FINE_DT;
+		due[j] += fine->due[j] + (float)arrived;
+	}
+	for (j = 0; j < FC_LATE_N; j++)
+		late[j] += fine->late[j];
+}
+
+static void add_rounds(struct forecast *f, const float *due, const float *late)
+{
+	float diff[FC_FINE_N];
+	unsigned int i;
+
+	if (!fc_collector_phase(f, due, late, diff))
+		return;
+	for (i = 0; i < FINE_TIMES; i++)
+		f->mean_path[i] += diff[3 * (i + 1)];
 }
 
 /* Those thrown out at once that have not come back yet: within half a minute. */
@@ -410,36 +435,16 @@ static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const
 	}
 }
 
-/* Whose time comes up to each moment: those here, and of those who will arrive. */
-static void add_due(const struct fc_class *cl, const struct fc_curve *fine, const struct response *re,
-		    float *due)
-{
-	unsigned int i, n = n_times();
-	double slope = 0.0;
-
-	for (i = 0; i < cl->rate.n_runs; i++)
-		slope += cl->rate.run[i].weight * cl->rate.run[i].slope;
-	for (i = 0; i < n; i++) {
-		double t = time_at(i), ramp = fmin(t, 300.0);
-
-		due[i] += fine->stay[0] - re->stay[i] + (float)(re->mean_level * (t - (double)re->r0[i]));
-		/* a slope goes on for a while only; this is but a correction */
-		if (t <= 600.0)
-			due[i] += (float)(slope * (0.5 * ramp * ramp - (double)r1_at(re, ramp)));
-	}
-}
-
 void fc_paths(struct forecast *f, struct fc_forecast *out)
 {
 	unsigned int c, i, p, n = n_times();
 	double limit = out->limit ? out->limit : 1e18, known = 0.0, rate = 0.0, period;
 	static const double far = 1.0;
+	float due[FC_FINE_N] = {0}, late[FC_LATE_N] = {0};
 	struct fc_joint joint;
 	struct response re;
-	float time_s[FC_TIMES], due[FC_TIMES] = {0};
 
-	for (i = 0; i < n; i++)
-		time_s[i] = (float)time_at(i);
+	fc_late_survival(f, f->late_survive);
 	memset(f->mean_path, 0, sizeof(f->mean_path));
 	memset(f->path_sd, 0, sizeof(f->path_sd));
 	memset(f->path, 0, sizeof(f->path));
@@ -459,9 +464,9 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 			f->path_sd[i] += re.var[i] + (float)(re.mean_level * re.r0[i] *
 							     (1.0 + 0.7 * (re.dispersion - 1.0)));
 		}
-		add_due(cl, &f->fine[c], &re, due);
 		if (cl->rate.n_runs)
 			add_class(f, cl, c, &joint, &re);
+		add_due(&f->fine[c], re.mean_level, due, late);
 		if (cl->to_return > 1.0f)
 			add_returning(f, cl->to_return *
 				      (float)exp(-(double)(f->now_s - cl->thrown_out_s) / 60.0), &f->fine[c], &f->coarse[c]);
@@ -477,10 +482,10 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 		f->path_sd[i] = sqrtf(f->path_sd[i]);
 		f->mean_path[i] += (float)rest;
 	}
+	add_rounds(f, due, late);
 	for (p = 0; p < FC_PATHS; p++)
 		for (i = 0; i < n; i++)
 			f->path[p][i] += f->mean_path[i];
-	fc_collector_add(f, time_s, due, n);
 	add_noise(f);
 	read_counts(f, limit, out);
 	read_passage(f, limit, rate, out);
