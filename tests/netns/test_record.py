@@ -259,8 +259,10 @@ def test_anonymised(lab, pair, record):
     assert not [address for address in addresses if f",{address}," in text]
 
 
-def test_churn_while_the_dump_runs(host, flood, tmp_path):
+@pytest.mark.global_sysctl
+def test_churn_while_the_dump_runs(host, flood, machine_sysctls, tmp_path):
     """Entries come while the table is read; each is there once, and none is missing."""
+    machine_sysctls(max=262144)
     host.conntrack_sysctl("udp_timeout", 300)
     assert flood(host, rate=200000, flows=20000).wait(60) == 0
     more = flood(host, rate=10000, flows=30000, port=7001)
@@ -278,8 +280,10 @@ def test_churn_while_the_dump_runs(host, flood, tmp_path):
         recording.close()
 
 
-def test_losses_are_told(host, flood, tmp_path):
+@pytest.mark.global_sysctl
+def test_losses_are_told(host, flood, machine_sysctls, tmp_path):
     """A recorder that is held up loses events, and the trace says how many."""
+    machine_sysctls(max=262144)
     host.conntrack_sysctl("udp_timeout", 300)
     recording = Recording(host, tmp_path / "loss.trace").wait_begun()
     try:
