@@ -29,8 +29,11 @@
 #include "agent/query.h"
 #include "agent/recorder.h"
 #include "agent/resync.h"
+#include "agent/scenes.h"
 #include "agent/schedule.h"
 #include "agent/segment.h"
+#include "agent/stays.h"
+#include "agent/talkers.h"
 #include "agent/tracker.h"
 #include "agent/verify.h"
 #include "agent/witness.h"
@@ -87,6 +90,9 @@ struct agent {
 	struct witness witness;
 	struct forecast *forecast;
 	struct outlook outlook;
+	struct stays stays;
+	struct talkers talkers;
+	struct scenes scenes;
 	struct ct_timeouts timeouts;
 	uint64_t timeouts_due_ns;
 

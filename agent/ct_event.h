@@ -85,6 +85,12 @@ void ct_hash_seed_fixed(uint64_t seed);
 /* 64 bits, keyed: remote hosts choose tuples. */
 uint64_t ct_hash(const struct ct_key *key);
 
+/* The same for other things that remote hosts choose; up to 64 bytes. */
+uint64_t ct_hash_bytes(const void *bytes, size_t len);
+
+/* The port that was dialled; 0 where the protocol has none. */
+uint16_t ct_key_port(const struct ct_key *key);
+
 /*
  * One netlink message -> *event. 0; -ENOMSG when it is not a conntrack entry
  * (control message, expectation, other subsystem); -EBADMSG when it is cut or

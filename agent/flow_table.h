@@ -108,7 +108,8 @@ uint32_t flow_insert(struct flow_table *table, uint64_t hash);
 void flow_remove(struct flow_table *table, uint64_t hash, uint32_t at);
 
 /* Turns a live record into a tombstone that can later be removed without its
- * hash: its age gives way to the hash bits that its place stood for. */
+ * hash: its age gives way to the hash bits that its place stood for. Of its flags
+ * FLOW_BORN_SEEN stays. */
 void flow_bury(struct flow_table *table, uint64_t hash, uint32_t at);
 void flow_remove_tombstone(struct flow_table *table, uint32_t at);
 

@@ -12,6 +12,7 @@
 #define ALARM_ON 0.47
 #define ALARM_OFF 0.35
 #define COLD_S 40
+#define RETURN_S 180	/* within which those thrown out come back */
 
 _Static_assert(sizeof(struct forecast) <= 8u << 20, "the forecast has 8 MiB");
 
@@ -89,7 +90,7 @@ void forecast_timeout(struct forecast *f, uint8_t l4proto, enum fc_stage stage, 
  * Connections that were all thrown out come back as a burst. It has a known
  * size and is no new rate: what exceeds the usual is taken from it first.
  */
-static void returned(struct fc_class *cl)
+static void returned(struct fc_class *cl, int64_t now_s)
 {
 	double usual, excess;
 
@@ -102,7 +103,8 @@ static void returned(struct fc_class *cl)
 		cl->rate.bin_arrivals -= excess;
 		cl->to_return -= (float)excess;
 	}
-	cl->to_return *= (float)exp(-FC_BIN_S / 900.0);
+	/* after that, whoever comes is new: the rate would be found too low */
+	cl->to_return *= (float)exp(-FC_BIN_S / (now_s - cl->thrown_out_s < RETURN_S ? 900.0 : 40.0));
 	if (cl->to_return < 1.0f)
 		cl->to_return = 0.0f;
 }
@@ -121,7 +123,7 @@ static void advance(struct forecast *f, int64_t now_s)
 		for (c = 0; c < FC_CLASSES; c++) {
 			if (!f->cls[c].used)
 				continue;
-			returned(&f->cls[c]);
+			returned(&f->cls[c], f->now_s);
 			f->cls[c].rate.bin_arrivals =
 				fc_pulse_bin(&f->cls[c].pulses, f->cls[c].rate.bin_arrivals, f->now_s);
 			fc_rate_bin(&f->cls[c].rate, f->now_s);

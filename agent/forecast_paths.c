@@ -445,6 +445,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 	struct response re;
 
 	fc_late_survival(f, f->late_survive);
+	fc_regimes_decide(f);
 	memset(f->mean_path, 0, sizeof(f->mean_path));
 	memset(f->path_sd, 0, sizeof(f->path_sd));
 	memset(f->path, 0, sizeof(f->path));
@@ -487,6 +488,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 		for (i = 0; i < n; i++)
 			f->path[p][i] += f->mean_path[i];
 	add_noise(f);
-	read_counts(f, limit, out);
+	/* the kernel holds the count at max; other limits are just passed */
+	read_counts(f, f->stat.max ? f->stat.max : 1e18, out);
 	read_passage(f, limit, rate, out);
 }

@@ -58,6 +58,24 @@ struct fc_cell {
 	uint32_t heard_timeout_s, heard_times;
 };
 
+#define FC_NEVERS 4
+#define FC_SHIFTS 13
+#define FC_MOMENTS 16
+
+struct fc_regimes {			/* one class: has its stay in ESTABLISHED changed? */
+	float h[FC_SHIFTS][FC_AGE_BINS];	/* hazards if it had so; the first: as usual */
+	uint16_t exits[FC_AGE_BINS];	/* of the second under way */
+	int64_t since_s[FC_MOMENTS];	/* newest first */
+	float loglik[FC_MOMENTS][FC_SHIFTS];
+	float expected[FC_MOMENTS];	/* exits since, as usual */
+	float usual_exits;		/* that `as usual` rests on */
+	unsigned int n, best;
+	double log_odds;		/* that it has, at one of the moments */
+	int64_t changed_s;		/* what the forecast takes it for; INT64_MAX: no change */
+	float weight[FC_SHIFTS];
+	bool ready;
+};
+
 /* ---- rates ---- */
 
 #define FC_RUNS 128
@@ -170,6 +188,8 @@ struct forecast {
 	/* how late entries past a fixed deadline are collected, all classes */
 	float late_ev[FC_LATE_BINS], late_risk[FC_LATE_BINS];
 	struct fc_collector collector;
+	struct fc_regimes regimes[FC_CLASSES];
+	float rate_new[FC_CLASSES][FC_AGE_BINS];
 	float late_survive[FC_LATE_N];
 	double saw_now, saw_600;	/* the count above the middle of what rounds make of it */
 	struct fc_exit pending[FC_PENDING];	/* exits of the second under way */
@@ -238,6 +258,19 @@ unsigned int fc_age_bin(int64_t age_s);
 unsigned int fc_late_bin(int64_t late_s);
 double fc_age_bin_start(unsigned int bin);
 double fc_late_bin_start(unsigned int bin);
+
+/* forecast_regimes.c */
+void fc_regimes_init(struct fc_regimes *rg);
+void fc_regimes_exit(struct fc_regimes *rg, unsigned int bin);
+/* Events were lost in this second: it says nothing. */
+void fc_regimes_unsure(struct fc_regimes *rg);
+void fc_regimes_second(struct forecast *f, struct fc_cell *c, const float *n_at);
+/* Which classes have changed, and when: sets changed_s and weight of each. */
+void fc_regimes_decide(struct forecast *f);
+/* Entries of the cell since then stay otherwise; INT64_MAX: no change. */
+int64_t fc_regimes_since_s(const struct forecast *f, const struct fc_cell *c);
+/* How they leave, probability per second by age. */
+void fc_regimes_hazards(const struct forecast *f, const struct fc_cell *c, float *h);
 
 /* forecast_collector.c */
 void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s);

@@ -212,7 +212,7 @@ static void push_inflow(const struct step_table *st, const float *first, const s
  * those past a fixed deadline too, where `late` takes them.
  */
 static void push_population(const struct forecast *f, const struct fc_cell *c, const struct step_table *st,
-			    const float *rate_go, const float *rate_end, float h_unknown,
+			    int64_t from_s, int64_t until_s, const float *rate_go, const float *rate_end, float h_unknown,
 			    const struct grid *g, const struct flows *fl, float *late)
 {
 	float at_index[2 * FC_FINE_N] = {0};
@@ -229,6 +229,8 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 				continue;
 			since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) * fc_width_s[l] +
 				fc_width_s[l] / 2;
+			if (since < from_s || since >= until_s)
+				continue;
 			age = f->now_s - since;
 			age = age > 0 ? age - 1 : 0;
 			i = (unsigned int)(age / g->dt);
@@ -260,7 +262,7 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 	for (i = 0; i < limit; i++)
 		if (at_index[i] > 0.0f)
 			push_present(st, g, i, at_index[i], fl);
-	if (c->n_unknown > 0)
+	if (c->n_unknown > 0 && from_s == INT64_MIN)
 		push_constant(h_unknown, 0.0, g, (float)c->n_unknown, c->stage > FC_CLOSE, fl);
 }
 
@@ -312,15 +314,22 @@ static bool any_inflow(const struct flows *fl, const struct grid *g)
 	return sum > 1e-5f;
 }
 
+static void to_rates(float *rate_go)
+{
+	unsigned int b;
+
+	for (b = 0; b < FC_AGE_BINS; b++)
+		rate_go[b] = rate_go[b] < 0.01f ? rate_go[b] : -log1pf(-rate_go[b]);
+	rate_go[0] *= 2.0f;	/* half as long as the others */
+}
+
 static void find_rates(const struct forecast *f, const struct fc_cell *teacher, float *rate_go, float *rate_end)
 {
 	unsigned int b;
 
 	fc_cell_hazards(f, teacher, rate_go);
 	fc_late_hazards(f, teacher, rate_end);
-	for (b = 0; b < FC_AGE_BINS; b++)
-		rate_go[b] = rate_go[b] < 0.01f ? rate_go[b] : -log1pf(-rate_go[b]);
-	rate_go[0] *= 2.0f;	/* half as long as the others */
+	to_rates(rate_go);
 	for (b = 0; b < FC_LATE_BINS; b++)
 		rate_end[b] = rate_end[b] < 0.01f ? rate_end[b] : -log1pf(-rate_end[b]);
 }
@@ -337,6 +346,7 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 		f->inflow[c->stage][0], f->inflow[c->stage][1], f->work[0], f->work[1],
 		fixed ? out->due : gone_now, fixed ? out->due_unit : gone_unit, f->work[2],
 	};
+	int64_t changed_s = fc_regimes_since_s(f, c);
 	unsigned int d, j;
 
 	if (c->n_total <= 0 && !any_inflow(&fl, g))
@@ -346,10 +356,19 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 	if (g->dt == FC_FINE_DT)
 		find_rates(f, teacher, rate_go, rate_end);
 	make_steps(rate_go, fixed ? NULL : rate_end, c->epoch_timeout_s[0], g, &st, first);
-	push_inflow(&st, first, g, &fl);
 	if (c->n_total > 0)
-		push_population(f, c, &st, rate_go, rate_end, fc_unknown_hazard(f, c), g, &fl,
-				fixed ? out->late : NULL);
+		push_population(f, c, &st, INT64_MIN, changed_s, rate_go, rate_end, fc_unknown_hazard(f, c), g,
+				&fl, fixed ? out->late : NULL);
+	if (changed_s < INT64_MAX) {	/* those since then, and all who come */
+		rate_go = f->rate_new[c->class_id];
+		if (g->dt == FC_FINE_DT) {
+			fc_regimes_hazards(f, c, rate_go);
+			to_rates(rate_go);
+		}
+		make_steps(rate_go, rate_end, c->epoch_timeout_s[0], g, &st, first);
+		push_population(f, c, &st, changed_s, INT64_MAX, rate_go, rate_end, 0.0f, g, &fl, NULL);
+	}
+	push_inflow(&st, first, g, &fl);
 	next_shares(teacher, share);
 	final = share[FC_STAGES] > 0.5f;
 	for (j = 1; j < g->points; j++) {

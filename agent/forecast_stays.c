@@ -90,6 +90,8 @@ void fc_cell_init(struct forecast *f, struct fc_cell *c, unsigned int class_id, 
 	for (i = 0; i < FC_EPOCHS; i++)
 		c->epoch_from_s[i] = INT64_MIN;
 	c->epoch_timeout_s[0] = f->sysctl_timeout_s[proto][stage];
+	if (stage == FC_ESTABLISHED)
+		fc_regimes_init(&f->regimes[class_id]);
 }
 
 uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s)
@@ -195,6 +197,8 @@ static void learn_second(struct forecast *f)
 
 		if (c->used && (c->old_exits <= 12 || c->old_exits * 8 <= c->n_old)) {
 			learn_exit(c, e->bin, e->to);
+			if (c->stage == FC_ESTABLISHED)
+				fc_regimes_exit(&f->regimes[c->class_id], e->bin);
 			continue;
 		}
 		if (c->stage == FC_ESTABLISHED && c->old_exits > 0) {
@@ -235,10 +239,15 @@ static void expose(struct forecast *f, struct fc_cell *c)
 				f->collector.left += (uint32_t)c->n[l][s];
 		}
 	}
-	if (f->now_s < f->unsure_until_s)
+	if (f->now_s < f->unsure_until_s) {
+		if (c->stage == FC_ESTABLISHED)
+			fc_regimes_unsure(&f->regimes[c->class_id]);
 		return;
+	}
 	n_at[FC_AGE_BINS] = (float)c->n_unknown;
 	c->n_old = c->n_total - (int32_t)(n_at[0] + n_at[1] + n_at[2] + n_at[3] + n_at[4]);
+	if (c->stage == FC_ESTABLISHED)
+		fc_regimes_second(f, c, n_at);
 	for (m = 0; m < FC_MEMORIES; m++) {
 		float lost[FC_GROUPS] = {0};
 
@@ -252,8 +261,15 @@ static void expose(struct forecast *f, struct fc_cell *c)
 	}
 }
 
+/* Closed entries wait for their timeout: before anything was seen, next to none go. */
+static float unseen_share(const struct fc_cell *c)
+{
+	return c->stage == FC_TIME_WAIT || c->stage == FC_CLOSE ? 0.02f : 1.0f;
+}
+
 static void refresh_hazards(const struct forecast *f, struct fc_cell *c)
 {
+	float share = unseen_share(c);
 	unsigned int m, b;
 
 	for (m = 0; m < FC_MEMORIES; m++) {
@@ -265,7 +281,7 @@ static void refresh_hazards(const struct forecast *f, struct fc_cell *c)
 
 			ev = ev * f->window[b] + c->ev_go[m][b];
 			risk = risk * f->window[b] + c->risk_go[m][b];
-			smooth = (ev + 0.2f) / (risk + 0.2f / f->unseen[b]);
+			smooth = (ev + 0.2f) / (risk + 0.2f / (share * f->unseen[b]));
 			c->h_go[m][b] = fminf((c->ev_go[m][b] + smooth * 8.0f) /
 					      (c->risk_go[m][b] + 8.0f), 0.9999f);
 		}

@@ -26,7 +26,8 @@ void outlook_init(struct outlook *outlook, struct forecast *forecast, struct shm
 	*outlook = (struct outlook){.forecast = forecast,
 				    .to = to,
 				    .pasts = pasts,
-				    .next_past_ns = now_boot_ns + PAST_INTERVAL_NS};
+				    .next_past_ns = now_boot_ns + PAST_INTERVAL_NS,
+				    .calm_ns = now_boot_ns};
 	for (unsigned int h = 0; h < SHM_HORIZONS; h++)
 		poke_u32(&to->outlook[h].horizon_s, fc_horizon_s[h]);
 	for (unsigned int h = 0; h < SHM_FULL_HORIZONS; h++)
@@ -218,6 +219,9 @@ void outlook_second(struct outlook *outlook, const struct outlook_second *second
 	stat.ceiling = outlook_limit(&other, &kind);
 	forecast_second(outlook->forecast, &stat);
 	forecast_compute(outlook->forecast, &forecast);
+	if (!forecast.alarm)
+		outlook->calm_ns = second->now_boot_ns;
+	forecast.alarm = second->now_boot_ns - outlook->calm_ns >= OUTLOOK_ALARM_NS;
 	judge_pasts(outlook, second);
 	write_forecast(outlook, &forecast, second, clock_cpu_ns() - began_ns);
 	if (second->now_boot_ns < outlook->next_past_ns || forecast.verdict == FC_WATCHING)

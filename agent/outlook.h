@@ -21,6 +21,10 @@
 #include "lib/shm/layout.h"
 #include "lib/shm/timeouts.h"
 
+/* The first seconds of a step look like the beginning of a ramp: an alarm that does
+ * not last this long is none. */
+#define OUTLOOK_ALARM_NS UINT64_C(4000000000)
+
 /* An hour of forecasts a minute apart may wait for their moment, and a few more. */
 #define OUTLOOK_WAITING 64u
 
@@ -31,6 +35,7 @@ struct outlook {
 	uint64_t made_ns[OUTLOOK_WAITING];   /* of the past at the same place, boot clock */
 	uint64_t judged[SHM_HORIZONS];	     /* pasts compared so far, by horizon */
 	uint64_t next_past_ns;
+	uint64_t calm_ns; /* when a forecast last saw no reason for an alarm */
 };
 
 struct outlook_second {

@@ -267,10 +267,41 @@ static void forecast_now(struct agent *agent)
 	/* While events are missing on purpose, rates are not what arrives. */
 	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
 		forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)agent->mirror.now_ns);
-	/* The kernel's collector evicts from 95 % on (gc_worker, nf_conntrack_core.c). */
-	agent->witness.crowded = second.max_entries > 0 &&
-				 second.count_entries >= second.max_entries / 100 * 94;
+	witness_limit(&agent->witness, second.max_entries, second.drops, second.now_boot_ns);
 	outlook_second(&agent->outlook, &second);
+}
+
+/* --- who, and what it looked like --------------------------------------------------- */
+
+static void records_second(struct agent *agent)
+{
+	struct shm_talkers *talkers = segment_talkers(&agent->segment);
+	const uint64_t *values = agent->counters.values;
+	const struct scenes_second second = {
+		.now_boot_ns = agent->mirror.now_ns,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = agent->limits.count_entries,
+		.max_entries = agent->limits.max_entries,
+		.mirror_entries = agent->mirror.entries,
+		.unassured_entries = agent->mirror.unassured_entries,
+		.sources = talkers_sources(&agent->talkers),
+		.hosts = &talkers->list[SHM_TALKER_SOURCE],
+		.counters = {
+			.new_entries = agent->mirror.counters.new_entries,
+			.destroyed_entries = agent->mirror.counters.destroyed_entries,
+			.drops = values[CT_STAT_DROP],
+			.early_drops = values[CT_STAT_EARLY_DROP],
+			.insert_failed = values[CT_STAT_INSERT_FAILED],
+			.chaintoolong = values[CT_STAT_CHAINTOOLONG],
+			.clash_resolved = values[CT_STAT_CLASH_RESOLVE],
+			.found = values[CT_STAT_FOUND],
+			.invalid = values[CT_STAT_INVALID],
+			.lost_events = agent->events.lost,
+		},
+	};
+
+	talkers_second(&agent->talkers, talkers, agent->mirror.now_ns);
+	scenes_second(&agent->scenes, &second);
 }
 
 void publish_second(struct agent *agent)
@@ -280,6 +311,7 @@ void publish_second(struct agent *agent)
 	timeouts_second(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
 	forecast_now(agent);
+	records_second(agent);
 	write_live(agent);
 	agent->events.queue_bytes = 0;
 	append_sample(agent, false, &agent->second_base);

@@ -230,6 +230,22 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	return err;
 }
 
+static int create_records(struct agent *agent)
+{
+	int err = stays_create(&agent->stays, &agent->hist);
+
+	if (!err)
+		err = scenes_create(&agent->scenes, &agent->hist, agent->started_ns);
+	return err ? err : talkers_create(&agent->talkers, TALKERS_KEYS);
+}
+
+static void destroy_records(struct agent *agent)
+{
+	stays_destroy(&agent->stays);
+	scenes_destroy(&agent->scenes);
+	talkers_destroy(&agent->talkers);
+}
+
 /* The forecast and what else learns from the mirror's changes. */
 static int create_statistics(struct agent *agent)
 {
@@ -237,14 +253,20 @@ static int create_statistics(struct agent *agent)
 	if (!agent->forecast)
 		return -ENOMEM;
 	agent->witness.forecast = agent->forecast;
+	agent->witness.stays = &agent->stays;
+	agent->witness.talkers = &agent->talkers;
 	agent->mirror.witness = &agent->witness;
-	return 0;
+	return create_records(agent);
 }
 
 static void attach_statistics(struct agent *agent)
 {
 	outlook_init(&agent->outlook, agent->forecast, segment_forecast(&agent->segment),
 		     segment_pasts(&agent->segment), agent->started_ns);
+	agent->stays.details = segment_details(&agent->segment);
+	agent->scenes.rings[0] = segment_scenes(&agent->segment, false);
+	agent->scenes.rings[1] = segment_scenes(&agent->segment, true);
+	agent->scenes.stays = &agent->stays;
 	publish_timeouts(agent);
 }
 
@@ -359,4 +381,5 @@ void agent_destroy(struct agent *agent)
 	ct_proc_close(&agent->proc);
 	ct_timeouts_close(&agent->timeouts);
 	forecast_destroy(agent->forecast);
+	destroy_records(agent);
 }

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-STAGES = ["lint", "test-unit", "test-tsan", "test-replay", "test-forecast", "test-golden", "fuzz-smoke",
+STAGES = ["lint", "test-unit", "test-tsan", "test-replay", "test-instructions", "test-forecast", "test-golden", "fuzz-smoke",
           "test-install", "test-dashboards", "test-http", "test-netns", "test-netns-asan"]
 
 PYTEST = re.compile(r"^=* ?(?=.*\b(?:passed|failed|error|skipped)\b)(.*) in [\d.]+s", re.M)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "exporters/http/routes.h"
+#include "exporters/render/forecast.h"
 
 static void add_words(struct text *out, const char *words, const char *prefix)
 {
@@ -79,20 +80,46 @@ static void add_type(struct text *out, const char *type)
 		text_add_format(out, "{\"type\":\"%s\"", type);
 }
 
-static void add_row_schema(struct text *out, const struct route *route)
+/* Tables whose columns hold objects or lists of objects. */
+static const struct column_part *part_of(const struct column *columns, const char *name)
 {
-	text_add(out, "{\"type\":\"object\",\"required\":[");
-	for (size_t i = 0; i < *route->column_count; i++)
-		text_add_format(out, "%s\"%s\"", i ? "," : "", route->columns[i].name);
+	const struct column_part *part = columns == forecast_columns ? forecast_parts : NULL;
+
+	while (part && part->name && strcmp(part->name, name) != 0)
+		part++;
+	return part && part->name ? part : NULL;
+}
+
+/* `"required":[...],"properties":{...}`, with what is inside of a column. */
+static void add_properties(struct text *out, const struct column *columns, size_t count)
+{
+	text_add(out, "\"required\":[");
+	for (size_t i = 0; i < count; i++)
+		text_add_format(out, "%s\"%s\"", i ? "," : "", columns[i].name);
 	text_add(out, "],\"properties\":{");
-	for (size_t i = 0; i < *route->column_count; i++) {
-		text_add_format(out, "%s\"%s\":", i ? "," : "", route->columns[i].name);
-		add_type(out, route->columns[i].type);
+	for (size_t i = 0; i < count; i++) {
+		const struct column_part *part = part_of(columns, columns[i].name);
+		bool list = !strncmp(columns[i].type, "array", strlen("array"));
+
+		text_add_format(out, "%s\"%s\":", i ? "," : "", columns[i].name);
+		add_type(out, columns[i].type);
 		text_add(out, ",\"description\":");
-		text_add_json_string(out, route->columns[i].means);
+		text_add_json_string(out, columns[i].means);
+		if (part) {
+			text_add(out, list ? ",\"items\":{\"type\":\"object\"," : ",");
+			add_properties(out, part->columns, part->count);
+			text_add(out, list ? "}" : "");
+		}
 		text_add_char(out, '}');
 	}
-	text_add(out, "}}");
+	text_add_char(out, '}');
+}
+
+static void add_row_schema(struct text *out, const struct route *route)
+{
+	text_add(out, "{\"type\":\"object\",");
+	add_properties(out, route->columns, *route->column_count);
+	text_add_char(out, '}');
 }
 
 static void add_json_schema(struct text *out, const struct route *route)

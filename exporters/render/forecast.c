@@ -57,35 +57,54 @@ const struct column pasts_columns[] = {
 const size_t pasts_column_count = COUNT(pasts_columns);
 
 static const struct column horizon_columns[] = {
-	{"seconds", 0, "", "", ""},
-	{"p10", 0, "", "", ""},
-	{"p50", 0, "", "", ""},
-	{"p90", 0, "", "", ""},
-	{"p025", 0, "", "", ""},
-	{"p975", 0, "", "", ""},
-	{"full_probability", 0, "", "", ""},
+	{"seconds", 0, "", "integer", "how far ahead"},
+	{"p10", 0, "", "integer", "entries, 10 % quantile"},
+	{"p50", 0, "", "integer", "median"},
+	{"p90", 0, "", "integer", "90 % quantile"},
+	{"p025", 0, "", "integer", "2.5 % quantile"},
+	{"p975", 0, "", "integer", "97.5 % quantile"},
+	{"full_probability", 0, "", "number", "of having been full by then"},
 };
 static const struct column probability_columns[] = {
-	{"seconds", 0, "", "", ""},
-	{"full_probability", 0, "", "", ""},
-	{"drop_probability", 0, "", "", ""},
+	{"seconds", 0, "", "integer", "how far ahead"},
+	{"full_probability", 0, "", "number", "of having been full by then"},
+	{"drop_probability", 0, "", "number", "of a packet having been dropped by then"},
 };
 static const struct column hit_columns[] = {
-	{"seconds", 0, "", "", ""},
-	{"compared", 0, "", "", ""},
-	{"held", 0, "", "", ""},
-	{"ratio", 0, "", "", ""},
+	{"seconds", 0, "", "integer", "how far ahead they looked"},
+	{"compared", 0, "", "integer", "past forecasts whose moment has come"},
+	{"held", 0, "", "integer", "those whose 80 % interval held what came"},
+	{"ratio", 0, "", "number|null", "held / compared; 0.8 would be right"},
 };
 static const struct column reason_columns[] = {
-	{"l4proto", 0, "", "", ""},
-	{"direction", 0, "", "", ""},
-	{"port", 0, "", "", ""},
-	{"pooled", 0, "", "", ""},
-	{"entries", 0, "", "", ""},
-	{"new_per_second", 0, "", "", ""},
-	{"slope_per_second_squared", 0, "", "", ""},
-	{"entries_in_600_seconds", 0, "", "", ""},
-	{"steady_entries", 0, "", "", ""},
+	{"l4proto", 0, "", "string", "protocol"},
+	{"direction", 0, "", "string", "inbound, outbound, forwarded or loopback"},
+	{"port", 0, "", "integer|null", "destination port; null where pooled"},
+	{"pooled", 0, "", "boolean", "several ports that have no class of their own"},
+	{"entries", 0, "", "integer", "entries now"},
+	{"new_per_second", 0, "", "number", "entries created, as it estimates them now"},
+	{"slope_per_second_squared", 0, "", "number", "how fast that rate changes"},
+	{"entries_in_600_seconds", 0, "", "integer", "entries expected in ten minutes"},
+	{"steady_entries", 0, "", "integer", "where it comes to rest as things stand"},
+};
+static const struct column limit_columns[] = {
+	{"kind", 0, "", "string", "max, chain or assumed"},
+	{"entries", 0, "", "integer", "entries at which it is full"},
+};
+static const struct column time_columns[] = {
+	{"early", 0, "", "number|null", "10 % quantile; null: not within an hour"},
+	{"likely", 0, "", "number|null", "median"},
+	{"late", 0, "", "number|null", "90 % quantile"},
+};
+
+const struct column_part forecast_parts[] = {
+	{"limit", limit_columns, COUNT(limit_columns)},
+	{"horizons", horizon_columns, COUNT(horizon_columns)},
+	{"time_to_full_seconds", time_columns, COUNT(time_columns)},
+	{"probabilities", probability_columns, COUNT(probability_columns)},
+	{"reasons", reason_columns, COUNT(reason_columns)},
+	{"hit_rate", hit_columns, COUNT(hit_columns)},
+	{NULL, NULL, 0},
 };
 
 static double ppm(uint32_t millionths)

@@ -19,6 +19,7 @@
 /* Fields of the document, for openapi.json; and of a past forecast at one horizon. */
 extern const struct column forecast_columns[];
 extern const size_t forecast_column_count;
+extern const struct column_part forecast_parts[];
 extern const struct column pasts_columns[];
 extern const size_t pasts_column_count;
 

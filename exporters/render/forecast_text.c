@@ -19,15 +19,30 @@ const char *forecast_limit_words(enum shm_limit limit)
 	return (size_t)limit < SHM_LIMIT_COUNT ? words[limit] : "an unknown limit";
 }
 
-const char *forecast_span(uint64_t ms, char out[32])
+/* The early bound is rounded down, the late one up: never narrower than it was. */
+enum rounding { DOWN, NEAREST, UP };
+
+static uint64_t in_units(uint64_t ms, uint64_t unit_ms, enum rounding rounding)
+{
+	uint64_t more = rounding == DOWN ? 0 : rounding == UP ? unit_ms - 1 : unit_ms / 2;
+
+	return (ms + more) / unit_ms;
+}
+
+static const char *span(uint64_t ms, enum rounding rounding, char out[32])
 {
 	if (ms == SHM_NEVER_MS)
 		snprintf(out, 32, "not within the hour");
 	else if (ms < SECONDS_BELOW_MS)
-		snprintf(out, 32, "%" PRIu64 " s", (ms + 500) / 1000);
+		snprintf(out, 32, "%" PRIu64 " s", in_units(ms, 1000, rounding));
 	else
-		snprintf(out, 32, "%" PRIu64 " min", (ms + 30000) / 60000);
+		snprintf(out, 32, "%" PRIu64 " min", in_units(ms, 60000, rounding));
 	return out;
+}
+
+const char *forecast_span(uint64_t ms, char out[32])
+{
+	return span(ms, NEAREST, out);
 }
 
 const char *forecast_when(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BYTES])
@@ -41,14 +56,14 @@ const char *forecast_when(const struct snap_forecast *forecast, char out[FORECAS
 		return out;
 	}
 	n = snprintf(out, FORECAST_WORDS_BYTES, "likely %s%s", never ? "" : "in ",
-		     forecast_span(forecast->full_likely_ms, likely));
+		     span(forecast->full_likely_ms, NEAREST, likely));
 	if (forecast->full_early_ms != SHM_NEVER_MS)
 		n += snprintf(out + n, FORECAST_WORDS_BYTES - (size_t)n, "; 1 in 10 by %s",
-			      forecast_span(forecast->full_early_ms, early));
+			      span(forecast->full_early_ms, DOWN, early));
 	if (!never)
 		snprintf(out + n, FORECAST_WORDS_BYTES - (size_t)n, "; 9 in 10 %s%s",
 			 forecast->full_late_ms == SHM_NEVER_MS ? "" : "by ",
-			 forecast_span(forecast->full_late_ms, late));
+			 span(forecast->full_late_ms, UP, late));
 	return out;
 }
 
@@ -76,8 +91,8 @@ static void say_filling(const struct snap_forecast *forecast, char out[FORECAST_
 	uint64_t likely = forecast->full_likely_ms;
 	bool in_seconds = likely < SECONDS_BELOW_MS;
 	uint64_t unit = in_seconds ? 1000 : 60000;
-	uint64_t early = forecast->full_early_ms / unit;
-	uint64_t late = (forecast->full_late_ms + unit - 1) / unit;
+	uint64_t early = in_units(forecast->full_early_ms, unit, DOWN);
+	uint64_t late = in_units(forecast->full_late_ms, unit, UP);
 	char limit[96], range[64] = "";
 
 	which_limit(forecast, "against", limit);
@@ -91,7 +106,7 @@ static void say_filling(const struct snap_forecast *forecast, char out[FORECAST_
 	else if (early != late)
 		snprintf(range, sizeof(range), " (%" PRIu64 "-%" PRIu64 ")", early, late);
 	snprintf(out, FORECAST_WORDS_BYTES, "full in about %" PRIu64 " %s%s%s",
-		 (likely + unit / 2) / unit, in_seconds ? "s" : "min", range, limit);
+		 in_units(likely, unit, NEAREST), in_seconds ? "s" : "min", range, limit);
 }
 
 static void say_level(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BYTES])

@@ -24,6 +24,13 @@ struct column {
 	const char *means;
 };
 
+/* What stands inside a column of type object or array, for openapi.json. */
+struct column_part {
+	const char *name; /* of the column; NULL ends a list of parts */
+	const struct column *columns;
+	size_t count;
+};
+
 struct rows {
 	struct text *out;
 	enum rows_format format;

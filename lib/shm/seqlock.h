@@ -50,6 +50,37 @@ static inline bool seq_read_valid(const _Atomic uint64_t *seq, uint64_t at)
 	return atomic_load_explicit(seq, memory_order_relaxed) == at;
 }
 
+/*
+ * The same with 32 bits, for what changes hands: the generation is odd meanwhile.
+ * What is counted under one generation is relaxed and moves on while it is read.
+ */
+static inline void hand_over_begin(_Atomic uint32_t *generation)
+{
+	uint32_t at = atomic_load_explicit(generation, memory_order_relaxed);
+
+	atomic_store_explicit(generation, at | 1u, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
+static inline void hand_over_end(_Atomic uint32_t *generation)
+{
+	uint32_t at = atomic_load_explicit(generation, memory_order_relaxed);
+
+	atomic_store_explicit(generation, (at | 1u) + 1u, memory_order_release);
+}
+
+static inline bool hand_read_begin(const _Atomic uint32_t *generation, uint32_t *ret_at)
+{
+	*ret_at = atomic_load_explicit(generation, memory_order_acquire);
+	return (*ret_at & 1u) == 0;
+}
+
+static inline bool hand_read_valid(const _Atomic uint32_t *generation, uint32_t at)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(generation, memory_order_relaxed) == at;
+}
+
 /* A word that is complete when it is seen: ring heads, the ready word. */
 static inline void publish_u64(_Atomic uint64_t *word, uint64_t value)
 {

@@ -87,3 +87,14 @@ def test_golden(world, name):  # pylint: disable=redefined-outer-name
             file.write(text)
     with open(path, encoding="utf-8") as file:
         assert text == file.read(), "GOLDEN_UPDATE=1 make test-golden, then look at git diff"
+
+
+def test_the_readme_shows_what_is_printed():
+    """The example of conntide forecast: all of it but the line with the time."""
+    with open(os.path.join(HERE, "small.forecast.txt"), encoding="utf-8") as file:
+        lines = [line for line in file.read().splitlines() if not line.startswith("made ")]
+    with open(os.path.join(os.path.dirname(os.path.dirname(HERE)), "README.md"),
+              encoding="utf-8") as file:
+        readme = [line[4:] for line in file.read().splitlines() if line[:4].isspace() or not line]
+    start = readme.index(lines[0])
+    assert readme[start:start + len(lines)] == lines

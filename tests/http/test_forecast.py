@@ -74,6 +74,23 @@ def test_document(exporter):
     assert document["watching_seconds"] is None
 
 
+def test_openapi_describes_it_to_the_leaves(exporter):
+    """Nothing in it that is not described, at any depth."""
+    paths = exporter.get("/api/v1/openapi.json").json()["paths"]
+    schema = paths["/api/v1/forecast"]["get"]["responses"]["200"]["content"][
+        "application/json"]["schema"]
+    document = exporter.get("/api/v1/forecast").json()
+    assert list(document) == schema["required"]
+    for name, value in document.items():
+        described = schema["properties"][name]
+        if isinstance(value, list):
+            assert all(list(one) == described["items"]["required"] for one in value) and value
+        elif isinstance(value, dict):
+            assert list(value) == described["required"]
+        inner = described.get("items", described).get("properties", {})
+        assert all(one["description"] and one["type"] for one in inner.values())
+
+
 def test_large_numbers_are_exact(exporter, segment):
     settle(segment, "live max_entries 2097153", "forecast limit_entries 2097153",
            "forecast steady_entries 1234567", "outlook 0 1048575 1048576 1048577 1048578 1048579 1 1")

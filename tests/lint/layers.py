@@ -13,7 +13,7 @@ PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": 
            "requests": "agent", "publish": "agent", "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
                "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
-               "rates", "stays")}}
+               "rates", "regimes", "stays")}}
 
 # Module of agent/ -> modules of agent/ it may include.
 AGENT = {
@@ -27,12 +27,17 @@ AGENT = {
     "recorder": {"local_addr", "verify"},
     "ct_timeouts": set(),
     "outlook": {"forecast", "witness"},
-    "witness": {"ct_event", "flow_table", "forecast"},
+    "tally": {"ct_event"},
+    "talkers": {"ct_event", "tally"},
+    "stays": {"histogram"},
+    "scenes": {"histogram", "stays"},
+    "witness": {"ct_event", "flow_table", "forecast", "stays", "talkers"},
     "tracker": {"ct_event", "flow_table", "histogram", "local_addr", "verify", "witness"},
     "resync": {"ct_event", "tracker"},
     "agent": {"config", "confine", "ct_event", "ct_stats", "flow_table", "histogram", "local_addr",
               "nlsock", "ports", "query", "recorder", "resync", "schedule", "segment", "tracker",
-              "trust", "verify", "witness", "outlook", "ct_timeouts", "forecast"},
+              "trust", "verify", "witness", "outlook", "ct_timeouts", "forecast", "stays", "talkers",
+              "scenes"},
     "main": {"agent", "config"},
     "forecast": set(), "trace": set(),
     "trace_event": {"ct_event", "trace"},
@@ -61,8 +66,9 @@ FOLDERS = {
 
 # The layout is for those who read or write the segment; others take a snapshot.
 LAYOUT = {"lib/shm/layout.c", "lib/shm/reader.c", "lib/shm/snap_forecast.h", "lib/shm/snapshot.h",
-          "agent/histogram.h", "agent/ports.h", "agent/schedule.h", "agent/segment.h",
-          "agent/trust.h", "agent/witness.h", "agent/outlook.h"}
+          "agent/histogram.h", "agent/ports.h", "agent/scenes.h", "agent/schedule.h",
+          "agent/segment.h", "agent/stays.h", "agent/talkers.h", "agent/trust.h",
+          "agent/witness.h", "agent/outlook.h"}
 
 # Only these tell people: everything below returns -errno.
 LOG = {"agent/agent.c", "agent/drain.c", "agent/main.c", "agent/publish.c", "agent/requests.c",

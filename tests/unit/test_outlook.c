@@ -175,7 +175,7 @@ static void test_filling_is_announced(void **state)
 	run(scene, 200, 20);
 	scene->max_entries = 3000;
 	/* 200 a second more, for ever: 2,400 more entries take 12 s. */
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 9; i++) {
 		for (int k = 0; k < 200; k++) {
 			world_pass(&scene->world, S / 400);
 			tell(scene, CT_NEW, scene->next_number++);
@@ -188,7 +188,7 @@ static void test_filling_is_announced(void **state)
 	assert_int_equal(peek_u32(&scene->to.verdict), SHM_VERDICT_FILLING);
 	assert_int_equal(peek_u32(&scene->to.alarm), 1);
 	assert_true(early <= likely && likely <= late);
-	assert_in_range(likely, 2000, 30000);
+	assert_in_range(likely, 500, 12000);
 	scene_destroy(scene);
 	free(scene);
 }
@@ -260,50 +260,6 @@ static void test_nothing_known_of_the_count(void **state)
 	free(scene);
 }
 
-/* --- how entries end --------------------------------------------------------- */
-
-static void test_ends(void **state)
-{
-	const struct row_key tcp = {L4_TCP, DIR_INBOUND, 80};
-	const struct {
-		const char *what;
-		unsigned int tcp_state;
-		uint32_t flags, timeout_s, portid;
-		bool told, crowded;
-		unsigned int end;
-	} rows[] = {
-		{"swept", ST_TCP_ESTABLISHED, 0, 0, 0, false, false, SHM_END_UNSEEN},
-		{"idle", ST_TCP_ESTABLISHED, FLOW_ASSURED, 0, 0, true, false, SHM_END_EXPIRED},
-		{"no answer", ST_TCP_SYN_SENT, 0, 0, 0, true, false, SHM_END_EXPIRED},
-		{"closed", ST_TCP_TIME_WAIT, FLOW_ASSURED, 0, 0, true, false, SHM_END_CLOSED},
-		{"reopened", ST_TCP_TIME_WAIT, FLOW_ASSURED, 100, 0, true, false, SHM_END_CLOSED},
-		{"reset", ST_TCP_SYN_SENT, 0, 119, 0, true, false, SHM_END_CLOSED},
-		{"deleted", ST_TCP_ESTABLISHED, FLOW_ASSURED, 99, 7, true, true, SHM_END_DELETED},
-		{"evicted", ST_TCP_SYN_SENT, 0, 119, 0, true, true, SHM_END_EVICTED},
-		{"evicted by the collector", ST_TCP_TIME_WAIT, FLOW_ASSURED, 99, 0, true, true,
-		 SHM_END_EVICTED},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		const struct witness witness = {.crowded = rows[i].crowded};
-		const struct ct_event event = {.kind = CT_DESTROY,
-					       .has = CT_HAS_TIMEOUT,
-					       .timeout_s = rows[i].timeout_s,
-					       .portid = rows[i].portid};
-		const struct flow flow = {.cell_flags = rows[i].flags};
-		const struct sighting seen = {
-			.flow = &flow,
-			.from_cell = cell_of(tcp, rows[i].tcp_state),
-			.to_cell = CELL_INVALID,
-			.event = rows[i].told ? &event : NULL,
-		};
-
-		if (witness_end(&witness, &seen) != rows[i].end)
-			fail_msg("%s: %u", rows[i].what, witness_end(&witness, &seen));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,7 +269,6 @@ int main(void)
 		cmocka_unit_test(test_filling_is_announced),
 		cmocka_unit_test(test_the_collectors_saw),
 		cmocka_unit_test(test_nothing_known_of_the_count),
-		cmocka_unit_test(test_ends),
 	};
 
 	return cmocka_run_group_tests_name("outlook", tests, NULL, NULL);

@@ -35,6 +35,14 @@ $(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/shm/*.def
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) $(ALL_LDFLAGS) -o $@ $(TSAN_SRC) \
 		$(shell pkg-config --libs libseccomp libcap-ng) -lpthread -lm
 
+TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/world_checks.c $(LIB_SRC) \
+	$(AGENT_SRC)
+
+$(BUILD)/tests/unit/tsan_records: $(TSAN_RECORDS_SRC) $(wildcard lib/*/*.h lib/shm/*.def agent/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) -Wno-double-promotion $(ALL_LDFLAGS) -o $@ \
+		$(TSAN_RECORDS_SRC) $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
+
 .PHONY: unit-programs unit-run unit-run-asan test-unit test-tsan
 unit-programs: $(UNIT_PROGRAMS)
 
@@ -47,5 +55,5 @@ unit-run-asan:
 
 test-unit: unit-run unit-run-asan
 
-test-tsan: $(BUILD)/tests/unit/tsan_segment
-	$(Q)TSAN_OPTIONS=halt_on_error=1:exitcode=66 $<
+test-tsan: $(BUILD)/tests/unit/tsan_segment $(BUILD)/tests/unit/tsan_records
+	$(Q)for program in $^; do TSAN_OPTIONS=halt_on_error=1:exitcode=66 $$program || exit $$?; done
