@@ -50,6 +50,8 @@ int cmd_cells(struct cli *cli);
 int cmd_forecast(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
+int cmd_record(struct cli *cli);
+int cmd_replay(struct cli *cli);
 
 /*
  * Takes a snapshot of the table the options name. CLI_OK, CLI_STALE (after a

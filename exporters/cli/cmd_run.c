@@ -5,7 +5,6 @@
  * --log.* to both, all others to the agent.
  */
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "exporters/cli/cli.h"
+#include "exporters/cli/program.h"
 #include "exporters/render/judge.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
@@ -48,22 +48,6 @@ struct run {
 	bool told;
 	bool told_late;
 };
-
-/* Beside ourselves first: a build directory must not run what is installed. */
-static void find_program(struct program *program)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n > 0) {
-		self[n] = '\0';
-		if (snprintf(program->path, sizeof(program->path), "%s/%s", dirname(self),
-			     program->name) < (int)sizeof(program->path) &&
-		    access(program->path, X_OK) == 0)
-			return;
-	}
-	snprintf(program->path, sizeof(program->path), "%s", program->name);
-}
 
 static int add_arg(struct program *program, char *arg)
 {
@@ -128,10 +112,7 @@ static int start(struct run *run, struct program *program)
 			_exit(CLI_ERROR);
 		sigprocmask(SIG_UNBLOCK, &run->signals, NULL);
 		execvp(program->path, program->args);
-		fprintf(stderr,
-			"conntide: cannot start %s: %s; it is looked for beside conntide "
-			"and in PATH\n",
-			program->name, strerror(errno));
+		program_complain(program->name);
 		_exit(CLI_ERROR);
 	}
 	program->pid = pid;
@@ -273,8 +254,8 @@ int cmd_run(struct cli *cli)
 	int status;
 
 	run.runtime_dir = cli->runtime_dir;
-	find_program(&run.agent);
-	find_program(&run.exporter);
+	program_find(run.agent.name, run.agent.path);
+	program_find(run.exporter.name, run.exporter.path);
 	status = add_arg(&run.agent, run.agent.path);
 	if (!status)
 		status = add_arg(&run.exporter, run.exporter.path);

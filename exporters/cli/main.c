@@ -21,6 +21,10 @@ static const struct command commands[] = {
 	{"forecast", cmd_forecast, "", "when it will be full, or where it levels off", "rNjfnHo"},
 	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do",
 	 ""},
+	{"record", cmd_record, "[OPTIONS]", "write live events to a trace; see conntide record --help",
+	 NULL},
+	{"replay", cmd_replay, "[OPTIONS] [FILE|-]",
+	 "run a trace through mirror and forecast; see conntide replay --help", NULL},
 	{"run", cmd_run, "[OPTIONS OF AGENT AND EXPORTER]",
 	 "start agent and exporter here; stop both with Ctrl-C", NULL},
 };

@@ -10,7 +10,7 @@ import source
 
 # Files that are parts of one module share its place.
 PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": "agent",
-           "requests": "agent", "publish": "agent",
+           "requests": "agent", "publish": "agent", "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
                "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
                "rates", "regimes", "stays")}}
@@ -39,8 +39,17 @@ AGENT = {
               "trust", "verify", "witness", "outlook", "ct_timeouts", "forecast", "stays", "talkers",
               "scenes"},
     "main": {"agent", "config"},
-    "forecast": set(), "trace": set(), "replay_map": set(),
-    "replay_main": {"forecast", "replay_map", "trace"},
+    "forecast": set(), "trace": set(),
+    "trace_event": {"ct_event", "trace"},
+    "world": {"histogram", "local_addr", "resync", "tracker", "verify"},
+    "replay": {"forecast", "trace", "trace_event", "witness", "world"},
+    "replay_print": {"forecast", "replay"},
+    "replay_main": {"replay", "replay_print", "trace"},
+    "roster": {"ct_event"},
+    "pseudonym": {"ct_event"},
+    "capture": {"confine", "ct_event", "ct_stats", "ct_timeouts", "nlsock", "pseudonym", "query",
+                "roster", "trace", "trace_event"},
+    "record_main": {"capture"},
 }
 
 FOLDERS = {
@@ -79,7 +88,7 @@ LIBRARIES = {
     "crypt.h": {"exporters/http/auth.c"},
     "zlib.h": {"exporters/http/gzip.c"},
     "curses": {"exporters/cli/term.c"},
-    "libmnl/": {"agent/ct_event.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
+    "libmnl/": {"agent/capture.c", "agent/ct_event.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
                 "agent/requests.c"},
     "systemd/": set(),
 }
