@@ -2,7 +2,7 @@
 # make test-forecast     units, closed forms, eight traces with thresholds
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
 #
-# FORECAST_JOBS=2 FORECAST_SEEDS="1 2 3"
+# FORECAST_JOBS=2 FORECAST_SEEDS="1 2 3"; FORECAST_DETAIL=1: a line for each kind as well
 
 FORECAST_JOBS ?= 2
 FORECAST_SEEDS ?= 1 2 3
@@ -47,7 +47,7 @@ forecast-short: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 
 forecast-eval: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	$(call fc_run,$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k.$$s; done; done)
-	$(PYTHON) $(fc_dir)/score.py --per-trace $$($(fc_out)/forecast-gen --list | while read k; do \
+	$(PYTHON) $(fc_dir)/score.py --per-trace $(if $(FORECAST_DETAIL),--detail) $$($(fc_out)/forecast-gen --list | while read k; do \
 		for s in $(FORECAST_SEEDS); do echo $(fc_out)/traces/$$k.$$s; done; done)
 	@awk '{n++; s += $$4; if ($$7 > m) m = $$7; mem = $$10} END \
 		{print "forecast: mean " s / n " ms CPU, worst " m " ms, memory " mem " MiB"}' $(fc_out)/traces/*.cost
