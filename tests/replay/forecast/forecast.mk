@@ -34,6 +34,7 @@ $(fc_out)/test_trace: $(fc_dir)/test_trace.c agent/trace.c $(fc_headers)
 forecast-unit: $(fc_out)/test_trace $(fc_out)/test_forecast
 	$(fc_out)/test_trace
 	$(fc_out)/test_forecast
+	$(PYTHON) -m pytest -q -p no:cacheprovider $(fc_dir)/test_score.py
 
 # traces are big and quick to make: each is made, answered and kept as scores need it
 define fc_run

@@ -21,6 +21,7 @@ at time x when no shock of the scenario lies between it and x.
   false     alarms among instants with T > 1200 s;  recall: alarms among those with T <= 600 s
   missed    spells with a known instant in the 600 s before them, none of which alarmed
   cover     share of targets inside the 80 % interval at +10 min
+  drop_*    skill of p_drop at known instants, see drop_score.py
 Recorded traces have no list of shocks: there every instant counts as known.
 """
 import bisect
@@ -28,6 +29,8 @@ import json
 import math
 import os
 import sys
+
+import drop_score
 
 HORIZONS = (30, 120, 600)
 GRID = (30, 60, 120, 300, 600, 1200, 1800, 3600)
@@ -41,7 +44,9 @@ class Trace:
         self.name = os.path.basename(prefix)
         with open(prefix + ".truth.csv") as f:
             next(f)
-            self.count = [int(line.split(",")[1]) for line in f]
+            rows = [line.split(",") for line in f]
+        self.count = [int(row[1]) for row in rows]
+        self.drops = [int(row[2]) for row in rows]
         with open(prefix + ".full.csv") as f:
             next(f)
             self.spells = [tuple(map(float, line.split(","))) for line in f if line.strip()]
@@ -197,6 +202,7 @@ def score_trace(trace, answers):
         alarmed = [t for k, t in use if answers[k]["alarm"]]
         missed += not alarmed
         lead.append(s - min(alarmed) if alarmed else 0.0)
+    r["drop"] = {h: drop_score.samples(trace, answers, h) for h in drop_score.HORIZONS}
     r.update(crps=mean(crps_all), crps_known=mean(crps_known), crps_sum=sum(crps_known), n_known=len(crps_known), neg=neg, false=false, runs=runs,
              pos=pos, hit=hit, pos_known=pos_known, hit_known=hit_known, spells=spells, missed=missed, lead=lead)
     return r
@@ -228,11 +234,17 @@ def summary(rows, base):
     for h, name in ((30, "cover_30"), (120, "cover_120"), (600, "cover")):
         for label in ("", "_known"):
             out[name + label] = ratio(sum(r["hits_%d%s" % (h, label)][0] for r in rows), sum(r["hits_%d%s" % (h, label)][1] for r in rows))
+    for h, found in drops(rows).items():
+        out["drop_%d" % h] = drop_score.skill([s for s in found if s[2]])
     return out
 
 
+def drops(rows):
+    return {h: [s for r in rows for s in r["drop"][h]] for h in drop_score.HORIZONS}
+
+
 COLUMNS = ("rel_30", "rel_120", "rel_600", "rel_600_known", "crps", "crps_known", "crps_pool", "false", "runs_day", "recall",
-           "recall_known", "missed", "lead", "cover", "cover_known", "cover_30", "cover_120")
+           "recall_known", "missed", "lead", "cover", "cover_known", "cover_30", "cover_120", "drop_600", "drop_3600")
 
 
 def print_table(result):
@@ -312,6 +324,9 @@ def main():
     if "--detail" in args:
         print_detail(rows)
     print_table(result)
+    for name in [n for n in rows if rows[n]]:
+        drop_score.print_scores(name, drops(rows[name]))
+    drop_score.print_reliable("conntide", drops(rows["conntide"]))
     if check_file:
         sys.exit(check(check_file, result["conntide"]))
 
