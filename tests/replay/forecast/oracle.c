@@ -13,6 +13,8 @@
 static const unsigned int count_horizon_s[] = {30, 120, 600};
 static const unsigned int full_horizon_s[] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
 #define COUNT_HORIZONS 3
+#define COUNT_HORIZON_S 600	/* the last of them */
+#define SHORT_PER_LONG 3
 #define FULL_HORIZONS 8
 
 struct oracle {
@@ -22,7 +24,8 @@ struct oracle {
 	unsigned int paths, every;
 	FILE *causal, *clairvoyant;
 	bool failed;
-	double count[COUNT_HORIZONS][ORACLE_PATHS_MAX];
+	double count[COUNT_HORIZONS][ORACLE_PATHS_MAX * (1 + SHORT_PER_LONG)];
+	/* of the long paths */
 	double full_s[ORACLE_PATHS_MAX], drop_s[ORACLE_PATHS_MAX];	/* INFINITY: not */
 };
 
@@ -130,17 +133,19 @@ static void fork_at(struct oracle *o, const struct sim *from, bool causal, uint6
 	draw_established(s);
 }
 
+/* The first o->paths play the hour, the others as long as counts are asked for. */
 static void play(struct oracle *o, unsigned int path)
 {
+	bool is_long = path < o->paths;
+	double full_s = INFINITY, drop_s = INFINITY;
 	struct sim *s = &o->fork;
 	const double start = s->now;
 	const unsigned int drop = s->drop;
 	unsigned int x = 0, h;
 	struct ev ev;
 
-	o->full_s[path] = o->drop_s[path] = INFINITY;
 	sim_begin_second(s);
-	while (x < HORIZON_S && sim_pop(s, &ev) && !s->out_of_memory) {
+	while (x < (is_long ? HORIZON_S : COUNT_HORIZON_S) && sim_pop(s, &ev) && !s->out_of_memory) {
 		sim_event(s, &ev);
 		if (ev.kind != EV_SECOND)
 			continue;
@@ -148,13 +153,16 @@ static void play(struct oracle *o, unsigned int path)
 		for (h = 0; h < COUNT_HORIZONS; h++)
 			if (x == count_horizon_s[h])
 				o->count[h][path] = s->count;
-		if (s->max && s->count >= s->max && x < o->full_s[path])
-			o->full_s[path] = x;
-		if (s->drop > drop && x < o->drop_s[path])
-			o->drop_s[path] = x;
-		if (x >= count_horizon_s[COUNT_HORIZONS - 1] && o->drop_s[path] < INFINITY &&
-		    o->full_s[path] < INFINITY)
+		if (s->max && s->count >= s->max)
+			full_s = fmin(full_s, x);
+		if (s->drop > drop)
+			drop_s = fmin(drop_s, x);
+		if (x >= COUNT_HORIZON_S && drop_s < INFINITY && full_s < INFINITY)
 			break;
+	}
+	if (is_long) {
+		o->full_s[path] = full_s;
+		o->drop_s[path] = drop_s;
 	}
 	o->failed |= s->out_of_memory;
 }
@@ -186,17 +194,18 @@ static double share_within(const double *v, unsigned int n, double x)
 
 static void answer(struct oracle *o, unsigned int k, FILE *f)
 {
-	unsigned int h, n = o->paths;
+	unsigned int h, n = o->paths, n_counts = n * (1 + SHORT_PER_LONG);
 	double tte;
 
 	fprintf(f, "{\"k\":%u,\"count\":{", k);
 	for (h = 0; h < COUNT_HORIZONS; h++) {
 		double *v = o->count[h];
 
-		qsort(v, n, sizeof(*v), by_value);
+		qsort(v, n_counts, sizeof(*v), by_value);
 		fprintf(f, "%s\"%u\":[%.1f,%.1f,%.1f,%.1f,%.1f]", h ? "," : "", count_horizon_s[h],
-			quantile(v, n, 0.5), quantile(v, n, 0.1), quantile(v, n, 0.9),
-			quantile(v, n, 0.025), quantile(v, n, 0.975));
+			quantile(v, n_counts, 0.5), quantile(v, n_counts, 0.1),
+			quantile(v, n_counts, 0.9), quantile(v, n_counts, 0.025),
+			quantile(v, n_counts, 0.975));
 	}
 	qsort(o->full_s, n, sizeof(*o->full_s), by_value);
 	tte = quantile(o->full_s, n, 0.5);
@@ -212,16 +221,36 @@ static void answer(struct oracle *o, unsigned int k, FILE *f)
 		share_within(o->drop_s, n, 3600));
 }
 
+static bool shock_ahead(const struct scenario *sc, double now)
+{
+	unsigned int i;
+
+	for (i = 0; i < sc->n_changes; i++) {
+		const struct sim_change *c = &sc->change[i];
+
+		if (change_is_shock(c) && ((c->t0 > now && c->t0 <= now + HORIZON_S) ||
+					   (c->t1 > now && c->t1 <= now + HORIZON_S)))
+			return true;
+	}
+	return false;
+}
+
 static void at_eval(const struct sim *s, unsigned int k, void *ctx)
 {
 	struct oracle *o = ctx;
 	unsigned int path, causal;
 
-	for (causal = 0; causal < 2 && k % o->every == 0; causal++) {
+	if (k % o->every)
+		return;
+	for (causal = 0; causal < 2; causal++) {
+		if (causal && !shock_ahead(s->sc, s->now)) {
+			answer(o, k, o->causal);	/* both know the same */
+			return;
+		}
 		o->sc = *s->sc;
 		if (causal)
 			forget_shocks(&o->sc, s->now);
-		for (path = 0; path < o->paths; path++) {
+		for (path = 0; path < o->paths * (1 + SHORT_PER_LONG); path++) {
 			fork_at(o, s, causal, (((o->sc.seed * 1009 + k) * 1031 + path) * 2 + causal) *
 					      0xBF58476D1CE4E5B9u);
 			play(o, path);

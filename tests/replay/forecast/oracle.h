@@ -5,7 +5,8 @@
  *
  * At an instant the simulator's state is forked and played on for an hour many
  * times, each with other random numbers. Quantiles, p_full and p_drop are
- * shares of these paths.
+ * shares of these paths. Counts come from three times as many more that play
+ * ten minutes.
  *
  * Both know the model, the rates and their present shape, every entry with its
  * age and deadline, the collector's phase, retries under way, and what is no

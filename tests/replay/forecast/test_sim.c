@@ -17,7 +17,7 @@
 
 #define DRAWS 20000
 #define INSTANTS_MAX 400
-#define PATHS 24
+#define PATHS 8
 #define EVERY 3
 #define STEP_AT_S 2000.0
 
