@@ -47,10 +47,9 @@ endif
 BASE_SRC := $(wildcard lib/base/*.c)
 SHM_SRC := $(wildcard lib/shm/*.c)
 LIB_SRC := $(BASE_SRC) $(SHM_SRC)
-# The forecast and the replay of traces are not part of the agent yet.
 FORECAST_SRC := $(wildcard agent/forecast*.c)
 REPLAY_SRC := agent/replay_main.c agent/replay_map.c agent/trace.c
-AGENT_SRC := $(filter-out $(FORECAST_SRC) $(REPLAY_SRC),$(wildcard agent/*.c))
+AGENT_SRC := $(filter-out $(REPLAY_SRC),$(wildcard agent/*.c))
 RENDER_SRC := $(wildcard exporters/render/*.c)
 ADVICE_SRC := $(wildcard exporters/advice/*.c)
 HTTP_SRC := $(wildcard exporters/http/*.c)

@@ -20,9 +20,11 @@
 
 #include "agent/config.h"
 #include "agent/ct_stats.h"
+#include "agent/ct_timeouts.h"
 #include "agent/histogram.h"
 #include "agent/local_addr.h"
 #include "agent/nlsock.h"
+#include "agent/outlook.h"
 #include "agent/ports.h"
 #include "agent/query.h"
 #include "agent/recorder.h"
@@ -31,6 +33,7 @@
 #include "agent/segment.h"
 #include "agent/tracker.h"
 #include "agent/verify.h"
+#include "agent/witness.h"
 
 /* The dump that runs, as seen by requests.c. */
 struct dump_state {
@@ -81,6 +84,11 @@ struct agent {
 	struct resync resync;
 	struct schedule schedule;
 	struct ports ports;
+	struct witness witness;
+	struct forecast *forecast;
+	struct outlook outlook;
+	struct ct_timeouts timeouts;
+	uint64_t timeouts_due_ns;
 
 	struct ct_proc proc;
 	struct ct_limits limits; /* from /proc, else as netlink told */
@@ -148,6 +156,8 @@ bool requests_pending(const struct agent *agent);
 void publish_second(struct agent *agent);
 void publish_start(struct agent *agent);
 void publish_changes(struct agent *agent);
+/* The timeouts in force, for readers and for the forecast. */
+void publish_timeouts(struct agent *agent);
 int64_t publish_residual(const struct agent *agent);
 
 #endif

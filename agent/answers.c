@@ -30,7 +30,7 @@ void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_eve
 		state = entry_state_told((enum l4proto)key.l4proto, event, state);
 	/* The direction follows the addresses of today. */
 	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
-		flow->cell_flags & ~FLOW_CELL_MASK);
+		   flow->cell_flags & ~FLOW_CELL_MASK, event);
 }
 
 /*
@@ -51,7 +51,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 		flags |= correction_flags(mirror);
 	}
 	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
-		flags | entry_status_flags(event));
+		   flags | entry_status_flags(event), event);
 }
 
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
@@ -73,7 +73,7 @@ static void settle_answer(struct mirror *mirror, const struct verify_item *item,
 	}
 	if (!found) {
 		mirror->counters.repairs_ghost++;
-		entry_remove(mirror, item->hash, at);
+		entry_remove(mirror, item->hash, at, &item->key, NULL);
 	} else if (flow_at(&mirror->table, at)->id != found->id) {
 		mirror_replace_record(mirror, at, found);
 	} else {

@@ -46,6 +46,8 @@ static const struct option_row rows[] = {
 	 "limit of the mirror (twice nf_conntrack_max)"},
 	{"top-ports", NUMBER, FIELD_OF(top_ports), 1, 64, "N",
 	 "ports that get series of their own in /metrics (16)"},
+	{"assume-max", NUMBER, FIELD_OF(assume_max_entries), 1, 4294967294u, "N",
+	 "rehearse: forecast against this limit if it is lower (none)"},
 	{"record", TEXT, FIELD_OF(record_path), 0, 0, "FILE",
 	 "write everything the mirror is fed to FILE, for replay"},
 	{"log.level", TEXT, FIELD_OF(log_level), 0, 0, "LEVEL", "error, warn, info or debug (info)"},

@@ -28,6 +28,7 @@ struct config {
 	uint32_t mute_interval_s;
 	uint32_t audit_rate;	     /* entries a second */
 	uint32_t max_entries;	     /* of the mirror; 0: from nf_conntrack_max */
+	uint32_t assume_max_entries; /* what to forecast against, if lower; 0: none */
 	uint32_t top_ports;
 	bool sandbox;
 };

@@ -41,6 +41,7 @@ static void note_loss(struct agent *agent, uint64_t lost)
 	uint64_t now_ns = agent->mirror.now_ns;
 
 	agent->last_loss_ns = now_ns;
+	forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)now_ns);
 	agent->gap = true;
 	agent->unpublished = true;
 	schedule_loss(&agent->schedule, now_ns);

@@ -107,40 +107,118 @@ uint32_t entry_status_flags(const struct ct_event *event)
 	       (event->status & CT_STATUS_ASSURED ? FLOW_ASSURED : 0);
 }
 
-/* Puts an entry where it belongs now. Flags not named in `keep` are `flags`. */
-void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags)
-{
-	uint32_t ticks = flow_tick(mirror->now_ns);
+/* --- what is told --------------------------------------------------------- */
 
-	if (cell == flow_cell(flow) && flags == (flow->cell_flags & ~FLOW_CELL_MASK))
+#define FLOW_OWN (FLOW_SINCE_UNKNOWN | FLOW_TALLIED)
+
+/* Tells, and takes over since when the entry is in its state. */
+static void tell(struct mirror *mirror, struct flow *flow, struct sighting *seen)
+{
+	seen->now_ns = mirror->now_ns;
+	seen->flow = flow;
+	if (!mirror->witness) {
+		seen->since = flow_tick(mirror->now_ns);
+		seen->since_known = true;
+		return;
+	}
+	witness_tell(mirror->witness, seen);
+}
+
+static void take_since(struct flow *flow, const struct sighting *seen)
+{
+	flow->since = seen->since;
+	if (seen->since_known)
+		flow->cell_flags &= ~FLOW_SINCE_UNKNOWN;
+	else
+		flow->cell_flags |= FLOW_SINCE_UNKNOWN;
+}
+
+static void tell_appeared(struct mirror *mirror, struct flow *flow, const struct ct_event *event)
+{
+	struct sighting seen = {
+		.from_cell = CELL_INVALID,
+		.to_cell = flow_cell(flow),
+		.found = !(flow->cell_flags & FLOW_BORN_SEEN),
+		.key = &event->key,
+		.event = event,
+	};
+
+	tell(mirror, flow, &seen);
+	take_since(flow, &seen);
+}
+
+static void tell_went(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
+		      const struct ct_event *event)
+{
+	struct sighting seen = {
+		.from_cell = flow_cell(flow),
+		.to_cell = CELL_INVALID,
+		.key = key,
+		.event = event,
+	};
+
+	tell(mirror, flow, &seen);
+}
+
+/* Age up to now, in ticks; of an entry whose birth was seen. */
+static uint32_t age_ticks(const struct mirror *mirror, const struct flow *flow)
+{
+	return flow_age_unpack(flow->age) + (flow_tick(mirror->now_ns) - flow->since);
+}
+
+static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
+			const struct ct_event *event)
+{
+	struct sighting seen = {
+		.from_cell = flow_cell(flow),
+		.to_cell = cell,
+		.key = &event->key,
+		.event = event,
+	};
+
+	tell(mirror, flow, &seen);
+	flow->age = flow_age_pack(age_ticks(mirror, flow));
+	take_since(flow, &seen);
+}
+
+/* Puts an entry where it belongs now. Flags not named in `keep` are `flags`. */
+void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags,
+		const struct ct_event *event)
+{
+	flags &= ~FLOW_OWN;
+	if (cell == flow_cell(flow) && flags == (flow->cell_flags & ~(FLOW_CELL_MASK | FLOW_OWN)))
 		return;
 	uncount(mirror, flow);
-	if (cell != flow_cell(flow)) {
-		flow->age = flow_age_pack(flow_age_unpack(flow->age) + (ticks - flow->since));
-		flow->since = ticks;
-	}
-	flow->cell_flags = cell | flags;
+	if (cell != flow_cell(flow))
+		change_cell(mirror, flow, cell, event);
+	flow->cell_flags = cell | flags | (flow->cell_flags & FLOW_OWN);
+	count(mirror, flow);
+}
+
+/* A record, new or used before, holds the event's entry from now on. */
+static void fill(struct mirror *mirror, struct flow *flow, const struct ct_event *event,
+		 uint32_t flags)
+{
+	struct row_key key = entry_row_key(mirror, event);
+	unsigned int state = entry_state_told((enum l4proto)key.l4proto, event, ST_TCP_UNKNOWN);
+
+	flow->id = event->id;
+	flow->age = 0;
+	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
+			   entry_status_flags(event) | flags;
+	tell_appeared(mirror, flow, event);
 	count(mirror, flow);
 }
 
 uint32_t entry_insert(struct mirror *mirror, const struct ct_event *event, uint32_t flags)
 {
-	struct row_key key = entry_row_key(mirror, event);
-	unsigned int state =
-		entry_state_told((enum l4proto)key.l4proto, event, ST_TCP_UNKNOWN);
 	uint32_t at = flow_insert(&mirror->table, event->hash);
-	struct flow *flow;
 
 	if (at == FLOW_NONE) {
 		mirror->counters.refused_entries++;
 		return FLOW_NONE;
 	}
-	flow = flow_at(&mirror->table, at);
-	flow->id = event->id;
-	flow->since = flow_tick(mirror->now_ns);
-	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
-			   entry_status_flags(event) | flags;
-	count(mirror, flow);
+	fill(mirror, flow_at(&mirror->table, at), event, flags);
 	return at;
 }
 
@@ -150,24 +228,22 @@ void entry_count_new(struct mirror *mirror, const struct flow *flow)
 	histogram_count_new(mirror->hist, flow_cell(flow));
 }
 
-static void count_destroyed(struct mirror *mirror, const struct flow *flow)
+static void went(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
+		 const struct ct_event *event)
 {
 	uint64_t lifetime_ms = UINT64_MAX;
 
-	if (flow->cell_flags & FLOW_BORN_SEEN) {
-		uint64_t ticks = flow_age_unpack(flow->age);
-
-		ticks += flow_tick(mirror->now_ns) - flow->since;
-		lifetime_ms = (ticks << FLOW_TICK_SHIFT) / 1000000u;
-	}
+	if (flow->cell_flags & FLOW_BORN_SEEN)
+		lifetime_ms = ((uint64_t)age_ticks(mirror, flow) << FLOW_TICK_SHIFT) / 1000000u;
 	mirror->counters.destroyed_entries++;
 	histogram_count_destroyed(mirror->hist, flow_cell(flow), lifetime_ms);
+	tell_went(mirror, flow, key, event);
+	uncount(mirror, flow);
 }
 
-void mirror_uncount_destroyed(struct mirror *mirror, const struct flow *flow)
+void mirror_sweep_record(struct mirror *mirror, struct flow *flow)
 {
-	count_destroyed(mirror, flow);
-	uncount(mirror, flow);
+	went(mirror, flow, NULL, NULL);
 }
 
 /* Replaces what is resident under the key by another incarnation. */
@@ -175,16 +251,9 @@ void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *ev
 		    uint32_t flags)
 {
 	struct flow *flow = flow_at(&mirror->table, at);
-	struct row_key key = entry_row_key(mirror, event);
-	unsigned int state = entry_state_told((enum l4proto)key.l4proto, event, ST_TCP_UNKNOWN);
 
-	mirror_uncount_destroyed(mirror, flow);
-	flow->id = event->id;
-	flow->age = 0;
-	flow->since = flow_tick(mirror->now_ns);
-	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
-			   entry_status_flags(event) | flags;
-	count(mirror, flow);
+	went(mirror, flow, &event->key, NULL);
+	fill(mirror, flow, event, flags);
 	entry_count_new(mirror, flow);
 }
 
@@ -247,11 +316,10 @@ void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
 	tombstone_append(mirror, at);
 }
 
-void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at)
+void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at, const struct ct_key *key,
+		  const struct ct_event *event)
 {
-	struct flow *flow = flow_at(&mirror->table, at);
-
-	mirror_uncount_destroyed(mirror, flow);
+	went(mirror, flow_at(&mirror->table, at), key, event);
 	flow_bury(&mirror->table, hash, at);
 	tombstone_append(mirror, at);
 }

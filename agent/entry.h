@@ -30,9 +30,13 @@ uint32_t entry_insert(struct mirror *mirror, const struct ct_event *event, uint3
 /* The record holds another incarnation from now on. */
 void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *event,
 		   uint32_t flags);
-void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags);
-/* Gone: a tombstone stays for a second, longer while a dump runs. */
-void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at);
+/* `event` told of it. Of the flags, what is the entry's own business stays. */
+void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags,
+		const struct ct_event *event);
+/* Gone: a tombstone stays for a second, longer while a dump runs. `event` is the
+ * DESTROY; NULL when its absence told. */
+void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at, const struct ct_key *key,
+		  const struct ct_event *event);
 /* A DESTROY of something that is not here. */
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event);
 

@@ -37,6 +37,8 @@
 #define FLOW_SEEN_REPLY (1u << 27)
 #define FLOW_ASSURED	(1u << 28)
 #define FLOW_BORN_SEEN	(1u << 29) /* its NEW was received: the age is true */
+#define FLOW_SINCE_UNKNOWN (1u << 30) /* nobody knows when it entered its state */
+#define FLOW_TALLIED	(1u << 31) /* for talkers.h: the tally that has counted it */
 
 /* Stamp: epoch of the last dump that showed it, and mark of its last event. */
 #define FLOW_MARK_MASK 0x00ffffffu
@@ -54,7 +56,7 @@ struct flow {
 	uint32_t id;	    /* CTA_ID */
 	uint32_t cell_flags;
 	uint32_t stamp;	    /* live: epoch << 24 | mark; tombstone: next younger one */
-	uint32_t since;	    /* tick of the last change of state; tombstone: of death */
+	uint32_t since;	    /* tick of the last change of state, see witness.h; tombstone: of death */
 	uint16_t hash_high; /* bits 42..57 of the hash */
 	uint16_t age;	    /* ticks from birth to `since`, packed; see flow_bury() */
 };

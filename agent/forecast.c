@@ -167,7 +167,7 @@ static int64_t since_of_found(const struct forecast *f, const struct fc_move *m)
 	timeout_s = f->sysctl_timeout_s[proto][m->to];
 	if (m->timeout_s > timeout_s)
 		return FC_SINCE_UNKNOWN;
-	return m->now_ns - (int64_t)(timeout_s - m->timeout_s) * NS_PER_S;
+	return (m->now_ns - (int64_t)(timeout_s - m->timeout_s) * NS_PER_S) & -FC_KEEP_NS;
 }
 
 static void leave(struct forecast *f, const struct fc_move *m, int64_t since_s, bool unknown)

@@ -39,6 +39,7 @@ enum fc_stage {
 /* l4proto as the mirror numbers them; only equality and the range matter. */
 #define FC_L4PROTOS 8
 #define FC_SINCE_UNKNOWN INT64_MIN
+#define FC_KEEP_NS (INT64_C(1) << 24)
 
 enum fc_end {
 	FC_END_EXPIRED,		/* its timeout had run out */
@@ -63,7 +64,9 @@ struct fc_move {
 	uint32_t timeout_s;	/* just set with `to` (found: remaining); 0: not told */
 	/*
 	 * Out: the `since_ns` the caller must keep for this entry and give
-	 * back with its next move. now_ns, except for found entries.
+	 * back with its next move. now_ns, except for found entries, where it is
+	 * a multiple of FC_KEEP_NS. It must come back as it was: callers that keep
+	 * multiples of FC_KEEP_NS only give such times as now_ns.
 	 */
 	int64_t keep_since_ns;
 };

@@ -228,11 +228,58 @@ static void tell_if_inactive(struct agent *agent)
 				  "network namespace asks for connection tracking");
 }
 
+/* --- the forecast ----------------------------------------------------------------- */
+
+#define TIMEOUTS_NS (10 * NS_PER_S)
+
+void publish_timeouts(struct agent *agent)
+{
+	_Atomic uint32_t *to = segment_timeouts(&agent->segment);
+
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
+		poke_u32(&to[i], agent->timeouts.values_s[i]);
+	outlook_timeouts(&agent->outlook, agent->timeouts.values_s);
+}
+
+static void timeouts_second(struct agent *agent)
+{
+	if (agent->mirror.now_ns < agent->timeouts_due_ns)
+		return;
+	agent->timeouts_due_ns = agent->mirror.now_ns + TIMEOUTS_NS;
+	if (ct_timeouts_read(&agent->timeouts))
+		publish_timeouts(agent);
+}
+
+static void forecast_now(struct agent *agent)
+{
+	const uint64_t *values = agent->counters.values;
+	const struct outlook_second second = {
+		.now_boot_ns = agent->mirror.now_ns,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = agent->limits.count_entries,
+		.max_entries = agent->limits.max_entries,
+		.chain_limit_entries = ct_chain_limit(agent->limits.buckets),
+		.assumed_max_entries = agent->config.assume_max_entries,
+		.drops = values[CT_STAT_DROP],
+		.early_drops = values[CT_STAT_EARLY_DROP],
+	};
+
+	/* While events are missing on purpose, rates are not what arrives. */
+	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
+		forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)agent->mirror.now_ns);
+	/* The kernel's collector evicts from 95 % on (gc_worker, nf_conntrack_core.c). */
+	agent->witness.crowded = second.max_entries > 0 &&
+				 second.count_entries >= second.max_entries / 100 * 94;
+	outlook_second(&agent->outlook, &second);
+}
+
 void publish_second(struct agent *agent)
 {
 	agent->resident_bytes = resident_bytes();
 	sample_count(agent);
+	timeouts_second(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
+	forecast_now(agent);
 	write_live(agent);
 	agent->events.queue_bytes = 0;
 	append_sample(agent, false, &agent->second_base);

@@ -137,7 +137,7 @@ static bool visit_sweep(void *arg, struct flow *flow, uint32_t at)
 		return false;
 	if (sweep->resync->valid && unseen(sweep, flow)) {
 		sweep->mirror->counters.repairs_ghost++;
-		mirror_uncount_destroyed(sweep->mirror, flow);
+		mirror_sweep_record(sweep->mirror, flow);
 		return true;
 	}
 	if (!mirror_mark_later(flow, sweep->resync->begin_mark))

@@ -82,6 +82,36 @@ struct shm_history *segment_history(struct segment *segment, bool minutes)
 	return section(segment, minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
 }
 
+struct shm_forecast *segment_forecast(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_FORECAST);
+}
+
+struct shm_pasts *segment_pasts(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_PASTS);
+}
+
+_Atomic uint32_t *segment_timeouts(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_TIMEOUTS);
+}
+
+struct shm_detail *segment_details(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_DETAILS);
+}
+
+struct shm_talkers *segment_talkers(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_TALKERS);
+}
+
+struct shm_scenes *segment_scenes(struct segment *segment, bool minutes)
+{
+	return section(segment, minutes ? SHM_SECTION_SCENES_LONG : SHM_SECTION_SCENES_SHORT);
+}
+
 void segment_attach(struct segment *segment, struct histogram *hist)
 {
 	hist->cells = section(segment, SHM_SECTION_CELLS);
@@ -177,6 +207,16 @@ static void init_contents(struct segment *segment)
 		poke_u32(&slots->slot[i].row, ROW_INVALID);
 	segment_history(segment, false)->interval_ns = UINT64_C(1000000000);
 	segment_history(segment, true)->interval_ns = UINT64_C(60000000000);
+	segment_pasts(segment)->interval_ns = UINT64_C(60000000000);
+	segment_scenes(segment, false)->interval_ns = UINT64_C(10000000000);
+	segment_scenes(segment, true)->interval_ns = UINT64_C(60000000000);
+	for (unsigned int i = 0; i < SHM_DETAILS; i++)
+		poke_u32(&segment_details(segment)[i].row, ROW_INVALID);
+	for (unsigned int i = 0; i < SHM_DETAIL_POOLS; i++) {
+		struct row_key key = {(uint8_t)(i / DIR_COUNT), (uint8_t)(i % DIR_COUNT), 0};
+
+		poke_u32(&segment_details(segment)[SHM_DETAILS + i].row, row_of(key));
+	}
 }
 
 static int build_file(struct segment *segment, const struct segment_identity *identity)

@@ -63,6 +63,12 @@ struct shm_live *segment_live(struct segment *segment);
 struct shm_slots *segment_slots(struct segment *segment);
 struct shm_rate *segment_rates(struct segment *segment);
 struct shm_history *segment_history(struct segment *segment, bool minutes);
+struct shm_forecast *segment_forecast(struct segment *segment);
+struct shm_pasts *segment_pasts(struct segment *segment);
+_Atomic uint32_t *segment_timeouts(struct segment *segment); /* [TIMEOUT_COUNT] */
+struct shm_detail *segment_details(struct segment *segment); /* details, then pools */
+struct shm_talkers *segment_talkers(struct segment *segment);
+struct shm_scenes *segment_scenes(struct segment *segment, bool minutes);
 
 /* Points the histogram's arrays into the segment. */
 void segment_attach(struct segment *segment, struct histogram *hist);

@@ -230,6 +230,24 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	return err;
 }
 
+/* The forecast and what else learns from the mirror's changes. */
+static int create_statistics(struct agent *agent)
+{
+	agent->forecast = forecast_create((int64_t)agent->started_ns);
+	if (!agent->forecast)
+		return -ENOMEM;
+	agent->witness.forecast = agent->forecast;
+	agent->mirror.witness = &agent->witness;
+	return 0;
+}
+
+static void attach_statistics(struct agent *agent)
+{
+	outlook_init(&agent->outlook, agent->forecast, segment_forecast(&agent->segment),
+		     segment_pasts(&agent->segment), agent->started_ns);
+	publish_timeouts(agent);
+}
+
 static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	uint64_t seed = clock_real_ns();
@@ -245,6 +263,8 @@ static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 	if (!err)
 		err = mirror_create(&agent->mirror, limit, &agent->hist, &agent->addrs,
 				    &agent->verify);
+	if (!err)
+		err = create_statistics(agent);
 	if (err)
 		snprintf(why, AGENT_WHY_BYTES, "cannot set up the mirror: %s", strerror(-err));
 	return err;
@@ -281,6 +301,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
 		      config->mute_interval_s * NS_PER_S, agent->started_ns);
 	ct_proc_open(&agent->proc);
+	ct_timeouts_open(&agent->timeouts);
 }
 
 int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES])
@@ -300,6 +321,7 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 	if (err)
 		return err;
 	segment_attach(&agent->segment, &agent->hist);
+	attach_statistics(agent);
 	err = first_addresses(agent, why);
 	if (!err) {
 		ports_init(&agent->ports, &agent->hist, segment_slots(&agent->segment),
@@ -335,4 +357,6 @@ void agent_destroy(struct agent *agent)
 	local_addrs_free(&agent->addrs);
 	ct_counters_free(&agent->counters);
 	ct_proc_close(&agent->proc);
+	ct_timeouts_close(&agent->timeouts);
+	forecast_destroy(agent->forecast);
 }

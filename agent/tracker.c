@@ -52,7 +52,7 @@ static void on_destroy(struct mirror *mirror, const struct ct_event *event)
 	uint32_t at = flow_find(&mirror->table, event->hash);
 
 	if (at != FLOW_NONE && flow_at(&mirror->table, at)->id == event->id) {
-		entry_remove(mirror, event->hash, at);
+		entry_remove(mirror, event->hash, at, &event->key, event);
 	} else if (event->status & CT_STATUS_CLASH) {
 		mirror->counters.clash_events++;
 	} else if (at == FLOW_NONE) {
@@ -100,7 +100,7 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 		cell = row_first_cell(row_of(key)) +
 		       entry_state_told((enum l4proto)key.l4proto, event, state);
 	}
-	entry_move(mirror, flow, cell, keep);
+	entry_move(mirror, flow, cell, keep, event);
 	entry_stamp(mirror, flow);
 	if (entry_cell_unknown(cell))
 		verify_doubt(mirror->verify, event, mirror->now_ns);

@@ -36,6 +36,7 @@
 #include "agent/histogram.h"
 #include "agent/local_addr.h"
 #include "agent/verify.h"
+#include "agent/witness.h"
 
 struct mirror_counters {
 	uint64_t events[CT_KINDS];
@@ -58,6 +59,7 @@ struct mirror {
 	struct histogram *hist;
 	const struct local_addrs *addrs;
 	struct verify *verify;
+	struct witness *witness; /* NULL: nobody keeps statistics */
 	uint64_t now_ns; /* boot clock */
 	uint64_t last_silent_ns; /* last confirmed silent change; 0 never */
 	uint32_t mark;	 /* 1 .. FLOW_MARK_MASK */
@@ -74,7 +76,8 @@ struct mirror {
 	struct mirror_counters counters;
 };
 
-/* hist, addrs and verify are borrowed and must outlive the mirror. */
+/* hist, addrs and verify are borrowed and must outlive the mirror; so is the
+ * witness, set in the struct before anything is told, or never. */
 int mirror_create(struct mirror *mirror, uint32_t limit_entries, struct histogram *hist,
 		  const struct local_addrs *addrs, struct verify *verify);
 void mirror_destroy(struct mirror *mirror);
@@ -106,7 +109,7 @@ uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *even
 void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event);
-/* The entry is gone; the record is about to be removed by its scan. */
-void mirror_uncount_destroyed(struct mirror *mirror, const struct flow *flow);
+/* The entry is gone, unheard; the record is about to be removed by its scan. */
+void mirror_sweep_record(struct mirror *mirror, struct flow *flow);
 
 #endif

@@ -1,6 +1,119 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Compiled with -Wpadded: a hole in a shared struct is a compile error. */
 #include "lib/shm/layout.h"
+#include "lib/shm/timeouts.h"
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free between processes");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "32-bit atomics must be lock-free between processes");
+
+#define SHM_AT(type, field, offset)                                                                \
+	_Static_assert(offsetof(struct type, field) == (offset),                                   \
+		       #type "." #field " moved: raise SHM_VERSION_MAJOR")
+#define SHM_SIZE(type, bytes)                                                                      \
+	_Static_assert(sizeof(struct type) == (bytes), #type " changed size: raise the version")
+
+SHM_AT(shm_section, offset_bytes, 0);
+SHM_AT(shm_section, size_bytes, 8);
+SHM_AT(shm_section, element_bytes, 16);
+SHM_AT(shm_section, elements, 20);
+SHM_SIZE(shm_section, 24);
+
+SHM_AT(shm_header, magic, 0);
+SHM_AT(shm_header, version_major, 8);
+SHM_AT(shm_header, version_minor, 10);
+SHM_AT(shm_header, header_bytes, 12);
+SHM_AT(shm_header, total_bytes, 16);
+SHM_AT(shm_header, ready, 24);
+SHM_AT(shm_header, stopped, 32);
+SHM_AT(shm_header, boot_id, 40);
+SHM_AT(shm_header, instance_id, 56);
+SHM_AT(shm_header, created_real_ns, 64);
+SHM_AT(shm_header, created_boot_ns, 72);
+SHM_AT(shm_header, netns_inode, 80);
+SHM_AT(shm_header, agent_pid, 88);
+SHM_AT(shm_header, section_count, 92);
+SHM_AT(shm_header, agent_version, 96);
+SHM_AT(shm_header, netns_name, 128);
+SHM_AT(shm_header, sections, 192);
+SHM_AT(shm_header, _reserved, 576);
+SHM_SIZE(shm_header, 704);
+
+SHM_AT(shm_live, seq, 0);
+SHM_AT(shm_live, heartbeat_boot_ns, 8);
+SHM_AT(shm_live, count_entries, 120);
+
+SHM_AT(shm_row, new_entries, 0);
+SHM_AT(shm_row, destroyed_entries, 8);
+SHM_AT(shm_row, timed_entries, 16);
+SHM_AT(shm_row, timed_ms, 24);
+SHM_SIZE(shm_row, 32);
+
+SHM_AT(shm_rate, new_entries, 0);
+SHM_AT(shm_rate, destroyed_entries, 8);
+SHM_SIZE(shm_rate, 16);
+
+SHM_AT(shm_slot, row, 0);
+SHM_AT(shm_slot, generation, 4);
+SHM_AT(shm_slot, base_new_entries, 8);
+SHM_AT(shm_slot, base_destroyed_entries, 16);
+SHM_SIZE(shm_slot, 24);
+
+SHM_SIZE(shm_other, 16);
+SHM_AT(shm_slots, seq, 0);
+SHM_AT(shm_slots, slot, 8);
+SHM_AT(shm_slots, other, 1544);
+SHM_SIZE(shm_slots, 1992);
+
+SHM_AT(shm_lifetime, buckets, 0);
+SHM_AT(shm_lifetime, sum_ms, 128);
+SHM_SIZE(shm_lifetime, 136);
+
+SHM_SIZE(shm_top, 8);
+SHM_AT(shm_sample, real_ns, 0);
+SHM_AT(shm_sample, count_entries, 8);
+SHM_AT(shm_sample, mirror_entries, 12);
+SHM_AT(shm_sample, max_entries, 16);
+SHM_AT(shm_sample, new_entries, 20);
+SHM_AT(shm_sample, destroyed_entries, 24);
+SHM_AT(shm_sample, drops, 28);
+SHM_AT(shm_sample, early_drops, 32);
+SHM_AT(shm_sample, lost_events, 36);
+SHM_AT(shm_sample, top, 40);
+SHM_SIZE(shm_sample, 80);
+
+SHM_AT(shm_history, head, 0);
+SHM_AT(shm_history, interval_ns, 8);
+SHM_AT(shm_history, samples, 16);
+
+SHM_SIZE(shm_outlook, 32);
+SHM_SIZE(shm_chance, 16);
+SHM_SIZE(shm_reason, 32);
+SHM_AT(shm_forecast, limit_entries, 48);
+SHM_AT(shm_forecast, outlook, 88);
+SHM_AT(shm_forecast, chance, 216);
+SHM_AT(shm_forecast, reason, 344);
+SHM_SIZE(shm_forecast, 600);
+SHM_SIZE(shm_past, 80);
+SHM_AT(shm_pasts, pasts, 16);
+
+SHM_SIZE(shm_stays, 200);
+SHM_AT(shm_detail, ends, 8);
+SHM_AT(shm_detail, whole, 48);
+SHM_AT(shm_detail, tail, 248);
+SHM_AT(shm_detail, states, 448);
+SHM_SIZE(shm_detail, 3648);
+
+SHM_SIZE(shm_talker, 32);
+SHM_AT(shm_talker_list, talker, 16);
+SHM_SIZE(shm_talker_list, 1040);
+SHM_AT(shm_talkers, list, 16);
+SHM_SIZE(shm_talkers, 5216);
+
+SHM_AT(shm_scene, cells, 72);
+SHM_AT(shm_scene, rows, 456);
+SHM_AT(shm_scene, hosts, 840);
+SHM_SIZE(shm_scene, 1096);
+SHM_AT(shm_scenes, scenes, 16);
 
 static const struct {
 	uint32_t element_bytes;
@@ -19,6 +132,15 @@ static const struct {
 				 sizeof(struct shm_history), 0},
 	[SHM_SECTION_MINUTES] = {sizeof(struct shm_sample), SHM_HISTORY_MINUTES,
 				 sizeof(struct shm_history), 0},
+	[SHM_SECTION_FORECAST] = {sizeof(struct shm_forecast), 1, 0, 0},
+	[SHM_SECTION_PASTS] = {sizeof(struct shm_past), SHM_PASTS, sizeof(struct shm_pasts), 0},
+	[SHM_SECTION_TIMEOUTS] = {sizeof(uint32_t), TIMEOUT_COUNT, 0, 0},
+	[SHM_SECTION_DETAILS] = {sizeof(struct shm_detail), SHM_DETAILS + SHM_DETAIL_POOLS, 0, 0},
+	[SHM_SECTION_TALKERS] = {sizeof(struct shm_talkers), 1, 0, 0},
+	[SHM_SECTION_SCENES_SHORT] = {sizeof(struct shm_scene), SHM_SCENES,
+				      sizeof(struct shm_scenes), 0},
+	[SHM_SECTION_SCENES_LONG] = {sizeof(struct shm_scene), SHM_SCENES,
+				     sizeof(struct shm_scenes), 0},
 };
 
 uint64_t shm_section_bytes(enum shm_section_id id)

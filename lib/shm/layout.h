@@ -18,11 +18,19 @@
  *	slots		the ports with series of their own, under a seqlock
  *	lifetimes	log-scaled histograms of entry lifetimes
  *	history		rings of samples, a second and a minute apart
+ *	forecast	the forecast of the last second, under a seqlock
+ *	pasts		ring of past forecasts and what came of them, a minute apart
+ *	timeouts	the kernel's timeouts (timeouts.def), seconds
+ *	details		how long entries stay, by state, and how they end; the
+ *			busiest rows have one of their own, the rest share
+ *	talkers		the addresses that hold most entries, under a seqlock
+ *	scenes		rings of what the table looked like, 10 s and a minute apart
  *
  * Rules: fixed-width fields, offsets and never pointers, no implicit padding,
  * units in names. Host byte order: the segment never leaves the machine.
  * Whoever moves a field raises SHM_VERSION_MAJOR; whoever appends one raises
- * SHM_VERSION_MINOR; tests/lint/layout_frozen.py holds the offsets.
+ * SHM_VERSION_MINOR; layout.c asserts offsets, tests/lint/layout_frozen.py holds
+ * them all.
  *
  * Cells, rows and rates are sparse: a page nobody touched costs nothing, so a
  * reader must not touch a row whose bit in the rowmap is 0.
@@ -82,6 +90,13 @@ enum shm_section_id {
 	SHM_SECTION_LIFETIMES,
 	SHM_SECTION_SECONDS,
 	SHM_SECTION_MINUTES,
+	SHM_SECTION_FORECAST,
+	SHM_SECTION_PASTS,
+	SHM_SECTION_TIMEOUTS,
+	SHM_SECTION_DETAILS,
+	SHM_SECTION_TALKERS,
+	SHM_SECTION_SCENES_SHORT,
+	SHM_SECTION_SCENES_LONG,
 	SHM_SECTION_COUNT
 };
 
@@ -191,92 +206,224 @@ struct shm_history {
 	struct shm_sample samples[];
 };
 
+/* --- the forecast ------------------------------------------------------------ */
+
+#define SHM_HORIZONS	  4u /* 30, 120, 600, 3600 s */
+#define SHM_FULL_HORIZONS 8u /* 30, 60, 120, 300, 600, 1200, 1800, 3600 s */
+#define SHM_REASONS	  8u
+#define SHM_PASTS	  1536u
+#define SHM_NEVER_MS	  UINT64_MAX /* not within the hour that is looked at */
+#define SHM_NOT_YET	  UINT32_MAX /* that moment has not come */
+
+/* Which limit the forecast is about. */
+enum shm_limit {
+	SHM_LIMIT_NONE,	   /* nf_conntrack_max is 0 */
+	SHM_LIMIT_MAX,	   /* nf_conntrack_max */
+	SHM_LIMIT_CHAIN,   /* the length of hash chains comes first */
+	SHM_LIMIT_ASSUMED, /* --assume-max: a rehearsal */
+	SHM_LIMIT_COUNT
+};
+
+enum shm_verdict {
+	SHM_VERDICT_WATCHING,	/* cannot say yet */
+	SHM_VERDICT_STEADY,	/* stays where it is */
+	SHM_VERDICT_LEVELS_OFF, /* moves, and stays below the limit */
+	SHM_VERDICT_FILLING,	/* full within the hour, more likely than not */
+	SHM_VERDICT_FULL,
+	SHM_VERDICT_DRAINING,
+	SHM_VERDICT_UNLIMITED,
+	SHM_VERDICT_COUNT
+};
+
+/* Entries at one horizon, as quantiles; and how such forecasts fared so far. */
+struct shm_outlook {
+	_Atomic uint32_t horizon_s;
+	_Atomic uint32_t p50_entries;
+	_Atomic uint32_t lo80_entries; /* 10 % */
+	_Atomic uint32_t hi80_entries; /* 90 % */
+	_Atomic uint32_t lo95_entries;
+	_Atomic uint32_t hi95_entries;
+	_Atomic uint32_t compared; /* past forecasts whose moment has come... */
+	_Atomic uint32_t held;	   /* ...and whose 80 % interval held */
+};
+
+struct shm_chance {
+	_Atomic uint32_t horizon_s;
+	_Atomic uint32_t full_ppm; /* probability of having been full, in millionths */
+	_Atomic uint32_t drop_ppm; /* of a first dropped packet */
+	uint32_t _pad;
+};
+
+/* A class of entries that carries the forecast. */
+struct shm_reason {
+	_Atomic uint32_t key; /* l4proto | direction << 8 | port << 16 */
+	_Atomic uint32_t pooled; /* 1: several ports that have no class of their own */
+	_Atomic uint32_t entries;
+	_Atomic uint32_t entries_600; /* expected in ten minutes */
+	_Atomic uint32_t steady_entries;
+	_Atomic uint32_t new_milli_per_s;
+	_Atomic int32_t slope_micro_per_s2; /* how fast that rate changes */
+	uint32_t _pad;
+};
+
+struct shm_forecast {
+	_Atomic uint64_t seq;
+	_Atomic uint64_t computed_boot_ns; /* 0: never */
+	_Atomic uint64_t computed_real_ns;
+	_Atomic uint64_t full_early_ms; /* 10 %, 50 %, 90 % quantile of the time to full */
+	_Atomic uint64_t full_likely_ms;
+	_Atomic uint64_t full_late_ms;
+	_Atomic uint32_t limit_entries; /* 0: none */
+	_Atomic uint32_t limit_kind;	/* enum shm_limit */
+	_Atomic uint32_t verdict;	/* enum shm_verdict */
+	_Atomic uint32_t alarm;		/* 1: full within ten minutes, with hysteresis */
+	_Atomic uint32_t watching_s;	/* SHM_VERDICT_WATCHING: for how much longer */
+	_Atomic uint32_t count_entries; /* what it started from */
+	_Atomic uint32_t steady_entries; /* where it would come to rest, as things stand */
+	_Atomic uint32_t soft_entries;	/* the kernel may evict these when full */
+	_Atomic uint32_t cost_us;	/* CPU time of the last one */
+	_Atomic uint32_t reason_count;
+	struct shm_outlook outlook[SHM_HORIZONS];
+	struct shm_chance chance[SHM_FULL_HORIZONS];
+	struct shm_reason reason[SHM_REASONS];
+};
+
+/* One past forecast, a minute apart; came[] is filled in when its moment comes. */
+struct shm_past {
+	_Atomic uint64_t real_ns; /* when it was made; 0: never written */
+	_Atomic uint32_t p50_entries[SHM_HORIZONS];
+	_Atomic uint32_t lo80_entries[SHM_HORIZONS];
+	_Atomic uint32_t hi80_entries[SHM_HORIZONS];
+	_Atomic uint32_t came_entries[SHM_HORIZONS]; /* SHM_NOT_YET */
+	_Atomic uint32_t full_likely_s;		     /* SHM_NOT_YET: not within the hour */
+	_Atomic uint32_t alarm;
+};
+
+/* As struct shm_history. */
+struct shm_pasts {
+	_Atomic uint64_t head;
+	uint64_t interval_ns;
+	struct shm_past pasts[];
+};
+
+/* --- how long entries stay, and how they end ---------------------------------- */
+
+#define SHM_DETAILS	 256u /* rows with a detail of their own; then one a protocol and direction */
+#define SHM_DETAIL_POOLS (L4_COUNT * DIR_COUNT)
+#define SHM_STAY_BUCKETS 24u
+
+enum shm_end {
+	SHM_END_EXPIRED, /* its timeout ran out while it was open or half open */
+	SHM_END_CLOSED,	 /* its timeout ran out after a close, or a reset or a successor ended it */
+	SHM_END_EVICTED, /* taken by the kernel to make room */
+	SHM_END_DELETED, /* by a program: conntrack -D, -F */
+	SHM_END_UNSEEN,	 /* gone when the table was compared */
+	SHM_END_COUNT
+};
+
+/* Bucket i counts stays below 2^(i-4) s: 1/16, 1/8, ... 2^18 s; the last all others. */
+struct shm_stays {
+	_Atomic uint64_t buckets[SHM_STAY_BUCKETS];
+	_Atomic uint64_t sum_ms;
+};
+
+struct shm_detail {
+	_Atomic uint32_t row; /* ROW_INVALID: free; of a pool: port 0 */
+	_Atomic uint32_t generation; /* changes when it changes hands; counters begin at 0 */
+	_Atomic uint64_t ends[SHM_END_COUNT];
+	struct shm_stays whole; /* birth to end, where both were seen */
+	struct shm_stays tail;	/* last change of state to end */
+	struct shm_stays states[STATE_SLOTS_MAX]; /* each stay in a state, whatever ended it */
+};
+
+/* --- who ------------------------------------------------------------------------ */
+
+#define SHM_TALKERS 32u
+
+enum shm_talker_kind {
+	SHM_TALKER_SOURCE,
+	SHM_TALKER_DESTINATION,
+	SHM_TALKER_SERVICE,	   /* destination address, protocol and port */
+	SHM_TALKER_SOURCE_64,	   /* IPv6, by /64 */
+	SHM_TALKER_DESTINATION_64,
+	SHM_TALKER_KINDS
+};
+
+struct shm_talker {
+	_Atomic uint64_t address[2]; /* 16 bytes in network order; IPv4: the first four */
+	_Atomic uint32_t key;	     /* family | l4proto << 8 | port << 16; l4proto, port: SERVICE only */
+	_Atomic uint32_t entries;
+	_Atomic uint32_t error_entries; /* it may be up to so many less */
+	uint32_t _pad;
+};
+
+struct shm_talker_list {
+	_Atomic uint32_t count;	  /* of talker[], largest first */
+	_Atomic uint32_t tracked; /* keys counted at present */
+	_Atomic uint32_t missed_entries; /* no key outside the list holds more than this */
+	_Atomic uint32_t room;	  /* keys that can be counted */
+	struct shm_talker talker[SHM_TALKERS];
+};
+
+struct shm_talkers {
+	_Atomic uint64_t seq;
+	_Atomic uint64_t taken_boot_ns;
+	struct shm_talker_list list[SHM_TALKER_KINDS];
+};
+
+/* --- what it looked like ---------------------------------------------------------- */
+
+#define SHM_SCENES	 96u /* of each ring: 16 minutes every 10 s, 96 minutes every minute */
+#define SHM_SCENE_CELLS	 48u
+#define SHM_SCENE_ROWS	 24u
+#define SHM_SCENE_HOSTS	 8u
+
+struct shm_scene_cell {
+	_Atomic uint32_t cell; /* CELL_INVALID: none */
+	_Atomic uint32_t entries;
+};
+
+struct shm_scene_row {
+	_Atomic uint32_t row; /* ROW_INVALID: none */
+	_Atomic uint32_t entries;
+	_Atomic uint32_t new_entries; /* of the interval that ended then */
+	_Atomic uint32_t destroyed_entries;
+};
+
+struct shm_scene {
+	_Atomic uint64_t real_ns; /* 0: never written */
+	_Atomic uint32_t count_entries;
+	_Atomic uint32_t max_entries;
+	_Atomic uint32_t mirror_entries;
+	_Atomic uint32_t unassured_entries;
+	_Atomic uint32_t rows_active; /* ports that hold entries */
+	_Atomic uint32_t sources;     /* addresses that hold entries */
+	_Atomic uint32_t new_entries; /* from here on: of the interval */
+	_Atomic uint32_t destroyed_entries;
+	_Atomic uint32_t drops;
+	_Atomic uint32_t early_drops;
+	_Atomic uint32_t insert_failed;
+	_Atomic uint32_t chaintoolong;
+	_Atomic uint32_t clash_resolved;
+	_Atomic uint32_t found;
+	_Atomic uint32_t invalid;
+	_Atomic uint32_t lost_events;
+	struct shm_scene_cell cells[SHM_SCENE_CELLS]; /* largest first */
+	struct shm_scene_row rows[SHM_SCENE_ROWS];    /* largest first */
+	struct shm_talker hosts[SHM_SCENE_HOSTS];     /* largest sources first */
+};
+
+/* As struct shm_history. */
+struct shm_scenes {
+	_Atomic uint64_t head;
+	uint64_t interval_ns;
+	struct shm_scene scenes[];
+};
+
 /* Bytes of section `id`, and of the whole file; constants of this version. */
 uint64_t shm_section_bytes(enum shm_section_id id);
 uint32_t shm_section_element_bytes(enum shm_section_id id);
 uint32_t shm_section_elements(enum shm_section_id id);
 uint64_t shm_layout(struct shm_section sections[SHM_SECTION_COUNT]);
-
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free between processes");
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "32-bit atomics must be lock-free between processes");
-
-#define SHM_AT(type, field, offset)                                                                \
-	_Static_assert(offsetof(struct type, field) == (offset),                                   \
-		       #type "." #field " moved: raise SHM_VERSION_MAJOR")
-#define SHM_SIZE(type, bytes)                                                                      \
-	_Static_assert(sizeof(struct type) == (bytes), #type " changed size: raise the version")
-
-SHM_AT(shm_section, offset_bytes, 0);
-SHM_AT(shm_section, size_bytes, 8);
-SHM_AT(shm_section, element_bytes, 16);
-SHM_AT(shm_section, elements, 20);
-SHM_SIZE(shm_section, 24);
-
-SHM_AT(shm_header, magic, 0);
-SHM_AT(shm_header, version_major, 8);
-SHM_AT(shm_header, version_minor, 10);
-SHM_AT(shm_header, header_bytes, 12);
-SHM_AT(shm_header, total_bytes, 16);
-SHM_AT(shm_header, ready, 24);
-SHM_AT(shm_header, stopped, 32);
-SHM_AT(shm_header, boot_id, 40);
-SHM_AT(shm_header, instance_id, 56);
-SHM_AT(shm_header, created_real_ns, 64);
-SHM_AT(shm_header, created_boot_ns, 72);
-SHM_AT(shm_header, netns_inode, 80);
-SHM_AT(shm_header, agent_pid, 88);
-SHM_AT(shm_header, section_count, 92);
-SHM_AT(shm_header, agent_version, 96);
-SHM_AT(shm_header, netns_name, 128);
-SHM_AT(shm_header, sections, 192);
-SHM_AT(shm_header, _reserved, 408);
-SHM_SIZE(shm_header, 536);
-
-SHM_AT(shm_live, seq, 0);
-SHM_AT(shm_live, heartbeat_boot_ns, 8);
-SHM_AT(shm_live, count_entries, 120);
-
-SHM_AT(shm_row, new_entries, 0);
-SHM_AT(shm_row, destroyed_entries, 8);
-SHM_AT(shm_row, timed_entries, 16);
-SHM_AT(shm_row, timed_ms, 24);
-SHM_SIZE(shm_row, 32);
-
-SHM_AT(shm_rate, new_entries, 0);
-SHM_AT(shm_rate, destroyed_entries, 8);
-SHM_SIZE(shm_rate, 16);
-
-SHM_AT(shm_slot, row, 0);
-SHM_AT(shm_slot, generation, 4);
-SHM_AT(shm_slot, base_new_entries, 8);
-SHM_AT(shm_slot, base_destroyed_entries, 16);
-SHM_SIZE(shm_slot, 24);
-
-SHM_SIZE(shm_other, 16);
-SHM_AT(shm_slots, seq, 0);
-SHM_AT(shm_slots, slot, 8);
-SHM_AT(shm_slots, other, 1544);
-SHM_SIZE(shm_slots, 1992);
-
-SHM_AT(shm_lifetime, buckets, 0);
-SHM_AT(shm_lifetime, sum_ms, 128);
-SHM_SIZE(shm_lifetime, 136);
-
-SHM_SIZE(shm_top, 8);
-SHM_AT(shm_sample, real_ns, 0);
-SHM_AT(shm_sample, count_entries, 8);
-SHM_AT(shm_sample, mirror_entries, 12);
-SHM_AT(shm_sample, max_entries, 16);
-SHM_AT(shm_sample, new_entries, 20);
-SHM_AT(shm_sample, destroyed_entries, 24);
-SHM_AT(shm_sample, drops, 28);
-SHM_AT(shm_sample, early_drops, 32);
-SHM_AT(shm_sample, lost_events, 36);
-SHM_AT(shm_sample, top, 40);
-SHM_SIZE(shm_sample, 80);
-
-SHM_AT(shm_history, head, 0);
-SHM_AT(shm_history, interval_ns, 8);
-SHM_AT(shm_history, samples, 16);
 
 #endif

@@ -25,11 +25,14 @@ AGENT = {
     "verify": {"ct_event"},
     "query": {"ct_event", "local_addr", "nlsock"},
     "recorder": {"local_addr", "verify"},
-    "tracker": {"ct_event", "flow_table", "histogram", "local_addr", "verify"},
+    "ct_timeouts": set(),
+    "outlook": {"forecast", "witness"},
+    "witness": {"ct_event", "flow_table", "forecast"},
+    "tracker": {"ct_event", "flow_table", "histogram", "local_addr", "verify", "witness"},
     "resync": {"ct_event", "tracker"},
     "agent": {"config", "confine", "ct_event", "ct_stats", "flow_table", "histogram", "local_addr",
               "nlsock", "ports", "query", "recorder", "resync", "schedule", "segment", "tracker",
-              "trust", "verify"},
+              "trust", "verify", "witness", "outlook", "ct_timeouts", "forecast"},
     "main": {"agent", "config"},
     "forecast": set(), "trace": set(), "replay_map": set(),
     "replay_main": {"forecast", "replay_map", "trace"},
@@ -49,7 +52,8 @@ FOLDERS = {
 
 # The layout is for those who read or write the segment; others take a snapshot.
 LAYOUT = {"lib/shm/layout.c", "lib/shm/reader.c", "lib/shm/snapshot.h", "agent/histogram.h",
-          "agent/ports.h", "agent/schedule.h", "agent/segment.h", "agent/trust.h"}
+          "agent/ports.h", "agent/schedule.h", "agent/segment.h", "agent/trust.h",
+          "agent/witness.h", "agent/outlook.h"}
 
 # Only these tell people: everything below returns -errno.
 LOG = {"agent/agent.c", "agent/drain.c", "agent/main.c", "agent/publish.c", "agent/requests.c",

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* agent/outlook and agent/witness: from the mirror's changes to what readers see. */
+#include "tests/unit/unit.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "agent/outlook.h"
+#include "agent/witness.h"
+#include "lib/shm/seqlock.h"
+#include "tests/unit/world.h"
+
+#define S UINT64_C(1000000000)
+
+static void test_the_lowest_limit_counts(void **state)
+{
+	static const struct {
+		int64_t max, chain;
+		uint32_t assumed, limit, kind;
+	} rows[] = {
+		{0, -1, 0, 0, SHM_LIMIT_NONE},
+		{-1, -1, 0, 0, SHM_LIMIT_NONE},
+		{1000, 25000, 0, 1000, SHM_LIMIT_MAX},
+		{100000, 25600, 0, 25600, SHM_LIMIT_CHAIN},
+		{0, 25600, 0, 25600, SHM_LIMIT_CHAIN},
+		{1000, 25600, 500, 500, SHM_LIMIT_ASSUMED},
+		{1000, 25600, 5000, 1000, SHM_LIMIT_MAX},
+		{0, -1, 500, 500, SHM_LIMIT_ASSUMED},
+		{INT64_MAX, INT64_MAX, 0, 0, SHM_LIMIT_NONE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const struct outlook_second second = {.max_entries = rows[i].max,
+						      .chain_limit_entries = rows[i].chain,
+						      .assumed_max_entries = rows[i].assumed};
+		uint32_t kind;
+
+		assert_int_equal(outlook_limit(&second, &kind), rows[i].limit);
+		assert_int_equal(kind, rows[i].kind);
+	}
+}
+
+/* A mirror whose changes are told to a forecast, and where that writes. */
+struct scene {
+	struct world world;
+	struct witness witness;
+	struct outlook outlook;
+	struct shm_forecast to;
+	struct shm_pasts *pasts;
+	uint32_t next_number;
+	int64_t max_entries;
+};
+
+static void scene_create(struct scene *scene)
+{
+	memset(scene, 0, sizeof(*scene));
+	ct_hash_seed_fixed(1);
+	assert_int_equal(world_create(&scene->world, 100000), 0);
+	scene->witness.forecast = forecast_create((int64_t)scene->world.mirror.now_ns);
+	assert_non_null(scene->witness.forecast);
+	scene->world.mirror.witness = &scene->witness;
+	scene->pasts = calloc(1, sizeof(struct shm_pasts) + SHM_PASTS * sizeof(struct shm_past));
+	assert_non_null(scene->pasts);
+	outlook_init(&scene->outlook, scene->witness.forecast, &scene->to, scene->pasts,
+		     scene->world.mirror.now_ns);
+	scene->max_entries = 10000;
+}
+
+static void scene_destroy(struct scene *scene)
+{
+	world_destroy(&scene->world);
+	forecast_destroy(scene->witness.forecast);
+	free(scene->pasts);
+}
+
+static void tell(struct scene *scene, enum ct_kind kind, uint32_t number)
+{
+	struct ct_event event = world_event((struct told){
+		.kind = kind, .number = number, .id = number, .l4num = IPPROTO_UDP, .state = -1});
+
+	event.has |= CT_HAS_TIMEOUT;
+	event.timeout_s = kind == CT_DESTROY ? 0 : 30;
+	mirror_event(&scene->world.mirror, &event);
+}
+
+static void second_passes(struct scene *scene)
+{
+	struct outlook_second second = {.max_entries = scene->max_entries,
+					.chain_limit_entries = -1};
+
+	world_pass(&scene->world, S / 2);
+	second.now_boot_ns = second.now_real_ns = scene->world.mirror.now_ns;
+	second.count_entries = scene->world.mirror.entries;
+	outlook_second(&scene->outlook, &second);
+}
+
+/* Unanswered UDP, `rate` a second, each there for 30 s; not all at one instant. */
+static void run(struct scene *scene, uint32_t seconds, uint32_t rate)
+{
+	for (uint32_t i = 0; i < seconds; i++) {
+		for (uint32_t k = 0; k < rate; k++) {
+			world_pass(&scene->world, S / 2 / rate);
+			if (scene->world.mirror.entries >= 30 * rate)
+				tell(scene, CT_DESTROY, scene->next_number - 30 * rate);
+			tell(scene, CT_NEW, scene->next_number++);
+		}
+		second_passes(scene);
+	}
+}
+
+static void test_a_level_is_foreseen(void **state)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+	const struct shm_outlook *soon;
+
+	(void)state;
+	scene_create(scene);
+	run(scene, 1, 20);
+	assert_int_equal(peek_u32(&scene->to.verdict), SHM_VERDICT_WATCHING);
+	assert_int_equal(peek_u64(&scene->pasts->head), 0);
+	run(scene, 400, 20);
+	soon = &scene->to.outlook[2];
+	assert_int_equal(peek_u32(&scene->to.verdict), SHM_VERDICT_STEADY);
+	assert_int_equal(peek_u32(&scene->to.limit_entries), 10000);
+	assert_in_range(peek_u32(&soon->p50_entries), 540, 660);
+	assert_in_range(peek_u32(&scene->to.steady_entries), 540, 660);
+	assert_true(peek_u32(&soon->lo80_entries) <= peek_u32(&soon->p50_entries));
+	assert_true(peek_u32(&soon->hi80_entries) >= peek_u32(&soon->p50_entries));
+	assert_int_equal(peek_u64(&scene->to.full_likely_ms), SHM_NEVER_MS);
+	assert_int_equal(peek_u64(&scene->to.seq) % 2, 0);
+	/* The tuples of world_event() go to seven ports. */
+	assert_int_equal(peek_u32(&scene->to.reason_count), 7);
+	assert_int_equal(peek_u32(&scene->to.reason[0].key) & 255u, L4_UDP);
+	scene_destroy(scene);
+	free(scene);
+}
+
+/* Its own record: made once a minute, compared when the moment comes, not before. */
+static void test_what_came_is_set_beside(void **state)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+	uint64_t made;
+
+	(void)state;
+	scene_create(scene);
+	run(scene, 600, 20);
+	made = peek_u64(&scene->pasts->head);
+	assert_in_range(made, 8, 10);
+	assert_in_range(peek_u32(&scene->to.outlook[0].compared), made - 1, made);
+	assert_in_range(peek_u32(&scene->to.outlook[1].compared), made - 2, made);
+	assert_int_equal(peek_u32(&scene->to.outlook[3].compared), 0);
+	assert_in_range(peek_u32(&scene->pasts->pasts[0].came_entries[0]), 590, 610);
+	assert_int_equal(peek_u32(&scene->pasts->pasts[0].came_entries[3]), SHM_NOT_YET);
+	for (unsigned int h = 0; h < SHM_HORIZONS; h++)
+		assert_true(peek_u32(&scene->to.outlook[h].held) <=
+			    peek_u32(&scene->to.outlook[h].compared));
+	/* Nobody knows what the count was while nobody looked. */
+	world_pass(&scene->world, 600 * S);
+	run(scene, 1, 20);
+	made = peek_u64(&scene->pasts->head);
+	assert_int_equal(peek_u32(&scene->pasts->pasts[7].came_entries[2]), SHM_NOT_YET);
+	scene_destroy(scene);
+	free(scene);
+}
+
+/* A rate that fills it: announced, with an interval, and the alarm. */
+static void test_filling_is_announced(void **state)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+	uint64_t early, likely, late;
+
+	(void)state;
+	scene_create(scene);
+	run(scene, 200, 20);
+	scene->max_entries = 3000;
+	/* 200 a second more, for ever: 2,400 more entries take 12 s. */
+	for (int i = 0; i < 6; i++) {
+		for (int k = 0; k < 200; k++) {
+			world_pass(&scene->world, S / 400);
+			tell(scene, CT_NEW, scene->next_number++);
+		}
+		second_passes(scene);
+	}
+	early = peek_u64(&scene->to.full_early_ms);
+	likely = peek_u64(&scene->to.full_likely_ms);
+	late = peek_u64(&scene->to.full_late_ms);
+	assert_int_equal(peek_u32(&scene->to.verdict), SHM_VERDICT_FILLING);
+	assert_int_equal(peek_u32(&scene->to.alarm), 1);
+	assert_true(early <= likely && likely <= late);
+	assert_in_range(likely, 2000, 30000);
+	scene_destroy(scene);
+	free(scene);
+}
+
+static void test_nothing_known_of_the_count(void **state)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+	struct outlook_second second = {.count_entries = -1, .max_entries = -1};
+
+	(void)state;
+	scene_create(scene);
+	second.now_boot_ns = scene->world.mirror.now_ns + S;
+	outlook_second(&scene->outlook, &second);
+	assert_int_equal(peek_u64(&scene->to.computed_boot_ns), 0);
+	scene_destroy(scene);
+	free(scene);
+}
+
+/* --- how entries end --------------------------------------------------------- */
+
+static void test_ends(void **state)
+{
+	const struct row_key tcp = {L4_TCP, DIR_INBOUND, 80};
+	const struct {
+		const char *what;
+		unsigned int tcp_state;
+		uint32_t flags, timeout_s, portid;
+		bool told, crowded;
+		unsigned int end;
+	} rows[] = {
+		{"swept", ST_TCP_ESTABLISHED, 0, 0, 0, false, false, SHM_END_UNSEEN},
+		{"idle", ST_TCP_ESTABLISHED, FLOW_ASSURED, 0, 0, true, false, SHM_END_EXPIRED},
+		{"no answer", ST_TCP_SYN_SENT, 0, 0, 0, true, false, SHM_END_EXPIRED},
+		{"closed", ST_TCP_TIME_WAIT, FLOW_ASSURED, 0, 0, true, false, SHM_END_CLOSED},
+		{"reopened", ST_TCP_TIME_WAIT, FLOW_ASSURED, 100, 0, true, false, SHM_END_CLOSED},
+		{"reset", ST_TCP_SYN_SENT, 0, 119, 0, true, false, SHM_END_CLOSED},
+		{"deleted", ST_TCP_ESTABLISHED, FLOW_ASSURED, 99, 7, true, true, SHM_END_DELETED},
+		{"evicted", ST_TCP_SYN_SENT, 0, 119, 0, true, true, SHM_END_EVICTED},
+		{"evicted by the collector", ST_TCP_TIME_WAIT, FLOW_ASSURED, 99, 0, true, true,
+		 SHM_END_EVICTED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const struct witness witness = {.crowded = rows[i].crowded};
+		const struct ct_event event = {.kind = CT_DESTROY,
+					       .has = CT_HAS_TIMEOUT,
+					       .timeout_s = rows[i].timeout_s,
+					       .portid = rows[i].portid};
+		const struct flow flow = {.cell_flags = rows[i].flags};
+		const struct sighting seen = {
+			.flow = &flow,
+			.from_cell = cell_of(tcp, rows[i].tcp_state),
+			.to_cell = CELL_INVALID,
+			.event = rows[i].told ? &event : NULL,
+		};
+
+		if (witness_end(&witness, &seen) != rows[i].end)
+			fail_msg("%s: %u", rows[i].what, witness_end(&witness, &seen));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_lowest_limit_counts),
+		cmocka_unit_test(test_a_level_is_foreseen),
+		cmocka_unit_test(test_what_came_is_set_beside),
+		cmocka_unit_test(test_filling_is_announced),
+		cmocka_unit_test(test_nothing_known_of_the_count),
+		cmocka_unit_test(test_ends),
+	};
+
+	return cmocka_run_group_tests_name("outlook", tests, NULL, NULL);
+}
