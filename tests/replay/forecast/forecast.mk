@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make test-forecast     units, closed forms, eight traces with thresholds
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
-# make forecast-oracle   after it: the same beside what could be known, at every 4th instant;
+# make forecast-oracle   after it: the same beside what could be known, at every 5th instant;
 #                        an hour of CPU
 #
 # FORECAST_JOBS=2 FORECAST_SEEDS="1 2 3"; FORECAST_DETAIL=1: a line for each kind as well
@@ -9,7 +9,7 @@
 FORECAST_JOBS ?= 2
 FORECAST_SEEDS ?= 1 2 3
 FORECAST_ORACLE_PATHS ?= 12
-FORECAST_ORACLE_EVERY ?= 4
+FORECAST_ORACLE_EVERY ?= 5
 FORECAST_CFLAGS ?= -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Wshadow -Wconversion -Werror -O2 -g
 
 fc_dir := tests/replay/forecast

@@ -192,12 +192,12 @@ static double share_within(const double *v, unsigned int n, double x)
 	return (double)in / n;
 }
 
-static void answer(struct oracle *o, unsigned int k, FILE *f)
+static void answer(struct oracle *o, unsigned int k, unsigned int now, FILE *f)
 {
 	unsigned int h, n = o->paths, n_counts = n * (1 + SHORT_PER_LONG);
 	double tte;
 
-	fprintf(f, "{\"k\":%u,\"count\":{", k);
+	fprintf(f, "{\"k\":%u,\"now\":%u,\"count\":{", k, now);
 	for (h = 0; h < COUNT_HORIZONS; h++) {
 		double *v = o->count[h];
 
@@ -244,7 +244,7 @@ static void at_eval(const struct sim *s, unsigned int k, void *ctx)
 		return;
 	for (causal = 0; causal < 2; causal++) {
 		if (causal && !shock_ahead(s->sc, s->now)) {
-			answer(o, k, o->causal);	/* both know the same */
+			answer(o, k, s->count, o->causal);	/* both know the same */
 			return;
 		}
 		o->sc = *s->sc;
@@ -255,14 +255,13 @@ static void at_eval(const struct sim *s, unsigned int k, void *ctx)
 					      0xBF58476D1CE4E5B9u);
 			play(o, path);
 		}
-		answer(o, k, causal ? o->causal : o->clairvoyant);
+		answer(o, k, s->count, causal ? o->causal : o->clairvoyant);
 	}
 }
 
-int oracle_run(const struct scenario *sc, unsigned int paths, unsigned int every, FILE *causal,
-	       FILE *clairvoyant)
+int oracle_run(const struct scenario *sc, unsigned int paths, unsigned int every,
+	       struct sim_out *out, FILE *causal, FILE *clairvoyant)
 {
-	struct sim_out out = {.at_eval = at_eval};
 	struct oracle *o;
 	int ret;
 
@@ -275,10 +274,11 @@ int oracle_run(const struct scenario *sc, unsigned int paths, unsigned int every
 	o->every = every;
 	o->causal = causal;
 	o->clairvoyant = clairvoyant;
-	out.ctx = o;
+	out->at_eval = at_eval;
+	out->ctx = o;
 	ret = sim_table_init(&o->fork, SIM_CAP);
 	if (!ret)
-		ret = sim_run(sc, &out);
+		ret = sim_run(sc, out);
 	if (o->failed)
 		ret = -ENOMEM;
 	sim_table_free(&o->fork);

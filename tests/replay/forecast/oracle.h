@@ -31,10 +31,12 @@
 
 /*
  * Plays the scenario and answers every `every`th EVAL, one JSON line each as
- * conntide-replay --forecast does. paths: 1..ORACLE_PATHS_MAX; every: >= 1.
- * Returns 0, -EINVAL or -ENOMEM.
+ * conntide-replay --forecast does, and with "now", the count of that second: a
+ * run that writes a trace takes other turns than one that does not, so `out`
+ * must write one (to nowhere, if it was written before). at_eval of `out` is
+ * taken. paths: 1..ORACLE_PATHS_MAX; every: >= 1. Returns 0, -EINVAL or -ENOMEM.
  */
-int oracle_run(const struct scenario *sc, unsigned int paths, unsigned int every, FILE *causal,
-	       FILE *clairvoyant);
+int oracle_run(const struct scenario *sc, unsigned int paths, unsigned int every,
+	       struct sim_out *out, FILE *causal, FILE *clairvoyant);
 
 #endif

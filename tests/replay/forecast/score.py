@@ -87,7 +87,11 @@ class Trace:
 def from_answers(suffix):
     def run(trace):
         with open(trace.prefix + suffix) as f:
-            return {a["k"]: a for a in map(json.loads, f)}
+            answers = {a["k"]: a for a in map(json.loads, f)}
+        for k, t in trace.evals:
+            if k in answers and answers[k].get("now", trace.count[int(t)]) != trace.count[int(t)]:
+                sys.exit("%s%s is about another trace" % (trace.prefix, suffix))
+        return answers
     return run
 
 

@@ -86,3 +86,13 @@ def test_time_to_full_and_known():
     assert t.time_to_full(160.0) == 240.0
     assert t.time_to_full(501.0) == math.inf
     assert t.known(150.0, 199.0) and not t.known(150.0, 200.0) and t.known(200.0, 9e9)
+
+
+def test_answers_about_another_trace(tmp_path):
+    t = trace(evals=[(0, 2.0)])
+    t.prefix, t.count = str(tmp_path / "t"), [5, 6, 7]
+    (tmp_path / "t.json").write_text('{"k":0,"now":7}\n')
+    assert score.from_answers(".json")(t)[0]["now"] == 7
+    (tmp_path / "t.json").write_text('{"k":0,"now":6}\n')
+    with pytest.raises(SystemExit):
+        score.from_answers(".json")(t)

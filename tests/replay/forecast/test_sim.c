@@ -82,7 +82,7 @@ static void small_scenario(struct scenario *sc)
 }
 
 struct told {
-	unsigned int k;
+	unsigned int k, now;
 	double p50[3], lo[3], hi[3];
 };
 
@@ -95,10 +95,10 @@ static unsigned int read_answers(FILE *f, struct told *out)
 	for (n = 0; n < INSTANTS_MAX && fgets(line, sizeof(line), f); n++) {
 		struct told *a = &out[n];
 
-		assert_int_equal(sscanf(line, "{\"k\":%u,\"count\":{\"30\":[%lf,%lf,%lf,%*f,%*f],"
+		assert_int_equal(sscanf(line, "{\"k\":%u,\"now\":%u,\"count\":{\"30\":[%lf,%lf,%lf,%*f,%*f],"
 					"\"120\":[%lf,%lf,%lf,%*f,%*f],\"600\":[%lf,%lf,%lf", &a->k,
-					&a->p50[0], &a->lo[0], &a->hi[0], &a->p50[1], &a->lo[1],
-					&a->hi[1], &a->p50[2], &a->lo[2], &a->hi[2]), 10);
+					&a->now, &a->p50[0], &a->lo[0], &a->hi[0], &a->p50[1], &a->lo[1],
+					&a->hi[1], &a->p50[2], &a->lo[2], &a->hi[2]), 11);
 	}
 	return n;
 }
@@ -115,16 +115,17 @@ static void note_instant(const struct sim *s, unsigned int k, void *ctx)
 		seen->t[k] = s->now;
 }
 
-/* Plays it with both forecasters and once more for the truth by second. */
+/* Plays it with both forecasters, for the truth by second, and once more without them. */
 static unsigned int run_all(const struct scenario *sc, struct told *causal,
 			    struct told *clairvoyant, struct seen *seen, unsigned int *truth)
 {
-	FILE *f[2] = {tmpfile(), tmpfile()}, *t = tmpfile();
-	struct sim_out out = {.truth = t, .at_eval = note_instant, .ctx = seen};
+	FILE *f[2] = {tmpfile(), tmpfile()}, *t = tmpfile(), *nowhere = fopen("/dev/null", "w");
+	struct sim_out forked = {.trace = nowhere, .truth = t};
+	struct sim_out out = {.trace = nowhere, .at_eval = note_instant, .ctx = seen};
 	unsigned int i, n;
 
-	assert_true(f[0] && f[1] && t);
-	assert_int_equal(oracle_run(sc, PATHS, EVERY, f[0], f[1]), 0);
+	assert_true(f[0] && f[1] && t && nowhere);
+	assert_int_equal(oracle_run(sc, PATHS, EVERY, &forked, f[0], f[1]), 0);
 	n = read_answers(f[0], causal);
 	assert_int_equal(read_answers(f[1], clairvoyant), n);
 	assert_int_equal(sim_run(sc, &out), 0);
@@ -132,9 +133,13 @@ static unsigned int run_all(const struct scenario *sc, struct told *causal,
 	for (i = 0; i <= SIM_END_S && fscanf(t, "%*f,%u,%*u,%*u\n", &truth[i]) == 1; i++)
 		;
 	assert_int_equal(i, SIM_END_S + 1);
+	/* to be forked changes nothing */
+	for (i = 0; i < n; i++)
+		assert_int_equal(causal[i].now, truth[(unsigned int)seen->t[causal[i].k]]);
 	fclose(f[0]);
 	fclose(f[1]);
 	fclose(t);
+	fclose(nowhere);
 	return n;
 }
 
