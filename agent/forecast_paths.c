@@ -212,6 +212,31 @@ static void add_class(struct forecast *f, const struct fc_class *cl, unsigned in
 	}
 }
 
+/* Expected expiries of a class, for the collector's rounds. */
+static void add_due(const struct fc_curve *fine, double rate_per_s, float *due, float *late)
+{
+	double arrived = 0.0;
+	unsigned int j;
+
+	for (j = 1; j < FC_FINE_N; j++) {
+		arrived += (double)fine->due_unit[j] * rate_per_s * FC_FINE_DT;
+		due[j] += fine->due[j] + (float)arrived;
+	}
+	for (j = 0; j < FC_LATE_N; j++)
+		late[j] += fine->late[j];
+}
+
+static void add_rounds(struct forecast *f, const float *due, const float *late)
+{
+	float diff[FC_FINE_N];
+	unsigned int i;
+
+	if (!fc_collector_phase(f, due, late, diff))
+		return;
+	for (i = 0; i < FINE_TIMES; i++)
+		f->mean_path[i] += diff[3 * (i + 1)];
+}
+
 /* Those thrown out at once that have not come back yet: within half a minute. */
 static void add_returning(struct forecast *f, float entries, const struct fc_curve *fine,
 			  const struct fc_curve *coarse)
@@ -415,9 +440,11 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 	unsigned int c, i, p, n = n_times();
 	double limit = out->limit ? out->limit : 1e18, known = 0.0, rate = 0.0, period;
 	static const double far = 1.0;
+	float due[FC_FINE_N] = {0}, late[FC_LATE_N] = {0};
 	struct fc_joint joint;
 	struct response re;
 
+	fc_late_survival(f, f->late_survive);
 	memset(f->mean_path, 0, sizeof(f->mean_path));
 	memset(f->path_sd, 0, sizeof(f->path_sd));
 	memset(f->path, 0, sizeof(f->path));
@@ -439,6 +466,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 		}
 		if (cl->rate.n_runs)
 			add_class(f, cl, c, &joint, &re);
+		add_due(&f->fine[c], re.mean_level, due, late);
 		if (cl->to_return > 1.0f)
 			add_returning(f, cl->to_return *
 				      (float)exp(-(double)(f->now_s - cl->thrown_out_s) / 60.0), &f->fine[c], &f->coarse[c]);
@@ -454,6 +482,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 		f->path_sd[i] = sqrtf(f->path_sd[i]);
 		f->mean_path[i] += (float)rest;
 	}
+	add_rounds(f, due, late);
 	for (p = 0; p < FC_PATHS; p++)
 		for (i = 0; i < n; i++)
 			f->path[p][i] += f->mean_path[i];

@@ -109,6 +109,20 @@ struct fc_class {
 	int32_t n_total;
 };
 
+/* ---- collector ---- */
+
+#define FC_ROUNDS 12
+#define FC_LATE_N 100			/* lateness in steps of FC_FINE_DT */
+
+struct fc_collector {
+	uint32_t gone, left;		/* late entries of the second under way */
+	double gone_at_s;		/* sum of when in the second */
+	double seen_gone, seen_risk;	/* decayed, outside rounds */
+	double round_s[FC_ROUNDS];	/* newest first */
+	unsigned int n_rounds;
+	double anchor_s, period_s;	/* 0: no comb fits */
+};
+
 /* ---- projection ---- */
 
 #define FC_FINE_DT 2
@@ -120,6 +134,9 @@ struct fc_curve {			/* on one grid, for one class */
 	float stay[FC_FINE_N];		/* present entries still here */
 	float stay_var[FC_FINE_N];	/* variance of it */
 	float unit[FC_FINE_N];		/* share of entries arrived in step 0 still here */
+	/* fine grid only: passing a fixed deadline in a step, whenever they go then */
+	float due[FC_FINE_N], due_unit[FC_FINE_N];
+	float late[FC_LATE_N];		/* past it already, by lateness */
 };
 
 #define FC_PATHS 200
@@ -142,7 +159,7 @@ struct fc_exit {
 };
 
 struct forecast {
-	int64_t start_s, now_s;
+	int64_t start_s, now_s, move_ns;
 	bool have_stat;
 	struct fc_stat stat;
 	struct fc_class cls[FC_CLASSES];
@@ -152,8 +169,9 @@ struct forecast {
 	struct { uint32_t key, hits; } candidate[64];
 	/* how late entries past a fixed deadline are collected, all classes */
 	float late_ev[FC_LATE_BINS], late_risk[FC_LATE_BINS];
-	int64_t last_gc_s, gc_period_s;
-	unsigned int gc_seen;
+	struct fc_collector collector;
+	float late_survive[FC_LATE_N];
+	double saw_now, saw_600;	/* the count above the middle of what rounds make of it */
 	struct fc_exit pending[FC_PENDING];	/* exits of the second under way */
 	unsigned int n_pending;
 	double residual;		/* count - entries known */
@@ -210,6 +228,7 @@ void fc_cells_second(struct forecast *f);
 /* Entries long past their deadline that the count does not have: their end was lost. */
 void fc_cells_drop_ghosts(struct forecast *f, int32_t ghosts);
 const struct fc_cell *fc_cell_teacher(const struct forecast *f, const struct fc_cell *c);
+bool fc_cell_fixed(const struct fc_cell *c);
 uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s);
 /* Probability per second of going on at this age, all memories weighed. */
 void fc_cell_hazards(const struct forecast *f, const struct fc_cell *c, float *go);
@@ -219,6 +238,15 @@ unsigned int fc_age_bin(int64_t age_s);
 unsigned int fc_late_bin(int64_t late_s);
 double fc_age_bin_start(unsigned int bin);
 double fc_late_bin_start(unsigned int bin);
+
+/* forecast_collector.c */
+void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s);
+void fc_collector_second(struct fc_collector *co, int64_t now_s);
+/* Share of late entries that lookups take in a second. */
+float fc_collector_floor(const struct fc_collector *co, double late_s);
+double fc_collector_lookups(const struct fc_collector *co);
+void fc_late_survival(const struct forecast *f, float *survive);
+bool fc_collector_phase(struct forecast *f, const float *due, const float *late_now, float *diff);
 
 /* forecast_full.c */
 void fc_full_second(struct forecast *f, uint32_t before);

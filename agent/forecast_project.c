@@ -99,12 +99,16 @@ static float step_survival(const float *go, const float *end, unsigned int sub)
 static void make_steps(const float *rate_go, const float *rate_end, uint32_t timeout_s,
 		       const struct grid *g, struct step_table *st, float *first)
 {
+	/* NULL: it is over at the deadline */
+	static const float at_once[2] = {GONE, GONE};
 	float go[INDEXES + 2], end[SUB_POINTS], before, now;
 	unsigned int sub = g->dt == FC_FINE_DT ? FINE_SUB : COARSE_SUB, n = (g->indexes + 1) * sub, i;
 	double by_s = (double)g->dt / sub;
 
 	cumulate(rate_go, FC_AGE_BINS, go_start, 0.0, g->dt, g->indexes + 2, go);
-	if (timeout_s)
+	if (timeout_s && !rate_end)
+		cumulate(at_once, 2, fc_late_bin_start, 0.5 * by_s - timeout_s, by_s, n, end);
+	else if (timeout_s)
 		cumulate(rate_end, FC_LATE_BINS, fc_late_bin_start, 0.5 * by_s - timeout_s + 0.5, by_s, n, end);
 	else
 		memset(end, 0, n * sizeof(end[0]));
@@ -203,10 +207,13 @@ static void push_inflow(const struct step_table *st, const float *first, const s
 	}
 }
 
-/* Present entries of a cell by age index; epochs of another timeout apart. */
+/*
+ * Present entries of a cell by age index; epochs of another timeout apart, and
+ * those past a fixed deadline too, where `late` takes them.
+ */
 static void push_population(const struct forecast *f, const struct fc_cell *c, const struct step_table *st,
 			    const float *rate_go, const float *rate_end, float h_unknown,
-			    const struct grid *g, const struct flows *fl)
+			    const struct grid *g, const struct flows *fl, float *late)
 {
 	float at_index[2 * FC_FINE_N] = {0};
 	unsigned int l, s, i, limit = 2 * g->points, fine = 240 / g->dt;
@@ -230,6 +237,11 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 				int64_t shifted = age + timeout_s - fc_cell_timeout_at(c, since);
 
 				i = shifted > 0 ? (unsigned int)(shifted / g->dt) : 0;
+			}
+			if (late && age >= (int64_t)fc_cell_timeout_at(c, since)) {
+				age = (age - fc_cell_timeout_at(c, since)) / g->dt;
+				late[age < FC_LATE_N ? age : FC_LATE_N - 1] += n;
+				continue;
 			}
 			if (i < limit) {
 				if (i >= fine)
@@ -320,12 +332,12 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 	float *rate_go = f->rate_go[c - f->cell], *rate_end = f->rate_end[c - f->cell];
 	float first[2], share[FC_STAGES + 1];
 	struct step_table st;
+	bool final, fixed = g->dt == FC_FINE_DT && fc_cell_fixed(c) && c->epoch_timeout_s[0];
 	struct flows fl = {
 		f->inflow[c->stage][0], f->inflow[c->stage][1], f->work[0], f->work[1],
-		gone_now, gone_unit, f->work[2],
+		fixed ? out->due : gone_now, fixed ? out->due_unit : gone_unit, f->work[2],
 	};
 	unsigned int d, j;
-	bool final;
 
 	if (c->n_total <= 0 && !any_inflow(&fl, g))
 		return;
@@ -333,10 +345,11 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 	g->indexes = indexes_needed(f, c, g);
 	if (g->dt == FC_FINE_DT)
 		find_rates(f, teacher, rate_go, rate_end);
-	make_steps(rate_go, rate_end, c->epoch_timeout_s[0], g, &st, first);
+	make_steps(rate_go, fixed ? NULL : rate_end, c->epoch_timeout_s[0], g, &st, first);
 	push_inflow(&st, first, g, &fl);
 	if (c->n_total > 0)
-		push_population(f, c, &st, rate_go, rate_end, fc_unknown_hazard(f, c), g, &fl);
+		push_population(f, c, &st, rate_go, rate_end, fc_unknown_hazard(f, c), g, &fl,
+				fixed ? out->late : NULL);
 	next_shares(teacher, share);
 	final = share[FC_STAGES] > 0.5f;
 	for (j = 1; j < g->points; j++) {
@@ -352,6 +365,28 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 			f->inflow[d][0][j] += fl.go_now[j] * share[d];
 			f->inflow[d][1][j] += fl.go_unit[j] * share[d];
 		}
+	}
+}
+
+/* Those due stay counted until they are collected: add them, late as entries usually are. */
+static void add_late(const struct forecast *f, const struct grid *g, struct fc_curve *out)
+{
+	const float *survive = f->late_survive;
+	unsigned int j, k, len = FC_LATE_N;
+
+	while (len > 1 && survive[len - 1] < 1e-4f)
+		len--;
+	for (j = 1; j < g->points; j++) {
+		float now = 0.0f, unit = 0.0f;
+
+		for (k = 0; k < j && k < len; k++) {
+			now += out->due[j - k] * survive[k];
+			unit += out->due_unit[j - k] * survive[k];
+		}
+		for (k = 0; k + j < len; k++)
+			now += out->late[k] * survive[k + j] / survive[k];
+		out->stay[j] += now;
+		out->unit[j - 1] = fminf(out->unit[j - 1] + unit, 1.0f);
 	}
 }
 
@@ -381,10 +416,12 @@ void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsign
 		project_stage(f, c, &g, out, gone_now, gone_unit);
 	}
 	out->stay[0] = left_now;
+	for (j = 0; j < FC_LATE_N; j++)
+		left_now -= out->late[j];
 	/* variance of those with stages before them: one share for all */
 	for (j = 1; j < points; j++) {
-		left_now -= gone_now[j];
-		left_unit -= gone_unit[j];
+		left_now -= gone_now[j] + out->due[j];
+		left_unit -= gone_unit[j] + out->due_unit[j];
 		out->stay[j] = fmaxf(left_now, 0.0f);
 		out->unit[j - 1] = fminf(fmaxf(left_unit, 0.0f), 1.0f);
 		if (out->stay[0] > 0.0f) {
@@ -392,5 +429,7 @@ void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsign
 			out->stay_var[j] += moving * p * (1.0f - p);
 		}
 	}
+	if (dt == FC_FINE_DT)
+		add_late(f, &g, out);
 	out->unit[points - 1] = out->unit[points - 2];
 }

@@ -124,6 +124,13 @@ void fc_cell_timeout(struct forecast *f, struct fc_cell *c, uint32_t timeout_s)
 	c->heard_times = 0;
 }
 
+/* Its deadline is known to the second once it is entered. */
+bool fc_cell_fixed(const struct fc_cell *c)
+{
+	/* SYN/ACKs sent again move the deadline of SYN_RECV */
+	return !c->refreshed && c->stage != FC_SYN_RECV;
+}
+
 static void learn_exit(struct fc_cell *c, unsigned int bin, unsigned int to)
 {
 	unsigned int m;
@@ -155,9 +162,11 @@ void fc_cell_exit(struct forecast *f, struct fc_cell *c, int64_t since_s, bool u
 			late = fc_late_bin(late_s);
 			c->risk_end[late] += 1.0f;
 			c->ev_end[late] += expired ? 1.0f : 0.0f;
-			if (!c->refreshed && c->stage != FC_SYN_RECV) {
+			if (fc_cell_fixed(c)) {
 				f->late_risk[late] += 1.0f;
 				f->late_ev[late] += expired ? 1.0f : 0.0f;
+				if (expired)
+					fc_collector_exit(&f->collector, f->move_ns, late_s);
 			}
 		}
 		if (expired)
@@ -219,8 +228,11 @@ static void expose(struct forecast *f, struct fc_cell *c)
 				continue;
 			late = fc_late_bin(age);
 			c->risk_end[late] += (float)c->n[l][s];
-			if (!c->refreshed && c->stage != FC_SYN_RECV)
-				f->late_risk[late] += (float)c->n[l][s];
+			if (!fc_cell_fixed(c))
+				continue;
+			f->late_risk[late] += (float)c->n[l][s];
+			if (age >= 2)
+				f->collector.left += (uint32_t)c->n[l][s];
 		}
 	}
 	if (f->now_s < f->unsure_until_s)
@@ -311,6 +323,7 @@ void fc_cells_second(struct forecast *f)
 			f->late_risk[b] *= d;
 		}
 	}
+	fc_collector_second(&f->collector, f->now_s);
 	f->now_s++;
 	for (i = 0; i < f->n_cells; i++)
 		if (f->cell[i].used && f->cell[i].n_total > 0)
@@ -397,6 +410,7 @@ void fc_late_hazards(const struct forecast *f, const struct fc_cell *c, float *e
 			end[b] = (c->ev_end[b] + smooth * 20.0f) / (c->risk_end[b] + 20.0f);
 		} else {
 			end[b] = (c->ev_end[b] + shared * 6.0f) / (c->risk_end[b] + 6.0f);
+			end[b] = fmaxf(end[b], fc_collector_floor(&f->collector, fc_late_bin_start(b)));
 		}
 		end[b] = fminf(end[b], 0.9999f);
 	}

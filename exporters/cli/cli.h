@@ -30,6 +30,8 @@ struct cli {
 	bool format_given;
 	struct select select;
 	bool limit_given;
+	bool history;	    /* --history */
+	uint32_t horizon_s; /* --horizon; 0: not given */
 	int argc; /* what is left after the options */
 	char **argv;
 };
@@ -45,6 +47,7 @@ struct command {
 int cmd_status(struct cli *cli);
 int cmd_ports(struct cli *cli);
 int cmd_cells(struct cli *cli);
+int cmd_forecast(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
 
@@ -53,6 +56,12 @@ int cmd_run(struct cli *cli);
  * line on standard error) or CLI_ERROR (likewise). The caller frees *snap.
  */
 int cli_snapshot(const struct cli *cli, struct snapshot *snap);
+
+struct shm_reader;
+
+/* The same, and takes `more` from the same table; it returns 0 or -errno. */
+int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
+		      int (*more)(struct shm_reader *reader, void *arg), void *arg);
 
 /* Prints, or CLI_ERROR when memory ran out or standard output is closed. */
 int cli_print(struct text *out, int status);

@@ -18,6 +18,7 @@ static const struct command commands[] = {
 	{"ports", cmd_ports, "", "what fills it: entries by port and state", "rNjfsnldpt"},
 	{"cells", cmd_cells, "", "the histogram: protocol, direction, port, state, entries",
 	 "rNjfsnldpt"},
+	{"forecast", cmd_forecast, "", "when it will be full, or where it levels off", "rNjfnHo"},
 	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do",
 	 ""},
 	{"run", cmd_run, "[OPTIONS OF AGENT AND EXPORTER]",
@@ -44,6 +45,8 @@ static const struct cli_option {
 	{'d', "direction", "NAME", "only inbound, outbound, forwarded or loopback"},
 	{'p', "port", "N", "only this destination port"},
 	{'t', "state", "NAME", "only entries in this state"},
+	{'H', "history", NULL, "past forecasts, and what came"},
+	{'o', "horizon", "SECONDS", "of past forecasts only those 30, 120, 600 or 3600 s ahead"},
 	{'h', "help", NULL, "this text"},
 };
 
@@ -124,6 +127,17 @@ static int take_sort(struct cli *cli, const char *value)
 	return 0;
 }
 
+static int take_horizon(struct cli *cli, const char *value)
+{
+	unsigned long number;
+
+	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
+		if (parse_number(value, snap_horizons_s[i], &number) &&
+		    number == snap_horizons_s[i])
+			cli->horizon_s = snap_horizons_s[i];
+	return cli->horizon_s ? 0 : usage("a horizon is 30, 120, 600 or 3600, not", value);
+}
+
 static int take_option(struct cli *cli, int letter, const char *value)
 {
 	unsigned long number;
@@ -155,6 +169,11 @@ static int take_option(struct cli *cli, int letter, const char *value)
 		cli->select.limit = number;
 		cli->limit_given = true;
 		return 0;
+	case 'H':
+		cli->history = true;
+		return 0;
+	case 'o':
+		return take_horizon(cli, value);
 	default:
 		return take_filter(cli, letter, value);
 	}
@@ -202,6 +221,12 @@ static int parse_options(struct cli *cli, const struct command *command, int arg
 
 int cli_snapshot(const struct cli *cli, struct snapshot *snap)
 {
+	return cli_snapshot_with(cli, snap, NULL, NULL);
+}
+
+int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
+		      int (*more)(struct shm_reader *reader, void *arg), void *arg)
+{
 	struct shm_reader reader;
 	char why[512];
 	int err;
@@ -218,6 +243,8 @@ int cli_snapshot(const struct cli *cli, struct snapshot *snap)
 		err = shm_reader_refresh(&reader);
 	if (!err)
 		err = snapshot_take(&reader, clock_boot_ns(), clock_real_ns(), snap);
+	if (!err && more)
+		err = more(&reader, arg);
 	if (err)
 		fprintf(stderr, "conntide: %s\n",
 			shm_reader_explain(&reader, err, why, sizeof(why)));

@@ -18,19 +18,22 @@ static void add_words(struct text *out, const char *words, const char *prefix)
 	}
 }
 
-static void add_param(struct text *out, const struct route_param *param, const char *where)
+static void add_param(struct text *out, const struct route *route, const struct route_param *param,
+		      const char *where)
 {
+	const char *values = route_param_values(route, param);
+
 	text_add_format(out, "{\"name\":\"%s\",\"in\":\"%s\",\"required\":%s,\"description\":",
 			param->name, where, strcmp(where, "path") ? "false" : "true");
 	text_add_json_string(out, param->means);
 	text_add_format(out, ",\"schema\":{\"type\":\"%s\"",
 			strcmp(param->type, "boolean") ? param->type : "string");
-	if (param->values) {
+	if (values) {
 		text_add(out, ",\"enum\":[");
-		add_words(out, param->values, "");
+		add_words(out, values, "");
 		if (!strcmp(param->name, "sort")) {
 			text_add_char(out, ',');
-			add_words(out, param->values, "-");
+			add_words(out, values, "-");
 		}
 		text_add_char(out, ']');
 	}
@@ -59,7 +62,7 @@ static void add_params(struct text *out, const struct route *route)
 		if (!where)
 			continue;
 		text_add(out, separator);
-		add_param(out, param, where);
+		add_param(out, route, param, where);
 		separator = ",";
 	}
 	text_add_char(out, ']');

@@ -6,6 +6,7 @@
 
 #include "exporters/http/gzip.h"
 #include "exporters/http/negotiate.h"
+#include "exporters/render/forecast.h"
 #include "exporters/render/json.h"
 
 #define API	   "/api/v1/"
@@ -28,6 +29,7 @@ const struct route_param route_params[] = {
 	{"stale", "boolean", "0 1 false true",
 	 "1: answer also while the agent does not run, with old numbers"},
 	{"resolution", "string", "1s 1m", "samples a second or a minute apart"},
+	{"horizon", "string", "30 120 600 3600", "only what was said of so many seconds ahead"},
 	{"verbose", "boolean", NULL, "list the checks"},
 	{"refresh", "integer", NULL, "seconds until the page loads itself again, 0 for never"},
 };
@@ -48,6 +50,12 @@ const struct route routes[] = {
 	{API "history", route_history, 0,
 	 "fill, flow and losses over the last hour or the last day, oldest first", ROWS_TYPES,
 	 "resolution limit format stale", history_columns, &history_column_count},
+	{API "forecast", route_forecast, ROUTE_OBJECT,
+	 "when the table will be full, or where it levels off, and why",
+	 "application/json text/plain", "format stale", forecast_columns, &forecast_column_count},
+	{API "forecast/history", route_pasts, 0,
+	 "past forecasts, a minute apart over a day, and what came; oldest first", ROWS_TYPES,
+	 "horizon limit format stale", pasts_columns, &pasts_column_count},
 	{API "openapi.json", route_openapi, 0, "this description", "application/json", "", NULL,
 	 NULL},
 	{"/-/healthy", route_healthy, 0, "the exporter answers", "text/plain", "verbose", NULL,
@@ -124,6 +132,13 @@ static const struct route_param *find_param(const char *name)
 	return NULL;
 }
 
+const char *route_param_values(const struct route *route, const struct route_param *param)
+{
+	if (route->flags & ROUTE_OBJECT && !strcmp(param->name, "format"))
+		return "json text";
+	return param->values;
+}
+
 static bool check_params(const struct route *route, const struct request *request,
 			 struct response *response)
 {
@@ -133,6 +148,7 @@ static bool check_params(const struct route *route, const struct request *reques
 		const char *name = query->params[i].name;
 		const char *value = query->params[i].value;
 		const struct route_param *param = find_param(name);
+		const char *values;
 
 		if (!param || !word_in(route->params, name)) {
 			response_problem(response, 400, name,
@@ -143,10 +159,11 @@ static bool check_params(const struct route *route, const struct request *reques
 		}
 		if (!strcmp(name, "sort") && value[0] == '-')
 			value++;
-		if (param->values && !word_in(param->values, value)) {
+		values = route_param_values(route, param);
+		if (values && !word_in(values, value)) {
 			response_problem(response, 400, name,
 					 "\"%.60s\" is no value of %s; it may be one of: %s.",
-					 value, name, param->values);
+					 value, name, values);
 			return false;
 		}
 	}

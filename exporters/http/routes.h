@@ -60,6 +60,10 @@ const struct route *route_find(const struct app *app, const char *path, struct r
 /* May this client see this route? */
 bool route_allowed(const struct route *route, bool trusted, bool expose_hosts);
 
+/* Words a parameter may be on this route: documents have fewer formats than rows.
+ * NULL: any. */
+const char *route_param_values(const struct route *route, const struct route_param *param);
+
 /* Is `word` one of the space-separated words? */
 bool word_in(const char *words, const char *word);
 
@@ -76,6 +80,10 @@ void route_port(struct app *app, const struct request *request, const struct rou
 		struct response *response);
 void route_history(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
+void route_forecast(struct app *app, const struct request *request, const struct route_match *match,
+		    struct response *response);
+void route_pasts(struct app *app, const struct request *request, const struct route_match *match,
+		 struct response *response);
 void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
 void route_healthy(struct app *app, const struct request *request, const struct route_match *match,

@@ -19,6 +19,7 @@ struct source {
 	struct shm_reader reader;
 	struct snapshot snap;
 	struct snap_history history;
+	struct snap_pasts pasts;
 	uint64_t taken_boot_ns; /* 0: never */
 	int error;
 	uint64_t errors; /* failures other than "there is none yet" */
@@ -36,6 +37,9 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 
 /* After source_snapshot() gave one. NULL when reading fails. */
 const struct snap_history *source_history(struct source *source, bool minutes);
+
+/* Likewise: past forecasts and what came of them. */
+const struct snap_pasts *source_pasts(struct source *source);
 
 /* "missing" or "unreadable", for conntide_agent_state. */
 const char *source_missing_state(const struct source *source);

@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
+#include "exporters/render/forecast_text.h"
 #include "exporters/render/judge.h"
 
 const struct column status_columns[] = {
@@ -22,6 +23,8 @@ const struct column status_columns[] = {
 	{"age_seconds", 0, "", "number|null", "age of the numbers; null after a reboot"},
 	{"level", 0, "", "string", "OK, HIGH, CRITICAL, FULL or UNKNOWN"},
 	{"reason", 0, "", "string", "why the numbers are not to be trusted fully"},
+	{"verdict", 0, "", "string", "what is going to happen, in words, as in forecast"},
+	{"alarm", 0, "", "boolean", "full within ten minutes is likely"},
 };
 const size_t status_column_count = sizeof(status_columns) / sizeof(status_columns[0]);
 
@@ -87,6 +90,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	const struct snap_live *live = &snap->live;
 	cJSON *object = cJSON_CreateObject();
 	double fill = judge_fill_ratio(live);
+	char words[FORECAST_WORDS_BYTES];
 
 	cJSON_AddStringToObject(object, "netns", snap->netns_name);
 	add_number(object, "entries", (double)live->count_entries);
@@ -109,6 +113,8 @@ void json_status(const struct snapshot *snap, struct text *out)
 		add_number(object, "age_seconds", (double)(snap->age_ns / 1000000u) / 1e3);
 	cJSON_AddStringToObject(object, "level", judge_level_name(judge_level(snap)));
 	cJSON_AddStringToObject(object, "reason", judge_reason(snap));
+	cJSON_AddStringToObject(object, "verdict", forecast_words(snap, words));
+	cJSON_AddBoolToObject(object, "alarm", judge_forecast(snap) && snap->forecast.alarm);
 	add_doubts(object, snap);
 	add_number(object, "buckets", (double)live->buckets);
 	add_number(object, "chain_limit_entries", (double)live->chain_limit_entries);
@@ -146,6 +152,8 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 	cJSON_AddNullToObject(object, "age_seconds");
 	cJSON_AddStringToObject(object, "level", "UNKNOWN");
 	cJSON_AddStringToObject(object, "reason", reason);
+	cJSON_AddStringToObject(object, "verdict", "cannot say: there are no numbers");
+	cJSON_AddBoolToObject(object, "alarm", 0);
 	print(object, out);
 }
 

@@ -44,6 +44,8 @@ void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
 		const struct column *columns, size_t column_count);
 void rows_string(struct rows *rows, const char *value);
 void rows_u64(struct rows *rows, uint64_t value);
+void rows_u64_or_null(struct rows *rows, bool known, uint64_t value);
+void rows_boolean(struct rows *rows, bool known, bool value); /* in a table: yes, no or "-" */
 void rows_double(struct rows *rows, double value); /* NaN: null, empty or "-" */
 void rows_states(struct rows *rows, const struct snap_row *row);
 void rows_history_top(struct rows *rows, const struct snap_sample *sample);

@@ -92,6 +92,11 @@ static inline uint32_t peek_u32(const _Atomic uint32_t *word)
 	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
+static inline int32_t peek_i32(const _Atomic int32_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
 /* Single writer: a plain load and store, no locked instruction. */
 static inline void poke_u64(_Atomic uint64_t *word, uint64_t value)
 {

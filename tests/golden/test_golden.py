@@ -26,6 +26,9 @@ VOLATILE = [
     (r"<dd>[\d.]+ s</dd>", "<dd>N s</dd>"),
     (r'("age_seconds":\s*)[\d.]+', r"\1N"),
     (r'("heartbeat_timestamp_seconds":\s*)[\d.]+', r"\1N"),
+    (r'("computed_timestamp_seconds":\s*)[\d.]+', r"\1N"),
+    (r"made        \S+,", "made        TIME,"),
+    (r'(<polyline class="past" points=")[^"]*"', r'\1..."'),
     (r'("agent_pid":\s*)\d+', r"\1N"),
     (r"(?m)^((?:process_\w+|conntide_scrape_duration_seconds|conntide_http_connections|"
      r"conntide_agent_heartbeat_timestamp_seconds)(?:\{.*\})?) \S+$", r"\1 N"),
@@ -37,6 +40,10 @@ VOLATILE = [
 RENDERINGS = {
     "status.txt": ("cli", "status"),
     "status.json": ("cli", "status", "--json"),
+    "forecast.txt": ("cli", "forecast"),
+    "forecast.json": ("cli", "forecast", "--json"),
+    "forecast.history.txt": ("cli", "forecast", "--history"),
+    "forecast.history.csv": ("http", "/api/v1/forecast/history?format=csv", {}),
     "ports.txt": ("cli", "ports"),
     "ports.json": ("cli", "ports", "--json"),
     "ports.csv": ("cli", "ports", "--format", "csv"),

@@ -153,7 +153,9 @@ def test_history_of_an_hour_and_a_day(exporter, segment):
     ("/api/v1/cells?limit=99999999999999999999", "limit"),
     ("/api/v1/cells?format=xml", "format"), ("/api/v1/history?resolution=1h", "resolution"),
     ("/api/v1/status?limit=3", "limit"), ("/metrics?x", "x"), ("/?refresh=99999", "refresh"),
-    ("/api/v1/status?format=csv", "format"),
+    ("/api/v1/status?format=csv", "format"), ("/api/v1/forecast?format=csv", "format"),
+    ("/api/v1/forecast?limit=3", "limit"), ("/api/v1/forecast/history?horizon=60", "horizon"),
+    ("/api/v1/forecast/history?limit=0", "limit"), ("/api/v1/forecast?history=1", "history"),
 ])
 def test_bad_parameters_are_named(exporter, target, parameter):
     reply = exporter.get(target)
@@ -182,7 +184,8 @@ def test_not_acceptable(exporter):
 
 
 @pytest.mark.parametrize("target", ["/metrics", "/api/v1/status", "/api/v1/cells", "/",
-                                    "/-/healthy", "/-/ready", "/api/v1/openapi.json"])
+                                    "/-/healthy", "/-/ready", "/api/v1/openapi.json",
+                                    "/api/v1/forecast", "/api/v1/forecast/history"])
 def test_head(exporter, target):
     get = exporter.get(target)
     head = exporter.request("HEAD", target)
@@ -249,8 +252,6 @@ def test_openapi_describes_what_is_served(exporter):
             schema = parameter["schema"]
             values = schema.get("enum") or ({"port": ["80"], "limit": ["5"], "refresh": ["7"]}.get(
                 parameter["name"], ["ESTABLISHED" if parameter["name"] == "state" else "1"]))
-            if path == "/api/v1/status":
-                values = ["json", "text"]
             for value in values:
                 reply = exporter.get(f"{target}?{parameter['name']}={value}")
                 assert reply.status == 200, (path, parameter["name"], value)

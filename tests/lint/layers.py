@@ -12,7 +12,7 @@ import source
 PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": "agent",
            "requests": "agent", "publish": "agent",
            **{f"forecast_{part}": "forecast" for part in (
-               "classes", "full", "joint", "paths", "population", "priv", "project", "pulses",
+               "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
                "rates", "stays")}}
 
 # Module of agent/ -> modules of agent/ it may include.
@@ -51,9 +51,9 @@ FOLDERS = {
 }
 
 # The layout is for those who read or write the segment; others take a snapshot.
-LAYOUT = {"lib/shm/layout.c", "lib/shm/reader.c", "lib/shm/snapshot.h", "agent/histogram.h",
-          "agent/ports.h", "agent/schedule.h", "agent/segment.h", "agent/trust.h",
-          "agent/witness.h", "agent/outlook.h"}
+LAYOUT = {"lib/shm/layout.c", "lib/shm/reader.c", "lib/shm/snap_forecast.h", "lib/shm/snapshot.h",
+          "agent/histogram.h", "agent/ports.h", "agent/schedule.h", "agent/segment.h",
+          "agent/trust.h", "agent/witness.h", "agent/outlook.h"}
 
 # Only these tell people: everything below returns -errno.
 LOG = {"agent/agent.c", "agent/drain.c", "agent/main.c", "agent/publish.c", "agent/requests.c",

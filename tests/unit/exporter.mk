@@ -5,7 +5,7 @@
 
 TEST_LIB_OBJ = $(call obj,$(filter-out lib/base/sandbox.c,$(LIB_SRC)) $(RENDER_SRC))
 
-$(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c) $(TEST_LIB_OBJ)
+$(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/unit/fixture_forecast.c) $(TEST_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 

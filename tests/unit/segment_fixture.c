@@ -13,7 +13,8 @@
  *	noslot INDEX
  *	other L4PROTO DIRECTION NEW DESTROYED
  *	lifetime L4PROTO BUCKET N SUM_MS
- *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS
+ *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS [SECONDS AGO]
+ *	forecast, outlook, chance, reason, past, hang-forecast: see fixture_forecast.h
  *	stopped | boot-id-of-another | age SECONDS
  *	publish				rename into place (at first)
  *	quit
@@ -35,6 +36,7 @@
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/states.h"
+#include "tests/unit/fixture_forecast.h"
 
 static struct shm_header *header;
 static char *base;
@@ -109,6 +111,8 @@ static void beat(uint64_t age_ns)
 {
 	set_live("heartbeat_boot_ns", (int64_t)(clock_boot_ns() - age_ns));
 	set_live("heartbeat_real_ns", (int64_t)(clock_real_ns() - age_ns));
+	forecast_beat(section(SHM_SECTION_FORECAST), clock_boot_ns() - age_ns,
+		      clock_real_ns() - age_ns);
 }
 
 static uint32_t touch(const char *l4proto, const char *direction, unsigned int port)
@@ -154,14 +158,14 @@ static void set_slot(unsigned int index, uint32_t row, uint32_t generation, uint
 	seq_write_end(&slots->seq);
 }
 
-static void add_sample(bool minutes, const unsigned int n[6])
+static void add_sample(bool minutes, const unsigned int n[7])
 {
 	struct shm_history *history = section(minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
 	uint64_t head = peek_u64(&history->head);
 	struct shm_sample *to =
 		&history->samples[head % (minutes ? SHM_HISTORY_MINUTES : SHM_HISTORY_SECONDS)];
 
-	poke_u64(&to->real_ns, clock_real_ns());
+	poke_u64(&to->real_ns, clock_real_ns() - n[6] * NS_PER_S);
 	poke_u32(&to->count_entries, n[0]);
 	poke_u32(&to->mirror_entries, n[1]);
 	poke_u32(&to->max_entries, n[2]);
@@ -215,7 +219,7 @@ static bool other_command(const char *line)
 {
 	char name[32], direction[16];
 	long long value;
-	unsigned int a, n[6];
+	unsigned int a, n[7] = {0};
 	unsigned long long from, to;
 
 	if (sscanf(line, "live %31s %lld", name, &value) == 2) {
@@ -233,8 +237,8 @@ static bool other_command(const char *line)
 		lifetime += l4proto_by_name(name);
 		poke_u64(&lifetime->buckets[a % SHM_LIFETIME_BUCKETS], from);
 		poke_u64(&lifetime->sum_ms, to);
-	} else if (sscanf(line, "sample %31s %u %u %u %u %u %u", name, &n[0], &n[1], &n[2], &n[3],
-			  &n[4], &n[5]) == 7) {
+	} else if (sscanf(line, "sample %31s %u %u %u %u %u %u %u", name, &n[0], &n[1], &n[2],
+			  &n[3], &n[4], &n[5], &n[6]) >= 7) {
 		add_sample(!strcmp(name, "minutes"), n);
 	} else if (sscanf(line, "age %llu", &from) == 1) {
 		beating = false;
@@ -247,7 +251,9 @@ static bool other_command(const char *line)
 
 static void command(const char *line)
 {
-	if (rows_command(line) || other_command(line) || line[0] == '#' || !line[0])
+	if (rows_command(line) || other_command(line) ||
+	    forecast_command(line, section(SHM_SECTION_FORECAST), section(SHM_SECTION_PASTS)) ||
+	    line[0] == '#' || !line[0])
 		return;
 	if (!strcmp(line, "stopped")) {
 		publish_u64(&header->stopped, clock_real_ns());

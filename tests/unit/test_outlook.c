@@ -193,6 +193,59 @@ static void test_filling_is_announced(void **state)
 	free(scene);
 }
 
+#define SAW_RATE    20u
+#define SAW_STAY_S  30u
+#define SAW_ROUND_S 40u
+
+/* One second of arrivals; who expired goes when the collector comes round. */
+static void saw_second(struct scene *scene, uint32_t at_s, uint32_t *gone)
+{
+	for (uint32_t k = 0; k < SAW_RATE; k++) {
+		world_pass(&scene->world, S / 2 / SAW_RATE);
+		tell(scene, CT_NEW, scene->next_number++);
+	}
+	if (at_s % SAW_ROUND_S == 0)
+		while (*gone + SAW_STAY_S * SAW_RATE < scene->next_number)
+			tell(scene, CT_DESTROY, (*gone)++);
+	second_passes(scene);
+}
+
+static int32_t apart(uint32_t a, uint32_t b)
+{
+	return a > b ? (int32_t)(a - b) : (int32_t)(b - a);
+}
+
+/* On a quiet host only the collector removes what has expired: the count is a saw,
+ * which is neither filling nor draining, and can be foreseen. */
+static void test_the_collectors_saw(void **state)
+{
+	enum { SECONDS = 700, FROM = 300, AHEAD = 30 };
+	struct scene *scene = calloc(1, sizeof(*scene));
+	uint32_t foreseen[SECONDS], count[SECONDS], gone = 0;
+	int32_t error = 0, error_last = 0;
+
+	(void)state;
+	scene_create(scene);
+	scene->max_entries = 3000;
+	for (uint32_t i = 0; i < SECONDS; i++) {
+		saw_second(scene, i + 1, &gone);
+		count[i] = scene->world.mirror.entries;
+		foreseen[i] = peek_u32(&scene->to.outlook[0].p50_entries);
+		assert_int_equal(peek_u32(&scene->to.alarm), 0);
+		if (i > FROM)
+			assert_int_equal(peek_u32(&scene->to.verdict), SHM_VERDICT_STEADY);
+	}
+	for (uint32_t i = FROM; i + AHEAD < SECONDS; i++) {
+		error += apart(foreseen[i], count[i + AHEAD]);
+		error_last += apart(count[i], count[i + AHEAD]);
+	}
+	if (error * 10 > error_last * 4)
+		fail_msg("mean error %d, of the last value %d", error / (SECONDS - FROM),
+			 error_last / (SECONDS - FROM));
+	scene_destroy(scene);
+	free(scene);
+}
+
 static void test_nothing_known_of_the_count(void **state)
 {
 	struct scene *scene = calloc(1, sizeof(*scene));
@@ -258,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_a_level_is_foreseen),
 		cmocka_unit_test(test_what_came_is_set_beside),
 		cmocka_unit_test(test_filling_is_announced),
+		cmocka_unit_test(test_the_collectors_saw),
 		cmocka_unit_test(test_nothing_known_of_the_count),
 		cmocka_unit_test(test_ends),
 	};
