@@ -11,6 +11,10 @@
  *
  * Somebody's listing of the table takes all expired entries too, at any time:
  * rounds are those that fit one comb.
+ *
+ * The interval to the next round is set at each: the mean remaining timeout of all
+ * entries, 300 s at most each, with 100 more of 60 s to begin with, 1 to 60 s. So
+ * where rounds keep to what the entries here say, the next is foretold while the mix changes.
  */
 #include "agent/forecast_priv.h"
 
@@ -25,6 +29,8 @@
 #define TOLERANCE_S 1.0
 #define ROUND_MOST_S 60.0		/* GC_SCAN_INTERVAL_MAX */
 #define GAP_DRIFT 0.5
+#define REMAINING_MOST_S 300.0		/* GC_SCAN_INTERVAL_CLAMP */
+#define PROMISE_MISS 0.1
 #define ENOUGH_ROUNDS 3
 
 /* How far the comb through `anchor` misses t. */
@@ -105,8 +111,52 @@ void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s)
 	co->gone_at_s += (double)(now_ns % 1000000000) * 1e-9;
 }
 
-void fc_collector_second(struct fc_collector *co, int64_t now_s)
+/* What the collector's own rule makes of the entries here: gc_worker(). */
+static double interval_s(const struct forecast *f)
 {
+	double n = 100.0, sum = 100.0 * ROUND_MOST_S;
+	unsigned int i, l, s;
+
+	for (i = 0; i < f->n_cells; i++) {
+		const struct fc_cell *c = &f->cell[i];
+
+		if (!c->used || c->n_total <= 0)
+			continue;
+		/* each is in the table twice: by its original and by its reply tuple */
+		sum += 2.0 * c->n_unknown * REMAINING_MOST_S;
+		n += 2.0 * c->n_unknown;
+		for (l = 0; l < FC_LEVELS; l++) {
+			for (s = 0; s < FC_SLOTS; s++) {
+				int64_t now_at = f->now_s / fc_width_s[l], since, left;
+
+				if (c->n[l][s] <= 0)
+					continue;
+				since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) * fc_width_s[l];
+				left = since + (int64_t)fc_cell_timeout_at(c, since) - f->now_s;
+				if (c->refreshed)
+					left = fc_cell_timeout_at(c, since);
+				sum += 2.0 * c->n[l][s] * fmin(fmax((double)left, 1.0), REMAINING_MOST_S);
+				n += 2.0 * c->n[l][s];
+			}
+		}
+	}
+	return fmin(fmax(sum / n, 1.0), ROUND_MOST_S);
+}
+
+/* A round has come: did it keep to what was promised at the one before? */
+static void check_promise(struct fc_collector *co, double at_s)
+{
+	double gap = co->n_rounds ? at_s - co->round_s[0] : 0.0;
+
+	if (co->promised_s <= 0.0 || gap <= 0.0)
+		return;
+	co->kept = fabs(gap - co->promised_s) < PROMISE_MISS * co->promised_s + 2.0 ? co->kept + 1 : 0;
+}
+
+void fc_collector_second(struct forecast *f)
+{
+	struct fc_collector *co = &f->collector;
+	int64_t now_s = f->now_s;
 	double gone = co->gone, at_risk = gone + co->left, share = at_risk > 0.0 ? gone / at_risk : 0.0;
 	double lookups = fc_collector_lookups(co), at = (double)now_s + (gone > 0.0 ? co->gone_at_s / gone : 0.0);
 
@@ -116,6 +166,8 @@ void fc_collector_second(struct fc_collector *co, int64_t now_s)
 	    at_risk * share * log(fmax(lookups, 1e-3)) < CHANCE) {
 		if (co->n_rounds && at - co->round_s[0] < 3.0)
 			return;		/* its second half */
+		check_promise(co, at);
+		co->promised_s = interval_s(f);
 		memmove(co->round_s + 1, co->round_s, (FC_ROUNDS - 1) * sizeof(co->round_s[0]));
 		co->round_s[0] = at;
 		co->n_rounds = co->n_rounds < FC_ROUNDS ? co->n_rounds + 1 : FC_ROUNDS;
@@ -156,7 +208,12 @@ static double rhythm(const struct fc_collector *co, int64_t now_s, bool *steady,
 	double period_s = co->period_s, anchor_s = co->anchor_s, since;
 
 	*steady = period_s > 0.0;
-	if (!*steady && co->n_rounds) {
+	if (co->kept >= 2 && co->promised_s >= PERIOD_LEAST_S &&
+	    (!*steady || fabs(co->promised_s - period_s) > PROMISE_MISS * period_s + 2.0)) {
+		*steady = false;
+		period_s = co->promised_s;
+		anchor_s = co->round_s[0];
+	} else if (!*steady && co->n_rounds) {
 		period_s = last_gap_s(co);
 		anchor_s = co->round_s[0];
 	}
