@@ -326,6 +326,22 @@ static void init_fields(struct agent *agent, const struct config *config)
 	ct_timeouts_open(&agent->timeouts);
 }
 
+/* By now root's way around file permissions is given up. */
+static int publish_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = segment_publish(&agent->segment);
+
+	if (err == -EACCES || err == -EPERM)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot publish %s: %s must belong to the user the agent runs as; chown it, "
+			 "or name another with --runtime-dir",
+			 agent->segment.path, agent->config.runtime_dir);
+	else if (err)
+		snprintf(why, AGENT_WHY_BYTES, "cannot publish %s: %s", agent->segment.path,
+			 strerror(-err));
+	return err;
+}
+
 int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES])
 {
 	int err;
@@ -352,10 +368,10 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 		mirror_set_time(&agent->mirror, clock_boot_ns());
 		publish_start(agent);
 		err = open_loop(agent);
-		if (!err)
-			err = segment_publish(&agent->segment);
 		if (err)
 			snprintf(why, AGENT_WHY_BYTES, "cannot start: %s", strerror(-err));
+		else
+			err = publish_segment(agent, why);
 	}
 	return err;
 }
