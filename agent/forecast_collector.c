@@ -271,12 +271,14 @@ static void flat_backlog(const struct forecast *f, const float *due, const float
 	}
 }
 
-/* Adds to diff[] a share of the backlog that rounds leave. */
-static void add_backlog(const float *due, double backlog, double keep, double next, double period_s,
-			double share, float *diff)
+/* The backlog that rounds leave, less the flat one. */
+static void round_backlog(const float *due, const float *flat, double keep, double next, double period_s,
+			  float *diff)
 {
+	double backlog = (double)flat[0];
 	unsigned int j;
 
+	diff[0] = 0.0f;
 	for (j = 1; j < FC_FINE_N; j++) {
 		double t = j * FC_FINE_DT;
 
@@ -285,42 +287,50 @@ static void add_backlog(const float *due, double backlog, double keep, double ne
 			backlog = (double)due[j] * (t - next) / FC_FINE_DT;
 			next += period_s;
 		}
-		diff[j] += (float)(share * backlog);
+		diff[j] = (float)backlog - flat[j];
 	}
 }
 
-/*
- * What the rounds make of the expected expiries: the backlog they leave less
- * the one that lateness regardless of rounds would, on the fine grid.
- */
-bool fc_collector_phase(struct forecast *f, const float *due, const float *late_now, float *diff)
+/* How far the count is above the middle of the saw: now, and in ten minutes. */
+static void measure_saw(struct forecast *f, const float *due, double waiting, unsigned int n,
+			float (*diff)[FC_FINE_N])
 {
-	static const double drift[] = {0.8, 0.9, 1.0, 1.1, 1.2};
-	const unsigned int n = sizeof(drift) / sizeof(drift[0]);
-	double next = 0.0, period_s, mean_late_s = 0.0, due_per_s = 0.0, keep;
-	float flat[FC_FINE_N];
-	bool steady;
+	double mean_late_s = 0.0, due_per_s = 0.0;
 	unsigned int j, k;
 
-	f->saw_now = f->saw_600 = 0.0;
-	period_s = rhythm(&f->collector, f->now_s, &steady, &next);
-	if (period_s <= 0.0)
-		return false;
-	keep = pow(1.0 - fc_collector_lookups(&f->collector), FC_FINE_DT);
-	memset(diff, 0, FC_FINE_N * sizeof(diff[0]));
-	flat_backlog(f, due, late_now, flat);
-	if (steady)
-		add_backlog(due, (double)flat[0], keep, next, period_s, 1.0, diff);
-	for (k = 0; k < n && !steady; k++)
-		add_backlog(due, (double)flat[0], keep, fmax(next + (drift[k] - 1.0) * period_s, 0.5),
-			    drift[k] * period_s, 1.0 / n, diff);
-	for (j = 1; j < FC_FINE_N; j++)
-		diff[j] -= flat[j];
 	for (j = 1; j <= 30; j++)
 		due_per_s += (double)due[j] / (30.0 * FC_FINE_DT);
 	for (k = 0; k < FC_LATE_N; k++)
 		mean_late_s += (double)f->late_survive[k] * FC_FINE_DT;
-	f->saw_now = (double)flat[0] - due_per_s * mean_late_s;
-	f->saw_600 = (double)diff[FC_FINE_N - 1];
-	return true;
+	f->saw_now = waiting - due_per_s * mean_late_s;
+	for (k = 0; k < n; k++)
+		f->saw_600 += (double)diff[k][FC_FINE_N - 1] / n;
+}
+
+/*
+ * What the rounds make of the expected expiries: the backlog they leave less
+ * the one that lateness regardless of rounds would, on the fine grid. Where the
+ * rhythm is not firm, several of about that period, for a path each. How many; 0: none.
+ */
+unsigned int fc_collector_phase(struct forecast *f, const float *due, const float *late_now,
+				float (*diff)[FC_FINE_N])
+{
+	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
+	double next = 0.0, period_s, keep;
+	float flat[FC_FINE_N];
+	bool steady;
+	unsigned int k, n;
+
+	f->saw_now = f->saw_600 = 0.0;
+	period_s = rhythm(&f->collector, f->now_s, &steady, &next);
+	if (period_s <= 0.0)
+		return 0;
+	keep = pow(1.0 - fc_collector_lookups(&f->collector), FC_FINE_DT);
+	flat_backlog(f, due, late_now, flat);
+	n = steady ? 1 : FC_DRIFTS;
+	for (k = 0; k < n; k++)
+		round_backlog(due, flat, keep, fmax(next + (drift[k] - 1.0) * period_s, 0.5),
+			      drift[k] * period_s, diff[k]);
+	measure_saw(f, due, (double)flat[0], n, diff);
+	return n;
 }

@@ -130,6 +130,7 @@ struct fc_class {
 /* ---- collector ---- */
 
 #define FC_ROUNDS 12
+#define FC_DRIFTS 5
 #define FC_LATE_N 100			/* lateness in steps of FC_FINE_DT */
 
 struct fc_collector {
@@ -281,7 +282,8 @@ void fc_collector_second(struct forecast *f);
 float fc_collector_floor(const struct fc_collector *co, double late_s);
 double fc_collector_lookups(const struct fc_collector *co);
 void fc_late_survival(const struct forecast *f, float *survive);
-bool fc_collector_phase(struct forecast *f, const float *due, const float *late_now, float *diff);
+unsigned int fc_collector_phase(struct forecast *f, const float *due, const float *late_now,
+				float (*diff)[FC_FINE_N]);
 
 /* forecast_full.c */
 void fc_full_second(struct forecast *f, uint32_t before);
