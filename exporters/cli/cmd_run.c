@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Agent and exporter in the foreground: for newcomers and containers. Options
- * that begin with --web. or --compat. go to the exporter, --runtime-dir and
- * --log.* to both, all others to the agent.
+ * that begin with --web. or --compat. go to the exporter, --runtime-dir, --state-dir
+ * and --log.* to both, all others to the agent.
  */
 #include <errno.h>
 #include <limits.h>
@@ -69,7 +69,8 @@ static bool starts_with(const char *text, const char *prefix)
 static int deal(struct run *run, int argc, char **argv, int *at)
 {
 	char *arg = argv[*at];
-	bool both = starts_with(arg, "--runtime-dir") || starts_with(arg, "--log.");
+	bool both = starts_with(arg, "--runtime-dir") || starts_with(arg, "--state-dir") ||
+		    starts_with(arg, "--log.");
 	bool exporter = both || starts_with(arg, "--web.") || starts_with(arg, "--compat.");
 	bool agent = both || !exporter;
 	char *value = strchr(arg, '=') || *at + 1 >= argc || argv[*at + 1][0] == '-'
@@ -239,8 +240,8 @@ static void run_help(void)
 	printf("usage: conntide run [--runtime-dir DIR] [--web.listen-address ADDRESS]...\n"
 	       "                    [OPTIONS]\n\n"
 	       "Starts conntide-agent and conntide-exporter and stops both on Ctrl-C.\n"
-	       "Options that begin with --web. or --compat. go to the exporter, --runtime-dir\n"
-	       "and --log.* to both, all others to the agent: conntide-agent --help and\n"
+	       "Options that begin with --web. or --compat. go to the exporter, --runtime-dir,\n"
+	       "--state-dir and --log.* to both, all others to the agent: conntide-agent --help and\n"
 	       "conntide-exporter --help list them.\n");
 }
 
