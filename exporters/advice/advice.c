@@ -305,6 +305,12 @@ static void advise_scan(struct maker *maker, const struct finding *finding)
 	item->saves_entries = finding->entries;
 	item->saves_ratio = finding->share;
 	item->memory_bytes_delta = -item->saves_entries * ENTRY_BYTES;
+	if (finding->rows[0].direction == DIR_OUTBOUND ||
+	    finding->rows[0].direction == DIR_LOOPBACK) {
+		title(item, "find the program on this host that calls so many ports");
+		remedy_own_scan(item, &finding->rows[0]);
+		return;
+	}
 	item->warnings = WARN(REBOOT);
 	title(item, "drop the scanner's packets before they are tracked");
 	remedy_port_scan(item);

@@ -224,6 +224,11 @@ void remedy_port_scan(struct advice_item *item)
 	say(item, TOOL_UNDO, "nft delete table inet conntide_drop");
 }
 
+void remedy_own_scan(struct advice_item *item, const struct row_key *key)
+{
+	say(item, TOOL_SHELL, key->l4proto == L4_TCP ? "ss -tnp state syn-sent" : "ss -unp");
+}
+
 void remedy_nat(struct advice_item *item)
 {
 	say(item, TOOL_NFT, "# in place of the rule that translates:");

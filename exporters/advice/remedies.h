@@ -23,6 +23,8 @@ void remedy_dead_backend(struct advice_item *item, const struct row_key *key);
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key);
 void remedy_one_host(struct advice_item *item, double entries);
 void remedy_port_scan(struct advice_item *item);
+/* A scan that this host does itself. */
+void remedy_own_scan(struct advice_item *item, const struct row_key *key);
 void remedy_nat(struct advice_item *item);
 void remedy_close_wait(struct advice_item *item, const struct row_key *key);
 

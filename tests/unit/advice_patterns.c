@@ -671,6 +671,21 @@ static void test_advice_for_chains(void **state)
 	made_free(made);
 }
 
+/* A scan from here has no packets to drop on the way in. */
+static void test_advice_for_own_scan(void **state)
+{
+	struct made *made = made_new();
+
+	(void)state;
+	for (unsigned int port = 1; port <= 1500; port++)
+		made_state(made_row(made, L4_TCP, DIR_OUTBOUND, port), ST_TCP_SYN_SENT, 1);
+	made_advice(made);
+	assert_non_null(made_finding(made, "port-scan"));
+	assert_true(has_command(made_item(made, "port-scan"), TOOL_SHELL, "syn-sent"));
+	assert_false(has_command(made_item(made, "port-scan"), TOOL_NFT, "drop"));
+	made_free(made);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,6 +714,7 @@ int main(void)
 		cmocka_unit_test(test_advice_for_nginx),
 		cmocka_unit_test(test_advice_for_a_full_table),
 		cmocka_unit_test(test_advice_for_chains),
+		cmocka_unit_test(test_advice_for_own_scan),
 	};
 
 	return cmocka_run_group_tests_name("advice_patterns", tests, NULL, NULL);
