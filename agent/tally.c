@@ -58,7 +58,7 @@ void tally_destroy(struct tally *tally)
 
 /* --- chains ---------------------------------------------------------------------- */
 
-static uint64_t hash_of(const struct tally_key *key)
+uint64_t tally_hash(const struct tally_key *key)
 {
 	return ct_hash_bytes(key, sizeof(*key));
 }
@@ -92,7 +92,7 @@ static uint64_t hash_of_record(const struct tally_record *record)
 {
 	const struct tally_key key = {{record->address[0], record->address[1]}, record->rest};
 
-	return hash_of(&key);
+	return tally_hash(&key);
 }
 
 /* The record's counts must be 0, or be about to become so. */
@@ -187,9 +187,9 @@ static uint32_t take(struct tally *tally, const struct tally_key *key, uint64_t 
 
 /* --- counting -------------------------------------------------------------------- */
 
-void tally_add(struct tally *tally, const struct tally_key *key, unsigned int which)
+void tally_add_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+		      unsigned int which)
 {
-	uint64_t hash = hash_of(key);
 	uint32_t at = find(tally, key, hash);
 
 	if (at == NONE)
@@ -214,9 +214,9 @@ static void remove_hidden(struct tally *tally, uint64_t hash, unsigned int i)
 		tally->refused++;
 }
 
-void tally_remove(struct tally *tally, const struct tally_key *key, unsigned int which)
+void tally_remove_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+			 unsigned int which)
 {
-	uint64_t hash = hash_of(key);
 	uint32_t at = find(tally, key, hash);
 	struct tally_record *record = &tally->records[at];
 
@@ -235,7 +235,7 @@ void tally_remove(struct tally *tally, const struct tally_key *key, unsigned int
 uint32_t tally_count(const struct tally *tally, const struct tally_key *key, unsigned int index,
 		     uint32_t *ret_more)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = tally_hash(key);
 	uint32_t at = find(tally, key, hash);
 
 	*ret_more = *hidden_at(tally, hash, index);

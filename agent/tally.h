@@ -82,8 +82,34 @@ struct tally {
 int tally_create(struct tally *tally, uint32_t room);
 void tally_destroy(struct tally *tally);
 
-void tally_add(struct tally *tally, const struct tally_key *key, unsigned int which);
-void tally_remove(struct tally *tally, const struct tally_key *key, unsigned int which);
+/* `hash` is tally_hash() of the key: whoever knows it early can prefetch what it leads to. */
+uint64_t tally_hash(const struct tally_key *key);
+void tally_add_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+		      unsigned int which);
+void tally_remove_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+			 unsigned int which);
+
+static inline void tally_add(struct tally *tally, const struct tally_key *key, unsigned int which)
+{
+	tally_add_hashed(tally, key, tally_hash(key), which);
+}
+
+static inline void tally_remove(struct tally *tally, const struct tally_key *key,
+				unsigned int which)
+{
+	tally_remove_hashed(tally, key, tally_hash(key), which);
+}
+
+/* Bring the head of the chain, then its first record, into the cache. */
+static inline void tally_prefetch_head(const struct tally *tally, uint64_t hash)
+{
+	__builtin_prefetch(&tally->heads[hash & (tally->room - 1u)], 1);
+}
+
+static inline void tally_prefetch_record(const struct tally *tally, uint64_t hash)
+{
+	__builtin_prefetch(&tally->records[tally->heads[hash & (tally->room - 1u)]], 1);
+}
 
 /* count(K), and how much more K may have. */
 uint32_t tally_count(const struct tally *tally, const struct tally_key *key, unsigned int index,
