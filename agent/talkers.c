@@ -6,6 +6,8 @@
 
 #include "lib/shm/seqlock.h"
 
+_Static_assert(SHM_TALKER_SERVICE == SHM_TALKER_DESTINATION + 1, "one hash of the address");
+
 int talkers_create(struct talkers *talkers, uint32_t keys)
 {
 	memset(talkers, 0, sizeof(*talkers));
@@ -59,12 +61,16 @@ static bool is_foreseen(const struct talkers *talkers, uint64_t tuple_hash)
 void talkers_foresee(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
 {
 	struct talkers_foreseen *foreseen = &talkers->foreseen[tuple_hash % TALKERS_FORESEEN];
+	uint64_t address_hash = 0;
 
 	foreseen->tuple_hash = tuple_hash;
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
 		struct tally_key tally_key = key_of_kind(key, kind);
 
-		foreseen->hashes[kind] = tally_hash(&tally_key);
+		/* A service has the address of its destination, the kind before it. */
+		if (kind != SHM_TALKER_SERVICE)
+			address_hash = tally_hash_address(tally_key.address);
+		foreseen->hashes[kind] = tally_hash_rest(address_hash, tally_key.rest);
 		tally_prefetch_head(&talkers->kinds[kind], foreseen->hashes[kind]);
 	}
 }

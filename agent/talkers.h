@@ -9,7 +9,7 @@
  *
  * Each kind is a tally (tally.h) of up to TALKERS_KEYS keys: exact while there are no
  * more, and with the bound proved there beyond. The counts of addresses over all
- * kinds are 5 x 2.4 MiB at most; without IPv6, or with few keys, much less is touched.
+ * kinds are 5 x 2.6 MiB at most; without IPv6, or with few keys, much less is touched.
  *
  * The mirror keeps no tuple, so what a comparison with the kernel's table finds gone
  * cannot be subtracted. Therefore each dump builds a second tally: entries that it or an

@@ -16,7 +16,7 @@ static size_t records_bytes(const struct tally *tally)
 
 static size_t heads_bytes(const struct tally *tally)
 {
-	return (size_t)tally->room * sizeof(uint32_t);
+	return 2u * (size_t)tally->room * sizeof(uint32_t);
 }
 
 #define HIDDEN_BYTES ((size_t)TALLY_HIDDEN * sizeof(uint32_t))
@@ -58,9 +58,24 @@ void tally_destroy(struct tally *tally)
 
 /* --- chains ---------------------------------------------------------------------- */
 
+uint64_t tally_hash_address(const uint64_t address[2])
+{
+	return ct_hash_bytes(address, 2 * sizeof(address[0]));
+}
+
+/* Nobody outside knows the first 64 bits, so what is folded in needs no key of its own. */
+uint64_t tally_hash_rest(uint64_t address_hash, uint64_t rest)
+{
+	unsigned __int128 product =
+		(unsigned __int128)(address_hash ^ rest * UINT64_C(0x9e3779b97f4a7c15)) *
+		UINT64_C(0xd6e8feb86659fd93);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 uint64_t tally_hash(const struct tally_key *key)
 {
-	return ct_hash_bytes(key, sizeof(*key));
+	return tally_hash_rest(tally_hash_address(key->address), key->rest);
 }
 
 static uint32_t *hidden_at(const struct tally *tally, uint64_t hash, unsigned int index)
@@ -70,7 +85,7 @@ static uint32_t *hidden_at(const struct tally *tally, uint64_t hash, unsigned in
 
 static uint32_t *head_of(const struct tally *tally, uint64_t hash)
 {
-	return &tally->heads[hash & (tally->room - 1u)];
+	return &tally->heads[hash & (2u * tally->room - 1u)];
 }
 
 static bool is(const struct tally_record *record, const struct tally_key *key)
