@@ -8,9 +8,10 @@
  *	requests.c	what is asked of the kernel next, and what its answers do
  *	publish.c	trust, scalars, history into the segment
  *	drain.c		events from the socket into the mirror
+ *	flight.c	incidents to disk
  *
- * This struct is passed, never global. One thread, but for the worker inside
- * struct query, which sees nothing of it.
+ * This struct is passed, never global. One thread, but for the workers inside
+ * struct query, which sees nothing of it, and struct flight, which reads the segment.
  */
 #ifndef CONNTIDE_AGENT_AGENT_H
 #define CONNTIDE_AGENT_AGENT_H
@@ -20,6 +21,7 @@
 
 #include "agent/config.h"
 #include "agent/ct_stats.h"
+#include "agent/flight.h"
 #include "agent/ct_timeouts.h"
 #include "agent/histogram.h"
 #include "agent/local_addr.h"
@@ -87,6 +89,7 @@ struct agent {
 	struct resync resync;
 	struct schedule schedule;
 	struct ports ports;
+	struct flight flight;
 	struct witness witness;
 	struct forecast *forecast;
 	struct outlook outlook;

@@ -48,6 +48,12 @@ static const struct option_row rows[] = {
 	 "ports that get series of their own in /metrics (16)"},
 	{"assume-max", NUMBER, FIELD_OF(assume_max_entries), 1, 4294967294u, "N",
 	 "rehearse: forecast against this limit if it is lower (none)"},
+	{"state-dir", TEXT, FIELD_OF(state_dir), 0, 0, "DIR",
+	 "where incidents are kept (/var/lib/conntide); \"\": nowhere"},
+	{"incidents-max", NUMBER, FIELD_OF(incidents_max), 4, 1024, "N",
+	 "incidents kept at most (64)"},
+	{"incidents-max-bytes", NUMBER, FIELD_OF(incidents_max_bytes), 8u << 20, 1u << 30, "BYTES",
+	 "and their size at most (67108864)"},
 	{"record", TEXT, FIELD_OF(record_path), 0, 0, "FILE",
 	 "write everything the mirror is fed to FILE, for replay"},
 	{"log.level", TEXT, FIELD_OF(log_level), 0, 0, "LEVEL", "error, warn, info or debug (info)"},
@@ -118,6 +124,9 @@ static const struct config defaults = {
 	.mute_interval_s = 60,
 	.audit_rate = 32,
 	.top_ports = 16,
+	.state_dir = "/var/lib/conntide",
+	.incidents_max = 64,
+	.incidents_max_bytes = 64u << 20,
 	.sandbox = true,
 };
 

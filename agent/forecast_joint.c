@@ -12,9 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-#define SHARED_PER_S (0.5 / 3000.0)	/* shared changes, of either kind */
+#define SHARED_PER_S (1.0 / 3000.0)	/* shared changes, of either kind */
 /* own changes, as forecast_rates.c has them: to a level, to a trend */
-static const double own_per_s[2] = {0.00058, 0.00060};
+static const double own_per_s[2] = {0.00017, 0.00060};
 
 #define OLDEST_S 1500
 #define SHARE_IN 0.6		/* of the classes take part */

@@ -6,7 +6,7 @@
  * say, and a rate a + b min(s, D) adds a R0(t) + b (R1(t) - R1(t - D)), with R0
  * and R1 the first and second integral of the share of arrivals still there. A
  * path draws a hypothesis and a line for each class, how long its slope lasts
- * (a trend of age r lasts t more with probability 2 r / (2 r + t)), and a noise of
+ * (with r its age and some minutes, t more with probability 2 r / (2 r + t)), and a noise of
  * the binomial and Poisson size. The time to full is the first passage of the
  * path. Paths come in mirrored pairs, from a fixed table of normals: the same
  * state gives the same forecast.
@@ -27,6 +27,7 @@ const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600,
 #define FINE_TIMES 100		/* every 6 s up to 600 s */
 #define FAR_STEP 2		/* then every second coarse point */
 #define NOISE_MEMORY_S 120.0
+#define TREND_LASTS_S 400.0	/* added to its age so far */
 
 struct response {
 	float r0[FC_TIMES], r1[FC_TIMES], stay[FC_TIMES], var[FC_TIMES];
@@ -198,7 +199,7 @@ static void add_class(struct forecast *f, const struct fc_class *cl, unsigned in
 		b = run->slope + run->p01 / fmax(sd, 1e-9) * z0 +
 		    sqrt(fmax(run->p11 - run->p01 * run->p01 / fmax(run->p00, 1e-12), 0.0)) * z1;
 		a = fmax(a + b * (double)(f->now_s - cl->rate.end_s), 0.0);
-		age = (double)(f->now_s - run->start_s) + 60.0;
+		age = (double)(f->now_s - run->start_s) + TREND_LASTS_S;
 		lasts = 2.0 * age * (1.0 / v - 1.0);
 		if (b < 0.0)
 			lasts = fmin(lasts, a / -b);
@@ -228,13 +229,13 @@ static void add_due(const struct fc_curve *fine, double rate_per_s, float *due, 
 
 static void add_rounds(struct forecast *f, const float *due, const float *late)
 {
-	float diff[FC_FINE_N];
-	unsigned int i;
+	float diff[FC_DRIFTS][FC_FINE_N];
+	unsigned int n = fc_collector_phase(f, due, late, diff), p, i;
 
-	if (!fc_collector_phase(f, due, late, diff))
-		return;
-	for (i = 0; i < FINE_TIMES; i++)
-		f->mean_path[i] += diff[3 * (i + 1)];
+	/* mirrored paths share a rhythm */
+	for (p = 0; p < FC_PATHS && n; p++)
+		for (i = 0; i < FINE_TIMES; i++)
+			f->path[p][i] += diff[p / 2 % n][3 * (i + 1)];
 }
 
 /* Those thrown out at once that have not come back yet: within half a minute. */

@@ -20,7 +20,7 @@
 
 enum { RUN_FLAT, RUN_SLOW, RUN_FAST };
 
-#define JUMPS_PER_S (1.0 / 2000.0)
+#define JUMPS_PER_S (0.3 / 2000.0)
 #define KINKS_PER_S (1.0 / 1500.0)
 #define BIN_ARRIVALS 10.0	/* bins are made long enough for about this many */
 #define LONGEST_BIN_S 60
@@ -38,7 +38,7 @@ static double slope_sd(double level, unsigned int kind)
 {
 	if (kind == RUN_FLAT)
 		return 0.0;
-	return level / (kind == RUN_SLOW ? 1000.0 : 250.0);
+	return level / (kind == RUN_SLOW ? 1500.0 : 400.0);
 }
 
 static struct fc_run *add_run(struct fc_rate *r, int64_t start_s, unsigned int kind, double weight)
@@ -112,7 +112,7 @@ static void start_runs(struct fc_rate *r, int64_t start_s, double span_s)
 /* One bin of time passes: level moves along the slope, beliefs widen a little. */
 static void move_run(struct fc_run *run, double dt)
 {
-	double q0 = 0.001 * run->level, q1 = 1.2e-5 * run->level;
+	double q0 = 0.0003 * run->level, q1 = 1.2e-5 * run->level;
 
 	run->level += run->slope * dt;
 	run->p00 += 2.0 * dt * run->p01 + dt * dt * run->p11 + q0 * q0 * dt / 5.0;

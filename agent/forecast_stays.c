@@ -339,7 +339,7 @@ void fc_cells_second(struct forecast *f)
 			f->late_risk[b] *= d;
 		}
 	}
-	fc_collector_second(&f->collector, f->now_s);
+	fc_collector_second(f);
 	f->now_s++;
 	for (i = 0; i < f->n_cells; i++)
 		if (f->cell[i].used && f->cell[i].n_total > 0)

@@ -36,16 +36,8 @@ void outlook_init(struct outlook *outlook, struct forecast *forecast, struct shm
 
 void outlook_timeouts(struct outlook *outlook, const uint32_t values_s[TIMEOUT_COUNT])
 {
-	for (unsigned int l4proto = 0; l4proto < L4_COUNT; l4proto++) {
-		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
-			int id = timeout_of_state(l4proto, state);
-
-			if (id >= 0)
-				forecast_timeout(outlook->forecast, (uint8_t)l4proto,
-						 (enum fc_stage)witness_stage(l4proto, state),
-						 values_s[id]);
-		}
-	}
+	for (unsigned int id = 0; id < TIMEOUT_COUNT; id++)
+		witness_timeout(outlook->forecast, id, values_s[id]);
 }
 
 /* --- limits ------------------------------------------------------------------- */

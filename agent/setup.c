@@ -227,6 +227,8 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	else if ((err = segment_set_readers(&agent->segment, gid)) < 0)
 		snprintf(why, AGENT_WHY_BYTES, "cannot set the readers of %s: %s",
 			 agent->segment.path, strerror(-err));
+	else
+		flight_prepare(agent, gid);
 	return err;
 }
 
@@ -322,8 +324,25 @@ static void init_fields(struct agent *agent, const struct config *config)
 	resync_init(&agent->resync);
 	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
 		      config->mute_interval_s * NS_PER_S, agent->started_ns);
+	flight_init(&agent->flight);
 	ct_proc_open(&agent->proc);
 	ct_timeouts_open(&agent->timeouts);
+}
+
+/* By now root's way around file permissions is given up. */
+static int publish_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = segment_publish(&agent->segment);
+
+	if (err == -EACCES || err == -EPERM)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot publish %s: %s must belong to the user the agent runs as; chown it, "
+			 "or name another with --runtime-dir",
+			 agent->segment.path, agent->config.runtime_dir);
+	else if (err)
+		snprintf(why, AGENT_WHY_BYTES, "cannot publish %s: %s", agent->segment.path,
+			 strerror(-err));
+	return err;
 }
 
 int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES])
@@ -350,12 +369,13 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 			   segment_rates(&agent->segment), segment_live(&agent->segment),
 			   config->top_ports);
 		mirror_set_time(&agent->mirror, clock_boot_ns());
+		flight_start(agent);
 		publish_start(agent);
 		err = open_loop(agent);
-		if (!err)
-			err = segment_publish(&agent->segment);
 		if (err)
 			snprintf(why, AGENT_WHY_BYTES, "cannot start: %s", strerror(-err));
+		else
+			err = publish_segment(agent, why);
 	}
 	return err;
 }
@@ -369,6 +389,7 @@ void agent_destroy(struct agent *agent)
 	if (err)
 		log_error("record", "recording is not complete: %s", strerror(-err));
 	query_destroy(agent->query);
+	flight_close(&agent->flight);
 	event_socket_close(&agent->events);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)

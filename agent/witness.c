@@ -4,6 +4,7 @@
 #include "agent/forecast.h"
 #include "agent/stays.h"
 #include "agent/talkers.h"
+#include "lib/shm/timeouts.h"
 
 /* The forecast's stage of a state; what a state slot does not name is unknown. */
 static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
@@ -49,6 +50,16 @@ uint8_t witness_stage(unsigned int l4proto, unsigned int state)
 	default:
 		return generic_stage[state % STATE_SLOTS_MAX];
 	}
+}
+
+void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s)
+{
+	for (unsigned int l4proto = 0; l4proto < L4_COUNT; l4proto++)
+		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
+			if (timeout_of_state(l4proto, state) == (int)id)
+				forecast_timeout(forecast, (uint8_t)l4proto,
+						 (enum fc_stage)witness_stage(l4proto, state),
+						 value_s);
 }
 
 /* --- how it ended ------------------------------------------------------------- */

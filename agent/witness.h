@@ -95,6 +95,9 @@ void witness_limit(struct witness *witness, int64_t max_entries, uint64_t drops,
 /* enum fc_stage of a protocol's state. */
 uint8_t witness_stage(unsigned int l4proto, unsigned int state);
 
+/* Tells a forecast that this timeout (enum timeout_id) is so long from now on. */
+void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s);
+
 /* How an entry ended, by what is known of it: enum shm_end. */
 unsigned int witness_end(const struct witness *witness, const struct sighting *seen);
 

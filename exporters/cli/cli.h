@@ -21,17 +21,20 @@
 #define CLI_STALE 3
 
 #define CLI_RUNTIME_DIR	   "/run/conntide"
+#define CLI_STATE_DIR	   "/var/lib/conntide"
 #define CLI_LISTEN_DEFAULT ":10371"
 
 struct cli {
 	const char *runtime_dir;
 	const char *netns;
+	const char *state_dir;
 	enum rows_format format;
 	bool format_given;
 	struct select select;
 	bool limit_given;
 	bool history;	    /* --history */
 	uint32_t horizon_s; /* --horizon; 0: not given */
+	int stage; /* of an incident; -1: the worst */
 	int argc; /* what is left after the options */
 	char **argv;
 };
@@ -48,8 +51,11 @@ int cmd_status(struct cli *cli);
 int cmd_ports(struct cli *cli);
 int cmd_cells(struct cli *cli);
 int cmd_forecast(struct cli *cli);
+int cmd_incidents(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
+int cmd_record(struct cli *cli);
+int cmd_replay(struct cli *cli);
 
 /*
  * Takes a snapshot of the table the options name. CLI_OK, CLI_STALE (after a

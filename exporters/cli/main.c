@@ -10,6 +10,7 @@
 #include "exporters/render/judge.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
+#include "lib/shm/incident.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/states.h"
 
@@ -19,8 +20,14 @@ static const struct command commands[] = {
 	{"cells", cmd_cells, "", "the histogram: protocol, direction, port, state, entries",
 	 "rNjfsnldpt"},
 	{"forecast", cmd_forecast, "", "when it will be full, or where it levels off", "rNjfnHo"},
+	{"incidents", cmd_incidents, "[ID]", "when the table filled, and what it looked like then",
+	 "rNSjfng"},
 	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do",
 	 ""},
+	{"record", cmd_record, "[OPTIONS]", "write live events to a trace; see conntide record --help",
+	 NULL},
+	{"replay", cmd_replay, "[OPTIONS] [FILE|-]",
+	 "run a trace through mirror and forecast; see conntide replay --help", NULL},
 	{"run", cmd_run, "[OPTIONS OF AGENT AND EXPORTER]",
 	 "start agent and exporter here; stop both with Ctrl-C", NULL},
 };
@@ -35,6 +42,7 @@ static const struct cli_option {
 } cli_options[] = {
 	{'r', "runtime-dir", "DIR", "where the agent keeps its tables (" CLI_RUNTIME_DIR ")"},
 	{'N', "netns", "NAME", "which table: DIR/NAME.table (host)"},
+	{'S', "state-dir", "DIR", "where the agent keeps incidents (" CLI_STATE_DIR ")"},
 	{'j', "json", NULL, "JSON, for programs"},
 	{'f', "format", "FORMAT", "json, ndjson, csv or text"},
 	{'s', "sort", "KEY",
@@ -47,6 +55,7 @@ static const struct cli_option {
 	{'t', "state", "NAME", "only entries in this state"},
 	{'H', "history", NULL, "past forecasts, and what came"},
 	{'o', "horizon", "SECONDS", "of past forecasts only those 30, 120, 600 or 3600 s ahead"},
+	{'g', "stage", "NAME", "of an incident: high, critical, drops or recovered (the worst)"},
 	{'h', "help", NULL, "this text"},
 };
 
@@ -57,7 +66,7 @@ static void help(FILE *to)
 	fprintf(to, "usage: conntide COMMAND [OPTIONS]\n\n"
 		    "Watches the connection-tracking table of Linux.\n\nCommands:\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
 	fprintf(to, "\nOptions of the commands:\n");
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		char left[40];
@@ -150,6 +159,12 @@ static int take_option(struct cli *cli, int letter, const char *value)
 	case 'N':
 		cli->netns = value;
 		return 0;
+	case 'S':
+		cli->state_dir = value;
+		return 0;
+	case 'g':
+		cli->stage = incident_stage_by_name(value);
+		return cli->stage < 0 ? usage("no such stage:", value) : 0;
 	case 'j':
 		cli->format = ROWS_JSON;
 		cli->format_given = true;
@@ -310,7 +325,8 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR, .netns = "host", .format = ROWS_TEXT};
+	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR, .netns = "host", .state_dir = CLI_STATE_DIR,
+			  .format = ROWS_TEXT, .stage = -1};
 	int at = leading_options(&cli, argc, argv);
 
 	select_init(&cli.select);

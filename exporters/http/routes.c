@@ -7,6 +7,7 @@
 #include "exporters/http/gzip.h"
 #include "exporters/http/negotiate.h"
 #include "exporters/render/forecast.h"
+#include "exporters/render/incidents.h"
 #include "exporters/render/json.h"
 
 #define API	   "/api/v1/"
@@ -30,6 +31,9 @@ const struct route_param route_params[] = {
 	 "1: answer also while the agent does not run, with old numbers"},
 	{"resolution", "string", "1s 1m", "samples a second or a minute apart"},
 	{"horizon", "string", "30 120 600 3600", "only what was said of so many seconds ahead"},
+	{"id", "string", NULL, "of an incident"},
+	{"stage", "string", "high critical drops recovered",
+	 "the stage of an incident to show; the worst that was kept by default"},
 	{"verbose", "boolean", NULL, "list the checks"},
 	{"refresh", "integer", NULL, "seconds until the page loads itself again, 0 for never"},
 };
@@ -56,6 +60,11 @@ const struct route routes[] = {
 	{API "forecast/history", route_pasts, 0,
 	 "past forecasts, a minute apart over a day, and what came; oldest first", ROWS_TYPES,
 	 "horizon limit format stale", pasts_columns, &pasts_column_count},
+	{API "incidents", route_incidents, 0, "when the table filled: the flight recorder, newest first",
+	 ROWS_TYPES, "limit format", incidents_columns, &incidents_column_count},
+	{API "incidents/{id}", route_incident, ROUTE_OBJECT,
+	 "one incident whole: its stages, and the table as it was then", "application/json text/plain",
+	 "stage limit format", incident_columns, &incident_column_count},
 	{API "openapi.json", route_openapi, 0, "this description", "application/json", "", NULL,
 	 NULL},
 	{"/-/healthy", route_healthy, 0, "the exporter answers", "text/plain", "verbose", NULL,

@@ -84,6 +84,10 @@ void route_forecast(struct app *app, const struct request *request, const struct
 		    struct response *response);
 void route_pasts(struct app *app, const struct request *request, const struct route_match *match,
 		 struct response *response);
+void route_incidents(struct app *app, const struct request *request,
+		     const struct route_match *match, struct response *response);
+void route_incident(struct app *app, const struct request *request,
+		    const struct route_match *match, struct response *response);
 void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
 void route_healthy(struct app *app, const struct request *request, const struct route_match *match,

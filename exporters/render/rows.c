@@ -125,6 +125,18 @@ void rows_string(struct rows *rows, const char *value)
 	end_field(rows);
 }
 
+void rows_value(struct rows *rows, const char *json, const char *plain)
+{
+	begin_field(rows);
+	if (rows->format == ROWS_JSON || rows->format == ROWS_NDJSON)
+		text_add(rows->out, json);
+	else if (rows->format == ROWS_CSV)
+		text_add_csv(rows->out, strcmp(plain, "-") != 0 ? plain : "");
+	else
+		text_add(rows->out, plain);
+	end_field(rows);
+}
+
 void rows_u64(struct rows *rows, uint64_t value)
 {
 	begin_field(rows);

@@ -50,6 +50,8 @@ const char *rows_format_media_type(enum rows_format format);
 void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
 		const struct column *columns, size_t column_count);
 void rows_string(struct rows *rows, const char *value);
+/* A value that is not text: as JSON, and as plain text. */
+void rows_value(struct rows *rows, const char *json, const char *plain);
 void rows_u64(struct rows *rows, uint64_t value);
 void rows_u64_or_null(struct rows *rows, bool known, uint64_t value);
 void rows_boolean(struct rows *rows, bool known, bool value); /* in a table: yes, no or "-" */

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import time
 
@@ -229,12 +230,20 @@ def test_old_rows_only_for_those_who_ask(exporter, segment):
     assert reply.headers["Conntide-Exact"] == "false"
 
 
+INCIDENT = "20260102T000000Z-00000001"
+
+
 def placeholder(path):
-    return path.replace("{l4proto}", "tcp").replace("{port}", "80")
+    return path.replace("{l4proto}", "tcp").replace("{port}", "80").replace("{id}", INCIDENT)
 
 
-def test_openapi_describes_what_is_served(exporter):
+def test_openapi_describes_what_is_served(segment, start, directory):
     """All it promises exists, and nothing else does."""
+    where = os.path.join(directory, "state", "host.incidents")
+    os.makedirs(where)
+    segment.do(*(f"incident {where} {INCIDENT} {stage} 1767312000 9000 10000 1"
+                 for stage in ("high", "critical", "drops", "recovered")))
+    exporter = start("--state-dir", os.path.join(directory, "state"))
     document = exporter.get("/api/v1/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     for path, item in document["paths"].items():

@@ -15,6 +15,7 @@ FILE_MOST, FILE_ASKED, FUNCTION_MOST = 800, 500, 100
 ASKED = {
     "exporters/http/server.c": "all that libmicrohttpd is told, which enters through one file",
     "tests/unit/test_tracker.c": "a case for each rule",
+    "tests/unit/test_incident_file.c": "one format, and each way in which it can be wrong",
     "tests/unit/test_segment.c": "writer and reader of one file",
     "tests/unit/test_ct_event.c": "one parser",
     "tests/unit/test_resync_model.c": "one model",

@@ -13,12 +13,13 @@ $(BUILD)/tests/flood: tests/bench/flood.c Makefile
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
 .PHONY: test-netns
-test-netns: $(PROGRAMS) $(BUILD)/tests/flood
+test-netns: $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(NETNS_PYTEST) $(NETNS_TESTS)
 
 # The same under ASan and UBSan, but for the long ones; CONNTIDE_BUILD tells which programs.
 .PHONY: test-netns-asan
-test-netns-asan: $(BUILD)/tests/flood
+test-netns-asan: $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all
-	$(Q)mkdir -p $(BUILD)/asan/tests && cp $(BUILD)/tests/flood $(BUILD)/asan/tests/flood
+	$(Q)mkdir -p $(BUILD)/asan/tests && cp $(BUILD)/tests/flood \
+		$(BUILD)/tests/segment-fixture $(BUILD)/asan/tests
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)/asan) $(NETNS_PYTEST) -m "not slow" $(NETNS_TESTS)

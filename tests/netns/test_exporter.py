@@ -222,7 +222,8 @@ def test_agent_comes_and_goes_under_prometheus(host, start_agent, flood, serve, 
 
 
 def run_conntide(namespace, runtime, *options):
-    return namespace.popen([agent_module.CLI, "run", "--runtime-dir", runtime, *options],
+    return namespace.popen([agent_module.CLI, "run", "--runtime-dir", runtime, "--state-dir",
+                            os.path.join(runtime, "state"), *options],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -15,6 +15,8 @@
  *	lifetime L4PROTO BUCKET N SUM_MS
  *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS [SECONDS AGO]
  *	forecast, outlook, chance, reason, past, hang-forecast: see fixture_forecast.h
+ *	incident DIRECTORY ID STAGE SECONDS ENTRIES LIMIT DROPS
+ *					of what the segment holds now; began at SECONDS
  *	stopped | boot-id-of-another | age SECONDS
  *	publish				rename into place (at first)
  *	quit
@@ -32,6 +34,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/shm/incident_pack.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
@@ -191,6 +194,52 @@ static void set_row(const char *l4proto, const char *direction, unsigned int por
 	poke_u64(&row->timed_ms, n[3]);
 }
 
+static void put_file(const char *dir, const struct incident_head *head, const void *data,
+		     size_t bytes)
+{
+	char name[INCIDENT_NAME_BYTES], path[400];
+	FILE *file;
+
+	incident_file_name(head->id, head->stage, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	if (!file || fwrite(data, 1, bytes, file) != bytes || fclose(file) != 0)
+		die(path);
+}
+
+static void keep_incident(const char *dir, const char *id, const char *stage,
+			  unsigned long long seconds, const unsigned int n[3])
+{
+	static uint8_t data[INCIDENT_FILE_MAX];
+	struct incident_head head = {.began_real_ns = seconds * NS_PER_S,
+				     .taken_boot_ns = clock_boot_ns(),
+				     .entries = n[0],
+				     .limit_entries = n[1],
+				     .limit_kind = 1,
+				     .peak_entries = n[0],
+				     .peak_fill_ppm = n[1] ? (uint32_t)(1000000ull * n[0] / n[1]) : 0,
+				     .peak_real_ns = seconds * NS_PER_S,
+				     .drops = n[2]};
+	struct shm_reader from = {.base = base};
+	int which = incident_stage_by_name(stage);
+	size_t bytes;
+
+	if (which < 0 || !incident_id_good(id)) {
+		fprintf(stderr, "segment-fixture: no stage %s or id %s\n", stage, id);
+		exit(1);
+	}
+	for (unsigned int i = 0; i < SHM_SECTION_COUNT; i++)
+		from.sections[i] = header->sections[i].offset_bytes;
+	head.stage = (uint16_t)which;
+	strcpy(head.id, id);
+	for (int i = 0; i <= which; i++)
+		head.stage_real_ns[i] = (seconds + (unsigned int)i) * NS_PER_S;
+	head.taken_real_ns = head.stage_real_ns[which];
+	if (incident_pack(&from, &head, data, &bytes) < 0)
+		die("incident");
+	put_file(dir, &head, data, bytes);
+}
+
 static bool rows_command(const char *line)
 {
 	char l4proto[16], direction[16], state[24];
@@ -217,7 +266,7 @@ static bool rows_command(const char *line)
 
 static bool other_command(const char *line)
 {
-	char name[32], direction[16];
+	char name[32], direction[16], dir[200], id[40];
 	long long value;
 	unsigned int a, n[7] = {0};
 	unsigned long long from, to;
@@ -240,6 +289,10 @@ static bool other_command(const char *line)
 	} else if (sscanf(line, "sample %31s %u %u %u %u %u %u %u", name, &n[0], &n[1], &n[2],
 			  &n[3], &n[4], &n[5], &n[6]) >= 7) {
 		add_sample(!strcmp(name, "minutes"), n);
+	} else if (sscanf(line, "incident %199s %39s %31s %llu %u %u %u", dir, id, name, &from,
+			  &n[0], &n[1], &n[2]) == 7) {
+		if (strlen(id) < INCIDENT_ID_BYTES)
+			keep_incident(dir, id, name, from, n);
 	} else if (sscanf(line, "age %llu", &from) == 1) {
 		beating = false;
 		beat(from * NS_PER_S);
