@@ -22,9 +22,9 @@ bench: bench-deps
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 # make bench-mirror   what the mirror and its statistics cost an event; no root
-$(BUILD)/tests/mirror_cost: tests/bench/mirror_cost.c $(UNIT_LIB) Makefile
+$(BUILD)/tests/mirror_cost: tests/bench/mirror_cost.c $(BUILD)/tests/unit/libundertest.a Makefile
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(UNIT_LIB) $(ALL_LDFLAGS) \
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/tests/unit/libundertest.a $(ALL_LDFLAGS) \
 		$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
 
 .PHONY: bench-mirror
