@@ -34,6 +34,7 @@ struct cli {
 	bool limit_given;
 	bool history;	    /* --history */
 	uint32_t horizon_s; /* --horizon; 0: not given */
+	int kind;	    /* --kind: enum shm_talker_kind; -1: all */
 	int stage; /* of an incident; -1: the worst */
 	int argc; /* what is left after the options */
 	char **argv;
@@ -51,6 +52,10 @@ int cmd_status(struct cli *cli);
 int cmd_ports(struct cli *cli);
 int cmd_cells(struct cli *cli);
 int cmd_forecast(struct cli *cli);
+int cmd_talkers(struct cli *cli);
+int cmd_why(struct cli *cli);
+int cmd_advice(struct cli *cli);
+int cmd_whatif(struct cli *cli);
 int cmd_incidents(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);

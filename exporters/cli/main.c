@@ -9,6 +9,7 @@
 #include "exporters/cli/cli.h"
 #include "exporters/render/judge.h"
 #include "exporters/render/table.h"
+#include "exporters/render/talkers.h"
 #include "lib/base/clock.h"
 #include "lib/shm/incident.h"
 #include "lib/shm/reader.h"
@@ -20,6 +21,13 @@ static const struct command commands[] = {
 	{"cells", cmd_cells, "", "the histogram: protocol, direction, port, state, entries",
 	 "rNjfsnldpt"},
 	{"forecast", cmd_forecast, "", "when it will be full, or where it levels off", "rNjfnHo"},
+	{"why", cmd_why, "", "what holds it, what grew, and which known pattern that is", "rNj"},
+	{"advice", cmd_advice, "", "what would help here: savings, commands, warnings", "rNj"},
+	{"whatif", cmd_whatif, "[KEY=VALUE...]",
+	 "the steady number after a change, like notrack=tcp/80,\n"
+	 "           timeout.tcp_time_wait=30, max=524288, buckets=131072, rate.tcp/80=2,\n"
+	 "           keepalive=tcp/8080", "rNj"},
+	{"talkers", cmd_talkers, "", "the addresses that hold most entries", "rNjfnk"},
 	{"incidents", cmd_incidents, "[ID]", "when the table filled, and what it looked like then",
 	 "rNSjfng"},
 	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do",
@@ -55,6 +63,7 @@ static const struct cli_option {
 	{'t', "state", "NAME", "only entries in this state"},
 	{'H', "history", NULL, "past forecasts, and what came"},
 	{'o', "horizon", "SECONDS", "of past forecasts only those 30, 120, 600 or 3600 s ahead"},
+	{'k', "kind", "KIND", "only source, destination, service, source64 or destination64"},
 	{'g', "stage", "NAME", "of an incident: high, critical, drops or recovered (the worst)"},
 	{'h', "help", NULL, "this text"},
 };
@@ -189,6 +198,9 @@ static int take_option(struct cli *cli, int letter, const char *value)
 		return 0;
 	case 'o':
 		return take_horizon(cli, value);
+	case 'k':
+		cli->kind = talker_kind_by_name(value);
+		return cli->kind < 0 ? usage("no such kind of address:", value) : 0;
 	default:
 		return take_filter(cli, letter, value);
 	}
@@ -326,7 +338,7 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR, .netns = "host", .state_dir = CLI_STATE_DIR,
-			  .format = ROWS_TEXT, .stage = -1};
+			  .format = ROWS_TEXT, .stage = -1, .kind = -1};
 	int at = leading_options(&cli, argc, argv);
 
 	select_init(&cli.select);

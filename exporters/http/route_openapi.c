@@ -2,6 +2,7 @@
 /* openapi.json, written from the table of routes. */
 #include <string.h>
 
+#include "exporters/advice/whatif.h"
 #include "exporters/http/routes.h"
 #include "exporters/render/forecast.h"
 
@@ -45,6 +46,24 @@ static void add_param(struct text *out, const struct route *route, const struct 
 	text_add(out, "}}");
 }
 
+/* Each timeout has a name of its own; rates are named by port, too many to list. */
+static void add_changes(struct text *out)
+{
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
+		text_add_format(out,
+				",{\"name\":\"timeout.%s\",\"in\":\"query\",\"required\":false,"
+				"\"description\":\"%s, seconds\",\"schema\":{\"type\":\"integer\","
+				"\"minimum\":1,\"maximum\":%.0f}}",
+				timeout_info(i)->name, timeout_info(i)->sysctl, WHATIF_TIMEOUT_MAX);
+	text_add_format(out,
+			",{\"name\":\"rates\",\"in\":\"query\",\"required\":false,\"style\":\"form\","
+			"\"explode\":true,\"description\":\"rate.tcp/80=2, rate.udp/53/outbound=0.5: "
+			"arrivals times so much\",\"schema\":{\"type\":\"object\",\"propertyNames\":{"
+			"\"pattern\":\"^rate[.]\"},\"additionalProperties\":{\"type\":\"number\","
+			"\"minimum\":0,\"maximum\":%.0f}}}",
+			WHATIF_RATE_MAX);
+}
+
 /* The query's, and those the braces in the path name. */
 static void add_params(struct text *out, const struct route *route)
 {
@@ -66,6 +85,8 @@ static void add_params(struct text *out, const struct route *route)
 		add_param(out, route, param, where);
 		separator = ",";
 	}
+	if (route->flags & ROUTE_CHANGES)
+		add_changes(out);
 	text_add_char(out, ']');
 }
 

@@ -266,6 +266,8 @@ static void add_foot(struct text *out, const struct app *app, unsigned long refr
 		      "<a href=\"api/v1/ports?format=csv\">Ports (CSV)</a>"
 		      "<a href=\"api/v1/cells\">Cells</a><a href=\"api/v1/history?format=text&amp;"
 		      "limit=60\">Last minute</a><a href=\"api/v1/openapi.json\">API</a>"
+		      "<a href=\"api/v1/why?format=text\">Why</a>"
+		      "<a href=\"api/v1/advice?format=text\">Advice</a>"
 		      "<a href=\"-/ready?verbose\">Checks</a></nav>\n");
 	if (refresh_s)
 		text_add_format(out,

@@ -4,11 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exporters/advice/advice.h"
+#include "exporters/advice/whatif.h"
+#include "exporters/advice/why.h"
 #include "exporters/http/gzip.h"
 #include "exporters/http/negotiate.h"
 #include "exporters/render/forecast.h"
 #include "exporters/render/incidents.h"
 #include "exporters/render/json.h"
+#include "exporters/render/talkers.h"
 
 #define API	   "/api/v1/"
 #define ROWS_TYPES "application/json application/x-ndjson text/csv text/plain"
@@ -31,6 +35,14 @@ const struct route_param route_params[] = {
 	 "1: answer also while the agent does not run, with old numbers"},
 	{"resolution", "string", "1s 1m", "samples a second or a minute apart"},
 	{"horizon", "string", "30 120 600 3600", "only what was said of so many seconds ahead"},
+	{"kind", "string", "source destination service source64 destination64",
+	 "only this list of addresses"},
+	{"notrack", "string", NULL,
+	 "do not track these ports: tcp/80, tcp/80/inbound; several with commas"},
+	{"keepalive", "string", NULL,
+	 "connections this host opens to these ports are reused: tcp/8080; several with commas"},
+	{"max", "integer", NULL, "nf_conntrack_max, 0 to 2147483647; 0: no limit"},
+	{"buckets", "integer", NULL, "nf_conntrack_buckets, 1 to 536870911"},
 	{"id", "string", NULL, "of an incident"},
 	{"stage", "string", "high critical drops recovered",
 	 "the stage of an incident to show; the worst that was kept by default"},
@@ -60,6 +72,17 @@ const struct route routes[] = {
 	{API "forecast/history", route_pasts, 0,
 	 "past forecasts, a minute apart over a day, and what came; oldest first", ROWS_TYPES,
 	 "horizon limit format stale", pasts_columns, &pasts_column_count},
+	{API "why", route_why, ROUTE_OBJECT,
+	 "what holds the table, what grew, and which known pattern that is",
+	 "application/json text/plain", "format stale", why_columns, &why_column_count},
+	{API "advice", route_advice, ROUTE_DOCUMENT,
+	 "what would help here: savings, commands, warnings; best first",
+	 "application/json text/plain", "format stale", advice_columns, &advice_column_count},
+	{API "whatif", route_whatif, ROUTE_OBJECT | ROUTE_CHANGES,
+	 "the steady number of entries after a change", "application/json text/plain",
+	 "notrack keepalive max buckets format stale", whatif_columns, &whatif_column_count},
+	{API "talkers", route_talkers, ROUTE_HOSTS, "addresses that hold most entries", ROWS_TYPES,
+	 "kind limit format stale", talkers_columns, &talkers_column_count},
 	{API "incidents", route_incidents, 0, "when the table filled: the flight recorder, newest first",
 	 ROWS_TYPES, "limit format", incidents_columns, &incidents_column_count},
 	{API "incidents/{id}", route_incident, ROUTE_OBJECT,
@@ -143,7 +166,7 @@ static const struct route_param *find_param(const char *name)
 
 const char *route_param_values(const struct route *route, const struct route_param *param)
 {
-	if (route->flags & ROUTE_OBJECT && !strcmp(param->name, "format"))
+	if (route->flags & (ROUTE_OBJECT | ROUTE_DOCUMENT) && !strcmp(param->name, "format"))
 		return "json text";
 	return param->values;
 }
@@ -159,6 +182,8 @@ static bool check_params(const struct route *route, const struct request *reques
 		const struct route_param *param = find_param(name);
 		const char *values;
 
+		if (route->flags & ROUTE_CHANGES && whatif_is_key(name))
+			continue;
 		if (!param || !word_in(route->params, name)) {
 			response_problem(response, 400, name,
 					 "There is no parameter \"%.60s\" here; there %s %s.", name,

@@ -2,10 +2,13 @@
 #include "exporters/render/json.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/judge.h"
+#include "lib/base/check.h"
 
 const struct column status_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},
@@ -177,4 +180,83 @@ void json_problem(unsigned int status, const char *title, const char *detail, co
 		cJSON_AddItemToArray(errors, error);
 	}
 	print(object, out);
+}
+
+static void json_start(struct json *json, cJSON *root)
+{
+	memset(json, 0, sizeof(*json));
+	json->at[0] = root;
+	json->failed = !root;
+}
+
+void json_begin(struct json *json)
+{
+	json_start(json, cJSON_CreateObject());
+}
+
+void json_begin_array(struct json *json)
+{
+	json_start(json, cJSON_CreateArray());
+}
+
+/* False: `item` was freed, and the document is a failure. */
+static bool json_add(struct json *json, const char *name, cJSON *item)
+{
+	cJSON *to = json->at[json->depth];
+	bool added = !json->failed && item &&
+		     (name ? cJSON_AddItemToObject(to, name, item) : cJSON_AddItemToArray(to, item));
+
+	if (added)
+		return true;
+	cJSON_Delete(item);
+	json->failed = true;
+	return false;
+}
+
+static void json_open(struct json *json, const char *name, cJSON *item)
+{
+	BUG_ON(json->depth + 1 >= JSON_DEPTH_MAX);
+	item = json_add(json, name, item) ? item : NULL;
+	json->at[++json->depth] = item;
+}
+
+void json_open_object(struct json *json, const char *name)
+{
+	json_open(json, name, cJSON_CreateObject());
+}
+
+void json_open_array(struct json *json, const char *name)
+{
+	json_open(json, name, cJSON_CreateArray());
+}
+
+void json_close(struct json *json)
+{
+	BUG_ON(json->depth == 0);
+	json->depth--;
+}
+
+void json_string(struct json *json, const char *name, const char *value)
+{
+	json_add(json, name, value ? cJSON_CreateString(value) : cJSON_CreateNull());
+}
+
+void json_number(struct json *json, const char *name, double value)
+{
+	json_add(json, name, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull());
+}
+
+void json_bool(struct json *json, const char *name, bool value)
+{
+	json_add(json, name, cJSON_CreateBool(value));
+}
+
+void json_end(struct json *json, struct text *out)
+{
+	BUG_ON(json->depth != 0);
+	if (json->failed) {
+		cJSON_Delete(json->at[0]);
+		json->at[0] = NULL;
+	}
+	print(json->at[0], out);
 }

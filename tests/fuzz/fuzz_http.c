@@ -105,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		request.accept_encoding = lines[2];
 		request.if_none_match = lines[3];
 		app->source.taken_boot_ns = clock_boot_ns();
+		app->source.story_of_boot_ns = app->source.taken_boot_ns;
 		response_init(&response);
 		routes_handle(app, &request, &response);
 		BUG_ON(response.status < 200 || response.status > 599);

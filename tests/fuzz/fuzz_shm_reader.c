@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "exporters/advice/advice.h"
+#include "exporters/render/talkers.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/snapshot.h"
@@ -35,6 +37,8 @@ static struct shm_section sections[SHM_SECTION_COUNT];
 static struct snapshot snap;
 static struct snap_history history;
 static struct snap_pasts pasts;
+static struct snap_story story;
+static struct text out;
 
 static void remove_files(void)
 {
@@ -98,6 +102,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	snapshot_init(&snap);
 	snap_history_init(&history);
 	snap_pasts_init(&pasts);
+	snap_story_init(&story);
+	text_init(&out);
 	return shm_reader_install_guard();
 }
 
@@ -144,13 +150,43 @@ static uint8_t *place(const uint8_t *data)
 static void unlock(void)
 {
 	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE, SHM_SECTION_SLOTS,
-						     SHM_SECTION_FORECAST};
+						     SHM_SECTION_FORECAST, SHM_SECTION_TALKERS};
 
 	for (size_t i = 0; i < sizeof(locked) / sizeof(locked[0]); i++)
 		base[sections[locked[i]].offset_bytes] &= 0xfe;
 }
 
-static void read_everything(off_t cut)
+/* Whatever the segment says, there is an answer, and no nonsense in it. */
+static void answer(void)
+{
+	static struct advice advice;
+	static struct why why;
+	struct whatif whatif = {.count = 1,
+				.changes = {{.kind = CHANGE_TIMEOUT,
+					     .timeout = TIMEOUT_TCP_TIME_WAIT,
+					     .value = 1}}};
+	struct whatif_result result;
+	struct model model;
+
+	BUG_ON(model_build(&snap, &story, &model));
+	BUG_ON(!(model.steady_entries >= 0));
+	why_look(&snap, &story, &model, &why);
+	BUG_ON(advice_make(&why, &advice) || !advice.count);
+	BUG_ON(whatif_run(&whatif, &model, &result) || !(result.steady_then >= 0));
+	text_clear(&out);
+	why_text(&why, NULL, true, &out);
+	why_json(&why, NULL, true, &out);
+	advice_text(&advice, &out);
+	advice_json(&advice, &out);
+	whatif_text(&whatif, &result, &snap, NULL, &out);
+	whatif_json(&whatif, &result, &snap, NULL, &out);
+	render_talkers(&snap, &story, -1, 0, NULL, ROWS_JSON, &out);
+	BUG_ON(text_failed(&out) || strstr(out.data, "(null)"));
+	whatif_free(&result);
+	model_free(&model);
+}
+
+static void read_everything(off_t cut, bool answers)
 {
 	struct shm_reader reader;
 	int64_t sum = 0;
@@ -166,6 +202,8 @@ static void read_everything(off_t cut)
 			BUG_ON(sum != snap.live.mirror_entries);
 			BUG_ON(snap.row_count > ROW_COUNT);
 			check_forecast(&snap.forecast);
+			if (snapshot_take_story(&reader, &story) == 0 && answers)
+				answer();
 		}
 		if (snapshot_take_history(&reader, false, &history) == 0)
 			BUG_ON(history.sample_count > SHM_HISTORY_SECONDS);
@@ -192,7 +230,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (mood % 64)
 		unlock();
-	read_everything(cut);
+	read_everything(cut, mood % 8 == 1);
 	BUG_ON(cut && ftruncate(file, (off_t)total) < 0);
 	while (n-- > 0)
 		memcpy(places[n], before[n], 8);

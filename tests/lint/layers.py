@@ -69,7 +69,7 @@ FOLDERS = {
 
 # The layout is for those who read or write the segment; others take a snapshot.
 LAYOUT = {"lib/shm/incident.c", "lib/shm/incident_pack.c", "lib/shm/layout.c", "lib/shm/reader.c",
-          "lib/shm/snap_forecast.h", "lib/shm/snapshot.h",
+          "lib/shm/snap_forecast.h", "lib/shm/snap_story.h", "lib/shm/snapshot.h",
           "agent/histogram.h", "agent/ports.h", "agent/scenes.h", "agent/schedule.h",
           "agent/segment.h", "agent/stays.h", "agent/talkers.h", "agent/trust.h",
           "agent/witness.h", "agent/outlook.h"}

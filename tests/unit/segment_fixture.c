@@ -15,9 +15,11 @@
  *	lifetime L4PROTO BUCKET N SUM_MS
  *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS [SECONDS AGO]
  *	forecast, outlook, chance, reason, past, hang-forecast: see fixture_forecast.h
+ *	timeout, stays, ends, talker, tracked, scene...: see fixture_story.h
  *	incident DIRECTORY ID STAGE SECONDS ENTRIES LIMIT DROPS
  *					of what the segment holds now; began at SECONDS
  *	stopped | boot-id-of-another | age SECONDS
+ *	watched SECONDS			the agent started so long before its heartbeat
  *	publish				rename into place (at first)
  *	quit
  * With --beat the heartbeat follows the clock until "silent" is read.
@@ -40,14 +42,25 @@
 #include "lib/shm/seqlock.h"
 #include "lib/shm/states.h"
 #include "tests/unit/fixture_forecast.h"
+#include "tests/unit/fixture_story.h"
 
 static struct shm_header *header;
 static char *base;
 static bool beating;
+static int64_t watched_ns;
 
 static void *section(enum shm_section_id id)
 {
 	return base + header->sections[id].offset_bytes;
+}
+
+static struct fixture_story story(void)
+{
+	return (struct fixture_story){
+		section(SHM_SECTION_TIMEOUTS),
+		section(SHM_SECTION_DETAILS),
+		section(SHM_SECTION_TALKERS),
+		{section(SHM_SECTION_SCENES_SHORT), section(SHM_SECTION_SCENES_LONG)}};
 }
 
 static void die(const char *what)
@@ -60,6 +73,7 @@ static void create(const char *path)
 {
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t total = shm_layout(sections);
+	struct fixture_story told;
 	struct shm_slots *slots;
 	struct shm_reader reader;
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -91,6 +105,8 @@ static void create(const char *path)
 		poke_u32(&slots->slot[i].row, ROW_INVALID);
 	((struct shm_history *)section(SHM_SECTION_SECONDS))->interval_ns = NS_PER_S;
 	((struct shm_history *)section(SHM_SECTION_MINUTES))->interval_ns = 60 * NS_PER_S;
+	told = story();
+	story_init(&told);
 	publish_u64(&header->ready, SHM_MAGIC);
 }
 
@@ -113,6 +129,8 @@ static void set_live(const char *name, int64_t value)
 static void beat(uint64_t age_ns)
 {
 	set_live("heartbeat_boot_ns", (int64_t)(clock_boot_ns() - age_ns));
+	if (watched_ns)
+		set_live("started_boot_ns", (int64_t)(clock_boot_ns() - age_ns) - watched_ns);
 	set_live("heartbeat_real_ns", (int64_t)(clock_real_ns() - age_ns));
 	forecast_beat(section(SHM_SECTION_FORECAST), clock_boot_ns() - age_ns,
 		      clock_real_ns() - age_ns);
@@ -289,6 +307,9 @@ static bool other_command(const char *line)
 	} else if (sscanf(line, "sample %31s %u %u %u %u %u %u %u", name, &n[0], &n[1], &n[2],
 			  &n[3], &n[4], &n[5], &n[6]) >= 7) {
 		add_sample(!strcmp(name, "minutes"), n);
+	} else if (sscanf(line, "watched %llu", &from) == 1) {
+		watched_ns = (int64_t)(from * NS_PER_S);
+		beat(0);
 	} else if (sscanf(line, "incident %199s %39s %31s %llu %u %u %u", dir, id, name, &from,
 			  &n[0], &n[1], &n[2]) == 7) {
 		if (strlen(id) < INCIDENT_ID_BYTES)
@@ -304,9 +325,11 @@ static bool other_command(const char *line)
 
 static void command(const char *line)
 {
+	struct fixture_story told = story();
+
 	if (rows_command(line) || other_command(line) ||
 	    forecast_command(line, section(SHM_SECTION_FORECAST), section(SHM_SECTION_PASTS)) ||
-	    line[0] == '#' || !line[0])
+	    story_command(line, &told) || line[0] == '#' || !line[0])
 		return;
 	if (!strcmp(line, "stopped")) {
 		publish_u64(&header->stopped, clock_real_ns());
