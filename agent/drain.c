@@ -30,8 +30,10 @@ static void apply_batch(struct agent *agent, unsigned int n)
 	}
 	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_record(&agent->mirror.table, events[i].hash);
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; i < count; i++) {
+		flow_prefetch_next(&agent->mirror.table, events[i].hash);
 		witness_foresee_records(&agent->witness, &events[i]);
+	}
 	for (unsigned int i = 0; i < count; i++)
 		mirror_event(&agent->mirror, &events[i]);
 	agent->in_flight += count;

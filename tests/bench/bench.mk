@@ -12,13 +12,17 @@ $(BUILD)/tests/reader: tests/bench/reader.c lib/base/clock.h Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
+$(BUILD)/tests/mirror_speed: $(call obj,tests/bench/mirror_speed.c) $(BUILD)/tests/unit/libundertest.a
+	@mkdir -p $(@D)
+	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
 .PHONY: bench-deps
 bench-deps:
 	$(Q)tools/install-packages bench
 
 bench: bench-deps
 	$(Q)$(MAKE) --no-print-directory $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/reader \
-		$(BUILD)/forecast/forecast-gen
+		$(BUILD)/tests/mirror_speed $(BUILD)/forecast/forecast-gen
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 # make bench-mirror   what the mirror and its statistics cost an event; no root
