@@ -42,6 +42,17 @@ uint64_t ct_hash_bytes(const void *bytes, size_t len)
 	return XXH3_64bits_withSecret(bytes, len, hash_secret, sizeof(hash_secret));
 }
 
+static const uint8_t l4proto_by_number[256] = {
+	[IPPROTO_TCP] = L4_TCP + 1,	[IPPROTO_UDP] = L4_UDP + 1,
+	[IPPROTO_SCTP] = L4_SCTP + 1,	[IPPROTO_ICMP] = L4_ICMP + 1,
+	[IPPROTO_ICMPV6] = L4_ICMPV6 + 1, [IPPROTO_GRE] = L4_GRE + 1,
+};
+
+enum l4proto ct_l4proto(uint8_t l4num)
+{
+	return l4proto_by_number[l4num] ? l4proto_by_number[l4num] - 1u : L4_OTHER;
+}
+
 uint16_t ct_key_port(const struct ct_key *key)
 {
 	switch (key->l4num) {

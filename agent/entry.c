@@ -5,23 +5,12 @@
 
 #include "lib/base/check.h"
 
-static const uint8_t l4proto_by_number[256] = {
-	[IPPROTO_TCP] = L4_TCP + 1,	[IPPROTO_UDP] = L4_UDP + 1,
-	[IPPROTO_SCTP] = L4_SCTP + 1,	[IPPROTO_ICMP] = L4_ICMP + 1,
-	[IPPROTO_ICMPV6] = L4_ICMPV6 + 1, [IPPROTO_GRE] = L4_GRE + 1,
-};
-
-static enum l4proto l4proto_of(uint8_t l4num)
-{
-	return l4proto_by_number[l4num] ? l4proto_by_number[l4num] - 1u : L4_OTHER;
-}
-
 struct row_key entry_row_key(const struct mirror *mirror, const struct ct_event *event)
 {
 	const struct ct_key *key = &event->key;
 	const uint8_t *to = event->has & CT_HAS_REPLY ? event->reply_src : key->dst;
 	struct row_key row = {
-		.l4proto = (uint8_t)l4proto_of(key->l4num),
+		.l4proto = (uint8_t)ct_l4proto(key->l4num),
 		.direction = (uint8_t)local_direction(mirror->addrs, key->family, key->src, to),
 		.port = ct_key_port(key),
 	};
@@ -77,7 +66,7 @@ void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key 
 
 	if (!witness || !((flow->cell_flags ^ witness->tally_flag) & FLOW_TALLIED))
 		return;
-	witness_shown(witness, flow_cell(flow), key);
+	witness_shown(witness, key);
 	flow->cell_flags ^= FLOW_TALLIED;
 }
 

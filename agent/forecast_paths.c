@@ -27,6 +27,7 @@ const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600,
 #define FINE_TIMES 100		/* every 6 s up to 600 s */
 #define FAR_STEP 2		/* then every second coarse point */
 #define NOISE_MEMORY_S 120.0
+#define TREND_PATHS 2
 #define TREND_LASTS_S 400.0	/* added to its age so far */
 
 struct response {
@@ -170,6 +171,50 @@ static void add_scaled(float *restrict to, const float *restrict from, float x, 
 		to[i] += x * from[i];
 }
 
+/* The rate of a class on one path: level, slope, and how long the slope lasts. */
+struct rate_line {
+	double a, b, lasts;
+};
+
+static void draw_line(const struct forecast *f, const struct fc_class *cl, unsigned int id, unsigned int p,
+		      const struct fc_joint *joint, const double *up_to, struct rate_line *out)
+{
+	float sign = p & 1 ? -1.0f : 1.0f;
+	float z0 = sign * normal_at(f, 7919 * id + p / 2), z1 = sign * normal_at(f, 104729 + 6151 * id + p / 2);
+	/* stratified, in an order of its own for each class */
+	double u = ((p * 101 + id * 37) % FC_PATHS + 0.5) / FC_PATHS;
+	double v = ((p * 67 + id * 53) % FC_PATHS + 0.5) / FC_PATHS;
+	double takes_part = ((p * 29 + id * 83) % FC_PATHS + 0.5) / FC_PATHS, age, sd;
+	unsigned int shared = f->path_joint[p], trend = f->path_trend[p];
+	const struct fc_run *run = NULL;
+	struct fc_line line;
+
+	if (trend < f->trends.n && fc_trend_line(f, id, &f->trends.change[trend], takes_part, &line)) {
+		/* one trend, as steep for all and as long */
+		out->a = line.level + line.sd * z0;
+		out->b = line.slope * (1.0 + 0.15 * (double)(sign * normal_at(f, 31337 + p / 2)));
+		out->a = fmax(out->a + out->b * (double)(f->now_s % FC_BIN_S), 0.0);
+		v = ((p * 67) % FC_PATHS + 0.5) / FC_PATHS;
+		age = line.age_s;
+	} else {
+		if (shared < joint->n && takes_part < joint->in[shared][id])
+			run = draw_run_near(&cl->rate, u, joint->start_s[shared],
+					    fc_joint_near_s(f, joint->start_s[shared], joint->sloped[shared]),
+					    joint->sloped[shared]);
+		if (!run)
+			run = draw_run(&cl->rate, up_to, u);
+		sd = sqrt(run->p00);
+		out->a = run->level + sd * z0;
+		out->b = run->slope + run->p01 / fmax(sd, 1e-9) * z0 +
+			 sqrt(fmax(run->p11 - run->p01 * run->p01 / fmax(run->p00, 1e-12), 0.0)) * z1;
+		out->a = fmax(out->a + out->b * (double)(f->now_s - cl->rate.end_s), 0.0);
+		age = (double)(f->now_s - run->start_s);
+	}
+	out->lasts = 2.0 * (age + TREND_LASTS_S) * (1.0 / v - 1.0);
+	if (out->b < 0.0)
+		out->lasts = fmin(out->lasts, out->a / -out->b);
+}
+
 /* Add one class's arrivals to all paths. */
 static void add_class(struct forecast *f, const struct fc_class *cl, unsigned int id,
 		      const struct fc_joint *joint, const struct response *re)
@@ -179,30 +224,13 @@ static void add_class(struct forecast *f, const struct fc_class *cl, unsigned in
 
 	sum_weights(&cl->rate, up_to);
 	for (p = 0; p < FC_PATHS; p++) {
-		float sign = p & 1 ? -1.0f : 1.0f;
-		float z0 = sign * normal_at(f, 7919 * id + p / 2), z1 = sign * normal_at(f, 104729 + 6151 * id + p / 2);
-		/* stratified, in an order of its own for each class */
-		double u = ((p * 101 + id * 37) % FC_PATHS + 0.5) / FC_PATHS;
-		double v = ((p * 67 + id * 53) % FC_PATHS + 0.5) / FC_PATHS;
-		const struct fc_run *run = NULL;
-		unsigned int shared = f->path_joint[p];
-		double sd, a, b, age, lasts;
+		struct rate_line line;
+		double a, b, lasts;
 
-		if (shared < joint->n && ((p * 29 + id * 83) % FC_PATHS + 0.5) / FC_PATHS < joint->in[shared][id])
-			run = draw_run_near(&cl->rate, u, joint->start_s[shared],
-					    fc_joint_near_s(f, joint->start_s[shared], joint->sloped[shared]),
-					    joint->sloped[shared]);
-		if (!run)
-			run = draw_run(&cl->rate, up_to, u);
-		sd = sqrt(run->p00);
-		a = run->level + sd * z0;
-		b = run->slope + run->p01 / fmax(sd, 1e-9) * z0 +
-		    sqrt(fmax(run->p11 - run->p01 * run->p01 / fmax(run->p00, 1e-12), 0.0)) * z1;
-		a = fmax(a + b * (double)(f->now_s - cl->rate.end_s), 0.0);
-		age = (double)(f->now_s - run->start_s) + TREND_LASTS_S;
-		lasts = 2.0 * age * (1.0 / v - 1.0);
-		if (b < 0.0)
-			lasts = fmin(lasts, a / -b);
+		draw_line(f, cl, id, p, joint, up_to, &line);
+		a = line.a;
+		b = line.b;
+		lasts = line.lasts;
 		add_scaled(f->path[p], re->r0, (float)a, n);
 		if (fabs(b) * fmin(lasts, 600.0) < 0.02 * a || b == 0.0)
 			continue;
@@ -292,6 +320,27 @@ static void draw_joint(struct forecast *f, struct fc_joint *joint)
 				break;
 		}
 		f->path_joint[p] = (uint8_t)i;
+	}
+}
+
+/*
+ * Two ways to find a shared trend, each with its errors: one path in TREND_PATHS
+ * goes by the explanations of forecast_trends.c.
+ */
+static void draw_trends(struct forecast *f)
+{
+	unsigned int order[FC_PATHS], p, i = 0;
+	double sum = 0.0;
+
+	fc_trends_find(f, &f->trends);
+	for (p = 0; p < FC_PATHS; p++)
+		order[(p * 73) % FC_PATHS] = p;
+	for (p = 0; p < FC_PATHS; p++) {	/* by rising u: one walk along the list */
+		double u = (p + 0.5) / FC_PATHS;
+
+		while (i < f->trends.n && sum + (double)f->trends.change[i].weight <= u)
+			sum += (double)f->trends.change[i++].weight;
+		f->path_trend[order[p]] = (uint16_t)(order[p] / 2 % TREND_PATHS ? FC_EXPLANATIONS : i);
 	}
 }
 
@@ -451,6 +500,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 	memset(f->path_sd, 0, sizeof(f->path_sd));
 	memset(f->path, 0, sizeof(f->path));
 	draw_joint(f, &joint);
+	draw_trends(f);
 	for (c = 0; c < FC_CLASSES; c++) {
 		struct fc_class *cl = &f->cls[c];
 

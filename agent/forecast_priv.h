@@ -93,6 +93,7 @@ struct fc_rate {
 	struct fc_run run[FC_RUNS];
 	unsigned int n_runs;
 	double bin_arrivals, span_s;	/* in the bin under way, and its length so far */
+	double counted;			/* of those, in the history already */
 	int64_t end_s;			/* of the last whole bin */
 	double last_y, dispersion;	/* variance / mean of arrivals per second */
 	double diff_var, diff_mean;
@@ -110,6 +111,13 @@ struct fc_pulses {			/* bursts, newest first */
 	double usual_per_bin;
 };
 
+#define FC_HISTORY 480
+
+struct fc_history {			/* arrivals by bin of FC_BIN_S, newest at `at` */
+	float y[FC_HISTORY];
+	unsigned int at, n;
+};
+
 /* ---- one class ---- */
 
 struct fc_class {
@@ -121,6 +129,7 @@ struct fc_class {
 	uint8_t cell[FC_STAGES];
 	struct fc_rate rate;
 	struct fc_pulses pulses;
+	struct fc_history history;
 	float to_return;		/* thrown out at once, expected to come back */
 	int64_t thrown_out_s;
 	float first[FC_STAGES];		/* stage in which entries arrive, decayed counts */
@@ -142,6 +151,28 @@ struct fc_collector {
 	double anchor_s, period_s;	/* 0: no comb fits */
 	double promised_s;		/* by the collector's own rule, at its last round */
 	unsigned int kept;		/* promises, in a row */
+};
+
+/* ---- shared trends ---- */
+
+enum fc_change_kind { FC_CHANGE_JUMP, FC_CHANGE_TREND };
+
+struct fc_change {
+	float weight, slope_per_bin, jump;
+	uint16_t began, ended;		/* bins ago; 0: has not ended */
+	uint8_t kind;
+};
+
+#define FC_EXPLANATIONS 2400
+
+struct fc_trends {
+	struct fc_change change[FC_EXPLANATIONS];
+	unsigned int n;
+};
+
+struct fc_sums {
+	double y[FC_HISTORY + 1], iy[FC_HISTORY + 1];
+	unsigned int n;
 };
 
 /* ---- projection ---- */
@@ -172,7 +203,7 @@ struct fc_record_entry {
 };
 #define FC_RECORDS 1024
 
-#define FC_PENDING 1024
+#define FC_PENDING 16384
 
 struct fc_exit {
 	uint16_t cell, bin;
@@ -198,6 +229,7 @@ struct forecast {
 	struct fc_exit pending[FC_PENDING];	/* exits of the second under way */
 	unsigned int n_pending;
 	double residual;		/* count - entries known */
+	int64_t account_from_s;		/* shared changes before this are over */
 	int64_t unsure_until_s;		/* after losses and resyncs */
 	/* at the limit: how far below it the count is, by second of the collector's round */
 	int64_t last_full_s, last_evict_s;
@@ -214,6 +246,9 @@ struct forecast {
 	float mean_path[FC_TIMES], path_sd[FC_TIMES];
 	float path[FC_PATHS][FC_TIMES];
 	uint8_t path_joint[FC_PATHS];
+	uint16_t path_trend[FC_PATHS];
+	struct fc_trends trends;
+	struct fc_sums sums[FC_CLASSES];
 	float work[3][FC_FINE_N];
 	/* hazards of each cell as rates per second, from the fine grid's pass */
 	float rate_go[FC_CELLS][FC_AGE_BINS], rate_end[FC_CELLS][FC_LATE_BINS];
@@ -313,6 +348,17 @@ struct fc_joint {		/* changes that several classes share */
 /* How far apart starts of one change may be estimated, seconds. */
 int64_t fc_joint_near_s(const struct forecast *f, int64_t start_s, bool sloped);
 void fc_joint_find(const struct forecast *f, struct fc_joint *j);
+
+/* forecast_trends.c */
+struct fc_line {		/* an arrival rate: per s, its sd, per s^2, how long it has been one */
+	double level, sd, slope, age_s;
+};
+/* The 5 s that are over; before fc_rate_bin(). */
+void fc_history_add(struct fc_history *h, const struct fc_rate *r);
+void fc_trends_find(struct forecast *f, struct fc_trends *jo);
+/* The rate of a class under a trend; u in [0, 1) decides; false: it does not take part. */
+bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct fc_change *ch, double u,
+		   struct fc_line *line);
 
 /* forecast_project.c */
 void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsigned int points,

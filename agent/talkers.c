@@ -6,6 +6,8 @@
 
 #include "lib/shm/seqlock.h"
 
+_Static_assert(SHM_TALKER_SERVICE == SHM_TALKER_DESTINATION + 1, "one hash of the address");
+
 int talkers_create(struct talkers *talkers, uint32_t keys)
 {
 	memset(talkers, 0, sizeof(*talkers));
@@ -35,8 +37,7 @@ static unsigned int kinds_of(const struct ct_key *key)
 	return key->family == AF_INET6 ? SHM_TALKER_KINDS : SHM_TALKER_SOURCE_64;
 }
 
-static struct tally_key key_of_kind(const struct ct_key *key, unsigned int kind,
-				    unsigned int l4proto)
+static struct tally_key key_of_kind(const struct ct_key *key, unsigned int kind)
 {
 	bool source = kind == SHM_TALKER_SOURCE || kind == SHM_TALKER_SOURCE_64;
 	struct tally_key out;
@@ -46,17 +47,61 @@ static struct tally_key key_of_kind(const struct ct_key *key, unsigned int kind,
 		out.address[1] = 0;
 	out.rest = key->family;
 	if (kind == SHM_TALKER_SERVICE)
-		out.rest |= l4proto << 8 | (uint32_t)ct_key_port(key) << 16;
+		out.rest |= (uint32_t)ct_l4proto(key->l4num) << 8 | (uint32_t)ct_key_port(key)
+									    << 16;
 	return out;
 }
 
-static void add(struct talkers *talkers, const struct ct_key *key, unsigned int l4proto,
+static bool is_foreseen(const struct talkers *talkers, uint64_t tuple_hash)
+{
+	return tuple_hash &&
+	       talkers->foreseen[tuple_hash % TALKERS_FORESEEN].tuple_hash == tuple_hash;
+}
+
+void talkers_foresee(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
+{
+	struct talkers_foreseen *foreseen = &talkers->foreseen[tuple_hash % TALKERS_FORESEEN];
+	uint64_t address_hash = 0;
+
+	foreseen->tuple_hash = tuple_hash;
+	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
+		struct tally_key tally_key = key_of_kind(key, kind);
+
+		/* A service has the address of its destination, the kind before it. */
+		if (kind != SHM_TALKER_SERVICE)
+			address_hash = tally_hash_address(tally_key.address);
+		foreseen->hashes[kind] = tally_hash_rest(address_hash, tally_key.rest);
+		tally_prefetch_head(&talkers->kinds[kind], foreseen->hashes[kind]);
+	}
+}
+
+void talkers_foresee_records(const struct talkers *talkers, const struct ct_key *key,
+			     uint64_t tuple_hash)
+{
+	const struct talkers_foreseen *foreseen = &talkers->foreseen[tuple_hash % TALKERS_FORESEEN];
+
+	if (!is_foreseen(talkers, tuple_hash))
+		return;
+	for (unsigned int kind = 0; kind < kinds_of(key); kind++)
+		tally_prefetch_record(&talkers->kinds[kind], foreseen->hashes[kind]);
+}
+
+static uint64_t hash_of_kind(const struct talkers *talkers, const struct tally_key *key,
+			     unsigned int kind, uint64_t tuple_hash)
+{
+	if (is_foreseen(talkers, tuple_hash))
+		return talkers->foreseen[tuple_hash % TALKERS_FORESEEN].hashes[kind];
+	return tally_hash(key);
+}
+
+static void add(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash,
 		unsigned int which)
 {
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct tally_key tally_key = key_of_kind(key, kind, l4proto);
+		struct tally_key tally_key = key_of_kind(key, kind);
 
-		tally_add(&talkers->kinds[kind], &tally_key, which);
+		tally_add_hashed(&talkers->kinds[kind], &tally_key,
+				 hash_of_kind(talkers, &tally_key, kind, tuple_hash), which);
 	}
 }
 
@@ -65,19 +110,19 @@ static unsigned int bit(unsigned int index)
 	return index ? TALLY_SECOND : TALLY_FIRST;
 }
 
-void talkers_appeared(struct talkers *talkers, const struct ct_key *key, unsigned int l4proto)
+void talkers_appeared(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
 {
 	talkers->added++;
-	add(talkers, key, l4proto, talkers->building ? TALLY_BOTH : bit(talkers->shown));
+	add(talkers, key, tuple_hash, talkers->building ? TALLY_BOTH : bit(talkers->shown));
 }
 
-void talkers_shown(struct talkers *talkers, const struct ct_key *key, unsigned int l4proto)
+void talkers_shown(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
 {
 	if (talkers->building)
-		add(talkers, key, l4proto, bit(talkers->shown ^ 1u));
+		add(talkers, key, tuple_hash, bit(talkers->shown ^ 1u));
 }
 
-void talkers_went(struct talkers *talkers, const struct ct_key *key, unsigned int l4proto,
+void talkers_went(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash,
 		  bool built)
 {
 	bool both = talkers->building && built;
@@ -88,10 +133,11 @@ void talkers_went(struct talkers *talkers, const struct ct_key *key, unsigned in
 		return;
 	}
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct tally_key tally_key = key_of_kind(key, kind, l4proto);
+		struct tally_key tally_key = key_of_kind(key, kind);
 
-		tally_remove(&talkers->kinds[kind], &tally_key,
-			     both ? TALLY_BOTH : bit(talkers->shown));
+		tally_remove_hashed(&talkers->kinds[kind], &tally_key,
+				    hash_of_kind(talkers, &tally_key, kind, tuple_hash),
+				    both ? TALLY_BOTH : bit(talkers->shown));
 	}
 }
 

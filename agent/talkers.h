@@ -9,7 +9,7 @@
  *
  * Each kind is a tally (tally.h) of up to TALKERS_KEYS keys: exact while there are no
  * more, and with the bound proved there beyond. The counts of addresses over all
- * kinds are 5 x 2.4 MiB at most; without IPv6, or with few keys, much less is touched.
+ * kinds are 5 x 2.6 MiB at most; without IPv6, or with few keys, much less is touched.
  *
  * The mirror keeps no tuple, so what a comparison with the kernel's table finds gone
  * cannot be subtracted. Therefore each dump builds a second tally: entries that it or an
@@ -49,6 +49,14 @@
 #define TALKERS_SCAN_RECORDS  131072u
 #define TALKERS_CLEAR_RECORDS 131072u /* a second, after a dump */
 
+/* As many as a batch has, and some more: by the hash of the tuple, which tells keys apart. */
+#define TALKERS_FORESEEN 256u
+
+struct talkers_foreseen {
+	uint64_t tuple_hash;
+	uint64_t hashes[SHM_TALKER_KINDS];
+};
+
 /* The largest of one kind, when they were last looked for. */
 struct talkers_top {
 	struct tally_key keys[SHM_TALKERS];
@@ -67,20 +75,32 @@ struct talkers {
 	uint32_t unsubtracted[2];
 	uint64_t added;	    /* entries, ever */
 	uint32_t next_scan; /* kind */
+	struct talkers_foreseen foreseen[TALKERS_FORESEEN];
 };
 
 /* `keys`: room of each kind, a power of two. */
 int talkers_create(struct talkers *talkers, uint32_t keys);
 void talkers_destroy(struct talkers *talkers);
 
-/* An entry appeared; `l4proto` of enum l4proto. */
-void talkers_appeared(struct talkers *talkers, const struct ct_key *key, unsigned int l4proto);
+/*
+ * An entry appeared. `tuple_hash` is ct_hash() of the key, 0 where nobody knows it: hashes
+ * by kind that talkers_foresee() has left under it are used.
+ */
+void talkers_appeared(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash);
 /* It went; `key` NULL: nobody knows whose it was. `built`: the tally that is being built,
  * if one is, has counted it. */
-void talkers_went(struct talkers *talkers, const struct ct_key *key, unsigned int l4proto,
+void talkers_went(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash,
 		  bool built);
 /* A tally is being built, and has not counted this entry: now it does. */
-void talkers_shown(struct talkers *talkers, const struct ct_key *key, unsigned int l4proto);
+void talkers_shown(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash);
+
+/*
+ * A batch of events is about to come: what they lead to is brought into the cache, in
+ * two rounds over the batch, since the second waits for the first.
+ */
+void talkers_foresee(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash);
+void talkers_foresee_records(const struct talkers *talkers, const struct ct_key *key,
+			     uint64_t tuple_hash);
 
 /* A dump begins; its tally is thrown away; it is complete and takes over. */
 void talkers_begin(struct talkers *talkers);

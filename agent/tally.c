@@ -16,7 +16,7 @@ static size_t records_bytes(const struct tally *tally)
 
 static size_t heads_bytes(const struct tally *tally)
 {
-	return (size_t)tally->room * sizeof(uint32_t);
+	return 2u * (size_t)tally->room * sizeof(uint32_t);
 }
 
 #define HIDDEN_BYTES ((size_t)TALLY_HIDDEN * sizeof(uint32_t))
@@ -58,9 +58,24 @@ void tally_destroy(struct tally *tally)
 
 /* --- chains ---------------------------------------------------------------------- */
 
-static uint64_t hash_of(const struct tally_key *key)
+uint64_t tally_hash_address(const uint64_t address[2])
 {
-	return ct_hash_bytes(key, sizeof(*key));
+	return ct_hash_bytes(address, 2 * sizeof(address[0]));
+}
+
+/* Nobody outside knows the first 64 bits, so what is folded in needs no key of its own. */
+uint64_t tally_hash_rest(uint64_t address_hash, uint64_t rest)
+{
+	unsigned __int128 product =
+		(unsigned __int128)(address_hash ^ rest * UINT64_C(0x9e3779b97f4a7c15)) *
+		UINT64_C(0xd6e8feb86659fd93);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t tally_hash(const struct tally_key *key)
+{
+	return tally_hash_rest(tally_hash_address(key->address), key->rest);
 }
 
 static uint32_t *hidden_at(const struct tally *tally, uint64_t hash, unsigned int index)
@@ -70,7 +85,7 @@ static uint32_t *hidden_at(const struct tally *tally, uint64_t hash, unsigned in
 
 static uint32_t *head_of(const struct tally *tally, uint64_t hash)
 {
-	return &tally->heads[hash & (tally->room - 1u)];
+	return &tally->heads[hash & (2u * tally->room - 1u)];
 }
 
 static bool is(const struct tally_record *record, const struct tally_key *key)
@@ -92,7 +107,7 @@ static uint64_t hash_of_record(const struct tally_record *record)
 {
 	const struct tally_key key = {{record->address[0], record->address[1]}, record->rest};
 
-	return hash_of(&key);
+	return tally_hash(&key);
 }
 
 /* The record's counts must be 0, or be about to become so. */
@@ -187,9 +202,9 @@ static uint32_t take(struct tally *tally, const struct tally_key *key, uint64_t 
 
 /* --- counting -------------------------------------------------------------------- */
 
-void tally_add(struct tally *tally, const struct tally_key *key, unsigned int which)
+void tally_add_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+		      unsigned int which)
 {
-	uint64_t hash = hash_of(key);
 	uint32_t at = find(tally, key, hash);
 
 	if (at == NONE)
@@ -214,9 +229,9 @@ static void remove_hidden(struct tally *tally, uint64_t hash, unsigned int i)
 		tally->refused++;
 }
 
-void tally_remove(struct tally *tally, const struct tally_key *key, unsigned int which)
+void tally_remove_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+			 unsigned int which)
 {
-	uint64_t hash = hash_of(key);
 	uint32_t at = find(tally, key, hash);
 	struct tally_record *record = &tally->records[at];
 
@@ -235,7 +250,7 @@ void tally_remove(struct tally *tally, const struct tally_key *key, unsigned int
 uint32_t tally_count(const struct tally *tally, const struct tally_key *key, unsigned int index,
 		     uint32_t *ret_more)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = tally_hash(key);
 	uint32_t at = find(tally, key, hash);
 
 	*ret_more = *hidden_at(tally, hash, index);

@@ -241,14 +241,6 @@ static void tell_stays(const struct witness *witness, const struct sighting *see
 
 /* --- who has it --------------------------------------------------------------- */
 
-static unsigned int l4proto_of_cell(uint32_t cell)
-{
-	struct row_key key;
-	unsigned int state;
-
-	return cell_key_of(cell, &key, &state) ? key.l4proto : L4_OTHER;
-}
-
 static bool is_told(const struct witness *witness, const struct flow *flow)
 {
 	return ((flow->cell_flags ^ witness->tally_flag) & FLOW_TALLIED) == 0;
@@ -256,17 +248,36 @@ static bool is_told(const struct witness *witness, const struct flow *flow)
 
 static void tell_talkers(const struct witness *witness, const struct sighting *seen)
 {
+	uint64_t hash = seen->event ? seen->event->hash : 0;
+
 	if (seen->from_cell == CELL_INVALID)
-		talkers_appeared(witness->talkers, seen->key, l4proto_of_cell(seen->to_cell));
+		talkers_appeared(witness->talkers, seen->key, hash);
 	else if (seen->to_cell == CELL_INVALID)
-		talkers_went(witness->talkers, seen->key, l4proto_of_cell(seen->from_cell),
-			     is_told(witness, seen->flow));
+		talkers_went(witness->talkers, seen->key, hash, is_told(witness, seen->flow));
 }
 
-void witness_shown(struct witness *witness, uint32_t cell, const struct ct_key *key)
+/* An UPDATE changes nobody's count. */
+static bool counts(const struct ct_event *event)
+{
+	return event->kind != CT_UPDATE;
+}
+
+void witness_foresee(struct witness *witness, const struct ct_event *event)
+{
+	if (witness->talkers && counts(event))
+		talkers_foresee(witness->talkers, &event->key, event->hash);
+}
+
+void witness_foresee_records(const struct witness *witness, const struct ct_event *event)
+{
+	if (witness->talkers && counts(event))
+		talkers_foresee_records(witness->talkers, &event->key, event->hash);
+}
+
+void witness_shown(struct witness *witness, const struct ct_key *key)
 {
 	if (witness->talkers)
-		talkers_shown(witness->talkers, key, l4proto_of_cell(cell));
+		talkers_shown(witness->talkers, key, 0);
 }
 
 void witness_dump_begins(struct witness *witness)

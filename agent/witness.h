@@ -77,7 +77,12 @@ void witness_tell(struct witness *witness, struct sighting *seen);
 
 /* An event or a record of a dump showed an entry whose FLOW_TALLIED is not tally_flag;
  * the caller makes it so. */
-void witness_shown(struct witness *witness, uint32_t cell, const struct ct_key *key);
+void witness_shown(struct witness *witness, const struct ct_key *key);
+
+/* Of a batch of events about to be told, what they lead to is brought into the cache: the
+ * one for each event of it, then the other for each. */
+void witness_foresee(struct witness *witness, const struct ct_event *event);
+void witness_foresee_records(const struct witness *witness, const struct ct_event *event);
 
 /* A dump begins; it will sweep nothing; all that it did not show is swept. */
 void witness_dump_begins(struct witness *witness);

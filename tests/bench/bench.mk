@@ -12,19 +12,23 @@ $(BUILD)/tests/reader: tests/bench/reader.c lib/base/clock.h Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
+$(BUILD)/tests/mirror_speed: $(call obj,tests/bench/mirror_speed.c) $(BUILD)/tests/unit/libundertest.a
+	@mkdir -p $(@D)
+	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
 .PHONY: bench-deps
 bench-deps:
 	$(Q)tools/install-packages bench
 
 bench: bench-deps
 	$(Q)$(MAKE) --no-print-directory $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/reader \
-		$(BUILD)/forecast/forecast-gen
+		$(BUILD)/tests/mirror_speed $(BUILD)/forecast/forecast-gen
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 # make bench-mirror   what the mirror and its statistics cost an event; no root
-$(BUILD)/tests/mirror_cost: tests/bench/mirror_cost.c $(UNIT_LIB) Makefile
+$(BUILD)/tests/mirror_cost: tests/bench/mirror_cost.c $(BUILD)/tests/unit/libundertest.a Makefile
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(UNIT_LIB) $(ALL_LDFLAGS) \
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/tests/unit/libundertest.a $(ALL_LDFLAGS) \
 		$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
 
 .PHONY: bench-mirror

@@ -97,10 +97,14 @@ static struct ct_event event_of(uint32_t n, uint32_t sources, uint32_t services,
 
 static void tell(struct bench *bench, struct ct_event *events, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		flow_prefetch_head(&bench->world.mirror.table, events[i].hash);
+		witness_foresee(&bench->witness, &events[i]);
+	}
 	for (uint32_t i = 0; i < count; i++)
 		flow_prefetch_record(&bench->world.mirror.table, events[i].hash);
+	for (uint32_t i = 0; i < count; i++)
+		witness_foresee_records(&bench->witness, &events[i]);
 	for (uint32_t i = 0; i < count; i++)
 		mirror_event(&bench->world.mirror, &events[i]);
 }
@@ -162,6 +166,17 @@ static double flood(struct bench *bench)
 	return (double)spent / flows / 2;
 }
 
+/* Each packet to another address: as many as there is room for, of each a service. */
+static double scan(struct bench *bench)
+{
+	static const uint32_t shape[3] = {16, 65536, IPPROTO_UDP};
+	const uint32_t flows = 200000 / BATCH * BATCH;
+	uint64_t spent = step(bench, 0, flows, shape, CT_NEW, -1);
+
+	spent += step(bench, 0, flows, shape, CT_DESTROY, -1);
+	return (double)spent / flows / 2;
+}
+
 /* What the second costs with as many keys as there is room for, in us. */
 static double second(struct bench *bench)
 {
@@ -216,6 +231,7 @@ int main(int argc, char **argv)
 		return 1;
 	compare("TCP from SYN to TIME_WAIT", lives, rounds);
 	compare("UDP from 400,000 sources", flood, rounds);
+	compare("UDP to 65,536 services", scan, rounds);
 	create(&bench, TALKERS);
 	printf("%-28s %-12s %7.0f us a second\n", "lists of full tables", "talkers",
 	       second(&bench));

@@ -3,10 +3,16 @@
  * reader: listeners of conntrack events that do nothing with them, and a dump that
  * nobody looks at: what everybody who watches must pay at least.
  *
- *	reader paced [-b buffer bytes] [-n batch] [-p pause us] [-s message bytes]
- *	reader one   [-b buffer bytes]	one message a wake-up, as simple programs do
- *	reader drop			a filter drops everything before the queue
- *	reader dump			receives the kernel's table once
+ *	reader paced	reads in batches, pauses, reads again: the agent's way
+ *	reader spin	reads in batches and never sleeps
+ *	reader one	one message a wake-up, as simple programs do
+ *	reader drop	a filter drops everything before the queue
+ *	reader dump	receives the kernel's table once
+ *
+ *	-b buffer bytes  -n messages a batch  -p pause us  -s bytes a message
+ *	-g groups: 1 NEW, 2 UPDATE, 4 DESTROY, added up
+ *	-f a filter drops UPDATEs before the queue
+ *	-m a socket for each group
  *
  * Events until SIGTERM or SIGINT; then, and after the dump, one line:
  * "messages N bytes N lost N calls N seconds S" (of the dump; 0 otherwise).
@@ -15,6 +21,7 @@
  *
  * Threads: one. Needs CAP_NET_ADMIN.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <linux/filter.h>
@@ -25,6 +32,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +52,15 @@ struct options {
 	unsigned int batch;
 	unsigned int message_bytes;
 	long pause_ns;
+	unsigned int groups;
+	bool filter_updates;
+	bool many_sockets;
 };
+
+#define GROUPS 3
+
+static const int group_numbers[GROUPS] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
+					  NFNLGRP_CONNTRACK_DESTROY};
 
 static struct {
 	uint64_t messages, bytes, lost, calls;
@@ -80,21 +96,46 @@ static int open_netlink(void)
 	return fd;
 }
 
-static int open_listener(const struct options *o)
+static void attach(int fd, const struct sock_filter *code, unsigned short len)
 {
-	static const int groups[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
-				     NFNLGRP_CONNTRACK_DESTROY};
-	struct sock_filter drop_all = {.code = BPF_RET | BPF_K, .k = 0};
-	const struct sock_fprog program = {.len = 1, .filter = &drop_all};
+	const struct sock_fprog program = {.len = len,
+					   .filter = (struct sock_filter *)(uintptr_t)code};
+
+	set_option(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+static void attach_filter(int fd, const struct options *o)
+{
+	static const struct sock_filter drop_all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	/* Type CT_NEW without the flags of a NEW. The filter reads big-endian. */
+	const struct sock_filter drop_updates[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+			 htons((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW), 0, 2),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_flags)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htons(NLM_F_CREATE | NLM_F_EXCL), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+
+	if (strcmp(o->mode, "drop") == 0)
+		attach(fd, drop_all, 1);
+	else if (o->filter_updates)
+		attach(fd, drop_updates, 6);
+}
+
+static int open_listener(const struct options *o, unsigned int groups)
+{
 	const int half = o->buffer_bytes / 2, on = 1;
 	int fd = open_netlink();
 
 	set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof(half));
 	set_option(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on));
-	if (strcmp(o->mode, "drop") == 0)
-		set_option(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-	for (unsigned int i = 0; i < 3; i++)
-		set_option(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i]));
+	attach_filter(fd, o);
+	for (unsigned int i = 0; i < GROUPS; i++)
+		if (groups >> i & 1u)
+			set_option(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group_numbers[i],
+				   sizeof(group_numbers[i]));
 	return fd;
 }
 
@@ -124,14 +165,15 @@ static int receive_batch(int fd, struct mmsghdr *heads, unsigned int batch)
 	return n;
 }
 
-static void read_paced(int fd, const struct options *o)
+static void read_paced(const int *fds, unsigned int sockets, const struct options *o)
 {
 	static struct mmsghdr heads[BATCH_MAX];
 	static struct iovec vecs[BATCH_MAX];
 	static struct sockaddr_nl from[BATCH_MAX];
 	uint8_t *bytes = calloc(o->batch, o->message_bytes);
 	struct timespec pause = {.tv_nsec = o->pause_ns};
-	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	int wait_ms = strcmp(o->mode, "spin") == 0 ? 0 : -1;
+	struct pollfd ready[GROUPS];
 
 	if (!bytes)
 		die("memory");
@@ -143,12 +185,15 @@ static void read_paced(int fd, const struct options *o)
 		heads[i].msg_hdr.msg_name = &from[i];
 		heads[i].msg_hdr.msg_namelen = sizeof(from[i]);
 	}
+	for (unsigned int i = 0; i < sockets; i++)
+		ready[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 	while (!ended) {
-		if (poll(&ready, 1, -1) < 0)
+		if (poll(ready, sockets, wait_ms) < 0)
 			continue;
-		while (receive_batch(fd, heads, o->batch) == (int)o->batch)
-			;
-		if (o->pause_ns)
+		for (unsigned int i = 0; i < sockets; i++)
+			while (receive_batch(fds[i], heads, o->batch) == (int)o->batch)
+				;
+		if (o->pause_ns && wait_ms)
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
 	free(bytes);
@@ -200,15 +245,35 @@ static void dump(void)
 	}
 }
 
+static void listen_to_the_end(const struct options *o)
+{
+	int fds[GROUPS];
+	unsigned int sockets = 0;
+
+	if (o->many_sockets) {
+		for (; sockets < GROUPS; sockets++)
+			fds[sockets] = open_listener(o, 1u << sockets);
+	} else {
+		fds[sockets++] = open_listener(o, o->groups);
+	}
+	if (strcmp(o->mode, "paced") == 0 || strcmp(o->mode, "spin") == 0)
+		read_paced(fds, sockets, o);
+	else
+		read_one_each(fds[0]);
+	for (unsigned int i = 0; i < sockets; i++)
+		done.lost += drops(fds[i]);
+}
+
 static struct options parse(int argc, char **argv)
 {
 	struct options o = {.buffer_bytes = 64 << 20,
 			    .batch = 128,
 			    .message_bytes = 1024,
-			    .pause_ns = 1000000};
+			    .pause_ns = 1000000,
+			    .groups = 7};
 	int c;
 
-	while ((c = getopt(argc, argv, "b:n:p:s:")) != -1) {
+	while ((c = getopt(argc, argv, "b:n:p:s:g:fm")) != -1) {
 		if (c == 'b')
 			o.buffer_bytes = atoi(optarg);
 		else if (c == 'n')
@@ -217,12 +282,19 @@ static struct options parse(int argc, char **argv)
 			o.pause_ns = 1000L * atoi(optarg);
 		else if (c == 's')
 			o.message_bytes = (unsigned int)atoi(optarg);
+		else if (c == 'g')
+			o.groups = (unsigned int)atoi(optarg);
+		else if (c == 'f')
+			o.filter_updates = true;
+		else if (c == 'm')
+			o.many_sockets = true;
 		else
 			exit(2);
 	}
 	if (optind + 1 != argc || o.batch == 0 || o.batch > BATCH_MAX || o.pause_ns > 999999999) {
-		fprintf(stderr, "usage: reader [-b buffer-bytes] [-n batch] [-p pause-us]"
-				" [-s message-bytes] paced|one|drop|dump\n");
+		fprintf(stderr,
+			"usage: reader [-b buffer-bytes] [-n batch] [-p pause-us]"
+			" [-s message-bytes] [-g groups] [-f] [-m] paced|spin|one|drop|dump\n");
 		exit(2);
 	}
 	o.mode = argv[optind];
@@ -243,13 +315,7 @@ int main(int argc, char **argv)
 		dump();
 		seconds = (double)(clock_boot_ns() - began_ns) / 1e9;
 	} else {
-		int fd = open_listener(&o);
-
-		if (strcmp(o.mode, "paced") == 0)
-			read_paced(fd, &o);
-		else
-			read_one_each(fd);
-		done.lost = drops(fd);
+		listen_to_the_end(&o);
 	}
 	printf("messages %llu bytes %llu lost %llu calls %llu seconds %.3f\n",
 	       (unsigned long long)done.messages, (unsigned long long)done.bytes,

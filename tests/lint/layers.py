@@ -14,7 +14,7 @@ PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": 
            "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
                "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
-               "rates", "regimes", "stays")}}
+               "rates", "regimes", "stays", "trends")}}
 
 # Module of agent/ -> modules of agent/ it may include.
 AGENT = {

@@ -54,9 +54,9 @@ static void one_entry(uint64_t serial)
 	histogram_count_destroyed(&hist, cell, 1);
 	stays_ended(&stays, cell, key.port % SHM_END_COUNT, n % 100 * S, STAYS_UNKNOWN);
 	ct.src[0] = (uint8_t)(n % 7);
-	talkers_appeared(&talkers, &ct, L4_TCP);
+	talkers_appeared(&talkers, &ct, 0);
 	if (n % 3)
-		talkers_went(&talkers, &ct, L4_TCP, true);
+		talkers_went(&talkers, &ct, 0, true);
 }
 
 static void *write_all(void *arg)
