@@ -242,7 +242,8 @@ static void went(struct mirror *mirror, struct flow *flow, const struct ct_key *
 {
 	uint64_t lifetime_ms = UINT64_MAX;
 
-	if (flow->cell_flags & FLOW_BORN_SEEN)
+	/* When one whose end nobody told of went, nobody knows. */
+	if (event && flow->cell_flags & FLOW_BORN_SEEN)
 		lifetime_ms = ((uint64_t)age_ticks(mirror, flow) << FLOW_TICK_SHIFT) / 1000000u;
 	mirror->counters.destroyed_entries++;
 	histogram_count_destroyed(mirror->hist, flow_cell(flow), lifetime_ms);

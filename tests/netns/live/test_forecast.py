@@ -145,7 +145,7 @@ def plateau(directory):
 
 
 def fill():
-    scene = Scene(20, FILL_LIMIT, FILL_TIMEOUT_S)
+    scene = Scene(5, FILL_LIMIT, FILL_TIMEOUT_S)
     try:
         scene.watch(WATCH_S + FILL_TIMEOUT_S)
         stepped = time.monotonic()
@@ -210,7 +210,7 @@ def test_a_step_that_fills_is_announced(scenes):  # pylint: disable=redefined-ou
     assert full_at - announced[0][0] >= 10, "early enough to be of use"
     within = [holds(forecast, scene["full_time"]) for at, _, forecast in before
               if forecast and forecast["alarm"]]
-    assert within[0], "the announcement itself"
+    assert within[0], ("the announcement itself", announced[0], full_at)
     assert sum(within) >= len(within) / 2, (within, [when for _, when in announced])
 
 
