@@ -48,16 +48,17 @@ BASE_SRC := $(wildcard lib/base/*.c)
 SHM_SRC := $(wildcard lib/shm/*.c)
 LIB_SRC := $(BASE_SRC) $(SHM_SRC)
 FORECAST_SRC := $(wildcard agent/forecast*.c)
-REPLAY_SRC := agent/replay_main.c agent/replay_map.c agent/trace.c
-AGENT_SRC := $(filter-out $(REPLAY_SRC),$(wildcard agent/*.c))
+AGENT_MAINS := agent/main.c agent/record_main.c agent/replay_main.c
+AGENT_SRC := $(filter-out $(AGENT_MAINS),$(wildcard agent/*.c))
 RENDER_SRC := $(wildcard exporters/render/*.c)
 ADVICE_SRC := $(wildcard exporters/advice/*.c)
 HTTP_SRC := $(wildcard exporters/http/*.c)
 CLI_SRC := $(wildcard exporters/cli/*.c)
 
+comma := ,
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 PROGRAMS := $(BUILD)/conntide-agent $(BUILD)/conntide-exporter $(BUILD)/conntide \
-	$(BUILD)/conntide-replay
+	$(BUILD)/conntide-record $(BUILD)/conntide-replay
 
 .PHONY: all run test bench install clean deps test-deps lint
 all: $(PROGRAMS)
@@ -87,8 +88,16 @@ $(call obj,$(FORECAST_SRC)): CPPFLAGS += -Wno-double-promotion
 
 link = $(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(1) $(2)
 
-$(BUILD)/conntide-agent: $(call obj,$(LIB_SRC) $(AGENT_SRC))
+# Three programs; each links what it needs of agent/.
+$(BUILD)/libagent.a: $(call obj,$(LIB_SRC) $(AGENT_SRC))
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/conntide-agent: $(call obj,agent/main.c) $(BUILD)/libagent.a
 	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
+$(BUILD)/conntide-record $(BUILD)/conntide-replay: $(BUILD)/conntide-%: \
+		$(BUILD)/agent/%_main.o $(BUILD)/libagent.a
+	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 
 $(BUILD)/conntide-exporter: $(call obj,$(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) $(HTTP_SRC))
 	$(call link,$^,$(shell pkg-config --libs $(HTTP_LIBS)) -lpthread -lm)
@@ -99,9 +108,6 @@ $(BUILD)/conntide: $(call obj,$(filter-out lib/base/sandbox.c,$(LIB_SRC)) $(REND
 
 # Each part brings its own targets.
 -include $(sort $(wildcard tests/*/*.mk tests/*/*/*.mk packaging/*.mk))
-
-$(BUILD)/conntide-replay: $(call obj,$(FORECAST_SRC) $(REPLAY_SRC))
-	$(call link,$^,-lm)
 
 clean:
 	$(Q)rm -rf $(BUILD)

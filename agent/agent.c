@@ -113,6 +113,7 @@ static void on_second(struct agent *agent)
 	agent_drain(agent);
 	now_ns = agent->mirror.now_ns;
 	publish_second(agent);
+	flight_second(agent);
 	follow_limit(agent);
 	watch_residual(agent);
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);

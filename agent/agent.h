@@ -8,9 +8,10 @@
  *	requests.c	what is asked of the kernel next, and what its answers do
  *	publish.c	trust, scalars, history into the segment
  *	drain.c		events from the socket into the mirror
+ *	flight.c	incidents to disk
  *
- * This struct is passed, never global. One thread, but for the worker inside
- * struct query, which sees nothing of it.
+ * This struct is passed, never global. One thread, but for the workers inside
+ * struct query, which sees nothing of it, and struct flight, which reads the segment.
  */
 #ifndef CONNTIDE_AGENT_AGENT_H
 #define CONNTIDE_AGENT_AGENT_H
@@ -20,17 +21,24 @@
 
 #include "agent/config.h"
 #include "agent/ct_stats.h"
+#include "agent/flight.h"
+#include "agent/ct_timeouts.h"
 #include "agent/histogram.h"
 #include "agent/local_addr.h"
 #include "agent/nlsock.h"
+#include "agent/outlook.h"
 #include "agent/ports.h"
 #include "agent/query.h"
 #include "agent/recorder.h"
 #include "agent/resync.h"
+#include "agent/scenes.h"
 #include "agent/schedule.h"
 #include "agent/segment.h"
+#include "agent/stays.h"
+#include "agent/talkers.h"
 #include "agent/tracker.h"
 #include "agent/verify.h"
+#include "agent/witness.h"
 
 /* The dump that runs, as seen by requests.c. */
 struct dump_state {
@@ -81,6 +89,15 @@ struct agent {
 	struct resync resync;
 	struct schedule schedule;
 	struct ports ports;
+	struct flight flight;
+	struct witness witness;
+	struct forecast *forecast;
+	struct outlook outlook;
+	struct stays stays;
+	struct talkers talkers;
+	struct scenes scenes;
+	struct ct_timeouts timeouts;
+	uint64_t timeouts_due_ns;
 
 	struct ct_proc proc;
 	struct ct_limits limits; /* from /proc, else as netlink told */
@@ -148,6 +165,8 @@ bool requests_pending(const struct agent *agent);
 void publish_second(struct agent *agent);
 void publish_start(struct agent *agent);
 void publish_changes(struct agent *agent);
+/* The timeouts in force, for readers and for the forecast. */
+void publish_timeouts(struct agent *agent);
 int64_t publish_residual(const struct agent *agent);
 
 #endif

@@ -28,7 +28,11 @@ struct config {
 	uint32_t mute_interval_s;
 	uint32_t audit_rate;	     /* entries a second */
 	uint32_t max_entries;	     /* of the mirror; 0: from nf_conntrack_max */
+	uint32_t assume_max_entries; /* what to forecast against, if lower; 0: none */
 	uint32_t top_ports;
+	const char *state_dir;	     /* "": no incidents are kept */
+	uint32_t incidents_max;
+	uint32_t incidents_max_bytes;
 	bool sandbox;
 };
 

@@ -16,6 +16,8 @@ static const char *const allowed[] = {
 	/* files: /proc, the segment, the recording */
 	"openat", "pread64", "lseek", "fstat", "newfstatat", "stat", "statx", "fallocate",
 	"ftruncate", "rename", "renameat", "renameat2", "unlink", "unlinkat",
+	/* incidents: listed, written, synced */
+	"getdents64", "fchmod", "fsync",
 	/* memory, threads, the end */
 	"brk", "mmap", "munmap", "mprotect", "mremap", "madvise", "futex", "clone", "clone3",
 	"set_robust_list", "rseq", "sched_yield", "restart_syscall", "rt_sigreturn", "rt_sigaction",

@@ -37,6 +37,36 @@ uint64_t ct_hash(const struct ct_key *key)
 	return XXH3_64bits_withSecret(key, sizeof(*key), hash_secret, sizeof(hash_secret));
 }
 
+uint64_t ct_hash_bytes(const void *bytes, size_t len)
+{
+	return XXH3_64bits_withSecret(bytes, len, hash_secret, sizeof(hash_secret));
+}
+
+static const uint8_t l4proto_by_number[256] = {
+	[IPPROTO_TCP] = L4_TCP + 1,	[IPPROTO_UDP] = L4_UDP + 1,
+	[IPPROTO_SCTP] = L4_SCTP + 1,	[IPPROTO_ICMP] = L4_ICMP + 1,
+	[IPPROTO_ICMPV6] = L4_ICMPV6 + 1, [IPPROTO_GRE] = L4_GRE + 1,
+};
+
+enum l4proto ct_l4proto(uint8_t l4num)
+{
+	return l4proto_by_number[l4num] ? l4proto_by_number[l4num] - 1u : L4_OTHER;
+}
+
+uint16_t ct_key_port(const struct ct_key *key)
+{
+	switch (key->l4num) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_DCCP:
+		return key->dport;
+	default:
+		return 0;
+	}
+}
+
 /* The kernel's macros are signed; what they are applied to here is not. */
 #define ATTR_HEAD_BYTES sizeof(struct nlattr)
 #define ATTR_TYPE_MASK	0x3fffu
@@ -47,8 +77,8 @@ struct attrs {
 	size_t left;
 };
 
-static bool next_attr(struct attrs *attrs, struct nlattr *ret_head, const uint8_t **ret_data,
-		      size_t *ret_len)
+static inline bool next_attr(struct attrs *attrs, struct nlattr *ret_head, const uint8_t **ret_data,
+			     size_t *ret_len)
 {
 	size_t step;
 
@@ -151,6 +181,74 @@ static void parse_proto(struct attrs attrs, struct tuple *tuple)
 	}
 }
 
+/*
+ * A tuple with ports as the kernel writes it, heads and all: nearly every tuple of
+ * nearly every message is one of these, and reading it at one stroke takes a
+ * quarter of the instructions. What looks any different goes attribute by attribute.
+ * (ctnetlink_dump_tuples, nf_ct_port_tuple_to_nlattr.)
+ */
+struct wire_ports {
+	struct nlattr nest, num_head;
+	uint8_t num, num_pad[3];
+	struct nlattr src_head;
+	uint8_t src[2], src_pad[2];
+	struct nlattr dst_head;
+	uint8_t dst[2], dst_pad[2];
+};
+
+_Static_assert(sizeof(struct wire_ports) == 28, "as on the wire");
+
+/* 0 for the head of such an attribute: all are compared, and there is one branch. */
+static inline uint32_t head_off(struct nlattr head, uint32_t type, size_t len)
+{
+	return ((uint32_t)head.nla_len ^ (uint32_t)(ATTR_HEAD_BYTES + len)) |
+	       ((head.nla_type & ATTR_TYPE_MASK) ^ type);
+}
+
+static inline uint32_t head_off_at(const uint8_t *at, uint32_t type, size_t len)
+{
+	struct nlattr head;
+
+	memcpy(&head, at, sizeof(head));
+	return head_off(head, type, len);
+}
+
+/* Only for a tuple of all zeros: what is shorter than its room stays zero. Inlined, so
+ * that each length is a constant. */
+static inline __attribute__((always_inline)) bool take_wire(struct attrs attrs,
+							    size_t address_bytes, uint32_t src_type,
+							    uint32_t dst_type, struct tuple *tuple)
+{
+	const size_t addresses_bytes = 2 * (ATTR_HEAD_BYTES + address_bytes);
+	const uint8_t *src = attrs.at + ATTR_HEAD_BYTES;
+	const uint8_t *dst = src + ATTR_HEAD_BYTES + address_bytes;
+	struct wire_ports ports;
+
+	if (attrs.left != ATTR_HEAD_BYTES + addresses_bytes + sizeof(ports))
+		return false;
+	memcpy(&ports, src + addresses_bytes, sizeof(ports));
+	if (head_off_at(attrs.at, CTA_TUPLE_IP, addresses_bytes) |
+	    head_off_at(src, src_type, address_bytes) | head_off_at(dst, dst_type, address_bytes) |
+	    head_off(ports.nest, CTA_TUPLE_PROTO, sizeof(ports) - sizeof(ports.nest)) |
+	    head_off(ports.num_head, CTA_PROTO_NUM, sizeof(ports.num)) |
+	    head_off(ports.src_head, CTA_PROTO_SRC_PORT, sizeof(ports.src)) |
+	    head_off(ports.dst_head, CTA_PROTO_DST_PORT, sizeof(ports.dst)))
+		return false;
+	memcpy(tuple->src, src + ATTR_HEAD_BYTES, address_bytes);
+	memcpy(tuple->dst, dst + ATTR_HEAD_BYTES, address_bytes);
+	tuple->l4num = ports.num;
+	tuple->sport = be16_at(ports.src);
+	tuple->dport = be16_at(ports.dst);
+	tuple->has_addresses = tuple->has_l4num = true;
+	return true;
+}
+
+static bool take_whole(struct attrs attrs, uint8_t family, struct tuple *tuple)
+{
+	return family == AF_INET ? take_wire(attrs, 4, CTA_IP_V4_SRC, CTA_IP_V4_DST, tuple)
+				 : take_wire(attrs, 16, CTA_IP_V6_SRC, CTA_IP_V6_DST, tuple);
+}
+
 static void parse_tuple(struct attrs attrs, uint8_t family, struct tuple *tuple)
 {
 	struct nlattr head;
@@ -158,6 +256,8 @@ static void parse_tuple(struct attrs attrs, uint8_t family, struct tuple *tuple)
 	size_t len;
 
 	memset(tuple, 0, sizeof(*tuple));
+	if (take_whole(attrs, family, tuple))
+		return;
 	while (next_attr(&attrs, &head, &data, &len)) {
 		struct attrs inner = {data, len};
 

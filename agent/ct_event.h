@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/shm/states.h"
+
 struct nlmsghdr;
 
 enum ct_kind {
@@ -84,6 +86,15 @@ int ct_hash_seed(void);
 void ct_hash_seed_fixed(uint64_t seed);
 /* 64 bits, keyed: remote hosts choose tuples. */
 uint64_t ct_hash(const struct ct_key *key);
+
+/* The same for other things that remote hosts choose; up to 64 bytes. */
+uint64_t ct_hash_bytes(const void *bytes, size_t len);
+
+/* How the histogram numbers this protocol. */
+enum l4proto ct_l4proto(uint8_t l4num);
+
+/* The port that was dialled; 0 where the protocol has none. */
+uint16_t ct_key_port(const struct ct_key *key);
 
 /*
  * One netlink message -> *event. 0; -ENOMSG when it is not a conntrack entry

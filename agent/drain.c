@@ -25,10 +25,15 @@ static void apply_batch(struct agent *agent, unsigned int n)
 			continue;
 		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_EVENT, message, len);
 		flow_prefetch_head(&agent->mirror.table, events[count].hash);
+		witness_foresee(&agent->witness, &events[count]);
 		count++;
 	}
 	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_record(&agent->mirror.table, events[i].hash);
+	for (unsigned int i = 0; i < count; i++) {
+		flow_prefetch_next(&agent->mirror.table, events[i].hash);
+		witness_foresee_records(&agent->witness, &events[i]);
+	}
 	for (unsigned int i = 0; i < count; i++)
 		mirror_event(&agent->mirror, &events[i]);
 	agent->in_flight += count;
@@ -41,6 +46,7 @@ static void note_loss(struct agent *agent, uint64_t lost)
 	uint64_t now_ns = agent->mirror.now_ns;
 
 	agent->last_loss_ns = now_ns;
+	forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)now_ns);
 	agent->gap = true;
 	agent->unpublished = true;
 	schedule_loss(&agent->schedule, now_ns);

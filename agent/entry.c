@@ -5,31 +5,14 @@
 
 #include "lib/base/check.h"
 
-static const uint8_t l4proto_by_number[256] = {
-	[IPPROTO_TCP] = L4_TCP + 1,	[IPPROTO_UDP] = L4_UDP + 1,
-	[IPPROTO_SCTP] = L4_SCTP + 1,	[IPPROTO_ICMP] = L4_ICMP + 1,
-	[IPPROTO_ICMPV6] = L4_ICMPV6 + 1, [IPPROTO_GRE] = L4_GRE + 1,
-};
-
-static enum l4proto l4proto_of(uint8_t l4num)
-{
-	return l4proto_by_number[l4num] ? l4proto_by_number[l4num] - 1u : L4_OTHER;
-}
-
-static bool has_port(uint8_t l4num)
-{
-	return l4num == IPPROTO_TCP || l4num == IPPROTO_UDP || l4num == IPPROTO_SCTP ||
-	       l4num == IPPROTO_UDPLITE || l4num == IPPROTO_DCCP;
-}
-
 struct row_key entry_row_key(const struct mirror *mirror, const struct ct_event *event)
 {
 	const struct ct_key *key = &event->key;
 	const uint8_t *to = event->has & CT_HAS_REPLY ? event->reply_src : key->dst;
 	struct row_key row = {
-		.l4proto = (uint8_t)l4proto_of(key->l4num),
+		.l4proto = (uint8_t)ct_l4proto(key->l4num),
 		.direction = (uint8_t)local_direction(mirror->addrs, key->family, key->src, to),
-		.port = has_port(key->l4num) ? key->dport : 0,
+		.port = ct_key_port(key),
 	};
 
 	return row;
@@ -77,9 +60,26 @@ bool entry_cell_unknown(uint32_t cell)
 	       follows_protocol_state((enum l4proto)key.l4proto) && state == ST_TCP_UNKNOWN;
 }
 
-void entry_stamp(const struct mirror *mirror, struct flow *flow)
+void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key *key)
+{
+	struct witness *witness = mirror->witness;
+
+	if (!witness || !((flow->cell_flags ^ witness->tally_flag) & FLOW_TALLIED))
+		return;
+	witness_shown(witness, key);
+	flow->cell_flags ^= FLOW_TALLIED;
+}
+
+void mirror_tally_reset(const struct mirror *mirror, struct flow *flow)
+{
+	if (mirror->witness)
+		flow->cell_flags = (flow->cell_flags & ~FLOW_TALLIED) | mirror->witness->tally_flag;
+}
+
+void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_key *key)
 {
 	flow->stamp = (flow->stamp & ~FLOW_MARK_MASK) | mirror->mark;
+	mirror_shown(mirror, flow, key);
 }
 
 /* Every counter that depends on the flags or the cell goes through these two. */
@@ -116,6 +116,7 @@ static void tell(struct mirror *mirror, struct flow *flow, struct sighting *seen
 {
 	seen->now_ns = mirror->now_ns;
 	seen->flow = flow;
+	seen->table_entries = mirror->entries;
 	if (!mirror->witness) {
 		seen->since = flow_tick(mirror->now_ns);
 		seen->since_known = true;
@@ -145,6 +146,7 @@ static void tell_appeared(struct mirror *mirror, struct flow *flow, const struct
 
 	tell(mirror, flow, &seen);
 	take_since(flow, &seen);
+	mirror_tally_reset(mirror, flow);
 }
 
 static void tell_went(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
@@ -166,6 +168,12 @@ static uint32_t age_ticks(const struct mirror *mirror, const struct flow *flow)
 	return flow_age_unpack(flow->age) + (flow_tick(mirror->now_ns) - flow->since);
 }
 
+/* None, if the later one is not later: nobody lives backwards. */
+static uint32_t age_between(uint32_t since, uint32_t later)
+{
+	return (int32_t)(later - since) > 0 ? later - since : 0;
+}
+
 static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
 			const struct ct_event *event)
 {
@@ -177,7 +185,8 @@ static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
 	};
 
 	tell(mirror, flow, &seen);
-	flow->age = flow_age_pack(age_ticks(mirror, flow));
+	/* The age is that up to `since`, which is not now when only the row changes. */
+	flow->age = flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, seen.since));
 	take_since(flow, &seen);
 }
 
@@ -233,7 +242,8 @@ static void went(struct mirror *mirror, struct flow *flow, const struct ct_key *
 {
 	uint64_t lifetime_ms = UINT64_MAX;
 
-	if (flow->cell_flags & FLOW_BORN_SEEN)
+	/* When one whose end nobody told of went, nobody knows. */
+	if (event && flow->cell_flags & FLOW_BORN_SEEN)
 		lifetime_ms = ((uint64_t)age_ticks(mirror, flow) << FLOW_TICK_SHIFT) / 1000000u;
 	mirror->counters.destroyed_entries++;
 	histogram_count_destroyed(mirror->hist, flow_cell(flow), lifetime_ms);
@@ -301,11 +311,14 @@ void mirror_purge_tombstones(struct mirror *mirror)
 	}
 }
 
-/* A DESTROY of something that is not here: only a running dump needs to know. */
+/* A DESTROY of something that is not here: only a running dump needs to know. Its
+ * NEW may still come: then no grave under its id may vouch for that. */
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
 {
-	uint32_t at;
+	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);
 
+	if (at != FLOW_NONE)
+		flow_at(&mirror->table, at)->cell_flags &= ~FLOW_BORN_SEEN;
 	if (!mirror->dump_running)
 		return;
 	at = flow_insert(&mirror->table, event->hash);

@@ -42,7 +42,7 @@ void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event);
 
 void entry_count_new(struct mirror *mirror, const struct flow *flow);
 /* An event of this mark has told of it. */
-void entry_stamp(const struct mirror *mirror, struct flow *flow);
+void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_key *key);
 
 /* A second, in ticks of 2^24 ns: how long a tombstone is remembered. */
 #define TOMBSTONE_TICKS 60u

@@ -148,7 +148,7 @@ static bool buried_later(const struct flow *flow, const struct flow *than)
 {
 	uint32_t ahead = flow->since - than->since;
 
-	return ahead == 0 ? flow->cell_flags > than->cell_flags : ahead < UINT32_MAX / 2;
+	return ahead == 0 ? flow_cell(flow) > flow_cell(than) : ahead < UINT32_MAX / 2;
 }
 
 uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint32_t id)
@@ -267,7 +267,7 @@ void flow_bury(struct flow_table *table, uint64_t hash, uint32_t at)
 {
 	struct flow *flow = flow_at(table, at);
 
-	flow->cell_flags = FLOW_TOMBSTONE;
+	flow->cell_flags = FLOW_TOMBSTONE | (flow->cell_flags & FLOW_BORN_SEEN);
 	flow->age = (uint16_t)(hash & (BUCKETS_MIN - 1u));
 }
 

@@ -108,7 +108,8 @@ uint32_t flow_insert(struct flow_table *table, uint64_t hash);
 void flow_remove(struct flow_table *table, uint64_t hash, uint32_t at);
 
 /* Turns a live record into a tombstone that can later be removed without its
- * hash: its age gives way to the hash bits that its place stood for. */
+ * hash: its age gives way to the hash bits that its place stood for. Of its flags
+ * FLOW_BORN_SEEN stays. */
 void flow_bury(struct flow_table *table, uint64_t hash, uint32_t at);
 void flow_remove_tombstone(struct flow_table *table, uint32_t at);
 
@@ -127,7 +128,11 @@ struct flow_cursor {
 bool flow_scan(struct flow_table *table, struct flow_cursor *cursor,
 	       bool (*visit)(void *arg, struct flow *flow, uint32_t at), void *arg);
 
-/* Bring the chain head, then the first record, into the cache. */
+/*
+ * Bring the chain head, then the first record, then the second into the cache. Each is
+ * read to find the next one, so do one step for many hashes before the next step:
+ * these reads wait for memory all at once, those of flow_find() one after the other.
+ */
 static inline uint32_t flow_bucket(const struct flow_table *table, uint64_t hash)
 {
 	uint32_t bucket = (uint32_t)hash & (table->level_mask << 1 | 1u);
@@ -135,14 +140,29 @@ static inline uint32_t flow_bucket(const struct flow_table *table, uint64_t hash
 	return bucket < table->buckets ? bucket : bucket & table->level_mask;
 }
 
+/* gcc takes a function that but prefetches for one that does nothing, and leaves out
+ * its calls; the empty statement is an effect. */
+static inline void flow_prefetch(const void *at)
+{
+	__builtin_prefetch(at);
+	__asm__ volatile("");
+}
+
 static inline void flow_prefetch_head(const struct flow_table *table, uint64_t hash)
 {
-	__builtin_prefetch(&table->heads[flow_bucket(table, hash)]);
+	flow_prefetch(&table->heads[flow_bucket(table, hash)]);
 }
 
 static inline void flow_prefetch_record(const struct flow_table *table, uint64_t hash)
 {
-	__builtin_prefetch(flow_at(table, table->heads[flow_bucket(table, hash)]));
+	flow_prefetch(flow_at(table, table->heads[flow_bucket(table, hash)]));
+}
+
+static inline void flow_prefetch_next(const struct flow_table *table, uint64_t hash)
+{
+	uint32_t first = table->heads[flow_bucket(table, hash)];
+
+	flow_prefetch(flow_at(table, flow_at(table, first)->next));
 }
 
 /* 16-bit float, 11 bits of mantissa: exact below 2048, then within 1/2048. */

@@ -364,9 +364,12 @@ static double soft_entries(const struct forecast *f)
 static void decide(struct forecast *f, struct fc_forecast *out)
 {
 	double p = out->p_full[4], now = f->stat.count, later = out->count[2].p50;
+	/* a saw is neither filling nor draining: what is between its teeth counts */
+	double level = now - f->saw_now;
 	double cold = COLD_S - (double)(f->now_s - f->start_s);
 	unsigned int h;
 
+	later -= f->saw_600;
 	f->alarm = out->limit && (f->alarm ? p >= ALARM_OFF : p >= ALARM_ON);
 	out->alarm = f->alarm;
 	if (!out->limit)
@@ -378,10 +381,10 @@ static void decide(struct forecast *f, struct fc_forecast *out)
 		out->watching_s = cold;
 	} else if (out->p_full[7] >= 0.5)
 		out->verdict = FC_FILLING;
-	else if (fabs(later - now) < 0.05 * now + 10.0)
+	else if (fabs(later - level) < 0.05 * now + 10.0)
 		out->verdict = FC_STEADY;
 	else
-		out->verdict = later > now ? FC_LEVELS_OFF : FC_DRAINING;
+		out->verdict = later > level ? FC_LEVELS_OFF : FC_DRAINING;
 	for (h = 0; h < FC_FULL_HORIZONS; h++) {
 		out->p_full[h] = fmin(out->p_full[h], 1.0);
 		out->p_drop[h] = fmin(out->p_drop[h], out->p_full[h]);

@@ -11,6 +11,10 @@
  *
  * Somebody's listing of the table takes all expired entries too, at any time:
  * rounds are those that fit one comb.
+ *
+ * The interval to the next round is set at each: the mean remaining timeout of all
+ * entries, 300 s at most each, with 100 more of 60 s to begin with, 1 to 60 s. So
+ * where rounds keep to what the entries here say, the next is foretold while the mix changes.
  */
 #include "agent/forecast_priv.h"
 
@@ -23,6 +27,11 @@
 #define PERIOD_LEAST_S 8.0
 #define PERIOD_MOST_S 130.0
 #define TOLERANCE_S 1.0
+#define ROUND_MOST_S 60.0		/* GC_SCAN_INTERVAL_MAX */
+#define GAP_DRIFT 0.5
+#define REMAINING_MOST_S 300.0		/* GC_SCAN_INTERVAL_CLAMP */
+#define PROMISE_MISS 0.1
+#define ENOUGH_ROUNDS 3
 
 /* How far the comb through `anchor` misses t. */
 static double miss_s(double t, double anchor, double period_s)
@@ -102,8 +111,52 @@ void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s)
 	co->gone_at_s += (double)(now_ns % 1000000000) * 1e-9;
 }
 
-void fc_collector_second(struct fc_collector *co, int64_t now_s)
+/* What the collector's own rule makes of the entries here: gc_worker(). */
+static double interval_s(const struct forecast *f)
 {
+	double n = 100.0, sum = 100.0 * ROUND_MOST_S;
+	unsigned int i, l, s;
+
+	for (i = 0; i < f->n_cells; i++) {
+		const struct fc_cell *c = &f->cell[i];
+
+		if (!c->used || c->n_total <= 0)
+			continue;
+		/* each is in the table twice: by its original and by its reply tuple */
+		sum += 2.0 * c->n_unknown * REMAINING_MOST_S;
+		n += 2.0 * c->n_unknown;
+		for (l = 0; l < FC_LEVELS; l++) {
+			for (s = 0; s < FC_SLOTS; s++) {
+				int64_t now_at = f->now_s / fc_width_s[l], since, left;
+
+				if (c->n[l][s] <= 0)
+					continue;
+				since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) * fc_width_s[l];
+				left = since + (int64_t)fc_cell_timeout_at(c, since) - f->now_s;
+				if (c->refreshed)
+					left = fc_cell_timeout_at(c, since);
+				sum += 2.0 * c->n[l][s] * fmin(fmax((double)left, 1.0), REMAINING_MOST_S);
+				n += 2.0 * c->n[l][s];
+			}
+		}
+	}
+	return fmin(fmax(sum / n, 1.0), ROUND_MOST_S);
+}
+
+/* A round has come: did it keep to what was promised at the one before? */
+static void check_promise(struct fc_collector *co, double at_s)
+{
+	double gap = co->n_rounds ? at_s - co->round_s[0] : 0.0;
+
+	if (co->promised_s <= 0.0 || gap <= 0.0)
+		return;
+	co->kept = fabs(gap - co->promised_s) < PROMISE_MISS * co->promised_s + 2.0 ? co->kept + 1 : 0;
+}
+
+void fc_collector_second(struct forecast *f)
+{
+	struct fc_collector *co = &f->collector;
+	int64_t now_s = f->now_s;
 	double gone = co->gone, at_risk = gone + co->left, share = at_risk > 0.0 ? gone / at_risk : 0.0;
 	double lookups = fc_collector_lookups(co), at = (double)now_s + (gone > 0.0 ? co->gone_at_s / gone : 0.0);
 
@@ -113,6 +166,8 @@ void fc_collector_second(struct fc_collector *co, int64_t now_s)
 	    at_risk * share * log(fmax(lookups, 1e-3)) < CHANCE) {
 		if (co->n_rounds && at - co->round_s[0] < 3.0)
 			return;		/* its second half */
+		check_promise(co, at);
+		co->promised_s = interval_s(f);
 		memmove(co->round_s + 1, co->round_s, (FC_ROUNDS - 1) * sizeof(co->round_s[0]));
 		co->round_s[0] = at;
 		co->n_rounds = co->n_rounds < FC_ROUNDS ? co->n_rounds + 1 : FC_ROUNDS;
@@ -128,17 +183,53 @@ double fc_collector_lookups(const struct fc_collector *co)
 	return fmin((co->seen_gone + 3.0) / (co->seen_risk + 10.0), 0.99);
 }
 
-/* 0: no comb, or its last teeth had no round though there was something to take. */
-double fc_collector_next_s(const struct fc_collector *co, int64_t now_s)
+/*
+ * The collector tunes its interval to the mean remaining timeout, so while a mix
+ * changes no comb fits; the last interval is still the best guess of the next. 0: none.
+ */
+static double last_gap_s(const struct fc_collector *co)
 {
-	double since;
+	double gap, before;
 
-	if (co->period_s <= 0.0 || (double)now_s - co->round_s[0] > 4.0 * co->period_s)
+	if (co->n_rounds < 2)
 		return 0.0;
-	since = fmod((double)now_s - co->anchor_s, co->period_s);
-	if (since < 0.0)
-		since += co->period_s;
-	return co->period_s - since;
+	gap = co->round_s[0] - co->round_s[1];
+	if (gap < PERIOD_LEAST_S || gap > ROUND_MOST_S + TOLERANCE_S)
+		return 0.0;
+	if (co->n_rounds == 2)
+		return gap;
+	before = co->round_s[1] - co->round_s[2];
+	return fabs(gap - before) < GAP_DRIFT * before ? gap : 0.0;
+}
+
+/* 0: no rhythm, or its last beats had no round though there was something to take. */
+static double rhythm(const struct fc_collector *co, int64_t now_s, bool *steady, double *next_s)
+{
+	double period_s = co->period_s, anchor_s = co->anchor_s, since;
+
+	*steady = period_s > 0.0;
+	if (co->kept >= 2 && co->promised_s >= PERIOD_LEAST_S &&
+	    (!*steady || fabs(co->promised_s - period_s) > PROMISE_MISS * period_s + 2.0)) {
+		*steady = false;
+		period_s = co->promised_s;
+		anchor_s = co->round_s[0];
+	} else if (!*steady && co->n_rounds) {
+		period_s = last_gap_s(co);
+		anchor_s = co->round_s[0];
+	}
+	if (period_s <= 0.0 || (double)now_s - co->round_s[0] > 4.0 * period_s)
+		return 0.0;
+	since = fmod((double)now_s - anchor_s, period_s);
+	*next_s = period_s - (since < 0.0 ? since + period_s : since);
+	return period_s;
+}
+
+/* Before rounds were seen the kernel's word has to do: it comes within a minute. */
+float fc_collector_floor(const struct fc_collector *co, double late_s)
+{
+	if (co->n_rounds >= ENOUGH_ROUNDS)
+		return 0.0f;
+	return late_s < ROUND_MOST_S ? (float)(1.0 / (ROUND_MOST_S + 2.0 - late_s)) : 0.5f;
 }
 
 void fc_late_survival(const struct forecast *f, float *survive)
@@ -149,6 +240,7 @@ void fc_late_survival(const struct forecast *f, float *survive)
 
 	for (b = 0; b < FC_LATE_BINS; b++) {
 		shared = (f->late_ev[b] + shared * 20.0f) / (f->late_risk[b] + 20.0f);
+		shared = fmaxf(shared, fc_collector_floor(&f->collector, fc_late_bin_start(b)));
 		rate[b] = -log1pf(-fminf(shared, 0.9999f));
 	}
 	/* to the middle of the step; bin k is k - 0.5 to k + 0.5 late, as whole seconds are counted */
@@ -162,36 +254,83 @@ void fc_late_survival(const struct forecast *f, float *survive)
 	}
 }
 
-/*
- * What the rounds make of the expected expiries: the backlog they leave less
- * the one that lateness regardless of rounds would, on the fine grid.
- */
-bool fc_collector_phase(const struct forecast *f, const float *due, const float *late_now, float *diff)
+/* The backlog that lateness regardless of rounds would leave. */
+static void flat_backlog(const struct forecast *f, const float *due, const float *late_now, float *flat)
 {
-	const struct fc_collector *co = &f->collector;
-	double next = fc_collector_next_s(co, f->now_s), keep, backlog = 0.0, lookups;
 	unsigned int j, k;
 
-	if (next <= 0.0)
-		return false;
-	lookups = -log(1.0 - fc_collector_lookups(co));
-	keep = exp(-lookups * FC_FINE_DT);
+	flat[0] = 0.0f;
 	for (k = 0; k < FC_LATE_N; k++)
-		backlog += (double)late_now[k];
+		flat[0] += late_now[k];
+	for (j = 1; j < FC_FINE_N; j++) {
+		flat[j] = 0.0f;
+		for (k = 0; k < j && k < FC_LATE_N; k++)
+			flat[j] += due[j - k] * f->late_survive[k];
+		for (k = 0; k + j < FC_LATE_N; k++)
+			flat[j] += late_now[k] * f->late_survive[k + j] / f->late_survive[k];
+	}
+}
+
+/* The backlog that rounds leave, less the flat one. */
+static void round_backlog(const float *due, const float *flat, double keep, double next, double period_s,
+			  float *diff)
+{
+	double backlog = (double)flat[0];
+	unsigned int j;
+
 	diff[0] = 0.0f;
 	for (j = 1; j < FC_FINE_N; j++) {
-		double t = j * FC_FINE_DT, flat = 0.0;
+		double t = j * FC_FINE_DT;
 
 		backlog = backlog * keep + (double)due[j] * sqrt(keep);
 		if (next <= t) {	/* in this step: only what came due after it stays */
 			backlog = (double)due[j] * (t - next) / FC_FINE_DT;
-			next += co->period_s;
+			next += period_s;
 		}
-		for (k = 0; k < j && k < FC_LATE_N; k++)
-			flat += (double)(due[j - k] * f->late_survive[k]);
-		for (k = 0; k + j < FC_LATE_N; k++)
-			flat += (double)(late_now[k] * f->late_survive[k + j] / f->late_survive[k]);
-		diff[j] = (float)(backlog - flat);
+		diff[j] = (float)backlog - flat[j];
 	}
-	return true;
+}
+
+/* How far the count is above the middle of the saw: now, and in ten minutes. */
+static void measure_saw(struct forecast *f, const float *due, double waiting, unsigned int n,
+			float (*diff)[FC_FINE_N])
+{
+	double mean_late_s = 0.0, due_per_s = 0.0;
+	unsigned int j, k;
+
+	for (j = 1; j <= 30; j++)
+		due_per_s += (double)due[j] / (30.0 * FC_FINE_DT);
+	for (k = 0; k < FC_LATE_N; k++)
+		mean_late_s += (double)f->late_survive[k] * FC_FINE_DT;
+	f->saw_now = waiting - due_per_s * mean_late_s;
+	for (k = 0; k < n; k++)
+		f->saw_600 += (double)diff[k][FC_FINE_N - 1] / n;
+}
+
+/*
+ * What the rounds make of the expected expiries: the backlog they leave less
+ * the one that lateness regardless of rounds would, on the fine grid. Where the
+ * rhythm is not firm, several of about that period, for a path each. How many; 0: none.
+ */
+unsigned int fc_collector_phase(struct forecast *f, const float *due, const float *late_now,
+				float (*diff)[FC_FINE_N])
+{
+	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
+	double next = 0.0, period_s, keep;
+	float flat[FC_FINE_N];
+	bool steady;
+	unsigned int k, n;
+
+	f->saw_now = f->saw_600 = 0.0;
+	period_s = rhythm(&f->collector, f->now_s, &steady, &next);
+	if (period_s <= 0.0)
+		return 0;
+	keep = pow(1.0 - fc_collector_lookups(&f->collector), FC_FINE_DT);
+	flat_backlog(f, due, late_now, flat);
+	n = steady ? 1 : FC_DRIFTS;
+	for (k = 0; k < n; k++)
+		round_backlog(due, flat, keep, fmax(next + (drift[k] - 1.0) * period_s, 0.5),
+			      drift[k] * period_s, diff[k]);
+	measure_saw(f, due, (double)flat[0], n, diff);
+	return n;
 }

@@ -257,13 +257,13 @@ static void add_due(const struct fc_curve *fine, double rate_per_s, float *due, 
 
 static void add_rounds(struct forecast *f, const float *due, const float *late)
 {
-	float diff[FC_FINE_N];
-	unsigned int i;
+	float diff[FC_DRIFTS][FC_FINE_N];
+	unsigned int n = fc_collector_phase(f, due, late, diff), p, i;
 
-	if (!fc_collector_phase(f, due, late, diff))
-		return;
-	for (i = 0; i < FINE_TIMES; i++)
-		f->mean_path[i] += diff[3 * (i + 1)];
+	/* mirrored paths share a rhythm */
+	for (p = 0; p < FC_PATHS && n; p++)
+		for (i = 0; i < FINE_TIMES; i++)
+			f->path[p][i] += diff[p / 2 % n][3 * (i + 1)];
 }
 
 /* Those thrown out at once that have not come back yet: within half a minute. */
@@ -539,6 +539,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 		for (i = 0; i < n; i++)
 			f->path[p][i] += f->mean_path[i];
 	add_noise(f);
-	read_counts(f, limit, out);
+	/* the kernel holds the count at max; other limits are just passed */
+	read_counts(f, f->stat.max ? f->stat.max : 1e18, out);
 	read_passage(f, limit, rate, out);
 }

@@ -139,6 +139,7 @@ struct fc_class {
 /* ---- collector ---- */
 
 #define FC_ROUNDS 12
+#define FC_DRIFTS 5
 #define FC_LATE_N 100			/* lateness in steps of FC_FINE_DT */
 
 struct fc_collector {
@@ -148,6 +149,8 @@ struct fc_collector {
 	double round_s[FC_ROUNDS];	/* newest first */
 	unsigned int n_rounds;
 	double anchor_s, period_s;	/* 0: no comb fits */
+	double promised_s;		/* by the collector's own rule, at its last round */
+	unsigned int kept;		/* promises, in a row */
 };
 
 /* ---- shared trends ---- */
@@ -222,6 +225,7 @@ struct forecast {
 	struct fc_regimes regimes[FC_CLASSES];
 	float rate_new[FC_CLASSES][FC_AGE_BINS];
 	float late_survive[FC_LATE_N];
+	double saw_now, saw_600;	/* the count above the middle of what rounds make of it */
 	struct fc_exit pending[FC_PENDING];	/* exits of the second under way */
 	unsigned int n_pending;
 	double residual;		/* count - entries known */
@@ -308,13 +312,13 @@ void fc_regimes_hazards(const struct forecast *f, const struct fc_cell *c, float
 
 /* forecast_collector.c */
 void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s);
-void fc_collector_second(struct fc_collector *co, int64_t now_s);
+void fc_collector_second(struct forecast *f);
 /* Share of late entries that lookups take in a second. */
+float fc_collector_floor(const struct fc_collector *co, double late_s);
 double fc_collector_lookups(const struct fc_collector *co);
-/* Seconds to the next round; 0: not known. */
-double fc_collector_next_s(const struct fc_collector *co, int64_t now_s);
 void fc_late_survival(const struct forecast *f, float *survive);
-bool fc_collector_phase(const struct forecast *f, const float *due, const float *late_now, float *diff);
+unsigned int fc_collector_phase(struct forecast *f, const float *due, const float *late_now,
+				float (*diff)[FC_FINE_N]);
 
 /* forecast_full.c */
 void fc_full_second(struct forecast *f, uint32_t before);

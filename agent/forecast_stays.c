@@ -261,8 +261,15 @@ static void expose(struct forecast *f, struct fc_cell *c)
 	}
 }
 
+/* Closed entries wait for their timeout: before anything was seen, next to none go. */
+static float unseen_share(const struct fc_cell *c)
+{
+	return c->stage == FC_TIME_WAIT || c->stage == FC_CLOSE ? 0.02f : 1.0f;
+}
+
 static void refresh_hazards(const struct forecast *f, struct fc_cell *c)
 {
+	float share = unseen_share(c);
 	unsigned int m, b;
 
 	for (m = 0; m < FC_MEMORIES; m++) {
@@ -274,7 +281,7 @@ static void refresh_hazards(const struct forecast *f, struct fc_cell *c)
 
 			ev = ev * f->window[b] + c->ev_go[m][b];
 			risk = risk * f->window[b] + c->risk_go[m][b];
-			smooth = (ev + 0.2f) / (risk + 0.2f / f->unseen[b]);
+			smooth = (ev + 0.2f) / (risk + 0.2f / (share * f->unseen[b]));
 			c->h_go[m][b] = fminf((c->ev_go[m][b] + smooth * 8.0f) /
 					      (c->risk_go[m][b] + 8.0f), 0.9999f);
 		}
@@ -332,7 +339,7 @@ void fc_cells_second(struct forecast *f)
 			f->late_risk[b] *= d;
 		}
 	}
-	fc_collector_second(&f->collector, f->now_s);
+	fc_collector_second(f);
 	f->now_s++;
 	for (i = 0; i < f->n_cells; i++)
 		if (f->cell[i].used && f->cell[i].n_total > 0)
@@ -419,6 +426,7 @@ void fc_late_hazards(const struct forecast *f, const struct fc_cell *c, float *e
 			end[b] = (c->ev_end[b] + smooth * 20.0f) / (c->risk_end[b] + 20.0f);
 		} else {
 			end[b] = (c->ev_end[b] + shared * 6.0f) / (c->risk_end[b] + 6.0f);
+			end[b] = fmaxf(end[b], fc_collector_floor(&f->collector, fc_late_bin_start(b)));
 		}
 		end[b] = fminf(end[b], 0.9999f);
 	}

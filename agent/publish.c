@@ -149,6 +149,16 @@ static void write_agent(const struct agent *agent, struct shm_live *live, uint32
 	set(&live->event_buffer_bytes, agent->events.buffer_bytes);
 }
 
+static void write_flight(const struct flight *flight, struct shm_live *live)
+{
+	set(&live->incidents_recorded, (int64_t)flight->recorded);
+	set(&live->incidents_suppressed, (int64_t)flight->logic.suppressed);
+	set(&live->incident_writes_ok, (int64_t)flight->writes_ok);
+	set(&live->incident_writes_failed, (int64_t)flight->writes_failed);
+	set(&live->incidents_kept, (int64_t)flight->kept);
+	set(&live->incident_active, flight->logic.episode);
+}
+
 static void write_live(struct agent *agent)
 {
 	struct shm_live *live = segment_live(&agent->segment);
@@ -158,6 +168,7 @@ static void write_live(struct agent *agent)
 	write_kernel(agent, live);
 	write_mirror(agent, live);
 	write_agent(agent, live, doubt_bits);
+	write_flight(&agent->flight, live);
 	seq_write_end(&live->seq);
 	agent->published_ns = agent->mirror.now_ns;
 	agent->unpublished = false;
@@ -228,11 +239,90 @@ static void tell_if_inactive(struct agent *agent)
 				  "network namespace asks for connection tracking");
 }
 
+/* --- the forecast ----------------------------------------------------------------- */
+
+#define TIMEOUTS_NS (10 * NS_PER_S)
+
+void publish_timeouts(struct agent *agent)
+{
+	_Atomic uint32_t *to = segment_timeouts(&agent->segment);
+
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
+		poke_u32(&to[i], agent->timeouts.values_s[i]);
+	outlook_timeouts(&agent->outlook, agent->timeouts.values_s);
+}
+
+static void timeouts_second(struct agent *agent)
+{
+	if (agent->mirror.now_ns < agent->timeouts_due_ns)
+		return;
+	agent->timeouts_due_ns = agent->mirror.now_ns + TIMEOUTS_NS;
+	if (ct_timeouts_read(&agent->timeouts))
+		publish_timeouts(agent);
+}
+
+static void forecast_now(struct agent *agent)
+{
+	const uint64_t *values = agent->counters.values;
+	const struct outlook_second second = {
+		.now_boot_ns = agent->mirror.now_ns,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = agent->limits.count_entries,
+		.max_entries = agent->limits.max_entries,
+		.chain_limit_entries = ct_chain_limit(agent->limits.buckets),
+		.assumed_max_entries = agent->config.assume_max_entries,
+		.drops = values[CT_STAT_DROP],
+		.early_drops = values[CT_STAT_EARLY_DROP],
+	};
+
+	/* While events are missing on purpose, rates are not what arrives. */
+	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
+		forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)agent->mirror.now_ns);
+	witness_limit(&agent->witness, second.max_entries, second.drops, second.now_boot_ns);
+	outlook_second(&agent->outlook, &second);
+}
+
+/* --- who, and what it looked like --------------------------------------------------- */
+
+static void records_second(struct agent *agent)
+{
+	struct shm_talkers *talkers = segment_talkers(&agent->segment);
+	const uint64_t *values = agent->counters.values;
+	const struct scenes_second second = {
+		.now_boot_ns = agent->mirror.now_ns,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = agent->limits.count_entries,
+		.max_entries = agent->limits.max_entries,
+		.mirror_entries = agent->mirror.entries,
+		.unassured_entries = agent->mirror.unassured_entries,
+		.sources = talkers_sources(&agent->talkers),
+		.hosts = &talkers->list[SHM_TALKER_SOURCE],
+		.counters = {
+			.new_entries = agent->mirror.counters.new_entries,
+			.destroyed_entries = agent->mirror.counters.destroyed_entries,
+			.drops = values[CT_STAT_DROP],
+			.early_drops = values[CT_STAT_EARLY_DROP],
+			.insert_failed = values[CT_STAT_INSERT_FAILED],
+			.chaintoolong = values[CT_STAT_CHAINTOOLONG],
+			.clash_resolved = values[CT_STAT_CLASH_RESOLVE],
+			.found = values[CT_STAT_FOUND],
+			.invalid = values[CT_STAT_INVALID],
+			.lost_events = agent->events.lost,
+		},
+	};
+
+	talkers_second(&agent->talkers, talkers, agent->mirror.now_ns);
+	scenes_second(&agent->scenes, &second);
+}
+
 void publish_second(struct agent *agent)
 {
 	agent->resident_bytes = resident_bytes();
 	sample_count(agent);
+	timeouts_second(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
+	forecast_now(agent);
+	records_second(agent);
 	write_live(agent);
 	agent->events.queue_bytes = 0;
 	append_sample(agent, false, &agent->second_base);

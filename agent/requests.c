@@ -32,6 +32,8 @@ static void begin_dump(struct agent *agent)
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, &explained,
 		     sizeof(explained));
 	resync_begin(&agent->resync, &agent->mirror, explained);
+	/* A dump collects what has expired: the count falls, and not by load. */
+	forecast_notice(agent->forecast, FC_RESYNCED, (int64_t)agent->mirror.now_ns);
 	query_post(agent->query, QUERY_DUMP_START, NULL, 0);
 }
 

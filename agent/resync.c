@@ -23,6 +23,8 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	if (++mirror->epoch == 0)
 		mirror->epoch = 1;
 	mirror->dump_running = true;
+	if (mirror->witness)
+		witness_dump_begins(mirror->witness);
 	/* What is there at the start was born unheard, whatever the reason. */
 	mirror->corrections_mute = resync->first || !explained;
 	resync->begin_mark = mirror_mark(mirror);
@@ -38,11 +40,12 @@ uint32_t resync_next(struct resync *resync, struct mirror *mirror)
 	return fill_mark;
 }
 
-static void set_seen(const struct mirror *mirror, uint32_t at)
+static void set_seen(struct mirror *mirror, uint32_t at, const struct ct_event *record)
 {
 	struct flow *flow = flow_at(&mirror->table, at);
 
 	flow->stamp = (flow->stamp & FLOW_MARK_MASK) | (uint32_t)mirror->epoch << EPOCH_SHIFT;
+	mirror_shown(mirror, flow, &record->key);
 }
 
 static void record_of_resident(struct mirror *mirror, uint32_t at, const struct ct_event *record,
@@ -56,10 +59,10 @@ static void record_of_resident(struct mirror *mirror, uint32_t at, const struct 
 			mirror_fill_unknown(mirror, at, record);
 		else
 			mirror_apply_record(mirror, at, record);
-		set_seen(mirror, at);
+		set_seen(mirror, at, record);
 	} else if (!event_wins) {
 		mirror_replace_record(mirror, at, record);
-		set_seen(mirror, at);
+		set_seen(mirror, at, record);
 	}
 	/* Else the record is of the incarnation before the one events told of. */
 }
@@ -86,7 +89,7 @@ void resync_record(struct resync *resync, struct mirror *mirror, const struct ct
 	at = mirror_insert_record(mirror, record);
 	if (at == FLOW_NONE)
 		return;
-	set_seen(mirror, at);
+	set_seen(mirror, at, record);
 	if (!resync->first)
 		mirror->counters.repairs_missing++;
 }
@@ -142,6 +145,8 @@ static bool visit_sweep(void *arg, struct flow *flow, uint32_t at)
 	}
 	if (!mirror_mark_later(flow, sweep->resync->begin_mark))
 		flow->stamp &= ~FLOW_MARK_MASK;
+	if (!sweep->resync->valid)
+		mirror_tally_reset(sweep->mirror, flow);
 	return false;
 }
 
@@ -171,6 +176,8 @@ enum resync_result resync_sweep(struct resync *resync, struct mirror *mirror)
 	if (counting) {
 		if (incredible(resync, mirror))
 			resync->valid = false;
+		if (!resync->valid && mirror->witness)
+			witness_dump_fails(mirror->witness);
 		resync->phase = RESYNC_SWEEPING;
 		resync->cursor = (struct flow_cursor){0, SWEEP_STEP_BUCKETS};
 		return RESYNC_PENDING;
@@ -178,5 +185,7 @@ enum resync_result resync_sweep(struct resync *resync, struct mirror *mirror)
 	resync->phase = RESYNC_IDLE;
 	if (resync->valid)
 		resync->first = false;
+	if (resync->valid && mirror->witness)
+		witness_dump_ends(mirror->witness);
 	return resync->valid ? RESYNC_VALID : RESYNC_INVALID;
 }

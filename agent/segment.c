@@ -112,6 +112,15 @@ struct shm_scenes *segment_scenes(struct segment *segment, bool minutes)
 	return section(segment, minutes ? SHM_SECTION_SCENES_LONG : SHM_SECTION_SCENES_SHORT);
 }
 
+void segment_reader(const struct segment *segment, struct shm_reader *reader)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->base = segment->base;
+	reader->size_bytes = segment->size_bytes;
+	for (unsigned int i = 0; i < SHM_SECTION_COUNT; i++)
+		reader->sections[i] = segment->sections[i].offset_bytes;
+}
+
 void segment_attach(struct segment *segment, struct histogram *hist)
 {
 	hist->cells = section(segment, SHM_SECTION_CELLS);

@@ -23,6 +23,7 @@
 
 #include "agent/histogram.h"
 #include "lib/shm/layout.h"
+#include "lib/shm/reader.h"
 
 struct segment {
 	uint8_t *base;
@@ -69,6 +70,9 @@ _Atomic uint32_t *segment_timeouts(struct segment *segment); /* [TIMEOUT_COUNT] 
 struct shm_detail *segment_details(struct segment *segment); /* details, then pools */
 struct shm_talkers *segment_talkers(struct segment *segment);
 struct shm_scenes *segment_scenes(struct segment *segment, bool minutes);
+
+/* A reader of it, for another thread; valid until segment_close(). */
+void segment_reader(const struct segment *segment, struct shm_reader *reader);
 
 /* Points the histogram's arrays into the segment. */
 void segment_attach(struct segment *segment, struct histogram *hist);

@@ -227,7 +227,49 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	else if ((err = segment_set_readers(&agent->segment, gid)) < 0)
 		snprintf(why, AGENT_WHY_BYTES, "cannot set the readers of %s: %s",
 			 agent->segment.path, strerror(-err));
+	else
+		flight_prepare(agent, gid);
 	return err;
+}
+
+static int create_records(struct agent *agent)
+{
+	int err = stays_create(&agent->stays, &agent->hist);
+
+	if (!err)
+		err = scenes_create(&agent->scenes, &agent->hist, agent->started_ns);
+	return err ? err : talkers_create(&agent->talkers, TALKERS_KEYS);
+}
+
+static void destroy_records(struct agent *agent)
+{
+	stays_destroy(&agent->stays);
+	scenes_destroy(&agent->scenes);
+	talkers_destroy(&agent->talkers);
+}
+
+/* The forecast and what else learns from the mirror's changes. */
+static int create_statistics(struct agent *agent)
+{
+	agent->forecast = forecast_create((int64_t)agent->started_ns);
+	if (!agent->forecast)
+		return -ENOMEM;
+	agent->witness.forecast = agent->forecast;
+	agent->witness.stays = &agent->stays;
+	agent->witness.talkers = &agent->talkers;
+	agent->mirror.witness = &agent->witness;
+	return create_records(agent);
+}
+
+static void attach_statistics(struct agent *agent)
+{
+	outlook_init(&agent->outlook, agent->forecast, segment_forecast(&agent->segment),
+		     segment_pasts(&agent->segment), agent->started_ns);
+	agent->stays.details = segment_details(&agent->segment);
+	agent->scenes.rings[0] = segment_scenes(&agent->segment, false);
+	agent->scenes.rings[1] = segment_scenes(&agent->segment, true);
+	agent->scenes.stays = &agent->stays;
+	publish_timeouts(agent);
 }
 
 static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
@@ -245,6 +287,8 @@ static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 	if (!err)
 		err = mirror_create(&agent->mirror, limit, &agent->hist, &agent->addrs,
 				    &agent->verify);
+	if (!err)
+		err = create_statistics(agent);
 	if (err)
 		snprintf(why, AGENT_WHY_BYTES, "cannot set up the mirror: %s", strerror(-err));
 	return err;
@@ -280,7 +324,25 @@ static void init_fields(struct agent *agent, const struct config *config)
 	resync_init(&agent->resync);
 	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
 		      config->mute_interval_s * NS_PER_S, agent->started_ns);
+	flight_init(&agent->flight);
 	ct_proc_open(&agent->proc);
+	ct_timeouts_open(&agent->timeouts);
+}
+
+/* By now root's way around file permissions is given up. */
+static int publish_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
+{
+	int err = segment_publish(&agent->segment);
+
+	if (err == -EACCES || err == -EPERM)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot publish %s: %s must belong to the user the agent runs as; chown it, "
+			 "or name another with --runtime-dir",
+			 agent->segment.path, agent->config.runtime_dir);
+	else if (err)
+		snprintf(why, AGENT_WHY_BYTES, "cannot publish %s: %s", agent->segment.path,
+			 strerror(-err));
+	return err;
 }
 
 int agent_create(struct agent *agent, const struct config *config, char why[AGENT_WHY_BYTES])
@@ -300,18 +362,20 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 	if (err)
 		return err;
 	segment_attach(&agent->segment, &agent->hist);
+	attach_statistics(agent);
 	err = first_addresses(agent, why);
 	if (!err) {
 		ports_init(&agent->ports, &agent->hist, segment_slots(&agent->segment),
 			   segment_rates(&agent->segment), segment_live(&agent->segment),
 			   config->top_ports);
 		mirror_set_time(&agent->mirror, clock_boot_ns());
+		flight_start(agent);
 		publish_start(agent);
 		err = open_loop(agent);
-		if (!err)
-			err = segment_publish(&agent->segment);
 		if (err)
 			snprintf(why, AGENT_WHY_BYTES, "cannot start: %s", strerror(-err));
+		else
+			err = publish_segment(agent, why);
 	}
 	return err;
 }
@@ -325,6 +389,7 @@ void agent_destroy(struct agent *agent)
 	if (err)
 		log_error("record", "recording is not complete: %s", strerror(-err));
 	query_destroy(agent->query);
+	flight_close(&agent->flight);
 	event_socket_close(&agent->events);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
@@ -335,4 +400,7 @@ void agent_destroy(struct agent *agent)
 	local_addrs_free(&agent->addrs);
 	ct_counters_free(&agent->counters);
 	ct_proc_close(&agent->proc);
+	ct_timeouts_close(&agent->timeouts);
+	forecast_destroy(agent->forecast);
+	destroy_records(agent);
 }

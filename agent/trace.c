@@ -16,7 +16,7 @@ static const struct {
 } kinds[] = {
 	{"SYSCTL", TRACE_SYSCTL}, {"DUMP", TRACE_DUMP}, {"NEW", TRACE_NEW},
 	{"UPDATE", TRACE_UPDATE}, {"DESTROY", TRACE_DESTROY}, {"STAT", TRACE_STAT},
-	{"EVAL", TRACE_EVAL},
+	{"EVAL", TRACE_EVAL}, {"LOST", TRACE_LOST},
 };
 
 void trace_reader_init(struct trace_reader *r, FILE *in)
@@ -133,6 +133,8 @@ static bool parse_columns(struct cursor *c, struct trace_record *rec)
 		       get_number(c, UINT64_MAX, &rec->stat.early_drop);
 	case TRACE_EVAL:
 		return get_number(c, UINT64_MAX, &rec->eval);
+	case TRACE_LOST:
+		return get_number(c, UINT64_MAX, &rec->lost);
 	default:
 		return parse_entry(c, &rec->entry);
 	}
@@ -153,11 +155,11 @@ static int parse_line(struct trace_reader *r, char *line, struct trace_record *r
 		rec->kind = TRACE_META;
 		rec->t_ns = 0;
 	} else {
-		r->error = "time";
+		r->error = "does not begin with a time";
 		if (!get_number(&c, INT64_MAX, &t_ns))
 			return -EBADMSG;
 		rec->t_ns = (int64_t)t_ns;
-		r->error = "kind";
+		r->error = "has no kind";
 		name = next_column(&c);
 		if (!name || !*name)
 			return -EBADMSG;
@@ -172,7 +174,7 @@ static int parse_line(struct trace_reader *r, char *line, struct trace_record *r
 			return -EBADMSG;
 		r->last_ns = rec->t_ns;
 	}
-	r->error = "columns";
+	r->error = "a column is missing or wrong";
 	return parse_columns(&c, rec) ? 1 : -EBADMSG;
 }
 
@@ -185,8 +187,8 @@ int trace_read(struct trace_reader *r, struct trace_record *rec)
 	while (fgets(line, sizeof(line), r->in)) {
 		r->line++;
 		len = strlen(line);
-		if (len + 1 == sizeof(line) && line[len - 1] != '\n') {
-			r->error = "line too long";
+		if ((!len || line[len - 1] != '\n') && !feof(r->in)) {
+			r->error = len + 1 == sizeof(line) ? "line too long" : "zero byte";
 			return -EBADMSG;
 		}
 		while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
@@ -200,7 +202,7 @@ int trace_read(struct trace_reader *r, struct trace_record *rec)
 			continue;
 		r->error = NULL;
 		if (rec->kind == TRACE_META && rec->meta.version != TRACE_VERSION) {
-			r->error = "version";
+			r->error = "not version 1 of the format";
 			return -EPROTO;
 		}
 		return 1;
@@ -229,6 +231,9 @@ int trace_write(FILE *out, const struct trace_record *rec)
 		break;
 	case TRACE_EVAL:
 		ret = fprintf(out, "%" PRId64 ",EVAL,%" PRIu64 "\n", rec->t_ns, rec->eval);
+		break;
+	case TRACE_LOST:
+		ret = fprintf(out, "%" PRId64 ",LOST,%" PRIu64 "\n", rec->t_ns, rec->lost);
 		break;
 	default:
 		ret = fprintf(out, "%" PRId64 ",%s,%" PRIu64 ",%s,%s,%s,%u,%u,%s,%d,%u\n", rec->t_ns,

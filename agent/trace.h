@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The trace format, version 1: reader and writer. Included by conntide-replay,
- * by `conntide record` and by tests.
+ * conntide-record and tests.
  *
  * ASCII lines, comma separated, times in integer ns since the start, see
- * docs/forecast.md. A reader skips lines whose kind it does not know and
+ * docs/man/conntide-record.1. A reader skips lines whose kind it does not know and
  * columns beyond those it knows; a malformed line is an error that names its
- * number. No allocation; the caller owns the streams. One thread per reader.
+ * number. Besides the kinds described there, this writer has LOST: so many
+ * events did not reach it, as far as it knows. No allocation; the caller owns the streams. One thread per reader.
  */
 #ifndef CONNTIDE_TRACE_H
 #define CONNTIDE_TRACE_H
@@ -21,12 +22,13 @@
 
 enum trace_kind {
 	TRACE_META, TRACE_SYSCTL, TRACE_DUMP, TRACE_NEW, TRACE_UPDATE,
-	TRACE_DESTROY, TRACE_STAT, TRACE_EVAL,
+	TRACE_DESTROY, TRACE_STAT, TRACE_EVAL, TRACE_LOST,
+	TRACE_KINDS
 };
 
 struct trace_entry {			/* DUMP, NEW, UPDATE, DESTROY */
 	uint64_t id;
-	char proto[16], src[TRACE_NAME_MAX], dst[TRACE_NAME_MAX], state[16];
+	char proto[16], src[TRACE_NAME_MAX], dst[TRACE_NAME_MAX], state[20];
 	uint16_t sport, dport;
 	bool assured;
 	uint32_t timeout_s;		/* just set; DUMP: remaining; DESTROY: left over */
@@ -41,6 +43,7 @@ struct trace_record {
 		struct trace_entry entry;
 		struct { uint32_t count, max; uint64_t drop, early_drop; } stat;
 		uint64_t eval;
+		uint64_t lost;		/* events the recorder did not get */
 	};
 };
 

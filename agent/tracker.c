@@ -62,19 +62,33 @@ static void on_destroy(struct mirror *mirror, const struct ct_event *event)
 	}
 }
 
+/*
+ * May this be the late message of an entry that is gone? An entry has one NEW: if
+ * that of the one in the grave was read, this is the NEW of another. So it is each
+ * time a client takes a port again whose entry is still in TIME_WAIT.
+ */
+static bool perhaps_overtaken(const struct mirror *mirror, const struct ct_event *event)
+{
+	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);
+	const struct flow *grave;
+
+	if (at == FLOW_NONE)
+		return false;
+	grave = flow_at(&mirror->table, at);
+	return flow_tick(mirror->now_ns) - grave->since < TOMBSTONE_TICKS &&
+	       (event->kind != CT_NEW || !(grave->cell_flags & FLOW_BORN_SEEN));
+}
+
 static void insert_from_event(struct mirror *mirror, const struct ct_event *event, uint32_t flags)
 {
-	uint32_t grave = flow_find_tombstone(&mirror->table, event->hash, event->id);
 	uint32_t at;
 
-	if (grave != FLOW_NONE && flow_tick(mirror->now_ns) -
-						  flow_at(&mirror->table, grave)->since <
-					  TOMBSTONE_TICKS)
+	if (perhaps_overtaken(mirror, event))
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 	at = entry_insert(mirror, event, flags);
 	if (at == FLOW_NONE)
 		return;
-	entry_stamp(mirror, flow_at(&mirror->table, at));
+	entry_stamp(mirror, flow_at(&mirror->table, at), &event->key);
 	if (entry_cell_unknown(flow_cell(flow_at(&mirror->table, at))))
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 	if (event->kind == CT_NEW)
@@ -101,7 +115,7 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 		       entry_state_told((enum l4proto)key.l4proto, event, state);
 	}
 	entry_move(mirror, flow, cell, keep, event);
-	entry_stamp(mirror, flow);
+	entry_stamp(mirror, flow, &event->key);
 	if (entry_cell_unknown(cell))
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 }
@@ -130,7 +144,7 @@ static void on_new(struct mirror *mirror, const struct ct_event *event)
 		entry_count_new(mirror, flow_at(&mirror->table, at));
 	} else {
 		entry_replace(mirror, at, event, FLOW_BORN_SEEN);
-		entry_stamp(mirror, flow_at(&mirror->table, at));
+		entry_stamp(mirror, flow_at(&mirror->table, at), &event->key);
 	}
 	verify_offer(mirror->verify, event);
 }
@@ -143,7 +157,7 @@ static void on_update(struct mirror *mirror, const struct ct_event *event)
 		insert_from_event(mirror, event, 0);
 	} else if (flow_at(&mirror->table, at)->id != event->id) {
 		entry_replace(mirror, at, event, 0);
-		entry_stamp(mirror, flow_at(&mirror->table, at));
+		entry_stamp(mirror, flow_at(&mirror->table, at), &event->key);
 	} else {
 		apply_update(mirror, at, event);
 	}

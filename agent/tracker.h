@@ -16,7 +16,8 @@
  *    SEEN_REPLY or ASSURED: those never go away, so the message is an old one;
  *    or the id was reused unheard, so the entry is asked for.
  *  5 An insertion over a tombstone younger than a second of the same id: accept,
- *    but doubt: it may be the late message of an entry that is gone.
+ *    but doubt: it may be the late message of an entry that is gone. Not so a NEW
+ *    when the NEW of the one in the grave was read: an entry has but one.
  *
  * Marks order events against dumps and GETs, which are filled at another time
  * than they are read: mirror_mark() begins a new mark after each request, each
@@ -109,6 +110,10 @@ uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *even
 void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event);
+/* Something has shown the entry: whoever counts by address has it from now on. */
+void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key *key);
+/* Nobody builds a new count by address; the record says so. */
+void mirror_tally_reset(const struct mirror *mirror, struct flow *flow);
 /* The entry is gone, unheard; the record is about to be removed by its scan. */
 void mirror_sweep_record(struct mirror *mirror, struct flow *flow);
 

@@ -2,6 +2,9 @@
 #include "agent/witness.h"
 
 #include "agent/forecast.h"
+#include "agent/stays.h"
+#include "agent/talkers.h"
+#include "lib/shm/timeouts.h"
 
 /* The forecast's stage of a state; what a state slot does not name is unknown. */
 static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
@@ -49,15 +52,22 @@ uint8_t witness_stage(unsigned int l4proto, unsigned int state)
 	}
 }
 
-static bool closing(uint32_t cell)
+void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s)
 {
-	struct row_key key;
-	unsigned int state;
-	uint8_t stage;
+	for (unsigned int l4proto = 0; l4proto < L4_COUNT; l4proto++)
+		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
+			if (timeout_of_state(l4proto, state) == (int)id)
+				forecast_timeout(forecast, (uint8_t)l4proto,
+						 (enum fc_stage)witness_stage(l4proto, state),
+						 value_s);
+}
 
-	if (!cell_key_of(cell, &key, &state))
-		return false;
-	stage = witness_stage(key.l4proto, state);
+/* --- how it ended ------------------------------------------------------------- */
+
+static bool closing(unsigned int l4proto, unsigned int state)
+{
+	uint8_t stage = witness_stage(l4proto, state);
+
 	return stage >= FC_FIN_WAIT && stage <= FC_CLOSE;
 }
 
@@ -66,19 +76,58 @@ static bool timeout_left(const struct ct_event *event)
 	return event->has & CT_HAS_TIMEOUT && event->timeout_s > 0;
 }
 
-unsigned int witness_end(const struct witness *witness, const struct sighting *seen)
+static bool is_crowded(const struct witness *witness, const struct sighting *seen)
+{
+	return witness->crowd_entries && seen->table_entries >= witness->crowd_entries;
+}
+
+static bool may_collect(const struct witness *witness, const struct sighting *seen)
+{
+	return witness->dropped_ns && seen->now_ns - witness->dropped_ns < WITNESS_DROPPING_NS;
+}
+
+/* With time left and by nobody's order. */
+static unsigned int untimely_end(const struct witness *witness, const struct sighting *seen,
+				 bool closes)
 {
 	bool assured = seen->flow->cell_flags & FLOW_ASSURED;
 
-	if (!seen->event)
-		return SHM_END_UNSEEN;
-	if (!timeout_left(seen->event))
-		return closing(seen->from_cell) ? SHM_END_CLOSED : SHM_END_EXPIRED;
-	if (seen->event->portid)
-		return SHM_END_DELETED;
-	if (witness->crowded && (!assured || closing(seen->from_cell)))
+	if (is_crowded(witness, seen) && (!assured || (closes && may_collect(witness, seen))))
 		return SHM_END_EVICTED;
-	return SHM_END_CLOSED;
+	return closes ? SHM_END_CLOSED : SHM_END_DELETED;
+}
+
+unsigned int witness_end(const struct witness *witness, const struct sighting *seen)
+{
+	const struct ct_event *event = seen->event;
+	struct row_key key;
+	unsigned int state, last;
+
+	if (!event || event->kind != CT_DESTROY || !cell_key_of(seen->from_cell, &key, &state))
+		return SHM_END_UNSEEN;
+	if (event->portid)
+		return SHM_END_DELETED;
+	/* It may know of a state that no event told. */
+	last = state;
+	if ((key.l4proto == L4_TCP || key.l4proto == L4_SCTP) && event->has & CT_HAS_PROTO_STATE)
+		last = event->proto_state;
+	if (!timeout_left(event))
+		return closing(key.l4proto, last) ? SHM_END_CLOSED : SHM_END_EXPIRED;
+	if (key.l4proto == L4_TCP && last == ST_TCP_CLOSE && state != ST_TCP_CLOSE)
+		return SHM_END_CLOSED;
+	return untimely_end(witness, seen, closing(key.l4proto, last));
+}
+
+void witness_limit(struct witness *witness, int64_t max_entries, uint64_t drops, uint64_t now_ns)
+{
+	int64_t crowd = max_entries > 0 ? max_entries - max_entries / 10 : 0;
+
+	witness->crowd_entries = crowd < UINT32_MAX ? (uint32_t)crowd : 0;
+	if (!witness->limit_since_ns)
+		witness->limit_since_ns = now_ns;
+	if (drops != witness->drops && now_ns - witness->limit_since_ns >= WITNESS_COUNTERS_NS)
+		witness->dropped_ns = now_ns;
+	witness->drops = drops;
 }
 
 /* --- the forecast ----------------------------------------------------------- */
@@ -156,10 +205,120 @@ static void tell_forecast(struct forecast *forecast, struct sighting *seen)
 		seen->since = flow_tick((uint64_t)move.keep_since_ns);
 }
 
+/* --- how long it stayed ------------------------------------------------------- */
+
+static uint64_t ticks_ns(uint32_t ticks)
+{
+	return (uint64_t)ticks << FLOW_TICK_SHIFT;
+}
+
+/* Mute entries change unheard; of those found, the first state began unseen. */
+static bool has_known_stay(const struct flow *flow)
+{
+	return (flow->cell_flags & (FLOW_BORN_SEEN | FLOW_MUTE | FLOW_SINCE_UNKNOWN)) ==
+	       FLOW_BORN_SEEN;
+}
+
+static void tell_stays(const struct witness *witness, const struct sighting *seen)
+{
+	const struct flow *flow = seen->flow;
+	uint32_t stay = flow_tick(seen->now_ns) - flow->since;
+	uint64_t stay_ns = has_known_stay(flow) ? ticks_ns(stay) : STAYS_UNKNOWN;
+	uint64_t life_ns = STAYS_UNKNOWN;
+	unsigned int end;
+
+	if (seen->to_cell != CELL_INVALID) {
+		stays_moved(witness->stays, seen->from_cell, stay_ns);
+		return;
+	}
+	end = witness_end(witness, seen);
+	if (end == SHM_END_UNSEEN)
+		stay_ns = STAYS_UNKNOWN;
+	else if (flow->cell_flags & FLOW_BORN_SEEN)
+		life_ns = ticks_ns(flow_age_unpack(flow->age) + stay);
+	stays_ended(witness->stays, seen->from_cell, end, stay_ns, life_ns);
+}
+
+/* --- who has it --------------------------------------------------------------- */
+
+static bool is_told(const struct witness *witness, const struct flow *flow)
+{
+	return ((flow->cell_flags ^ witness->tally_flag) & FLOW_TALLIED) == 0;
+}
+
+static void tell_talkers(const struct witness *witness, const struct sighting *seen)
+{
+	uint64_t hash = seen->event ? seen->event->hash : 0;
+
+	if (seen->from_cell == CELL_INVALID)
+		talkers_appeared(witness->talkers, seen->key, hash);
+	else if (seen->to_cell == CELL_INVALID)
+		talkers_went(witness->talkers, seen->key, hash, is_told(witness, seen->flow));
+}
+
+/* An UPDATE changes nobody's count. */
+static bool counts(const struct ct_event *event)
+{
+	return event->kind != CT_UPDATE;
+}
+
+void witness_foresee(struct witness *witness, const struct ct_event *event)
+{
+	if (witness->talkers && counts(event))
+		talkers_foresee(witness->talkers, &event->key, event->hash);
+}
+
+void witness_foresee_records(const struct witness *witness, const struct ct_event *event)
+{
+	if (witness->talkers && counts(event))
+		talkers_foresee_records(witness->talkers, &event->key, event->hash);
+}
+
+void witness_shown(struct witness *witness, const struct ct_key *key)
+{
+	if (witness->talkers)
+		talkers_shown(witness->talkers, key, 0);
+}
+
+void witness_dump_begins(struct witness *witness)
+{
+	if (!witness->talkers)
+		return;
+	talkers_begin(witness->talkers);
+	witness->tally_flag ^= FLOW_TALLIED;
+}
+
+void witness_dump_fails(struct witness *witness)
+{
+	if (!witness->talkers)
+		return;
+	talkers_drop(witness->talkers);
+	witness->tally_flag ^= FLOW_TALLIED;
+}
+
+void witness_dump_ends(struct witness *witness)
+{
+	if (witness->talkers)
+		talkers_complete(witness->talkers);
+}
+
+/* The same state in another row, because what is local has changed. */
+static bool only_rerouted(const struct sighting *seen)
+{
+	return seen->from_cell != CELL_INVALID && seen->to_cell != CELL_INVALID &&
+	       cell_state(seen->from_cell) == cell_state(seen->to_cell);
+}
+
 void witness_tell(struct witness *witness, struct sighting *seen)
 {
-	seen->since = flow_tick(seen->now_ns);
-	seen->since_known = true;
+	bool rerouted = only_rerouted(seen);
+
+	seen->since = rerouted ? seen->flow->since : flow_tick(seen->now_ns);
+	seen->since_known = !rerouted || !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN);
+	if (witness->stays && seen->from_cell != CELL_INVALID && !rerouted)
+		tell_stays(witness, seen);
+	if (witness->talkers)
+		tell_talkers(witness, seen);
 	if (witness->forecast)
 		tell_forecast(witness->forecast, seen);
 }

@@ -179,6 +179,55 @@ def table_row(grid):
     ]
 
 
+def forecast_row(grid):
+    legend = "{{instance}} {{netns}}"
+    ten = f'{SELECT},horizon="600"'
+    yes = words((0, "no", "green"), (1, "FULL SOON", "red"))
+    return [
+        panel(grid, "stat", "Alarm", "Full within ten minutes is likely. It goes on and off at "
+              "different probabilities.", "short",
+              [(f"conntide_forecast_alarm{{{SELECT}}}", legend)], 4, 6,
+              steps(("green", None), ("red", 1)), STAT, mappings=yes),
+        panel(grid, "stat", "Likely full in", "One hour: not within the hour.", "s",
+              [(f'clamp_max(conntide_forecast_time_to_full_seconds{{{SELECT},bound="likely"}}, '
+                '3600)', legend)], 4, 6,
+              steps(("red", None), ("orange", 600), ("green", 3600)), STAT),
+        panel(grid, "stat", "Rests at", "As a part of the limit the forecast is about, if arrivals "
+              "and lifetimes stay as they are.", "percentunit",
+              [(f"conntide_forecast_steady_entries{{{SELECT}}} / ignoring(limit) "
+                f"conntide_forecast_limit_entries{{{SELECT}}}", legend)], 4, 6, FILL_STEPS, STAT),
+        panel(grid, "stat", "Forecasts that held", "Of those over ten minutes, in the last six "
+              "hours: 80 % is right, far less means that its intervals are too narrow.",
+              "percentunit",
+              [(f"increase(conntide_forecast_held_total{{{ten}}}[6h]) / "
+                f"increase(conntide_forecast_compared_total{{{ten}}}[6h])", legend)], 6, 6,
+              steps(("red", None), ("orange", 0.6), ("green", 0.7)), STAT),
+        panel(grid, "stat", "Cost of a forecast", "CPU time; one is made each second.", "s",
+              [(f"conntide_forecast_cpu_seconds{{{SELECT}}}", legend)], 6, 6, options=STAT),
+        series(grid, "Expected in ten minutes", "The 80 % interval around the most likely number "
+               "of entries, and the limit it is about. Gaps: it cannot say.", "short",
+               [(f"nf_conntrack_count{{{SELECT}}}", "entries {{instance}} {{netns}}"),
+                (f"conntide_forecast_entries{{{ten}}}", "{{bound}} {{instance}} {{netns}}"),
+                (f"conntide_forecast_limit_entries{{{SELECT}}}",
+                 "limit ({{limit}}) {{instance}} {{netns}}")]),
+        series(grid, "What was expected, and what came", "Entries now, and what the forecasts of "
+               "ten minutes ago said of now.", "short",
+               [(f"nf_conntrack_count{{{SELECT}}}", "came {{instance}} {{netns}}"),
+                (f'conntide_forecast_entries{{{ten},bound!="likely"}} offset 10m',
+                 "{{bound}} {{instance}} {{netns}}")]),
+        series(grid, "Time to full", "Early: 10 %, likely: 50 %, late: 90 % quantile. One hour "
+               "means not within the hour.", "s",
+               [(f"clamp_max(conntide_forecast_time_to_full_seconds{{{SELECT}}}, 3600)",
+                 "{{bound}} {{instance}} {{netns}}")]),
+        series(grid, "Probabilities", "Of being full, and of a packet dropped, within ten minutes "
+               "and within an hour.", "percentunit",
+               [(f"conntide_forecast_full_probability{{{SELECT}}}",
+                 "full in {{horizon}} s {{instance}} {{netns}}"),
+                (f"conntide_forecast_drop_probability{{{SELECT}}}",
+                 "drop in {{horizon}} s {{instance}} {{netns}}")]),
+    ]
+
+
 def trust_row(grid):
     return [
         series(grid, "Kernel minus mirror", "Around 0 at rest; entries in flight otherwise.",
@@ -261,6 +310,7 @@ def dashboard():
     grid = Grid()
     panels = top_row(grid)
     panels += row(grid, "What fills it", False, table_row)
+    panels += row(grid, "Forecast", False, forecast_row)
     panels += row(grid, "Can it be trusted?", True, trust_row)
     panels += row(grid, "What does watching cost?", True, cost_row)
     return {

@@ -26,6 +26,10 @@ series of a table carries the label `netns`; `conntide_http_*`, `conntide_config
   rarely; all others are summed up in `port="other"`. In each scrape the sum over
   `conntide_entries` is `conntide_mirror_entries`. When a port gets series of its own, its
   counters begin at 0: what was counted before stays in `port="other"`.
+- `conntide_forecast_*`: `horizon` is how many seconds ahead, `bound` a quantile (10 %, 50 %,
+  90 %). While the agent cannot say what comes (for 40 s after it started, and while it does not
+  see all changes) there is nothing of the forecast but its own record, the `_total`s:
+  a series that is not there fires no alert. `+Inf` is an answer: not within the hour.
 - There are at most 400 series (`--web.max-series`), whatever the traffic is.
 - Numbers of a table whose agent does not run are left out: what remains is `conntide_up` (0),
   `conntide_agent_state` and the heartbeat.

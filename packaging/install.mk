@@ -19,7 +19,8 @@ install: all
 		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(datadir)/conntide/grafana \
 		$(DESTDIR)$(datadir)/conntide/prometheus
 	$(Q)$(INSTALL) -m 0755 $(PROGRAMS) $(DESTDIR)$(bindir)
-	$(Q)$(INSTALL) -m 0644 docs/man/conntide.1 $(DESTDIR)$(mandir)/man1
+	$(Q)$(INSTALL) -m 0644 docs/man/conntide.1 docs/man/conntide-record.1 \
+		docs/man/conntide-replay.1 $(DESTDIR)$(mandir)/man1
 	$(Q)$(INSTALL) -m 0644 docs/man/conntide-agent.8 docs/man/conntide-exporter.8 \
 		$(DESTDIR)$(mandir)/man8
 	$(Q)for unit in $(UNITS); do \

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every stage of `make test`, one after the other, and counts.
 
+One stage runs beside the first ones: it watches real traffic for minutes and needs next
+to no CPU. It is over before the stages begin that change sysctls of the whole machine.
+
 A stage is a make target; its output goes to BUILD/test-logs/STAGE.log and is shown
 when it fails. Counts are read from what cmocka and pytest print; a stage that exits
 with an error without a failed test counts as one failure. The last line is
@@ -17,8 +20,11 @@ import subprocess
 import sys
 import time
 
-STAGES = ["lint", "test-unit", "test-tsan", "test-replay", "test-forecast", "test-golden", "fuzz-smoke",
-          "test-install", "test-dashboards", "test-http", "test-netns", "test-netns-asan"]
+STAGES = ["lint", "test-forecast-live", "test-unit", "test-tsan", "test-replay",
+          "test-instructions", "test-forecast", "test-golden", "fuzz-smoke", "test-install",
+          "test-dashboards", "test-http", "test-scenarios", "test-netns", "test-netns-asan"]
+
+BESIDE = "test-forecast-live"
 
 PYTEST = re.compile(r"^=* ?(?=.*\b(?:passed|failed|error|skipped)\b)(.*) in [\d.]+s", re.M)
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
@@ -57,11 +63,49 @@ def known_targets(make):
     return [stage for stage in STAGES if stage in names]
 
 
-def run_stage(make, stage, log):
-    """Exit status of the stage; its output is in the file `log`."""
-    with log.open("w", encoding="utf-8") as out:
-        return subprocess.run([make, "--no-print-directory", stage], stdin=subprocess.DEVNULL,
-                              stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+class Stage:
+    """A stage that runs from its making on, with its output in a log."""
+
+    def __init__(self, make, name, logs):
+        self.name = name
+        self.log = logs / f"{name}.log"
+        self.began = time.monotonic()
+        with self.log.open("w", encoding="utf-8") as out:
+            # pylint: disable=consider-using-with
+            self.process = subprocess.Popen([make, "--no-print-directory", name],
+                                            stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=subprocess.STDOUT)
+
+    def result(self):
+        """Waits for its end, tells it; (passed, failed, skipped)."""
+        print(f"{self.name:18} ...", end="", flush=True)
+        status = self.process.wait()
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        good, bad, left_out = count(text)
+        if status != 0 and bad == 0:
+            bad = 1
+        elif status == 0 and good + bad + left_out == 0:
+            good = 1  # a program that only has its exit status to say
+        if os.environ.get("CI") and left_out:
+            bad += left_out
+        print(f" {good} passed, {bad} failed, {left_out} skipped "
+              f"in {time.monotonic() - self.began:.0f} s", flush=True)
+        if bad:
+            print("\n".join(text.splitlines()[-200:]))
+            print(f"^^^ {self.name}: all of it in {self.log}")
+        return good, bad, left_out
+
+
+def run_stages(make, stages, logs):
+    """The results of all, in the order in which they ended."""
+    beside = Stage(make, BESIDE, logs) if BESIDE in stages else None
+    for name in [name for name in stages if name != BESIDE]:
+        if beside and name.startswith("test-netns"):
+            yield beside.result()
+            beside = None
+        yield Stage(make, name, logs).result()
+    if beside:
+        yield beside.result()
 
 
 def main():
@@ -73,24 +117,7 @@ def main():
     logs = build / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
     passed = failed = skipped = 0
-    for stage in sys.argv[2:] or known_targets(make):
-        print(f"{stage:18} ...", end="", flush=True)
-        began = time.monotonic()
-        log = logs / f"{stage}.log"
-        status = run_stage(make, stage, log)
-        text = log.read_text(encoding="utf-8", errors="replace")
-        good, bad, left_out = count(text)
-        if status != 0 and bad == 0:
-            bad = 1
-        elif status == 0 and good + bad + left_out == 0:
-            good = 1  # a program that only has its exit status to say
-        if os.environ.get("CI") and left_out:
-            bad += left_out
-        print(f" {good} passed, {bad} failed, {left_out} skipped "
-              f"in {time.monotonic() - began:.0f} s", flush=True)
-        if bad:
-            print("\n".join(text.splitlines()[-200:]))
-            print(f"^^^ {stage}: all of it in {log}")
+    for good, bad, left_out in run_stages(make, sys.argv[2:] or known_targets(make), logs):
         passed, failed, skipped = passed + good, failed + bad, skipped + left_out
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0

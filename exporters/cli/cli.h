@@ -21,15 +21,21 @@
 #define CLI_STALE 3
 
 #define CLI_RUNTIME_DIR	   "/run/conntide"
+#define CLI_STATE_DIR	   "/var/lib/conntide"
 #define CLI_LISTEN_DEFAULT ":10371"
 
 struct cli {
 	const char *runtime_dir;
 	const char *netns;
+	const char *state_dir;
 	enum rows_format format;
 	bool format_given;
 	struct select select;
 	bool limit_given;
+	bool history;	    /* --history */
+	uint32_t horizon_s; /* --horizon; 0: not given */
+	int kind;	    /* --kind: enum shm_talker_kind; -1: all */
+	int stage; /* of an incident; -1: the worst */
 	int argc; /* what is left after the options */
 	char **argv;
 };
@@ -45,14 +51,28 @@ struct command {
 int cmd_status(struct cli *cli);
 int cmd_ports(struct cli *cli);
 int cmd_cells(struct cli *cli);
+int cmd_forecast(struct cli *cli);
+int cmd_talkers(struct cli *cli);
+int cmd_why(struct cli *cli);
+int cmd_advice(struct cli *cli);
+int cmd_whatif(struct cli *cli);
+int cmd_incidents(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
+int cmd_record(struct cli *cli);
+int cmd_replay(struct cli *cli);
 
 /*
  * Takes a snapshot of the table the options name. CLI_OK, CLI_STALE (after a
  * line on standard error) or CLI_ERROR (likewise). The caller frees *snap.
  */
 int cli_snapshot(const struct cli *cli, struct snapshot *snap);
+
+struct shm_reader;
+
+/* The same, and takes `more` from the same table; it returns 0 or -errno. */
+int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
+		      int (*more)(struct shm_reader *reader, void *arg), void *arg);
 
 /* Prints, or CLI_ERROR when memory ran out or standard output is closed. */
 int cli_print(struct text *out, int status);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Agent and exporter in the foreground: for newcomers and containers. Options
- * that begin with --web. or --compat. go to the exporter, --runtime-dir and
- * --log.* to both, all others to the agent.
+ * that begin with --web. or --compat. go to the exporter, --runtime-dir, --state-dir
+ * and --log.* to both, all others to the agent.
  */
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "exporters/cli/cli.h"
+#include "exporters/cli/program.h"
 #include "exporters/render/judge.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
@@ -49,22 +49,6 @@ struct run {
 	bool told_late;
 };
 
-/* Beside ourselves first: a build directory must not run what is installed. */
-static void find_program(struct program *program)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n > 0) {
-		self[n] = '\0';
-		if (snprintf(program->path, sizeof(program->path), "%s/%s", dirname(self),
-			     program->name) < (int)sizeof(program->path) &&
-		    access(program->path, X_OK) == 0)
-			return;
-	}
-	snprintf(program->path, sizeof(program->path), "%s", program->name);
-}
-
 static int add_arg(struct program *program, char *arg)
 {
 	if (program->arg_count == ARGS_MAX) {
@@ -85,7 +69,8 @@ static bool starts_with(const char *text, const char *prefix)
 static int deal(struct run *run, int argc, char **argv, int *at)
 {
 	char *arg = argv[*at];
-	bool both = starts_with(arg, "--runtime-dir") || starts_with(arg, "--log.");
+	bool both = starts_with(arg, "--runtime-dir") || starts_with(arg, "--state-dir") ||
+		    starts_with(arg, "--log.");
 	bool exporter = both || starts_with(arg, "--web.") || starts_with(arg, "--compat.");
 	bool agent = both || !exporter;
 	char *value = strchr(arg, '=') || *at + 1 >= argc || argv[*at + 1][0] == '-'
@@ -128,10 +113,7 @@ static int start(struct run *run, struct program *program)
 			_exit(CLI_ERROR);
 		sigprocmask(SIG_UNBLOCK, &run->signals, NULL);
 		execvp(program->path, program->args);
-		fprintf(stderr,
-			"conntide: cannot start %s: %s; it is looked for beside conntide "
-			"and in PATH\n",
-			program->name, strerror(errno));
+		program_complain(program->name);
 		_exit(CLI_ERROR);
 	}
 	program->pid = pid;
@@ -258,8 +240,8 @@ static void run_help(void)
 	printf("usage: conntide run [--runtime-dir DIR] [--web.listen-address ADDRESS]...\n"
 	       "                    [OPTIONS]\n\n"
 	       "Starts conntide-agent and conntide-exporter and stops both on Ctrl-C.\n"
-	       "Options that begin with --web. or --compat. go to the exporter, --runtime-dir\n"
-	       "and --log.* to both, all others to the agent: conntide-agent --help and\n"
+	       "Options that begin with --web. or --compat. go to the exporter, --runtime-dir,\n"
+	       "--state-dir and --log.* to both, all others to the agent: conntide-agent --help and\n"
 	       "conntide-exporter --help list them.\n");
 }
 
@@ -273,8 +255,8 @@ int cmd_run(struct cli *cli)
 	int status;
 
 	run.runtime_dir = cli->runtime_dir;
-	find_program(&run.agent);
-	find_program(&run.exporter);
+	program_find(run.agent.name, run.agent.path);
+	program_find(run.exporter.name, run.exporter.path);
 	status = add_arg(&run.agent, run.agent.path);
 	if (!status)
 		status = add_arg(&run.exporter, run.exporter.path);

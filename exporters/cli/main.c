@@ -9,7 +9,9 @@
 #include "exporters/cli/cli.h"
 #include "exporters/render/judge.h"
 #include "exporters/render/table.h"
+#include "exporters/render/talkers.h"
 #include "lib/base/clock.h"
+#include "lib/shm/incident.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/states.h"
 
@@ -18,8 +20,22 @@ static const struct command commands[] = {
 	{"ports", cmd_ports, "", "what fills it: entries by port and state", "rNjfsnldpt"},
 	{"cells", cmd_cells, "", "the histogram: protocol, direction, port, state, entries",
 	 "rNjfsnldpt"},
+	{"forecast", cmd_forecast, "", "when it will be full, or where it levels off", "rNjfnHo"},
+	{"why", cmd_why, "", "what holds it, what grew, and which known pattern that is", "rNj"},
+	{"advice", cmd_advice, "", "what would help here: savings, commands, warnings", "rNj"},
+	{"whatif", cmd_whatif, "[KEY=VALUE...]",
+	 "the steady number after a change, like notrack=tcp/80,\n"
+	 "           timeout.tcp_time_wait=30, max=524288, buckets=131072, rate.tcp/80=2,\n"
+	 "           keepalive=tcp/8080", "rNj"},
+	{"talkers", cmd_talkers, "", "the addresses that hold most entries", "rNjfnk"},
+	{"incidents", cmd_incidents, "[ID]", "when the table filled, and what it looked like then",
+	 "rNSjfng"},
 	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do",
 	 ""},
+	{"record", cmd_record, "[OPTIONS]", "write live events to a trace; see conntide record --help",
+	 NULL},
+	{"replay", cmd_replay, "[OPTIONS] [FILE|-]",
+	 "run a trace through mirror and forecast; see conntide replay --help", NULL},
 	{"run", cmd_run, "[OPTIONS OF AGENT AND EXPORTER]",
 	 "start agent and exporter here; stop both with Ctrl-C", NULL},
 };
@@ -34,6 +50,7 @@ static const struct cli_option {
 } cli_options[] = {
 	{'r', "runtime-dir", "DIR", "where the agent keeps its tables (" CLI_RUNTIME_DIR ")"},
 	{'N', "netns", "NAME", "which table: DIR/NAME.table (host)"},
+	{'S', "state-dir", "DIR", "where the agent keeps incidents (" CLI_STATE_DIR ")"},
 	{'j', "json", NULL, "JSON, for programs"},
 	{'f', "format", "FORMAT", "json, ndjson, csv or text"},
 	{'s', "sort", "KEY",
@@ -44,6 +61,10 @@ static const struct cli_option {
 	{'d', "direction", "NAME", "only inbound, outbound, forwarded or loopback"},
 	{'p', "port", "N", "only this destination port"},
 	{'t', "state", "NAME", "only entries in this state"},
+	{'H', "history", NULL, "past forecasts, and what came"},
+	{'o', "horizon", "SECONDS", "of past forecasts only those 30, 120, 600 or 3600 s ahead"},
+	{'k', "kind", "KIND", "only source, destination, service, source64 or destination64"},
+	{'g', "stage", "NAME", "of an incident: high, critical, drops or recovered (the worst)"},
 	{'h', "help", NULL, "this text"},
 };
 
@@ -54,7 +75,7 @@ static void help(FILE *to)
 	fprintf(to, "usage: conntide COMMAND [OPTIONS]\n\n"
 		    "Watches the connection-tracking table of Linux.\n\nCommands:\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
 	fprintf(to, "\nOptions of the commands:\n");
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		char left[40];
@@ -124,6 +145,17 @@ static int take_sort(struct cli *cli, const char *value)
 	return 0;
 }
 
+static int take_horizon(struct cli *cli, const char *value)
+{
+	unsigned long number;
+
+	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
+		if (parse_number(value, snap_horizons_s[i], &number) &&
+		    number == snap_horizons_s[i])
+			cli->horizon_s = snap_horizons_s[i];
+	return cli->horizon_s ? 0 : usage("a horizon is 30, 120, 600 or 3600, not", value);
+}
+
 static int take_option(struct cli *cli, int letter, const char *value)
 {
 	unsigned long number;
@@ -136,6 +168,12 @@ static int take_option(struct cli *cli, int letter, const char *value)
 	case 'N':
 		cli->netns = value;
 		return 0;
+	case 'S':
+		cli->state_dir = value;
+		return 0;
+	case 'g':
+		cli->stage = incident_stage_by_name(value);
+		return cli->stage < 0 ? usage("no such stage:", value) : 0;
 	case 'j':
 		cli->format = ROWS_JSON;
 		cli->format_given = true;
@@ -155,6 +193,14 @@ static int take_option(struct cli *cli, int letter, const char *value)
 		cli->select.limit = number;
 		cli->limit_given = true;
 		return 0;
+	case 'H':
+		cli->history = true;
+		return 0;
+	case 'o':
+		return take_horizon(cli, value);
+	case 'k':
+		cli->kind = talker_kind_by_name(value);
+		return cli->kind < 0 ? usage("no such kind of address:", value) : 0;
 	default:
 		return take_filter(cli, letter, value);
 	}
@@ -202,6 +248,12 @@ static int parse_options(struct cli *cli, const struct command *command, int arg
 
 int cli_snapshot(const struct cli *cli, struct snapshot *snap)
 {
+	return cli_snapshot_with(cli, snap, NULL, NULL);
+}
+
+int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
+		      int (*more)(struct shm_reader *reader, void *arg), void *arg)
+{
 	struct shm_reader reader;
 	char why[512];
 	int err;
@@ -218,6 +270,8 @@ int cli_snapshot(const struct cli *cli, struct snapshot *snap)
 		err = shm_reader_refresh(&reader);
 	if (!err)
 		err = snapshot_take(&reader, clock_boot_ns(), clock_real_ns(), snap);
+	if (!err && more)
+		err = more(&reader, arg);
 	if (err)
 		fprintf(stderr, "conntide: %s\n",
 			shm_reader_explain(&reader, err, why, sizeof(why)));
@@ -283,7 +337,8 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR, .netns = "host", .format = ROWS_TEXT};
+	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR, .netns = "host", .state_dir = CLI_STATE_DIR,
+			  .format = ROWS_TEXT, .stage = -1, .kind = -1};
 	int at = leading_options(&cli, argc, argv);
 
 	select_init(&cli.select);

@@ -14,6 +14,7 @@ struct app_options {
 	bool exporter_metrics; /* process_*, conntide_http_* */
 	bool compat_node_exporter;
 	uint32_t series_limit;
+	const char *state_dir; /* where incidents are */
 };
 
 struct app {

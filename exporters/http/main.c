@@ -16,6 +16,7 @@
 #include "lib/base/sandbox.h"
 
 #define RUNTIME_DIR	     "/run/conntide"
+#define STATE_DIR	     "/var/lib/conntide"
 #define CONNECTIONS_DEFAULT  512u
 #define REQUESTS_DEFAULT     40u
 #define FDS_FOR_OTHER_THINGS 64u
@@ -33,6 +34,7 @@ enum option_id {
 	OPT_COMPAT,
 	OPT_RUNTIME_DIR,
 	OPT_NETNS,
+	OPT_STATE_DIR,
 	OPT_LOG_LEVEL,
 	OPT_LOG_FORMAT,
 	OPT_NO_SECCOMP,
@@ -69,6 +71,7 @@ static const struct {
 	{OPT_RUNTIME_DIR, "runtime-dir", "DIR",
 	 "where the agent keeps its tables (" RUNTIME_DIR ")"},
 	{OPT_NETNS, "netns", "NAME", "which table: DIR/NAME.table (host)"},
+	{OPT_STATE_DIR, "state-dir", "DIR", "where the agent keeps incidents (" STATE_DIR ")"},
 	{OPT_LOG_LEVEL, "log.level", "LEVEL", "error, warn, info or debug (info)"},
 	{OPT_LOG_FORMAT, "log.format", "FORMAT", "logfmt or json (logfmt)"},
 	{OPT_NO_SECCOMP, "no-seccomp", NULL, "no system call filter: for debuggers"},
@@ -83,7 +86,7 @@ static const char *const allowed[] = {
 	/* clang-format off */
 	"accept4", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1",
 	"epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "exit", "exit_group", "fcntl",
-	"fstat", "fstatfs", "futex", "getpeername", "getpid", "getrandom", "getrlimit",
+	"fstat", "fstatfs", "futex", "getdents64", "getpeername", "getpid", "getrandom", "getrlimit",
 	"getrusage", "getsockname", "getsockopt", "gettid", "gettimeofday", "ioctl", "lseek",
 	"madvise", "membarrier", "mmap", "mprotect", "mremap", "munmap", "nanosleep",
 	"newfstatat", "open", "openat", "pipe2", "poll", "ppoll", "pread64", "prlimit64", "read",
@@ -193,6 +196,9 @@ static void take_option(struct settings *settings, enum option_id id, const char
 		if (value[0] == '.' || strchr(value, '/') || !value[0])
 			usage("not the name of a table:", value);
 		settings->netns = value;
+		break;
+	case OPT_STATE_DIR:
+		settings->app.state_dir = value;
 		break;
 	case OPT_LOG_LEVEL:
 		if (log_set_level(value) < 0)
@@ -338,7 +344,8 @@ int main(int argc, char **argv)
 						      .max_requests = REQUESTS_DEFAULT},
 					   .app = {.telemetry_path = "/metrics",
 						   .exporter_metrics = true,
-						   .series_limit = SERIES_LIMIT_DEFAULT},
+						   .series_limit = SERIES_LIMIT_DEFAULT,
+						   .state_dir = STATE_DIR},
 					   .runtime_dir = RUNTIME_DIR,
 					   .netns = "host",
 					   .seccomp = true};

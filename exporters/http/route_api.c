@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/http/api.h"
 #include "exporters/http/negotiate.h"
 #include "exporters/http/routes.h"
 #include "exporters/render/json.h"
@@ -13,14 +14,6 @@
 #define API_LIMIT_DEFAULT 50000u
 #define API_LIMIT_MAX	  500000u
 #define STATUS_PORTS	  10u
-#define RETRY_AFTER_S	  "5"
-
-struct api {
-	struct select select;
-	enum rows_format format;
-	bool stale;
-	bool minutes;
-};
 
 static bool parse_number(const char *text, unsigned long max, unsigned long *ret_value)
 {
@@ -50,8 +43,14 @@ static bool take_format(const struct request *request, struct api *api, struct r
 	return true;
 }
 
-/* Words were checked against the route's table already; numbers are checked here. */
-static bool take_params(const struct request *request, struct api *api, struct response *response)
+bool api_wants_stale(const struct request *request)
+{
+	const char *value = query_value(request->query, "stale");
+
+	return value && (!strcmp(value, "1") || !strcmp(value, "true"));
+}
+
+bool api_take_params(const struct request *request, struct api *api, struct response *response)
 {
 	const struct query *query = request->query;
 	const char *value;
@@ -97,8 +96,9 @@ static bool take_params(const struct request *request, struct api *api, struct r
 		api->select.ascending = !down && key != SORT_ENTRIES && key != SORT_NEW &&
 					key != SORT_DESTROYED && key != SORT_LIFETIME;
 	}
-	value = query_value(query, "stale");
-	api->stale = value && (!strcmp(value, "1") || !strcmp(value, "true"));
+	api->stale = api_wants_stale(request);
+	if ((value = query_value(query, "horizon")))
+		api->horizon_s = (uint32_t)strtoul(value, NULL, 10);
 	value = query_value(query, "resolution");
 	api->minutes = value && !strcmp(value, "1m");
 	return take_format(request, api, response);
@@ -113,9 +113,7 @@ static void add_freshness(const struct snapshot *snap, struct response *response
 				(double)snap->age_ns / 1e9);
 }
 
-/* Rows carry no age, so old ones are given only to those who ask for old ones. */
-static const struct snapshot *fresh_snapshot(struct app *app, const struct api *api,
-					     struct response *response)
+const struct snapshot *api_snapshot(struct app *app, bool stale, struct response *response)
 {
 	const struct snapshot *snap =
 		source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
@@ -123,15 +121,15 @@ static const struct snapshot *fresh_snapshot(struct app *app, const struct api *
 
 	if (!snap) {
 		response_problem(response, 503, NULL, "%s.", app->source.why);
-		response_header(response, "Retry-After", RETRY_AFTER_S);
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
 		return NULL;
 	}
-	if (!judge_fresh(snap) && !api->stale) {
+	if (!judge_fresh(snap) && !stale) {
 		response_problem(response, 503, NULL,
 				 "%s. The numbers are %s%s; stale=1 asks for them all the same.",
 				 judge_reason(snap), format_age(snap->age_ns, age),
 				 snap->age_ns == UINT64_MAX ? "" : " old");
-		response_header(response, "Retry-After", RETRY_AFTER_S);
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
 		add_freshness(snap, response);
 		return NULL;
 	}
@@ -146,37 +144,42 @@ static void add_counts(const struct selection *selection, struct response *respo
 		response_header(response, "Conntide-Truncated", "true");
 }
 
-void route_status(struct app *app, const struct request *request, const struct route_match *match,
-		  struct response *response)
+bool api_take_document(const struct request *request, const char *what,
+		       enum rows_format *ret_format, struct response *response)
 {
 	static const struct offer offers[] = {{"application", "json", NULL},
 					      {"text", "plain", NULL}};
 	const char *format = query_value(request->query, "format");
-	int chosen = negotiate(request->accept, offers, 2);
+	/* json or text: the route's table has no other. */
+	int chosen = format ? !strcmp(format, "text") : negotiate(request->accept, offers, 2);
+
+	if (chosen < 0) {
+		response_problem(response, 406, NULL,
+				 "%s is served as application/json and as text/plain.", what);
+		return false;
+	}
+	*ret_format = chosen ? ROWS_TEXT : ROWS_JSON;
+	return true;
+}
+
+void route_status(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response)
+{
 	const struct snapshot *snap;
+	enum rows_format format;
 
 	(void)match;
-	if (format && !strcmp(format, "json"))
-		chosen = 0;
-	else if (format && !strcmp(format, "text"))
-		chosen = 1;
-	else if (format)
-		chosen = -2;
-	if (chosen < 0) {
-		response_problem(response, chosen == -1 ? 406 : 400, format ? "format" : NULL,
-				 "The status is served as application/json and as text/plain.");
+	if (!api_take_document(request, "The status", &format, response))
 		return;
-	}
 	snap = source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
-	response_type(response, snap ? 200 : 503,
-		      rows_format_media_type(chosen ? ROWS_TEXT : ROWS_JSON));
+	response_type(response, snap ? 200 : 503, rows_format_media_type(format));
 	if (!snap)
-		response_header(response, "Retry-After", RETRY_AFTER_S);
-	if (snap && chosen)
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
+	if (snap && format == ROWS_TEXT)
 		table_status(snap, app->services, STATUS_PORTS, &response->body);
 	else if (snap)
 		json_status(snap, &response->body);
-	else if (chosen)
+	else if (format == ROWS_TEXT)
 		text_add_format(&response->body, "%s\n", app->source.why);
 	else
 		json_status_missing(app->source.netns, app->source.why, &response->body);
@@ -190,9 +193,9 @@ static void answer_rows(struct app *app, const struct request *request, struct r
 	struct api api;
 	int err;
 
-	if (!take_params(request, &api, response))
+	if (!api_take_params(request, &api, response))
 		return;
-	snap = fresh_snapshot(app, &api, response);
+	snap = api_snapshot(app, api.stale, response);
 	if (!snap)
 		return;
 	response_type(response, 200, rows_format_media_type(api.format));
@@ -262,11 +265,11 @@ void route_port(struct app *app, const struct request *request, const struct rou
 		response_problem(response, 404, NULL, "A port is a number from 0 to 65535.");
 		return;
 	}
-	if (!take_params(request, &api, response))
+	if (!api_take_params(request, &api, response))
 		return;
 	api.select.l4proto = l4proto;
 	api.select.port = (int)port;
-	snap = fresh_snapshot(app, &api, response);
+	snap = api_snapshot(app, api.stale, response);
 	if (!snap)
 		return;
 	response_type(response, 200, rows_format_media_type(api.format));
@@ -286,7 +289,7 @@ void route_history(struct app *app, const struct request *request, const struct 
 	struct api api;
 
 	(void)match;
-	if (!take_params(request, &api, response) || !fresh_snapshot(app, &api, response))
+	if (!api_take_params(request, &api, response) || !api_snapshot(app, api.stale, response))
 		return;
 	history = source_history(&app->source, api.minutes);
 	if (!history) {

@@ -2,7 +2,9 @@
 /* openapi.json, written from the table of routes. */
 #include <string.h>
 
+#include "exporters/advice/whatif.h"
 #include "exporters/http/routes.h"
+#include "exporters/render/forecast.h"
 
 static void add_words(struct text *out, const char *words, const char *prefix)
 {
@@ -18,19 +20,22 @@ static void add_words(struct text *out, const char *words, const char *prefix)
 	}
 }
 
-static void add_param(struct text *out, const struct route_param *param, const char *where)
+static void add_param(struct text *out, const struct route *route, const struct route_param *param,
+		      const char *where)
 {
+	const char *values = route_param_values(route, param);
+
 	text_add_format(out, "{\"name\":\"%s\",\"in\":\"%s\",\"required\":%s,\"description\":",
 			param->name, where, strcmp(where, "path") ? "false" : "true");
 	text_add_json_string(out, param->means);
 	text_add_format(out, ",\"schema\":{\"type\":\"%s\"",
 			strcmp(param->type, "boolean") ? param->type : "string");
-	if (param->values) {
+	if (values) {
 		text_add(out, ",\"enum\":[");
-		add_words(out, param->values, "");
+		add_words(out, values, "");
 		if (!strcmp(param->name, "sort")) {
 			text_add_char(out, ',');
-			add_words(out, param->values, "-");
+			add_words(out, values, "-");
 		}
 		text_add_char(out, ']');
 	}
@@ -39,6 +44,24 @@ static void add_param(struct text *out, const struct route_param *param, const c
 	if (!strcmp(param->name, "limit"))
 		text_add(out, ",\"minimum\":1,\"maximum\":500000");
 	text_add(out, "}}");
+}
+
+/* Each timeout has a name of its own; rates are named by port, too many to list. */
+static void add_changes(struct text *out)
+{
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
+		text_add_format(out,
+				",{\"name\":\"timeout.%s\",\"in\":\"query\",\"required\":false,"
+				"\"description\":\"%s, seconds\",\"schema\":{\"type\":\"integer\","
+				"\"minimum\":1,\"maximum\":%.0f}}",
+				timeout_info(i)->name, timeout_info(i)->sysctl, WHATIF_TIMEOUT_MAX);
+	text_add_format(out,
+			",{\"name\":\"rates\",\"in\":\"query\",\"required\":false,\"style\":\"form\","
+			"\"explode\":true,\"description\":\"rate.tcp/80=2, rate.udp/53/outbound=0.5: "
+			"arrivals times so much\",\"schema\":{\"type\":\"object\",\"propertyNames\":{"
+			"\"pattern\":\"^rate[.]\"},\"additionalProperties\":{\"type\":\"number\","
+			"\"minimum\":0,\"maximum\":%.0f}}}",
+			WHATIF_RATE_MAX);
 }
 
 /* The query's, and those the braces in the path name. */
@@ -59,9 +82,11 @@ static void add_params(struct text *out, const struct route *route)
 		if (!where)
 			continue;
 		text_add(out, separator);
-		add_param(out, param, where);
+		add_param(out, route, param, where);
 		separator = ",";
 	}
+	if (route->flags & ROUTE_CHANGES)
+		add_changes(out);
 	text_add_char(out, ']');
 }
 
@@ -76,20 +101,46 @@ static void add_type(struct text *out, const char *type)
 		text_add_format(out, "{\"type\":\"%s\"", type);
 }
 
-static void add_row_schema(struct text *out, const struct route *route)
+/* Tables whose columns hold objects or lists of objects. */
+static const struct column_part *part_of(const struct column *columns, const char *name)
 {
-	text_add(out, "{\"type\":\"object\",\"required\":[");
-	for (size_t i = 0; i < *route->column_count; i++)
-		text_add_format(out, "%s\"%s\"", i ? "," : "", route->columns[i].name);
+	const struct column_part *part = columns == forecast_columns ? forecast_parts : NULL;
+
+	while (part && part->name && strcmp(part->name, name) != 0)
+		part++;
+	return part && part->name ? part : NULL;
+}
+
+/* `"required":[...],"properties":{...}`, with what is inside of a column. */
+static void add_properties(struct text *out, const struct column *columns, size_t count)
+{
+	text_add(out, "\"required\":[");
+	for (size_t i = 0; i < count; i++)
+		text_add_format(out, "%s\"%s\"", i ? "," : "", columns[i].name);
 	text_add(out, "],\"properties\":{");
-	for (size_t i = 0; i < *route->column_count; i++) {
-		text_add_format(out, "%s\"%s\":", i ? "," : "", route->columns[i].name);
-		add_type(out, route->columns[i].type);
+	for (size_t i = 0; i < count; i++) {
+		const struct column_part *part = part_of(columns, columns[i].name);
+		bool list = !strncmp(columns[i].type, "array", strlen("array"));
+
+		text_add_format(out, "%s\"%s\":", i ? "," : "", columns[i].name);
+		add_type(out, columns[i].type);
 		text_add(out, ",\"description\":");
-		text_add_json_string(out, route->columns[i].means);
+		text_add_json_string(out, columns[i].means);
+		if (part) {
+			text_add(out, list ? ",\"items\":{\"type\":\"object\"," : ",");
+			add_properties(out, part->columns, part->count);
+			text_add(out, list ? "}" : "");
+		}
 		text_add_char(out, '}');
 	}
-	text_add(out, "}}");
+	text_add_char(out, '}');
+}
+
+static void add_row_schema(struct text *out, const struct route *route)
+{
+	text_add(out, "{\"type\":\"object\",");
+	add_properties(out, route->columns, *route->column_count);
+	text_add_char(out, '}');
 }
 
 static void add_json_schema(struct text *out, const struct route *route)

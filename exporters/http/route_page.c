@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "exporters/http/routes.h"
+#include "exporters/render/forecast_html.h"
 #include "exporters/render/judge.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
@@ -32,7 +33,7 @@ static const char style[] =
 	".level{font-weight:700}.OK{color:var(--ok)}.HIGH{color:var(--warn)}.CRITICAL,.FULL,"
 	".UNKNOWN,.bad{color:var(--bad)}\n"
 	"meter{width:100%;height:1.6rem}\n"
-	".big{font-size:1.5rem;font-variant-numeric:tabular-nums}\n"
+	".verdict{font-size:1.15rem;font-weight:700}.big{font-size:1.5rem;font-variant-numeric:tabular-nums}\n"
 	".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;"
 	"font-variant-numeric:tabular-nums}\n"
 	"th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:left;"
@@ -53,6 +54,7 @@ void route_style(struct app *app, const struct request *request, const struct ro
 	(void)match;
 	response_type(response, 200, "text/css; charset=utf-8");
 	text_add(&response->body, style);
+	text_add(&response->body, forecast_style);
 }
 
 static void add_head(struct text *out, const struct snapshot *snap, const char *netns,
@@ -264,6 +266,8 @@ static void add_foot(struct text *out, const struct app *app, unsigned long refr
 		      "<a href=\"api/v1/ports?format=csv\">Ports (CSV)</a>"
 		      "<a href=\"api/v1/cells\">Cells</a><a href=\"api/v1/history?format=text&amp;"
 		      "limit=60\">Last minute</a><a href=\"api/v1/openapi.json\">API</a>"
+		      "<a href=\"api/v1/why?format=text\">Why</a>"
+		      "<a href=\"api/v1/advice?format=text\">Advice</a>"
 		      "<a href=\"-/ready?verbose\">Checks</a></nav>\n");
 	if (refresh_s)
 		text_add_format(out,
@@ -300,6 +304,8 @@ void route_page(struct app *app, const struct request *request, const struct rou
 	add_head(out, snap, app->source.netns, refresh_s);
 	if (snap) {
 		add_fill(out, snap);
+		render_forecast_html(snap, source_history(&app->source, false), clock_real_ns(),
+				     out);
 		add_ports(out, app, snap);
 		add_trust(out, snap);
 	} else {

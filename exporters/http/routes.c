@@ -4,9 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exporters/advice/advice.h"
+#include "exporters/advice/whatif.h"
+#include "exporters/advice/why.h"
 #include "exporters/http/gzip.h"
 #include "exporters/http/negotiate.h"
+#include "exporters/render/forecast.h"
+#include "exporters/render/incidents.h"
 #include "exporters/render/json.h"
+#include "exporters/render/talkers.h"
 
 #define API	   "/api/v1/"
 #define ROWS_TYPES "application/json application/x-ndjson text/csv text/plain"
@@ -28,6 +34,18 @@ const struct route_param route_params[] = {
 	{"stale", "boolean", "0 1 false true",
 	 "1: answer also while the agent does not run, with old numbers"},
 	{"resolution", "string", "1s 1m", "samples a second or a minute apart"},
+	{"horizon", "string", "30 120 600 3600", "only what was said of so many seconds ahead"},
+	{"kind", "string", "source destination service source64 destination64",
+	 "only this list of addresses"},
+	{"notrack", "string", NULL,
+	 "do not track these ports: tcp/80, tcp/80/inbound; several with commas"},
+	{"keepalive", "string", NULL,
+	 "connections this host opens to these ports are reused: tcp/8080; several with commas"},
+	{"max", "integer", NULL, "nf_conntrack_max, 0 to 2147483647; 0: no limit"},
+	{"buckets", "integer", NULL, "nf_conntrack_buckets, 1 to 536870911"},
+	{"id", "string", NULL, "of an incident"},
+	{"stage", "string", "high critical drops recovered",
+	 "the stage of an incident to show; the worst that was kept by default"},
 	{"verbose", "boolean", NULL, "list the checks"},
 	{"refresh", "integer", NULL, "seconds until the page loads itself again, 0 for never"},
 };
@@ -48,6 +66,28 @@ const struct route routes[] = {
 	{API "history", route_history, 0,
 	 "fill, flow and losses over the last hour or the last day, oldest first", ROWS_TYPES,
 	 "resolution limit format stale", history_columns, &history_column_count},
+	{API "forecast", route_forecast, ROUTE_OBJECT,
+	 "when the table will be full, or where it levels off, and why",
+	 "application/json text/plain", "format stale", forecast_columns, &forecast_column_count},
+	{API "forecast/history", route_pasts, 0,
+	 "past forecasts, a minute apart over a day, and what came; oldest first", ROWS_TYPES,
+	 "horizon limit format stale", pasts_columns, &pasts_column_count},
+	{API "why", route_why, ROUTE_OBJECT,
+	 "what holds the table, what grew, and which known pattern that is",
+	 "application/json text/plain", "format stale", why_columns, &why_column_count},
+	{API "advice", route_advice, ROUTE_DOCUMENT,
+	 "what would help here: savings, commands, warnings; best first",
+	 "application/json text/plain", "format stale", advice_columns, &advice_column_count},
+	{API "whatif", route_whatif, ROUTE_OBJECT | ROUTE_CHANGES,
+	 "the steady number of entries after a change", "application/json text/plain",
+	 "notrack keepalive max buckets format stale", whatif_columns, &whatif_column_count},
+	{API "talkers", route_talkers, ROUTE_HOSTS, "addresses that hold most entries", ROWS_TYPES,
+	 "kind limit format stale", talkers_columns, &talkers_column_count},
+	{API "incidents", route_incidents, 0, "when the table filled: the flight recorder, newest first",
+	 ROWS_TYPES, "limit format", incidents_columns, &incidents_column_count},
+	{API "incidents/{id}", route_incident, ROUTE_OBJECT,
+	 "one incident whole: its stages, and the table as it was then", "application/json text/plain",
+	 "stage limit format", incident_columns, &incident_column_count},
 	{API "openapi.json", route_openapi, 0, "this description", "application/json", "", NULL,
 	 NULL},
 	{"/-/healthy", route_healthy, 0, "the exporter answers", "text/plain", "verbose", NULL,
@@ -124,6 +164,13 @@ static const struct route_param *find_param(const char *name)
 	return NULL;
 }
 
+const char *route_param_values(const struct route *route, const struct route_param *param)
+{
+	if (route->flags & (ROUTE_OBJECT | ROUTE_DOCUMENT) && !strcmp(param->name, "format"))
+		return "json text";
+	return param->values;
+}
+
 static bool check_params(const struct route *route, const struct request *request,
 			 struct response *response)
 {
@@ -133,7 +180,10 @@ static bool check_params(const struct route *route, const struct request *reques
 		const char *name = query->params[i].name;
 		const char *value = query->params[i].value;
 		const struct route_param *param = find_param(name);
+		const char *values;
 
+		if (route->flags & ROUTE_CHANGES && whatif_is_key(name))
+			continue;
 		if (!param || !word_in(route->params, name)) {
 			response_problem(response, 400, name,
 					 "There is no parameter \"%.60s\" here; there %s %s.", name,
@@ -143,10 +193,11 @@ static bool check_params(const struct route *route, const struct request *reques
 		}
 		if (!strcmp(name, "sort") && value[0] == '-')
 			value++;
-		if (param->values && !word_in(param->values, value)) {
+		values = route_param_values(route, param);
+		if (values && !word_in(values, value)) {
 			response_problem(response, 400, name,
 					 "\"%.60s\" is no value of %s; it may be one of: %s.",
-					 value, name, param->values);
+					 value, name, values);
 			return false;
 		}
 	}

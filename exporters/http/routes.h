@@ -26,6 +26,8 @@ enum route_flags {
 	ROUTE_HIDDEN = 1 << 1, /* an alias or a file of the page: not in openapi.json */
 	ROUTE_PREFIX = 1 << 2, /* its path is --web.telemetry-path */
 	ROUTE_OBJECT = 1 << 3, /* one object with these columns, not a list of rows */
+	ROUTE_DOCUMENT = 1 << 4, /* a list, but as JSON and text only */
+	ROUTE_CHANGES = 1 << 5, /* takes the words of a what-if, which have names of their own */
 };
 
 /* Values of the {segments} of the path, in order. */
@@ -60,6 +62,10 @@ const struct route *route_find(const struct app *app, const char *path, struct r
 /* May this client see this route? */
 bool route_allowed(const struct route *route, bool trusted, bool expose_hosts);
 
+/* Words a parameter may be on this route: documents have fewer formats than rows.
+ * NULL: any. */
+const char *route_param_values(const struct route *route, const struct route_param *param);
+
 /* Is `word` one of the space-separated words? */
 bool word_in(const char *words, const char *word);
 
@@ -76,6 +82,22 @@ void route_port(struct app *app, const struct request *request, const struct rou
 		struct response *response);
 void route_history(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
+void route_forecast(struct app *app, const struct request *request, const struct route_match *match,
+		    struct response *response);
+void route_pasts(struct app *app, const struct request *request, const struct route_match *match,
+		 struct response *response);
+void route_talkers(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response);
+void route_why(struct app *app, const struct request *request, const struct route_match *match,
+	       struct response *response);
+void route_advice(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response);
+void route_whatif(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response);
+void route_incidents(struct app *app, const struct request *request,
+		     const struct route_match *match, struct response *response);
+void route_incident(struct app *app, const struct request *request,
+		    const struct route_match *match, struct response *response);
 void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
 void route_healthy(struct app *app, const struct request *request, const struct route_match *match,

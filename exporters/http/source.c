@@ -10,6 +10,8 @@ int source_init(struct source *source, const char *runtime_dir, const char *netn
 	source->netns = netns;
 	snapshot_init(&source->snap);
 	snap_history_init(&source->history);
+	snap_story_init(&source->story);
+	snap_pasts_init(&source->pasts);
 	return shm_reader_init(&source->reader, runtime_dir, netns);
 }
 
@@ -18,6 +20,8 @@ void source_close(struct source *source)
 	shm_reader_close(&source->reader);
 	snapshot_free(&source->snap);
 	snap_history_free(&source->history);
+	snap_story_free(&source->story);
+	snap_pasts_free(&source->pasts);
 }
 
 static bool is_absent(int error)
@@ -48,16 +52,38 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 	return source->error ? NULL : &source->snap;
 }
 
+static bool taken(struct source *source, int err)
+{
+	if (err) {
+		source->errors++;
+		shm_reader_explain(&source->reader, err, source->why, sizeof(source->why));
+	}
+	return !err;
+}
+
 const struct snap_history *source_history(struct source *source, bool minutes)
 {
 	int err = snapshot_take_history(&source->reader, minutes, &source->history);
 
-	if (err) {
-		source->errors++;
-		shm_reader_explain(&source->reader, err, source->why, sizeof(source->why));
-		return NULL;
+	return taken(source, err) ? &source->history : NULL;
+}
+
+const struct snap_story *source_story(struct source *source)
+{
+	/* As old as the snapshot, and as seldom: it is a megabyte. */
+	if (source->story_of_boot_ns != source->taken_boot_ns) {
+		if (!taken(source, snapshot_take_story(&source->reader, &source->story)))
+			return NULL;
+		source->story_of_boot_ns = source->taken_boot_ns;
 	}
-	return &source->history;
+	return &source->story;
+}
+
+const struct snap_pasts *source_pasts(struct source *source)
+{
+	int err = snapshot_take_pasts(&source->reader, &source->pasts);
+
+	return taken(source, err) ? &source->pasts : NULL;
 }
 
 const char *source_missing_state(const struct source *source)

@@ -11,6 +11,7 @@
 #define CONNTIDE_HTTP_SOURCE_H
 
 #include "lib/shm/reader.h"
+#include "lib/shm/snap_story.h"
 #include "lib/shm/snapshot.h"
 
 #define SOURCE_MAX_AGE_NS UINT64_C(100000000)
@@ -19,7 +20,10 @@ struct source {
 	struct shm_reader reader;
 	struct snapshot snap;
 	struct snap_history history;
+	struct snap_story story;
+	struct snap_pasts pasts;
 	uint64_t taken_boot_ns; /* 0: never */
+	uint64_t story_of_boot_ns; /* the snapshot it was taken with */
 	int error;
 	uint64_t errors; /* failures other than "there is none yet" */
 	const char *netns;
@@ -36,6 +40,12 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 
 /* After source_snapshot() gave one. NULL when reading fails. */
 const struct snap_history *source_history(struct source *source, bool minutes);
+
+/* Likewise: once for each snapshot. */
+const struct snap_story *source_story(struct source *source);
+
+/* Likewise: past forecasts and what came of them. */
+const struct snap_pasts *source_pasts(struct source *source);
 
 /* "missing" or "unreadable", for conntide_agent_state. */
 const char *source_missing_state(const struct source *source);

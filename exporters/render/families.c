@@ -391,6 +391,7 @@ static void add_table(struct build *build)
 	add_scalars(build);
 	add_ports(build);
 	add_lifetimes(build);
+	families_add_forecast(build->families, build->snap, build->netns);
 	if (build->options->compat_node_exporter)
 		add_node_exporter(build);
 }

@@ -99,6 +99,10 @@ void families_add_u64(struct families *families, enum family_id id, const char *
 void families_add_double(struct families *families, enum family_id id, const char *labels,
 			 double value);
 
+/* The forecast's, for families.c; `prefix`: labels that every series carries. */
+void families_add_forecast(struct families *families, const struct snapshot *snap,
+			   const char *prefix);
+
 /* Groups by family, keeping the order within one. After the last addition. */
 void families_sort(struct families *families);
 

@@ -2,9 +2,13 @@
 #include "exporters/render/json.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "exporters/render/forecast_text.h"
 #include "exporters/render/judge.h"
+#include "lib/base/check.h"
 
 const struct column status_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},
@@ -22,6 +26,8 @@ const struct column status_columns[] = {
 	{"age_seconds", 0, "", "number|null", "age of the numbers; null after a reboot"},
 	{"level", 0, "", "string", "OK, HIGH, CRITICAL, FULL or UNKNOWN"},
 	{"reason", 0, "", "string", "why the numbers are not to be trusted fully"},
+	{"verdict", 0, "", "string", "what is going to happen, in words, as in forecast"},
+	{"alarm", 0, "", "boolean", "full within ten minutes is likely"},
 };
 const size_t status_column_count = sizeof(status_columns) / sizeof(status_columns[0]);
 
@@ -87,6 +93,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	const struct snap_live *live = &snap->live;
 	cJSON *object = cJSON_CreateObject();
 	double fill = judge_fill_ratio(live);
+	char words[FORECAST_WORDS_BYTES];
 
 	cJSON_AddStringToObject(object, "netns", snap->netns_name);
 	add_number(object, "entries", (double)live->count_entries);
@@ -109,6 +116,8 @@ void json_status(const struct snapshot *snap, struct text *out)
 		add_number(object, "age_seconds", (double)(snap->age_ns / 1000000u) / 1e3);
 	cJSON_AddStringToObject(object, "level", judge_level_name(judge_level(snap)));
 	cJSON_AddStringToObject(object, "reason", judge_reason(snap));
+	cJSON_AddStringToObject(object, "verdict", forecast_words(snap, words));
+	cJSON_AddBoolToObject(object, "alarm", judge_forecast(snap) && snap->forecast.alarm);
 	add_doubts(object, snap);
 	add_number(object, "buckets", (double)live->buckets);
 	add_number(object, "chain_limit_entries", (double)live->chain_limit_entries);
@@ -146,6 +155,8 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 	cJSON_AddNullToObject(object, "age_seconds");
 	cJSON_AddStringToObject(object, "level", "UNKNOWN");
 	cJSON_AddStringToObject(object, "reason", reason);
+	cJSON_AddStringToObject(object, "verdict", "cannot say: there are no numbers");
+	cJSON_AddBoolToObject(object, "alarm", 0);
 	print(object, out);
 }
 
@@ -169,4 +180,83 @@ void json_problem(unsigned int status, const char *title, const char *detail, co
 		cJSON_AddItemToArray(errors, error);
 	}
 	print(object, out);
+}
+
+static void json_start(struct json *json, cJSON *root)
+{
+	memset(json, 0, sizeof(*json));
+	json->at[0] = root;
+	json->failed = !root;
+}
+
+void json_begin(struct json *json)
+{
+	json_start(json, cJSON_CreateObject());
+}
+
+void json_begin_array(struct json *json)
+{
+	json_start(json, cJSON_CreateArray());
+}
+
+/* False: `item` was freed, and the document is a failure. */
+static bool json_add(struct json *json, const char *name, cJSON *item)
+{
+	cJSON *to = json->at[json->depth];
+	bool added = !json->failed && item &&
+		     (name ? cJSON_AddItemToObject(to, name, item) : cJSON_AddItemToArray(to, item));
+
+	if (added)
+		return true;
+	cJSON_Delete(item);
+	json->failed = true;
+	return false;
+}
+
+static void json_open(struct json *json, const char *name, cJSON *item)
+{
+	BUG_ON(json->depth + 1 >= JSON_DEPTH_MAX);
+	item = json_add(json, name, item) ? item : NULL;
+	json->at[++json->depth] = item;
+}
+
+void json_open_object(struct json *json, const char *name)
+{
+	json_open(json, name, cJSON_CreateObject());
+}
+
+void json_open_array(struct json *json, const char *name)
+{
+	json_open(json, name, cJSON_CreateArray());
+}
+
+void json_close(struct json *json)
+{
+	BUG_ON(json->depth == 0);
+	json->depth--;
+}
+
+void json_string(struct json *json, const char *name, const char *value)
+{
+	json_add(json, name, value ? cJSON_CreateString(value) : cJSON_CreateNull());
+}
+
+void json_number(struct json *json, const char *name, double value)
+{
+	json_add(json, name, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull());
+}
+
+void json_bool(struct json *json, const char *name, bool value)
+{
+	json_add(json, name, cJSON_CreateBool(value));
+}
+
+void json_end(struct json *json, struct text *out)
+{
+	BUG_ON(json->depth != 0);
+	if (json->failed) {
+		cJSON_Delete(json->at[0]);
+		json->at[0] = NULL;
+	}
+	print(json->at[0], out);
 }

@@ -22,6 +22,32 @@ bool judge_exact(const struct snapshot *snap)
 	return judge_fresh(snap) && snap->live.exact == 1 && snap->live.doubts == 0;
 }
 
+bool judge_forecast_recent(const struct snapshot *snap)
+{
+	uint64_t beat = (uint64_t)snap->live.heartbeat_boot_ns;
+	uint64_t made = snap->forecast.computed_boot_ns;
+
+	/* It may be a little younger than the heartbeat: they are not written at once. */
+	return snap->forecast.valid &&
+	       (beat > made ? beat - made : made - beat) <= SNAP_SILENT_NS;
+}
+
+static bool says_something(const struct snapshot *snap)
+{
+	return judge_forecast_recent(snap) && snap->forecast.verdict != SHM_VERDICT_WATCHING &&
+	       snap->live.mode == SHM_MODE_FULL;
+}
+
+bool judge_forecast(const struct snapshot *snap)
+{
+	return judge_up(snap) && says_something(snap);
+}
+
+bool judge_forecast_shown(const struct snapshot *snap)
+{
+	return says_something(snap);
+}
+
 enum level judge_level(const struct snapshot *snap)
 {
 	double fill = judge_fill_ratio(&snap->live);

@@ -28,6 +28,19 @@ bool judge_up(const struct snapshot *snap);
 /* What the agent says, but never for numbers that are not fresh. */
 bool judge_exact(const struct snapshot *snap);
 
+/* There is a forecast, made within SNAP_SILENT_NS of the agent's last sign of life. */
+bool judge_forecast_recent(const struct snapshot *snap);
+
+/*
+ * It says something about the future, now: the agent is up and has watched long
+ * enough. Else none of its numbers is served as if it were true.
+ */
+bool judge_forecast(const struct snapshot *snap);
+
+/* As above; or it did when the agent, which is silent now, gave its last sign of
+ * life: for those who ask for old numbers. */
+bool judge_forecast_shown(const struct snapshot *snap);
+
 /* Never better than UNKNOWN when the numbers are not fresh. */
 enum level judge_level(const struct snapshot *snap);
 const char *judge_level_name(enum level level);

@@ -125,6 +125,18 @@ void rows_string(struct rows *rows, const char *value)
 	end_field(rows);
 }
 
+void rows_value(struct rows *rows, const char *json, const char *plain)
+{
+	begin_field(rows);
+	if (rows->format == ROWS_JSON || rows->format == ROWS_NDJSON)
+		text_add(rows->out, json);
+	else if (rows->format == ROWS_CSV)
+		text_add_csv(rows->out, strcmp(plain, "-") != 0 ? plain : "");
+	else
+		text_add(rows->out, plain);
+	end_field(rows);
+}
+
 void rows_u64(struct rows *rows, uint64_t value)
 {
 	begin_field(rows);
@@ -132,14 +144,41 @@ void rows_u64(struct rows *rows, uint64_t value)
 	end_field(rows);
 }
 
+static void add_null(struct rows *rows)
+{
+	if (rows->format == ROWS_TEXT)
+		text_add_char(rows->out, '-');
+	else if (rows->format != ROWS_CSV)
+		text_add(rows->out, "null");
+}
+
+void rows_u64_or_null(struct rows *rows, bool known, uint64_t value)
+{
+	begin_field(rows);
+	if (known)
+		text_add_u64(rows->out, value);
+	else
+		add_null(rows);
+	end_field(rows);
+}
+
+void rows_boolean(struct rows *rows, bool known, bool value)
+{
+	begin_field(rows);
+	if (!known)
+		add_null(rows);
+	else if (rows->format == ROWS_TEXT)
+		text_add(rows->out, value ? "yes" : "no");
+	else
+		text_add(rows->out, value ? "true" : "false");
+	end_field(rows);
+}
+
 void rows_double(struct rows *rows, double value)
 {
 	begin_field(rows);
 	if (!isfinite(value)) {
-		if (rows->format == ROWS_TEXT)
-			text_add_char(rows->out, '-');
-		else if (rows->format != ROWS_CSV)
-			text_add(rows->out, "null");
+		add_null(rows);
 	} else if (rows->format == ROWS_TEXT) {
 		text_add_format(rows->out, fabs(value) < 10 ? "%.2f" : "%.0f", value);
 	} else {

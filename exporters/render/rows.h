@@ -24,6 +24,13 @@ struct column {
 	const char *means;
 };
 
+/* What stands inside a column of type object or array, for openapi.json. */
+struct column_part {
+	const char *name; /* of the column; NULL ends a list of parts */
+	const struct column *columns;
+	size_t count;
+};
+
 struct rows {
 	struct text *out;
 	enum rows_format format;
@@ -43,7 +50,11 @@ const char *rows_format_media_type(enum rows_format format);
 void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
 		const struct column *columns, size_t column_count);
 void rows_string(struct rows *rows, const char *value);
+/* A value that is not text: as JSON, and as plain text. */
+void rows_value(struct rows *rows, const char *json, const char *plain);
 void rows_u64(struct rows *rows, uint64_t value);
+void rows_u64_or_null(struct rows *rows, bool known, uint64_t value);
+void rows_boolean(struct rows *rows, bool known, bool value); /* in a table: yes, no or "-" */
 void rows_double(struct rows *rows, double value); /* NaN: null, empty or "-" */
 void rows_states(struct rows *rows, const struct snap_row *row);
 void rows_history_top(struct rows *rows, const struct snap_sample *sample);

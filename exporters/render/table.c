@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exporters/render/forecast_text.h"
 #include "exporters/render/judge.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
@@ -40,6 +41,7 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
 	double fill = judge_fill_ratio(live);
+	char words[FORECAST_WORDS_BYTES];
 
 	label(out, "table");
 	if (fill >= 0)
@@ -48,6 +50,8 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 				judge_level_name(judge_level(snap)));
 	else
 		text_add_format(out, "%" PRId64 " entries, no limit\n", live->count_entries);
+	label(out, "forecast");
+	text_add_format(out, "%s\n", forecast_words(snap, words));
 	label(out, "chains");
 	text_add_format(
 		out, "%" PRId64 " buckets; inserts begin to fail at about %" PRId64 " entries%s\n",

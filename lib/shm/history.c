@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/shm/reader.h"
+#include "lib/shm/ring.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
 
@@ -18,8 +19,11 @@ void snap_history_free(struct snap_history *history)
 	snap_history_init(history);
 }
 
-static void copy_sample(const struct shm_sample *from, struct snap_sample *to)
+static void copy_sample(const void *element, void *copy)
 {
+	const struct shm_sample *from = element;
+	struct snap_sample *to = copy;
+
 	to->real_ns = peek_u64(&from->real_ns);
 	to->count_entries = peek_u32(&from->count_entries);
 	to->mirror_entries = peek_u32(&from->mirror_entries);
@@ -38,52 +42,33 @@ static void copy_sample(const struct shm_sample *from, struct snap_sample *to)
 	}
 }
 
-struct history_copy {
-	const struct shm_history *from;
-	struct snap_history *to;
-	uint64_t slots;
-};
-
-static int copy_history(void *arg)
-{
-	struct history_copy *copy = arg;
-	uint64_t head = observe_u64(&copy->from->head);
-	uint64_t first = head > copy->slots ? head - copy->slots : 0;
-	uint64_t after;
-	size_t dropped;
-
-	copy->to->interval_ns = copy->from->interval_ns;
-	copy->to->sample_count = (size_t)(head - first);
-	for (uint64_t i = first; i < head; i++)
-		copy_sample(&copy->from->samples[i % copy->slots],
-			    &copy->to->samples[i - first]);
-	/* What the writer went over meanwhile, and the slot it may be in, is torn. */
-	after = reobserve_u64(&copy->from->head);
-	dropped = after + 1 > first + copy->slots ? (size_t)(after + 1 - copy->slots - first) : 0;
-	if (dropped > copy->to->sample_count)
-		dropped = copy->to->sample_count;
-	copy->to->sample_count -= dropped;
-	memmove(copy->to->samples, copy->to->samples + dropped,
-		copy->to->sample_count * sizeof(copy->to->samples[0]));
-	return 0;
-}
-
 int snapshot_take_history(struct shm_reader *reader, bool minutes, struct snap_history *history)
 {
-	struct history_copy copy = {
-		.to = history, .slots = minutes ? SHM_HISTORY_MINUTES : SHM_HISTORY_SECONDS};
+	const struct shm_history *from =
+		shm_reader_section(reader, minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
+	struct ring ring = {.slots = minutes ? SHM_HISTORY_MINUTES : SHM_HISTORY_SECONDS,
+			    .from_bytes = sizeof(struct shm_sample),
+			    .to_bytes = sizeof(struct snap_sample),
+			    .copy = copy_sample};
+	int err;
 
-	copy.from = shm_reader_section(reader, minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
-	if (!copy.from)
+	if (!from)
 		return -ENOENT;
-	if (history->sample_room < copy.slots) {
+	if (history->sample_room < ring.slots) {
 		struct snap_sample *samples =
-			realloc(history->samples, copy.slots * sizeof(*samples));
+			realloc(history->samples, ring.slots * sizeof(*samples));
 
 		if (!samples)
 			return -ENOMEM;
 		history->samples = samples;
-		history->sample_room = (size_t)copy.slots;
+		history->sample_room = (size_t)ring.slots;
 	}
-	return shm_guarded(copy_history, &copy);
+	ring.head = &from->head;
+	ring.elements = from->samples;
+	ring.to = history->samples;
+	err = shm_guarded(ring_copy, &ring);
+	/* A copy cut short left the older samples half overwritten. */
+	history->sample_count = err ? 0 : ring.count;
+	history->interval_ns = (minutes ? 60u : 1u) * UINT64_C(1000000000);
+	return err;
 }

@@ -312,12 +312,14 @@ struct shm_pasts {
 #define SHM_DETAIL_POOLS (L4_COUNT * DIR_COUNT)
 #define SHM_STAY_BUCKETS 24u
 
+/* Told by the DESTROY (agent/witness.h says how); before Linux 5.11 it names no timeout
+ * and no state, and evictions are counted as expired or closed. */
 enum shm_end {
 	SHM_END_EXPIRED, /* its timeout ran out while it was open or half open */
 	SHM_END_CLOSED,	 /* its timeout ran out after a close, or a reset or a successor ended it */
 	SHM_END_EVICTED, /* taken by the kernel to make room */
-	SHM_END_DELETED, /* by a program: conntrack -D, -F */
-	SHM_END_UNSEEN,	 /* gone when the table was compared */
+	SHM_END_DELETED, /* by a program (conntrack -D, -F), or with a masquerading interface */
+	SHM_END_UNSEEN,	 /* nothing told of it: gone when the table was compared, or replaced */
 	SHM_END_COUNT
 };
 
@@ -327,13 +329,25 @@ struct shm_stays {
 	_Atomic uint64_t sum_ms;
 };
 
+/*
+ * A detail changes hands: the generation is odd while it does (seqlock.h, hand_*), and
+ * another one after. A reader takes the generation, copies, and takes it again: odd or
+ * not the same means that the copy may be of two rows, and it copies anew. Under one
+ * generation row stays the same and counters only rise; they are relaxed and move on
+ * meanwhile, so two of them may differ by what happened between their reading. What a
+ * detail has counted when it is taken from its row is added to the pool of its protocol
+ * and direction: the sum over all details and pools never falls, but a reader that needs
+ * it takes differences between two copies only where the generation is the same.
+ * A row has at most one detail. Entries of a row are in its detail since it got it, and
+ * before that in the pool.
+ */
 struct shm_detail {
 	_Atomic uint32_t row; /* ROW_INVALID: free; of a pool: port 0 */
-	_Atomic uint32_t generation; /* changes when it changes hands; counters begin at 0 */
+	_Atomic uint32_t generation; /* odd: changing hands; counters begin at 0 */
 	_Atomic uint64_t ends[SHM_END_COUNT];
 	struct shm_stays whole; /* birth to end, where both were seen */
-	struct shm_stays tail;	/* last change of state to end */
-	struct shm_stays states[STATE_SLOTS_MAX]; /* each stay in a state, whatever ended it */
+	struct shm_stays tail;	/* last change of state to end, of entries whose birth was seen */
+	struct shm_stays states[STATE_SLOTS_MAX]; /* each stay in a state, of the same, whatever ended it */
 };
 
 /* --- who ------------------------------------------------------------------------ */
@@ -349,19 +363,25 @@ enum shm_talker_kind {
 	SHM_TALKER_KINDS
 };
 
+/*
+ * By the original tuple: the destination is what the client dialled, before DNAT. Both
+ * errors are 0 as long as there are no more than `room` keys and no sweep goes on;
+ * why they hold otherwise is proved in agent/tally.h.
+ */
 struct shm_talker {
-	_Atomic uint64_t address[2]; /* 16 bytes in network order; IPv4: the first four */
-	_Atomic uint32_t key;	     /* family | l4proto << 8 | port << 16; l4proto, port: SERVICE only */
+	_Atomic uint64_t address[2]; /* 16 bytes in network order; IPv4: the first four; /64: the first 8 */
+	/* AF_INET, AF_INET6 | enum l4proto << 8 | port << 16; l4proto, port: SERVICE only */
+	_Atomic uint32_t key;
 	_Atomic uint32_t entries;
 	_Atomic uint32_t error_entries; /* it may be up to so many less */
-	uint32_t _pad;
+	_Atomic uint32_t more_entries;	/* it may be up to so many more */
 };
 
 struct shm_talker_list {
 	_Atomic uint32_t count;	  /* of talker[], largest first */
 	_Atomic uint32_t tracked; /* keys counted at present */
 	_Atomic uint32_t missed_entries; /* no key outside the list holds more than this */
-	_Atomic uint32_t room;	  /* keys that can be counted */
+	_Atomic uint32_t room;	  /* keys that can be counted; more of them: errors */
 	struct shm_talker talker[SHM_TALKERS];
 };
 

@@ -50,6 +50,37 @@ static inline bool seq_read_valid(const _Atomic uint64_t *seq, uint64_t at)
 	return atomic_load_explicit(seq, memory_order_relaxed) == at;
 }
 
+/*
+ * The same with 32 bits, for what changes hands: the generation is odd meanwhile.
+ * What is counted under one generation is relaxed and moves on while it is read.
+ */
+static inline void hand_over_begin(_Atomic uint32_t *generation)
+{
+	uint32_t at = atomic_load_explicit(generation, memory_order_relaxed);
+
+	atomic_store_explicit(generation, at | 1u, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
+static inline void hand_over_end(_Atomic uint32_t *generation)
+{
+	uint32_t at = atomic_load_explicit(generation, memory_order_relaxed);
+
+	atomic_store_explicit(generation, (at | 1u) + 1u, memory_order_release);
+}
+
+static inline bool hand_read_begin(const _Atomic uint32_t *generation, uint32_t *ret_at)
+{
+	*ret_at = atomic_load_explicit(generation, memory_order_acquire);
+	return (*ret_at & 1u) == 0;
+}
+
+static inline bool hand_read_valid(const _Atomic uint32_t *generation, uint32_t at)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(generation, memory_order_relaxed) == at;
+}
+
 /* A word that is complete when it is seen: ring heads, the ready word. */
 static inline void publish_u64(_Atomic uint64_t *word, uint64_t value)
 {
@@ -92,6 +123,11 @@ static inline uint32_t peek_u32(const _Atomic uint32_t *word)
 	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
+static inline int32_t peek_i32(const _Atomic int32_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
 /* Single writer: a plain load and store, no locked instruction. */
 static inline void poke_u64(_Atomic uint64_t *word, uint64_t value)
 {
@@ -99,6 +135,11 @@ static inline void poke_u64(_Atomic uint64_t *word, uint64_t value)
 }
 
 static inline void poke_u32(_Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline void poke_i32(_Atomic int32_t *word, int32_t value)
 {
 	atomic_store_explicit(word, value, memory_order_relaxed);
 }

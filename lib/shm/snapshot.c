@@ -5,25 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/shm/reader.h"
+#include "lib/shm/seq_retry.h"
 #include "lib/shm/seqlock.h"
-
-/* A writer holds the lock for about a microsecond. A reader that meets it often
- * in a row sleeps, for the writer may have lost its CPU in there; one that met it
- * for 50 ms looks at a writer that died. */
-#define SEQ_ATTEMPTS	   5000
-#define SEQ_ATTEMPTS_A_NAP 100
-#define SEQ_NAP_NS	   1000000
-
-static void nap_if_due(int attempt)
-{
-	const struct timespec nap = {.tv_nsec = SEQ_NAP_NS};
-
-	if (attempt % SEQ_ATTEMPTS_A_NAP == SEQ_ATTEMPTS_A_NAP - 1)
-		nanosleep(&nap, NULL);
-}
 
 #define LIVE_WORDS ((sizeof(struct shm_live) - sizeof(uint64_t)) / sizeof(uint64_t))
 _Static_assert(sizeof(struct snap_live) == LIVE_WORDS * sizeof(uint64_t),
@@ -47,7 +32,7 @@ static int copy_live(const struct shm_live *live, struct snap_live *to, uint64_t
 	const _Atomic int64_t *words = &live->heartbeat_boot_ns;
 	int64_t copy[LIVE_WORDS];
 
-	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, nap_if_due(attempt)) {
+	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, seq_nap_if_due(attempt)) {
 		uint64_t at;
 
 		if (!seq_read_begin(&live->seq, &at))
@@ -74,7 +59,7 @@ struct slot_view {
 
 static int copy_slots(const struct shm_slots *slots, struct slot_view *view)
 {
-	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, nap_if_due(attempt)) {
+	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, seq_nap_if_due(attempt)) {
 		uint64_t at;
 
 		if (!seq_read_begin(&slots->seq, &at))
@@ -225,6 +210,14 @@ static void copy_others(struct copy *copy)
 	}
 }
 
+static void copy_timeouts(struct copy *copy)
+{
+	const _Atomic uint32_t *timeouts = shm_reader_section(copy->reader, SHM_SECTION_TIMEOUTS);
+
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
+		copy->snap->timeouts_s[i] = peek_u32(&timeouts[i]);
+}
+
 /* New marks were taken while the rows were read: the rates say nothing. */
 static void check_rates(struct copy *copy)
 {
@@ -274,6 +267,9 @@ static int copy_all(void *arg)
 	copy_rows(copy);
 	check_rates(copy);
 	copy_others(copy);
+	copy_timeouts(copy);
+	snap_forecast_copy(shm_reader_section(copy->reader, SHM_SECTION_FORECAST),
+			   &snap->forecast);
 	return 0;
 }
 

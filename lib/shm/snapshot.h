@@ -19,6 +19,8 @@
 #include <stdint.h>
 
 #include "lib/shm/layout.h"
+#include "lib/shm/snap_forecast.h"
+#include "lib/shm/timeouts.h"
 
 /* Scalars of metrics.def, in its order. */
 struct snap_live {
@@ -101,6 +103,8 @@ struct snapshot {
 	size_t row_room;
 	struct snap_other other[L4_COUNT][DIR_COUNT];
 	struct snap_lifetime lifetimes[L4_COUNT];
+	uint32_t timeouts_s[TIMEOUT_COUNT]; /* 0: unknown */
+	struct snap_forecast forecast;
 };
 
 struct snap_history {

@@ -132,17 +132,21 @@ static const struct l4proto_info *row_proto(uint32_t row)
 	return NULL;
 }
 
+/* Row number `at` of those of one protocol. */
+static void fill_key(struct row_key *key, const struct l4proto_info *info, uint32_t at)
+{
+	key->l4proto = (uint8_t)(info - protos);
+	key->direction = (uint8_t)(info->has_ports ? at / PORT_COUNT : at);
+	key->port = (uint16_t)(info->has_ports ? at % PORT_COUNT : 0);
+}
+
 bool row_key_of(uint32_t row, struct row_key *ret_key)
 {
 	const struct l4proto_info *info = row_proto(row);
 
 	if (!info)
 		return false;
-	uint32_t at = row - info->row_base;
-
-	ret_key->l4proto = (uint8_t)(info - protos);
-	ret_key->direction = (uint8_t)(info->has_ports ? at / PORT_COUNT : at);
-	ret_key->port = (uint16_t)(info->has_ports ? at % PORT_COUNT : 0);
+	fill_key(ret_key, info, row - info->row_base);
 	return true;
 }
 
@@ -194,10 +198,16 @@ unsigned int cell_state(uint32_t cell)
 	return info ? (cell - info->cell_base) & ((1u << info->state_bits) - 1u) : STATE_SLOTS_MAX;
 }
 
+/* For each event, more than once: the protocol is looked up but once. */
 bool cell_key_of(uint32_t cell, struct row_key *ret_key, unsigned int *ret_state)
 {
-	if (!row_key_of(cell_row(cell), ret_key))
+	const struct l4proto_info *info = cell_proto(cell);
+	uint32_t at;
+
+	if (!info)
 		return false;
-	*ret_state = cell_state(cell);
+	at = cell - info->cell_base;
+	fill_key(ret_key, info, at >> info->state_bits);
+	*ret_state = at & ((1u << info->state_bits) - 1u);
 	return true;
 }

@@ -59,3 +59,18 @@ const char *snap_doubt_help(unsigned int bit)
 {
 	return bit < SHM_DOUBT_BITS ? doubts[bit].help : NULL;
 }
+
+const char *snap_verdict_name(enum shm_verdict verdict)
+{
+	static const char *const names[SHM_VERDICT_COUNT] = {
+		"watching", "steady", "levels-off", "filling", "full", "draining", "unlimited"};
+
+	return (size_t)verdict < SHM_VERDICT_COUNT ? names[verdict] : "unknown";
+}
+
+const char *snap_limit_name(enum shm_limit limit)
+{
+	static const char *const names[SHM_LIMIT_COUNT] = {"none", "max", "chain", "assumed"};
+
+	return (size_t)limit < SHM_LIMIT_COUNT ? names[limit] : "unknown";
+}

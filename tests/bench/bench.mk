@@ -1,8 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make bench          what watching costs, measured here; as root; BENCH="--rounds 5"
+# make bench          what watching costs, beside others; writes docs/performance.md; as root
+#                     BENCH=--quick    small and once, to see that it works
+#                     BENCH="--only events"    or tables: a part, printed
+# make test-instructions    callgrind's count of what an event takes, against what is kept
+# make instructions-update  keeps what it is now; for the flags and compiler of this Makefile
 
 BENCH ?=
 
-bench: $(PROGRAMS) $(BUILD)/tests/flood
+$(BUILD)/tests/reader: tests/bench/reader.c lib/base/clock.h Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
+
+$(BUILD)/tests/mirror_speed: $(call obj,tests/bench/mirror_speed.c) $(BUILD)/tests/unit/libundertest.a
+	@mkdir -p $(@D)
+	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
+.PHONY: bench-deps
+bench-deps:
+	$(Q)tools/install-packages bench
+
+bench: bench-deps
+	$(Q)$(MAKE) --no-print-directory $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/reader \
+		$(BUILD)/tests/mirror_speed $(BUILD)/forecast/forecast-gen
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
+
+# make bench-mirror   what the mirror and its statistics cost an event; no root
+$(BUILD)/tests/mirror_cost: tests/bench/mirror_cost.c $(BUILD)/tests/unit/libundertest.a Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/tests/unit/libundertest.a $(ALL_LDFLAGS) \
+		$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
+
+.PHONY: bench-mirror
+bench-mirror: $(BUILD)/tests/mirror_cost
+	$(Q)$<
+
+# The figures kept are those of these flags, whatever the rest is built with. Without -g:
+# valgrind of Debian 12 cannot read what clang writes there.
+INSTRUCTIONS_MAKE := $(MAKE) --no-print-directory BUILD=$(BUILD)/instructions \
+	SANITIZE= CFLAGS=-O2 $(BUILD)/instructions/tests/replay/mirror_replay
+INSTRUCTIONS_ENV := CONNTIDE_BUILD=$(abspath $(BUILD))/instructions
+
+.PHONY: test-instructions instructions-update
+test-instructions:
+	$(Q)$(INSTRUCTIONS_MAKE)
+	$(Q)$(INSTRUCTIONS_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/bench/test_instructions.py
+
+instructions-update:
+	$(Q)$(INSTRUCTIONS_MAKE)
+	$(Q)$(INSTRUCTIONS_ENV) $(PYTHON) tests/bench/test_instructions.py --update

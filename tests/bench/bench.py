@@ -1,125 +1,97 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What watching a million entries costs: memory, losses, time to compare.
+"""What watching costs, side by side with others, all in one run.
 
-Makes 200,000 new UDP flows a second for five seconds in a network namespace of its
-own, with the agent at its default settings, and prints what the agent publishes of
-itself beside what the kernel says. Several rounds, medians with their spread. Needs
-root; raises nf_conntrack_max meanwhile and puts it back.
+Everything runs in network namespaces made for it. nf_conntrack_max and _buckets, which
+belong to the machine, are raised meanwhile and put back. Prints what it measures as it
+goes, and in the end writes the tables between the two marks of docs/performance.md. Needs
+root, and a machine that does nothing else.
 
-Usage: bench.py [--rounds N] [--entries N] [--rate N]
+Usage: bench.py [--quick] [--only events|tables] [--output FILE]
 """
 import argparse
+import datetime
 import os
-import re
-import signal
-import statistics
 import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, os.pardir, "netns"))
-
-# pylint: disable=wrong-import-position
-import agent as agent_module
-import netns
+import lab  # first: it makes the modules of tests/netns known
+import events
+import figures
 import sysctls
+import tables
+
+DOCUMENT = os.path.join(lab.HERE, os.pardir, os.pardir, "docs", "performance.md")
+BEGIN = "<!-- bench.py writes from here -->\n"
+END = "<!-- to here -->\n"
 
 
-def resident_bytes(pid):
-    """(all, private): VmRSS, and what of it is not the shared segment."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        text = file.read()
-    value = {key: int(re.search(rf"{key}:\s+(\d+) kB", text).group(1)) * 1024
-             for key in ("VmRSS", "RssAnon")}
-    return value["VmRSS"], value["RssAnon"]
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def flood(host, rate, entries):
-    done = host.run(agent_module.FLOOD, "-r", str(rate), "-f", "0", "-p", "7000", "-P", "1",
-                    "-n", str(entries), netns.Host.SINK)
-    sent, refused, seconds = re.search(
-        r"sent (\d+) refused (\d+) seconds ([\d.]+)", done).groups()
-    return int(sent) - int(refused), float(seconds)
+def revision():
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=lab.HERE, text=True,
+                          capture_output=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
-def wait_complete(agent, entries, seconds):
-    """Seconds until the mirror holds what the kernel holds."""
-    began = time.monotonic()
-    while sum(agent.cells().values()) != entries:
-        if time.monotonic() - began > seconds:
-            raise SystemExit(f"not complete after {seconds} s: {agent.status()}")
-        time.sleep(0.05)
-    return time.monotonic() - began
+def warnings(rows):
+    found = lab.other_listeners()
+    if found:
+        rows.append(("**not alone**", f"conntrack events are listened to in {len(set(found))} other "
+                     "network namespaces: \"no listener\" is not true"))
+    return rows
 
 
-def resync_seconds(agent):
-    """How long one comparison takes, asked for by SIGHUP at rest."""
-    before = agent.status()
-    agent.signal(signal.SIGHUP)
-    while True:
-        after = agent.status()
-        if after["resyncs"] > before["resyncs"]:
-            return after["resync_seconds"] - before["resync_seconds"]
-        time.sleep(0.05)
+def report(rows, goals, texts, seconds):
+    yield "## The machine\n\n" + figures.table(["", ""], [list(row) for row in rows])
+    yield "## The goals\n\n" + figures.goal_table(goals)
+    yield "## The figures\n"
+    yield from texts
+    yield (f"Measured {datetime.date.today().isoformat()} at revision {revision()} in "
+           f"{seconds / 60:.0f} minutes.\n")
 
 
-def listing_seconds(host):
-    """conntrack -C over a dump: conntrack -L with its output thrown away."""
-    began = time.monotonic()
-    subprocess.run(["ip", "netns", "exec", host.name, "conntrack", "-L"], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.monotonic() - began
-
-
-def one_round(rate, entries):
-    host = netns.Host("b")
-    agent = None
-    try:
-        host.conntrack_sysctl("udp_timeout", 600)
-        agent = agent_module.Agent(host)
-        cpu_before = agent.status()["agent_cpu_seconds"]
-        made, seconds = flood(host, rate, entries)
-        late = wait_complete(agent, made, 60)
-        time.sleep(1.2)
-        status = agent.status()
-        rss, private = resident_bytes(agent.process.pid)
-        figures = {
-            "entries": made,
-            "new entries a second": made / seconds,
-            "events lost": status["events_lost"],
-            "seconds until complete": late,
-            "agent CPU, us an event": 1e6 * (status["agent_cpu_seconds"] - cpu_before) / made,
-            "mirror, bytes an entry": status["counters"]["mirror_bytes"] / made,
-            "agent resident, MiB": rss / 2 ** 20,
-            "agent private, MiB": private / 2 ** 20,
-            "comparison with the kernel, s": resync_seconds(agent),
-            "conntrack -L > /dev/null, s": listing_seconds(host),
-        }
-        return figures
-    finally:
-        if agent:
-            agent.close()
-        host.close()
+def write(path, text):
+    with open(path, encoding="utf-8") as file:
+        before, rest = file.read().split(BEGIN)
+        after = rest.split(END)[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + BEGIN + "\n" + text + "\n" + END + after)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--entries", type=int, default=1000000)
-    parser.add_argument("--rate", type=int, default=200000)
+    parser.add_argument("--quick", action="store_true",
+                        help="small and once: does it work? Prints, writes nothing")
+    parser.add_argument("--only", choices=("events", "tables"),
+                        help="a part; prints, writes nothing")
+    parser.add_argument("--output", default=None, help="another document with the two marks")
     options = parser.parse_args()
-    rounds = []
-    with sysctls.changed(max=options.entries * 3 // 2):
-        for i in range(options.rounds):
-            print(f"round {i + 1} of {options.rounds} ...", file=sys.stderr, flush=True)
-            rounds.append(one_round(options.rate, options.entries))
-    print(f"{'':32} {'median':>12} {'least':>12} {'most':>12}")
-    for name in rounds[0]:
-        values = [figures[name] for figures in rounds]
-        print(f"{name:32} {statistics.median(values):12.2f} {min(values):12.2f} "
-              f"{max(values):12.2f}")
+    if os.geteuid() != 0:
+        raise SystemExit("bench.py: needs root: network namespaces, nf_conntrack_max")
+    began = time.monotonic()
+    rows = warnings(lab.machine())
+    for row in rows:
+        say(": ".join(row))
+    event_plan, table_plan = events.Plan(options.quick), tables.Plan(options.quick)
+    most = max(event_plan.sizes[-1], table_plan.sizes[-1])
+    goals, texts = [], []
+    # As many buckets as entries, as the kernel itself chooses them.
+    with sysctls.changed(max=2 * most, buckets=most):
+        for name, module, plan in (("events", events, event_plan), ("tables", tables, table_plan)):
+            if options.only in (None, name):
+                more_goals, more_texts = module.run(plan, say)
+                goals += more_goals
+                texts += more_texts
+    text = "\n".join(report(rows, goals, texts, time.monotonic() - began))
+    if options.quick or options.only:
+        print(text)
+    else:
+        write(options.output or DOCUMENT, text)
+        print(figures.goal_table(goals))
 
 
 if __name__ == "__main__":

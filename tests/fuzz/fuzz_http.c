@@ -32,6 +32,19 @@ static struct snap_row rows[] = {
 	{.key = {L4_ICMP, DIR_LOOPBACK, 0}, .slot = -1, .entries = 1, .states = {1}},
 };
 
+static const struct snap_forecast forecast = {
+	.valid = true,
+	.full_early_ms = 60000,
+	.full_likely_ms = 120000,
+	.full_late_ms = SHM_NEVER_MS,
+	.limit_kind = SHM_LIMIT_ASSUMED,
+	.limit_entries = 90,
+	.verdict = SHM_VERDICT_FILLING,
+	.alarm = true,
+	.reason_count = 1,
+	.outlook = {{20, 15, 25, 10, 30, 9, 7}},
+};
+
 static struct app *make_app(void)
 {
 	static struct app app;
@@ -48,6 +61,8 @@ static struct app *make_app(void)
 	app.source.snap.row_count = sizeof(rows) / sizeof(rows[0]);
 	app.source.snap.live.mirror_entries = 16;
 	app.source.snap.live.max_entries = 100;
+	app.source.snap.live.mode = SHM_MODE_FULL;
+	app.source.snap.forecast = forecast;
 	return &app;
 }
 
@@ -90,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		request.accept_encoding = lines[2];
 		request.if_none_match = lines[3];
 		app->source.taken_boot_ns = clock_boot_ns();
+		app->source.story_of_boot_ns = app->source.taken_boot_ns;
 		response_init(&response);
 		routes_handle(app, &request, &response);
 		BUG_ON(response.status < 200 || response.status > 599);

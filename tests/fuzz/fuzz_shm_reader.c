@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "exporters/advice/advice.h"
+#include "exporters/render/talkers.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/snapshot.h"
@@ -34,6 +36,9 @@ static int file = -1;
 static struct shm_section sections[SHM_SECTION_COUNT];
 static struct snapshot snap;
 static struct snap_history history;
+static struct snap_pasts pasts;
+static struct snap_story story;
+static struct text out;
 
 static void remove_files(void)
 {
@@ -42,6 +47,20 @@ static void remove_files(void)
 	snprintf(path, sizeof(path), "%s/fuzz.table", dir);
 	unlink(path);
 	rmdir(dir);
+}
+
+/* One that is valid, so that a change to it is more than noticed. */
+static void fill_forecast(struct shm_forecast *forecast)
+{
+	atomic_store(&forecast->computed_boot_ns, 1);
+	atomic_store(&forecast->limit_entries, 1000);
+	atomic_store(&forecast->limit_kind, SHM_LIMIT_MAX);
+	atomic_store(&forecast->verdict, SHM_VERDICT_STEADY);
+	atomic_store(&forecast->reason_count, 2);
+	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
+		atomic_store(&forecast->outlook[i].horizon_s, snap_horizons_s[i]);
+	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
+		atomic_store(&forecast->chance[i].horizon_s, snap_full_horizons_s[i]);
 }
 
 static void fill_header(void)
@@ -57,6 +76,7 @@ static void fill_header(void)
 	header->section_count = SHM_SECTION_COUNT;
 	memcpy(header->sections, sections, sizeof(sections));
 	atomic_store(&header->ready, SHM_MAGIC);
+	fill_forecast((void *)(base + sections[SHM_SECTION_FORECAST].offset_bytes));
 	/* Some rows, so that there is something to walk. */
 	for (unsigned int i = 0; i < 8; i++)
 		atomic_store(&rowmap[i * 512], UINT64_C(0x8000000000000001));
@@ -81,7 +101,36 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	fill_header();
 	snapshot_init(&snap);
 	snap_history_init(&history);
+	snap_pasts_init(&pasts);
+	snap_story_init(&story);
+	text_init(&out);
 	return shm_reader_install_guard();
+}
+
+/* A forecast that is shown can be shown: its words mean something, its amounts are in order. */
+static void check_forecast(const struct snap_forecast *forecast)
+{
+	if (!forecast->valid)
+		return;
+	BUG_ON(forecast->verdict >= SHM_VERDICT_COUNT || forecast->limit_kind >= SHM_LIMIT_COUNT);
+	BUG_ON(forecast->reason_count > SHM_REASONS);
+	BUG_ON(forecast->full_early_ms > forecast->full_likely_ms);
+	BUG_ON(forecast->full_likely_ms > forecast->full_late_ms);
+	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
+		const struct snap_outlook *outlook = &forecast->outlook[i];
+
+		BUG_ON(outlook->lo95_entries > outlook->lo80_entries);
+		BUG_ON(outlook->lo80_entries > outlook->p50_entries);
+		BUG_ON(outlook->p50_entries > outlook->hi80_entries);
+		BUG_ON(outlook->hi80_entries > outlook->hi95_entries);
+		BUG_ON(outlook->held > outlook->compared);
+	}
+	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
+		BUG_ON(forecast->chance[i].drop_ppm > forecast->chance[i].full_ppm ||
+		       forecast->chance[i].full_ppm > SNAP_PPM);
+	for (unsigned int i = 0; i < forecast->reason_count; i++)
+		BUG_ON(forecast->reason[i].key.l4proto >= L4_COUNT ||
+		       forecast->reason[i].key.direction >= DIR_COUNT);
 }
 
 /* Where change `data` goes; sparse sections only in their first MiB, to stay fast. */
@@ -100,13 +149,44 @@ static uint8_t *place(const uint8_t *data)
 /* A lock left taken costs the reader 50 ms each time: seen now and then it is enough. */
 static void unlock(void)
 {
-	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE, SHM_SECTION_SLOTS};
+	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE, SHM_SECTION_SLOTS,
+						     SHM_SECTION_FORECAST, SHM_SECTION_TALKERS};
 
 	for (size_t i = 0; i < sizeof(locked) / sizeof(locked[0]); i++)
 		base[sections[locked[i]].offset_bytes] &= 0xfe;
 }
 
-static void read_everything(off_t cut)
+/* Whatever the segment says, there is an answer, and no nonsense in it. */
+static void answer(void)
+{
+	static struct advice advice;
+	static struct why why;
+	struct whatif whatif = {.count = 1,
+				.changes = {{.kind = CHANGE_TIMEOUT,
+					     .timeout = TIMEOUT_TCP_TIME_WAIT,
+					     .value = 1}}};
+	struct whatif_result result;
+	struct model model;
+
+	BUG_ON(model_build(&snap, &story, &model));
+	BUG_ON(!(model.steady_entries >= 0));
+	why_look(&snap, &story, &model, &why);
+	BUG_ON(advice_make(&why, &advice) || !advice.count);
+	BUG_ON(whatif_run(&whatif, &model, &result) || !(result.steady_then >= 0));
+	text_clear(&out);
+	why_text(&why, NULL, true, &out);
+	why_json(&why, NULL, true, &out);
+	advice_text(&advice, &out);
+	advice_json(&advice, &out);
+	whatif_text(&whatif, &result, &snap, NULL, &out);
+	whatif_json(&whatif, &result, &snap, NULL, &out);
+	render_talkers(&snap, &story, -1, 0, NULL, ROWS_JSON, &out);
+	BUG_ON(text_failed(&out) || strstr(out.data, "(null)"));
+	whatif_free(&result);
+	model_free(&model);
+}
+
+static void read_everything(off_t cut, bool answers)
 {
 	struct shm_reader reader;
 	int64_t sum = 0;
@@ -121,11 +201,16 @@ static void read_everything(off_t cut)
 				sum += snap.rows[i].entries;
 			BUG_ON(sum != snap.live.mirror_entries);
 			BUG_ON(snap.row_count > ROW_COUNT);
+			check_forecast(&snap.forecast);
+			if (snapshot_take_story(&reader, &story) == 0 && answers)
+				answer();
 		}
 		if (snapshot_take_history(&reader, false, &history) == 0)
 			BUG_ON(history.sample_count > SHM_HISTORY_SECONDS);
 		if (snapshot_take_history(&reader, true, &history) == 0)
 			BUG_ON(history.sample_count > SHM_HISTORY_MINUTES);
+		if (snapshot_take_pasts(&reader, &pasts) == 0)
+			BUG_ON(pasts.count > SHM_PASTS);
 	}
 	shm_reader_close(&reader);
 }
@@ -145,7 +230,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (mood % 64)
 		unlock();
-	read_everything(cut);
+	read_everything(cut, mood % 8 == 1);
 	BUG_ON(cut && ftruncate(file, (off_t)total) < 0);
 	while (n-- > 0)
 		memcpy(places[n], before[n], 8);

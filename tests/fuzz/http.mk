@@ -4,7 +4,7 @@
 
 FUZZ_SECONDS ?= 10
 FUZZ_HTTP := $(BUILD)/tests/fuzz_http
-FUZZ_HTTP_SRC := tests/fuzz/fuzz_http.c $(LIB_SRC) $(RENDER_SRC) \
+FUZZ_HTTP_SRC := tests/fuzz/fuzz_http.c $(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) \
 	$(filter-out exporters/http/main.c exporters/http/serve.c exporters/http/server.c,$(HTTP_SRC))
 
 $(FUZZ_HTTP): $(FUZZ_HTTP_SRC) $(wildcard exporters/*/*.h lib/*/*.h lib/shm/*.def) Makefile

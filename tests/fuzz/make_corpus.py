@@ -70,8 +70,30 @@ def segments():
     yield change(5, 8, 1) + change(5, 0, 2) + b"\x01"
 
 
+def piece(section, offset, *words):
+    data = b"".join(struct.pack("=Q", word & (1 << 64) - 1) for word in words)
+    return struct.pack("=IIQ", section, len(data), offset) + data
+
+
+def incidents():
+    """A body behind a good head; fuzz_incident.c makes the checksums."""
+    plain = b"\x01" + bytes(10)
+    yield b"\x00"
+    yield b"\x00" + struct.pack("=Q", 0x4449434e49544e43) + bytes(504)
+    yield plain
+    row = piece(2, 0, 3) + piece(1, 0, 7, 8, 9) + piece(3, 0, 1, 2, 3, 4) + piece(4, 0, 5, 6)
+    yield plain + piece(0, 0, *range(0, 160, 2)[:60]) + row
+    yield plain + piece(7, 0, 3, 10 ** 9) + piece(7, 16, *range(1, 30))
+    yield plain + piece(8, 0, -1, -1) + piece(7, 0, -1, 0)
+    yield plain + piece(2, 0, *[-1] * 31) + piece(12, 0, 1, -1) + piece(5, 8, -1)
+    yield plain + piece(15, 8, 1) + piece(16, 0, 1) + piece(9, 0, 1)
+    for offset in range(16, 504, 8):
+        yield b"\x01" + struct.pack("<H", offset - 16) + b"\xff" * 8 + row
+
+
 def main():
-    for target, inputs in (("fuzz_ct_event", events()), ("fuzz_shm_reader", segments())):
+    for target, inputs in (("fuzz_ct_event", events()), ("fuzz_shm_reader", segments()),
+                           ("fuzz_incident", incidents())):
         directory = os.path.join(sys.argv[1], target)
         os.makedirs(directory, exist_ok=True)
         for data in inputs:

@@ -26,10 +26,14 @@ VOLATILE = [
     (r"<dd>[\d.]+ s</dd>", "<dd>N s</dd>"),
     (r'("age_seconds":\s*)[\d.]+', r"\1N"),
     (r'("heartbeat_timestamp_seconds":\s*)[\d.]+', r"\1N"),
+    (r'("computed_timestamp_seconds":\s*)[\d.]+', r"\1N"),
+    (r"made        \S+,", "made        TIME,"),
+    (r'(<polyline class="past" points=")[^"]*"', r'\1..."'),
     (r'("agent_pid":\s*)\d+', r"\1N"),
     (r"(?m)^((?:process_\w+|conntide_scrape_duration_seconds|conntide_http_connections|"
      r"conntide_agent_heartbeat_timestamp_seconds)(?:\{.*\})?) \S+$", r"\1 N"),
     (r"(?m)^conntide_build_info\{.*\}", "conntide_build_info{...}"),
+    (r'("over_seconds":\s*)(?!null)[\d.]+', r"\1N"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ(,\d+|\s+\d+)", "TIME"),
     (r"conntide [\d.]+ \(\w+\)", "conntide VERSION"),
 ]
@@ -37,6 +41,10 @@ VOLATILE = [
 RENDERINGS = {
     "status.txt": ("cli", "status"),
     "status.json": ("cli", "status", "--json"),
+    "forecast.txt": ("cli", "forecast"),
+    "forecast.json": ("cli", "forecast", "--json"),
+    "forecast.history.txt": ("cli", "forecast", "--history"),
+    "forecast.history.csv": ("http", "/api/v1/forecast/history?format=csv", {}),
     "ports.txt": ("cli", "ports"),
     "ports.json": ("cli", "ports", "--json"),
     "ports.csv": ("cli", "ports", "--format", "csv"),
@@ -48,11 +56,23 @@ RENDERINGS = {
 }
 
 
-@pytest.fixture(scope="module")
-def world():
+# The table of nginx without upstream keepalive: what is made of it.
+NGINX_RENDERINGS = {
+    "why.txt": ("cli", "why"),
+    "why.json": ("cli", "why", "--json"),
+    "advice.txt": ("cli", "advice"),
+    "advice.json": ("http", "/api/v1/advice", {}),
+    "whatif.txt": ("cli", "whatif", "notrack=tcp/80", "timeout.tcp_time_wait=30"),
+    "whatif.json": ("http", "/api/v1/whatif?keepalive=tcp/8080&max=524288&rate.tcp/80=2", {}),
+    "talkers.txt": ("cli", "talkers"),
+    "talkers.csv": ("http", "/api/v1/talkers?kind=source&format=csv", {}),
+}
+
+
+def make_world(description):
     directory = tempfile.mkdtemp(prefix="conntide-golden-", dir="/dev/shm")
     os.chmod(directory, 0o755)
-    with open(SMALL, encoding="ascii") as file:
+    with open(description, encoding="ascii") as file:
         segment = Segment(directory, file.read())
     exporter = Exporter(directory)
     yield directory, exporter
@@ -61,22 +81,70 @@ def world():
     shutil.rmtree(directory)
 
 
-def render(world, how, what, *more):
-    directory, exporter = world
+@pytest.fixture(scope="module")
+def world():
+    yield from make_world(SMALL)
+
+
+@pytest.fixture(scope="module")
+def nginx():
+    yield from make_world(os.path.join(HERE, "nginx.segment"))
+
+
+def render(where, how, what, *more):
+    directory, exporter = where
     if how == "http":
         return exporter.get(what, *more).text
     return subprocess.run([CLI, what, "--runtime-dir", directory, *more], check=True,
                           capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("name", RENDERINGS)
-def test_golden(world, name):  # pylint: disable=redefined-outer-name
-    text = render(world, *RENDERINGS[name]).replace("\r\n", "\n")
+def compare(text, name):
     for pattern, replacement in VOLATILE:
         text = re.sub(pattern, replacement, text)
-    path = os.path.join(HERE, "small." + name)
+    path = os.path.join(HERE, name)
     if os.environ.get("GOLDEN_UPDATE"):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     with open(path, encoding="utf-8") as file:
         assert text == file.read(), "GOLDEN_UPDATE=1 make test-golden, then look at git diff"
+
+
+@pytest.mark.parametrize("name", RENDERINGS)
+def test_golden(world, name):  # pylint: disable=redefined-outer-name
+    compare(render(world, *RENDERINGS[name]).replace("\r\n", "\n"), "small." + name)
+
+
+@pytest.mark.parametrize("name", NGINX_RENDERINGS)
+def test_golden_of_nginx(nginx, name):  # pylint: disable=redefined-outer-name
+    compare(render(nginx, *NGINX_RENDERINGS[name]).replace("\r\n", "\n"), "nginx." + name)
+
+
+def test_readme_shows_what_is_said():
+    with open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8") as file:
+        shown = file.read().split("$ conntide why\n")[1].split("\n\n")[0]
+    with open(os.path.join(HERE, "nginx.why.txt"), encoding="utf-8") as file:
+        said = file.read().splitlines()
+    lines = [line[4:] for line in shown.splitlines() if line.strip() != "..."]
+    assert len(lines) == 4 and set(lines) <= set(said)
+
+
+def test_every_pattern_is_described():
+    root = os.path.join(HERE, "..", "..")
+    with open(os.path.join(root, "exporters", "advice", "patterns.c"), encoding="utf-8") as file:
+        ids = re.findall(r'\{\{"([a-z-]+)",', file.read())
+    with open(os.path.join(root, "docs", "patterns.md"), encoding="utf-8") as file:
+        described = re.findall(r"^\| `([a-z-]+)` \|",
+                               file.read().split("## What-if")[0], re.M)
+    assert len(ids) == 12 and sorted(ids) == sorted(described)
+
+
+def test_the_readme_shows_what_is_printed():
+    """The example of conntide forecast: all of it but the line with the time."""
+    with open(os.path.join(HERE, "small.forecast.txt"), encoding="utf-8") as file:
+        lines = [line for line in file.read().splitlines() if not line.startswith("made ")]
+    with open(os.path.join(os.path.dirname(os.path.dirname(HERE)), "README.md"),
+              encoding="utf-8") as file:
+        readme = [line[4:] for line in file.read().splitlines() if line[:4].isspace() or not line]
+    start = readme.index(lines[0])
+    assert readme[start:start + len(lines)] == lines

@@ -8,6 +8,7 @@ import pytest
 from harness import AGENT, BUILD, CLI, EXPORTER, ROOT
 
 MAN = os.path.join(ROOT, "docs", "man")
+RECORD, REPLAY = os.path.join(BUILD, "conntide-record"), os.path.join(BUILD, "conntide-replay")
 
 
 def run(*argv, **kwargs):
@@ -30,7 +31,8 @@ def installed(tmp_path_factory):
 def test_install(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     for name in ("bin/conntide", "bin/conntide-agent", "bin/conntide-exporter",
-                 "share/man/man1/conntide.1", "share/man/man8/conntide-agent.8",
+                 "bin/conntide-record", "bin/conntide-replay", "share/man/man1/conntide.1",
+                 "share/man/man1/conntide-record.1", "share/man/man1/conntide-replay.1", "share/man/man8/conntide-agent.8",
                  "share/man/man8/conntide-exporter.8",
                  "lib/systemd/system/conntide-agent.service",
                  "lib/systemd/system/conntide-exporter.service",
@@ -63,7 +65,9 @@ def test_sysusers_and_tmpfiles_agree(installed):
 
 
 @pytest.mark.parametrize("program, page", [(CLI, "conntide.1"), (AGENT, "conntide-agent.8"),
-                                           (EXPORTER, "conntide-exporter.8")])
+                                           (EXPORTER, "conntide-exporter.8"),
+                                           (RECORD, "conntide-record.1"),
+                                           (REPLAY, "conntide-replay.1")])
 def test_manual_pages_have_every_option(program, page):
     with open(os.path.join(MAN, page), encoding="utf-8") as file:
         text = file.read()

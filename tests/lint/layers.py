@@ -10,13 +10,15 @@ import source
 
 # Files that are parts of one module share its place.
 PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": "agent",
-           "requests": "agent", "publish": "agent",
+           "requests": "agent", "publish": "agent", "flight": "agent",
+           "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
                "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
                "rates", "regimes", "stays", "trends")}}
 
 # Module of agent/ -> modules of agent/ it may include.
 AGENT = {
+    "incidents": set(), "incident_write": {"incidents"},
     "config": set(), "confine": set(), "ct_event": set(), "ct_stats": set(),
     "flow_table": set(), "histogram": set(), "local_addr": set(), "nlsock": set(),
     "schedule": set(), "trust": set(),
@@ -25,15 +27,32 @@ AGENT = {
     "verify": {"ct_event"},
     "query": {"ct_event", "local_addr", "nlsock"},
     "recorder": {"local_addr", "verify"},
-    "witness": {"ct_event", "flow_table", "forecast"},
+    "ct_timeouts": set(),
+    "outlook": {"forecast", "witness"},
+    "tally": {"ct_event"},
+    "talkers": {"ct_event", "tally"},
+    "stays": {"histogram"},
+    "scenes": {"histogram", "stays"},
+    "witness": {"ct_event", "flow_table", "forecast", "stays", "talkers"},
     "tracker": {"ct_event", "flow_table", "histogram", "local_addr", "verify", "witness"},
     "resync": {"ct_event", "tracker"},
-    "agent": {"config", "confine", "ct_event", "ct_stats", "flow_table", "histogram", "local_addr",
+    "agent": {"config", "confine", "ct_event", "ct_stats", "flow_table", "histogram",
+              "incidents", "incident_write", "local_addr",
               "nlsock", "ports", "query", "recorder", "resync", "schedule", "segment", "tracker",
-              "trust", "verify"},
+              "trust", "verify", "witness", "outlook", "ct_timeouts", "forecast", "stays", "talkers",
+              "scenes"},
     "main": {"agent", "config"},
-    "forecast": set(), "trace": set(), "replay_map": set(),
-    "replay_main": {"forecast", "replay_map", "trace"},
+    "forecast": set(), "trace": set(),
+    "trace_event": {"ct_event", "trace"},
+    "world": {"histogram", "local_addr", "resync", "tracker", "verify"},
+    "replay": {"forecast", "trace", "trace_event", "witness", "world"},
+    "replay_print": {"forecast", "replay"},
+    "replay_main": {"replay", "replay_print", "trace"},
+    "roster": {"ct_event"},
+    "pseudonym": {"ct_event"},
+    "capture": {"confine", "ct_event", "ct_stats", "ct_timeouts", "nlsock", "pseudonym", "query",
+                "roster", "trace", "trace_event"},
+    "record_main": {"capture"},
 }
 
 FOLDERS = {
@@ -49,13 +68,15 @@ FOLDERS = {
 }
 
 # The layout is for those who read or write the segment; others take a snapshot.
-LAYOUT = {"lib/shm/layout.c", "lib/shm/reader.c", "lib/shm/snapshot.h", "agent/histogram.h",
-          "agent/ports.h", "agent/schedule.h", "agent/segment.h", "agent/trust.h",
-          "agent/witness.h"}
+LAYOUT = {"lib/shm/incident.c", "lib/shm/incident_pack.c", "lib/shm/layout.c", "lib/shm/reader.c",
+          "lib/shm/snap_forecast.h", "lib/shm/snap_story.h", "lib/shm/snapshot.h",
+          "agent/histogram.h", "agent/ports.h", "agent/scenes.h", "agent/schedule.h",
+          "agent/segment.h", "agent/stays.h", "agent/talkers.h", "agent/trust.h",
+          "agent/witness.h", "agent/outlook.h"}
 
 # Only these tell people: everything below returns -errno.
-LOG = {"agent/agent.c", "agent/drain.c", "agent/main.c", "agent/publish.c", "agent/requests.c",
-       "agent/setup.c", "exporters/http/main.c", "exporters/http/serve.c",
+LOG = {"agent/agent.c", "agent/drain.c", "agent/flight.c", "agent/main.c", "agent/publish.c",
+       "agent/requests.c", "agent/setup.c", "exporters/http/main.c", "exporters/http/serve.c",
        "exporters/http/server.c", "lib/base/log.c"}
 
 # A library enters through one file; libmnl's macros are for those who read messages.
@@ -71,7 +92,7 @@ LIBRARIES = {
     "crypt.h": {"exporters/http/auth.c"},
     "zlib.h": {"exporters/http/gzip.c"},
     "curses": {"exporters/cli/term.c"},
-    "libmnl/": {"agent/ct_event.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
+    "libmnl/": {"agent/capture.c", "agent/ct_event.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
                 "agent/requests.c"},
     "systemd/": set(),
 }

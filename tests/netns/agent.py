@@ -17,7 +17,8 @@ PROGRAM = os.path.join(BUILD, "conntide-agent")
 CLI = os.path.join(BUILD, "conntide")
 EXPORTER = os.path.join(BUILD, "conntide-exporter")
 FLOOD = os.path.join(BUILD, "tests", "flood")
-EXTRA_ARGS = os.environ.get("CONNTIDE_AGENT_ARGS", "").split()
+# Nothing of a test belongs into /var/lib.
+EXTRA_ARGS = ["--state-dir", "", *os.environ.get("CONNTIDE_AGENT_ARGS", "").split()]
 
 RUNTIME_ROOT, RUNTIME_PREFIX = "/dev/shm", "conntide-test-"
 
@@ -128,7 +129,8 @@ class Agent:
     def start(self, wait=True):
         self.log_path = os.path.join(self.runtime, f"stderr.{len(self.logs)}")
         self.logs.append(self.log_path)
-        argv = [PROGRAM, "--runtime-dir", self.runtime, *EXTRA_ARGS, *self.args]
+        argv = [PROGRAM, "--runtime-dir", self.runtime, *EXTRA_ARGS,
+                "--state-dir", os.path.join(self.runtime, "state"), *self.args]
         with open(self.log_path, "w", encoding="utf-8") as log:
             self.process = self.namespace.popen(argv, stdin=subprocess.DEVNULL, stdout=log,
                                                 stderr=log)

@@ -6,19 +6,29 @@
 # Included by the top-level Makefile.
 
 NETNS_TESTS ?=
-NETNS_PYTEST ?= $(PYTHON) -m pytest -q -p no:cacheprovider tests/netns
+NETNS_PYTEST ?= $(PYTHON) -m pytest -q -p no:cacheprovider
+NETNS_HERE := tests/netns --ignore=tests/netns/live
 
 $(BUILD)/tests/flood: tests/bench/flood.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
 .PHONY: test-netns
-test-netns: $(PROGRAMS) $(BUILD)/tests/flood
-	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(NETNS_PYTEST) $(NETNS_TESTS)
+test-netns: $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(NETNS_PYTEST) $(NETNS_HERE) $(NETNS_TESTS)
+
+# The forecast beside real traffic and Prometheus: minutes, but hardly any CPU. What other
+# stages build it does not touch: its programs are copies.
+LIVE := $(BUILD)/live
+.PHONY: test-forecast-live
+test-forecast-live: $(PROGRAMS)
+	$(Q)mkdir -p $(LIVE) && cp $(PROGRAMS) $(LIVE)/
+	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(NETNS_PYTEST) tests/netns/live
 
 # The same under ASan and UBSan, but for the long ones; CONNTIDE_BUILD tells which programs.
 .PHONY: test-netns-asan
-test-netns-asan: $(BUILD)/tests/flood
+test-netns-asan: $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all
-	$(Q)mkdir -p $(BUILD)/asan/tests && cp $(BUILD)/tests/flood $(BUILD)/asan/tests/flood
-	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)/asan) $(NETNS_PYTEST) -m "not slow" $(NETNS_TESTS)
+	$(Q)mkdir -p $(BUILD)/asan/tests && cp $(BUILD)/tests/flood \
+		$(BUILD)/tests/segment-fixture $(BUILD)/asan/tests
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)/asan) $(NETNS_PYTEST) $(NETNS_HERE) -m "not slow" $(NETNS_TESTS)

@@ -157,7 +157,8 @@ def test_only_cap_net_admin_is_enough(lab, pair, runtime):
     os.chown(runtime, int(NOBODY), int(NOBODY))
     argv = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups",
             "--inh-caps", "-all,+net_admin", "--ambient-caps", "-all,+net_admin",
-            "--bounding-set", "-all,+net_admin", agent_module.PROGRAM, "--runtime-dir", runtime]
+            "--bounding-set", "-all,+net_admin", agent_module.PROGRAM, "--runtime-dir", runtime,
+            "--state-dir", ""]
     process = lab.middle.popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         agent_module.poll(lambda: (agent_module.ask(runtime, "status") or {}).get("mode") == "full"

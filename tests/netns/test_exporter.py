@@ -142,7 +142,7 @@ def queries():
         dashboard = json.load(file)
     for panel in panels(dashboard):
         for target in panel.get("targets", []):
-            expr = target["expr"].replace("$__rate_interval", "10s")
+            expr = target["expr"].replace("$__rate_interval", "10s").replace(" offset 10m", "")
             yield panel["title"], re.sub(r'=~"\$\w+"', '=~".+"', expr)
 
 
@@ -175,6 +175,7 @@ def test_prometheus_sees_what_the_kernel_sees(host, start_agent, flood, serve, t
         assert prometheus.value("max_over_time((sum(conntide_entries) - "
                                 "sum(conntide_mirror_entries))[20s:1s])") == 0
         assert prometheus.value("count({job='conntide'})") <= 400 + 5
+        wait_for(lambda: prometheus.query("conntide_forecast_alarm"), 90, "the forecast speaks")
         empty = [(name, expr) for name, expr in [*queries(), *rule_queries()]
                  if not prometheus.query(expr)]
         assert not empty, empty
@@ -221,7 +222,8 @@ def test_agent_comes_and_goes_under_prometheus(host, start_agent, flood, serve, 
 
 
 def run_conntide(namespace, runtime, *options):
-    return namespace.popen([agent_module.CLI, "run", "--runtime-dir", runtime, *options],
+    return namespace.popen([agent_module.CLI, "run", "--runtime-dir", runtime, "--state-dir",
+                            os.path.join(runtime, "state"), *options],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "agent/recorder.h"
-#include "lib/shm/seqlock.h"
 #include "tests/unit/world.h"
 
 /* The longest frame is a list of addresses. */
@@ -50,12 +49,6 @@ static const char *parse(const struct replay *replay, size_t skip, struct ct_eve
 	return wrong;
 }
 
-static void sweep_to_the_end(struct world *world)
-{
-	while (world->resync.phase == RESYNC_COUNTING || world->resync.phase == RESYNC_SWEEPING)
-		resync_sweep(&world->resync, &world->mirror);
-}
-
 static const char *on_event(struct replay *replay)
 {
 	struct ct_event event;
@@ -73,7 +66,7 @@ static const char *on_begin(struct replay *replay)
 	const char *wrong = check_len(replay, sizeof(explained));
 
 	/* Recordings that do not tell the steps of a sweep: it was over by now. */
-	sweep_to_the_end(world);
+	world_sweep(world);
 	if (!wrong && world->resync.phase != RESYNC_IDLE)
 		wrong = "a dump begins inside another";
 	if (wrong)
@@ -250,10 +243,8 @@ static const char *apply_frame(struct replay *replay)
 		return "no limit of the mirror at the beginning";
 	if (frame->boot_ns != 0 && frame->boot_ns < mirror->now_ns)
 		return "time runs backwards";
-	if (frame->boot_ns != 0) {
-		mirror_set_time(mirror, frame->boot_ns);
-		mirror_purge_tombstones(mirror);
-	}
+	if (frame->boot_ns != 0)
+		world_time(&replay->world, frame->boot_ns);
 	return handlers[frame->kind](replay);
 }
 
@@ -282,39 +273,8 @@ static const char *replay_all(struct replay *replay)
 		return wrong;
 	if (!replay->created)
 		return "a recording without a mirror";
-	sweep_to_the_end(&replay->world);
+	world_sweep(&replay->world);
 	return NULL;
-}
-
-static void print_row(const struct histogram *hist, uint32_t row, const char **separator)
-{
-	uint32_t first = row_first_cell(row);
-	struct row_key key;
-
-	if (!row_key_of(row, &key))
-		return;
-	for (uint32_t i = 0; i < row_state_slots(row); i++) {
-		uint32_t entries = peek_u32(&hist->cells[first + i]);
-
-		if (!entries)
-			continue;
-		printf("%s\n{\"l4proto\":\"%s\",\"direction\":\"%s\",\"port\":%u,\"state\":\"%s\","
-		       "\"entries\":%u}",
-		       *separator, l4proto_info(key.l4proto)->name, direction_name(key.direction),
-		       key.port, state_name(key.l4proto, i), entries);
-		*separator = ",";
-	}
-}
-
-static void print_cells(const struct histogram *hist)
-{
-	const char *separator = "";
-
-	printf("[");
-	for (uint32_t row = 0; row < ROW_COUNT; row++)
-		if (histogram_row_active(hist, row))
-			print_row(hist, row, &separator);
-	printf("\n]\n");
 }
 
 static void print_counters(const struct world *world)
@@ -367,8 +327,8 @@ int main(int argc, char **argv)
 			wrong);
 	else if (counters)
 		print_counters(&replay.world);
-	else
-		print_cells(&replay.world.hist);
+	else if (world_print_cells(&replay.world.hist, stdout) < 0)
+		wrong = "standard output";
 	fclose(replay.file);
 	free(replay.bytes);
 	if (replay.created)

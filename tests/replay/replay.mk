@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make test-replay    recordings of the agent run again without a kernel: the same cells
+# make test-replay    recordings of the agent run again without a kernel: the same cells;
+#                     traces through conntide-replay, good ones and bad ones
 #
 # The golden recording needs no privilege; recording anew needs root and says so.
 
@@ -13,8 +14,8 @@ $(REPLAY): $(call obj,tests/replay/mirror_replay.c) $(BUILD)/tests/unit/libunder
 .PHONY: replay-asan test-replay
 replay-asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=$(UNIT_SANITIZE) \
-		$(BUILD)/asan/tests/replay/mirror_replay
+		$(BUILD)/asan/tests/replay/mirror_replay $(BUILD)/asan/conntide-replay
 
 test-replay: all $(REPLAY) replay-asan
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider \
-		tests/replay/test_replay.py
+		tests/replay/test_replay.py tests/replay/test_trace_replay.py

@@ -13,8 +13,13 @@
  *	noslot INDEX
  *	other L4PROTO DIRECTION NEW DESTROYED
  *	lifetime L4PROTO BUCKET N SUM_MS
- *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS
+ *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS [SECONDS AGO]
+ *	forecast, outlook, chance, reason, past, hang-forecast: see fixture_forecast.h
+ *	timeout, stays, ends, talker, tracked, scene...: see fixture_story.h
+ *	incident DIRECTORY ID STAGE SECONDS ENTRIES LIMIT DROPS
+ *					of what the segment holds now; began at SECONDS
  *	stopped | boot-id-of-another | age SECONDS
+ *	watched SECONDS			the agent started so long before its heartbeat
  *	publish				rename into place (at first)
  *	quit
  * With --beat the heartbeat follows the clock until "silent" is read.
@@ -31,18 +36,31 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/shm/incident_pack.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/states.h"
+#include "tests/unit/fixture_forecast.h"
+#include "tests/unit/fixture_story.h"
 
 static struct shm_header *header;
 static char *base;
 static bool beating;
+static int64_t watched_ns;
 
 static void *section(enum shm_section_id id)
 {
 	return base + header->sections[id].offset_bytes;
+}
+
+static struct fixture_story story(void)
+{
+	return (struct fixture_story){
+		section(SHM_SECTION_TIMEOUTS),
+		section(SHM_SECTION_DETAILS),
+		section(SHM_SECTION_TALKERS),
+		{section(SHM_SECTION_SCENES_SHORT), section(SHM_SECTION_SCENES_LONG)}};
 }
 
 static void die(const char *what)
@@ -55,6 +73,7 @@ static void create(const char *path)
 {
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t total = shm_layout(sections);
+	struct fixture_story told;
 	struct shm_slots *slots;
 	struct shm_reader reader;
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -86,6 +105,8 @@ static void create(const char *path)
 		poke_u32(&slots->slot[i].row, ROW_INVALID);
 	((struct shm_history *)section(SHM_SECTION_SECONDS))->interval_ns = NS_PER_S;
 	((struct shm_history *)section(SHM_SECTION_MINUTES))->interval_ns = 60 * NS_PER_S;
+	told = story();
+	story_init(&told);
 	publish_u64(&header->ready, SHM_MAGIC);
 }
 
@@ -108,7 +129,11 @@ static void set_live(const char *name, int64_t value)
 static void beat(uint64_t age_ns)
 {
 	set_live("heartbeat_boot_ns", (int64_t)(clock_boot_ns() - age_ns));
+	if (watched_ns)
+		set_live("started_boot_ns", (int64_t)(clock_boot_ns() - age_ns) - watched_ns);
 	set_live("heartbeat_real_ns", (int64_t)(clock_real_ns() - age_ns));
+	forecast_beat(section(SHM_SECTION_FORECAST), clock_boot_ns() - age_ns,
+		      clock_real_ns() - age_ns);
 }
 
 static uint32_t touch(const char *l4proto, const char *direction, unsigned int port)
@@ -154,14 +179,14 @@ static void set_slot(unsigned int index, uint32_t row, uint32_t generation, uint
 	seq_write_end(&slots->seq);
 }
 
-static void add_sample(bool minutes, const unsigned int n[6])
+static void add_sample(bool minutes, const unsigned int n[7])
 {
 	struct shm_history *history = section(minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
 	uint64_t head = peek_u64(&history->head);
 	struct shm_sample *to =
 		&history->samples[head % (minutes ? SHM_HISTORY_MINUTES : SHM_HISTORY_SECONDS)];
 
-	poke_u64(&to->real_ns, clock_real_ns());
+	poke_u64(&to->real_ns, clock_real_ns() - n[6] * NS_PER_S);
 	poke_u32(&to->count_entries, n[0]);
 	poke_u32(&to->mirror_entries, n[1]);
 	poke_u32(&to->max_entries, n[2]);
@@ -185,6 +210,52 @@ static void set_row(const char *l4proto, const char *direction, unsigned int por
 	poke_u64(&row->destroyed_entries, n[1]);
 	poke_u64(&row->timed_entries, n[2]);
 	poke_u64(&row->timed_ms, n[3]);
+}
+
+static void put_file(const char *dir, const struct incident_head *head, const void *data,
+		     size_t bytes)
+{
+	char name[INCIDENT_NAME_BYTES], path[400];
+	FILE *file;
+
+	incident_file_name(head->id, head->stage, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	if (!file || fwrite(data, 1, bytes, file) != bytes || fclose(file) != 0)
+		die(path);
+}
+
+static void keep_incident(const char *dir, const char *id, const char *stage,
+			  unsigned long long seconds, const unsigned int n[3])
+{
+	static uint8_t data[INCIDENT_FILE_MAX];
+	struct incident_head head = {.began_real_ns = seconds * NS_PER_S,
+				     .taken_boot_ns = clock_boot_ns(),
+				     .entries = n[0],
+				     .limit_entries = n[1],
+				     .limit_kind = 1,
+				     .peak_entries = n[0],
+				     .peak_fill_ppm = n[1] ? (uint32_t)(1000000ull * n[0] / n[1]) : 0,
+				     .peak_real_ns = seconds * NS_PER_S,
+				     .drops = n[2]};
+	struct shm_reader from = {.base = base};
+	int which = incident_stage_by_name(stage);
+	size_t bytes;
+
+	if (which < 0 || !incident_id_good(id)) {
+		fprintf(stderr, "segment-fixture: no stage %s or id %s\n", stage, id);
+		exit(1);
+	}
+	for (unsigned int i = 0; i < SHM_SECTION_COUNT; i++)
+		from.sections[i] = header->sections[i].offset_bytes;
+	head.stage = (uint16_t)which;
+	strcpy(head.id, id);
+	for (int i = 0; i <= which; i++)
+		head.stage_real_ns[i] = (seconds + (unsigned int)i) * NS_PER_S;
+	head.taken_real_ns = head.stage_real_ns[which];
+	if (incident_pack(&from, &head, data, &bytes) < 0)
+		die("incident");
+	put_file(dir, &head, data, bytes);
 }
 
 static bool rows_command(const char *line)
@@ -213,9 +284,9 @@ static bool rows_command(const char *line)
 
 static bool other_command(const char *line)
 {
-	char name[32], direction[16];
+	char name[32], direction[16], dir[200], id[40];
 	long long value;
-	unsigned int a, n[6];
+	unsigned int a, n[7] = {0};
 	unsigned long long from, to;
 
 	if (sscanf(line, "live %31s %lld", name, &value) == 2) {
@@ -233,9 +304,16 @@ static bool other_command(const char *line)
 		lifetime += l4proto_by_name(name);
 		poke_u64(&lifetime->buckets[a % SHM_LIFETIME_BUCKETS], from);
 		poke_u64(&lifetime->sum_ms, to);
-	} else if (sscanf(line, "sample %31s %u %u %u %u %u %u", name, &n[0], &n[1], &n[2], &n[3],
-			  &n[4], &n[5]) == 7) {
+	} else if (sscanf(line, "sample %31s %u %u %u %u %u %u %u", name, &n[0], &n[1], &n[2],
+			  &n[3], &n[4], &n[5], &n[6]) >= 7) {
 		add_sample(!strcmp(name, "minutes"), n);
+	} else if (sscanf(line, "watched %llu", &from) == 1) {
+		watched_ns = (int64_t)(from * NS_PER_S);
+		beat(0);
+	} else if (sscanf(line, "incident %199s %39s %31s %llu %u %u %u", dir, id, name, &from,
+			  &n[0], &n[1], &n[2]) == 7) {
+		if (strlen(id) < INCIDENT_ID_BYTES)
+			keep_incident(dir, id, name, from, n);
 	} else if (sscanf(line, "age %llu", &from) == 1) {
 		beating = false;
 		beat(from * NS_PER_S);
@@ -247,7 +325,11 @@ static bool other_command(const char *line)
 
 static void command(const char *line)
 {
-	if (rows_command(line) || other_command(line) || line[0] == '#' || !line[0])
+	struct fixture_story told = story();
+
+	if (rows_command(line) || other_command(line) ||
+	    forecast_command(line, section(SHM_SECTION_FORECAST), section(SHM_SECTION_PASTS)) ||
+	    story_command(line, &told) || line[0] == '#' || !line[0])
 		return;
 	if (!strcmp(line, "stopped")) {
 		publish_u64(&header->stopped, clock_real_ns());

@@ -49,6 +49,9 @@ static void test_defaults(void **state)
 	assert_int_equal(config.audit_rate, 32);
 	assert_int_equal(config.max_entries, 0);
 	assert_int_equal(config.top_ports, 16);
+	assert_string_equal(config.state_dir, "/var/lib/conntide");
+	assert_int_equal(config.incidents_max, 64);
+	assert_int_equal(config.incidents_max_bytes, 64 << 20);
 	assert_true(config.sandbox);
 }
 
@@ -68,11 +71,15 @@ static void test_every_option(void **state)
 		{"--audit-rate", offsetof(struct config, audit_rate), 0, 256},
 		{"--max-entries", offsetof(struct config, max_entries), 1024, 67108864},
 		{"--top-ports", offsetof(struct config, top_ports), 1, 64},
+		{"--incidents-max", offsetof(struct config, incidents_max), 4, 1024},
+		{"--incidents-max-bytes", offsetof(struct config, incidents_max_bytes), 8u << 20,
+		 1u << 30},
 	};
 	static const struct {
 		const char *name;
 		size_t field;
 	} texts[] = {
+		{"--state-dir", offsetof(struct config, state_dir)},
 		{"--runtime-dir", offsetof(struct config, runtime_dir)},
 		{"--name", offsetof(struct config, name)},
 		{"--group", offsetof(struct config, group)},

@@ -283,6 +283,81 @@ static void test_unknown_attributes_and_flag_bits(void **state)
 	}
 }
 
+static struct nlattr *first_nest(struct nlattr *attr)
+{
+	return mnl_attr_get_payload(attr);
+}
+
+static struct nlattr *orig_tuple(union message *message)
+{
+	struct nlattr *attr;
+
+	mnl_attr_for_each(attr, &message->nlh, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attr) == CTA_TUPLE_ORIG)
+			return attr;
+	fail();
+	return NULL;
+}
+
+/* The kernel's order is read at one stroke, any other attribute by attribute. */
+static void test_order_inside_a_tuple_is_free(void **state)
+{
+	(void)state;
+	for (unsigned int v6 = 0; v6 < 2; v6++) {
+		struct flow_spec spec = plain;
+		union message message, turned;
+		struct ct_event event, again;
+
+		spec.family = v6 ? AF_INET6 : AF_INET;
+		build(&message, &spec, IPCTNL_MSG_CT_NEW, 0);
+		turned = message;
+		const struct nlattr *ip = first_nest(orig_tuple(&message));
+		const struct nlattr *proto = mnl_attr_next(ip);
+		uint8_t *to = mnl_attr_get_payload(orig_tuple(&turned));
+
+		memcpy(to, proto, proto->nla_len);
+		memcpy(to + proto->nla_len, ip, ip->nla_len);
+		assert_int_equal(ct_event_parse(&message.nlh, message.nlh.nlmsg_len, &event), 0);
+		assert_int_equal(ct_event_parse(&turned.nlh, turned.nlh.nlmsg_len, &again), 0);
+		assert_memory_equal(&event, &again, sizeof(event));
+	}
+}
+
+/* Whatever one attribute of the tuple is instead, the others are read as they are. */
+static void test_other_attributes_inside_a_tuple(void **state)
+{
+	(void)state;
+	for (unsigned int v6 = 0; v6 < 2; v6++) {
+		for (unsigned int which = 0; which < 7; which++) {
+			struct flow_spec spec = plain;
+			union message message;
+			struct ct_event event;
+			struct nlattr *at;
+
+			spec.family = v6 ? AF_INET6 : AF_INET;
+			build(&message, &spec, IPCTNL_MSG_CT_NEW, 0);
+			at = first_nest(orig_tuple(&message));
+			/* 0: addresses, 1: source, 2: destination; 3: protocol's... */
+			if (which >= 3)
+				at = mnl_attr_next(at);
+			if (which != 0 && which != 3)
+				at = first_nest(at);
+			for (unsigned int i = which < 3 ? 1 : 4; i < which; i++)
+				at = mnl_attr_next(at);
+			at->nla_type = (at->nla_type & (uint16_t)~NLA_TYPE_MASK) | 99;
+
+			int err = ct_event_parse(&message.nlh, message.nlh.nlmsg_len, &event);
+
+			/* Without addresses or protocol number it is nobody's tuple. */
+			assert_int_equal(err, which < 5 ? -EBADMSG : 0);
+			if (err)
+				continue;
+			assert_int_equal(event.key.sport, which == 5 ? 0 : plain.sport);
+			assert_int_equal(event.key.dport, which == 6 ? 0 : plain.dport);
+		}
+	}
+}
+
 /* Attributes of a size that is not theirs are passed over. */
 static void test_wrong_sizes(void **state)
 {
@@ -497,6 +572,8 @@ int main(void)
 		cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_unknown_attributes_and_flag_bits),
+		cmocka_unit_test(test_order_inside_a_tuple_is_free),
+		cmocka_unit_test(test_other_attributes_inside_a_tuple),
 		cmocka_unit_test(test_wrong_sizes),
 		cmocka_unit_test(test_without_its_tuple_it_is_malformed),
 		cmocka_unit_test(test_cut_at_every_length),

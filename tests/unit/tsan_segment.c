@@ -59,6 +59,29 @@ static void append_sample(bool minutes, uint64_t n)
 	publish_u64(&history->head, head + 1);
 }
 
+static void write_forecast(uint64_t n)
+{
+	struct shm_forecast *to = segment_forecast(&segment);
+	struct shm_pasts *pasts = segment_pasts(&segment);
+	struct shm_past *past = &pasts->pasts[n % SHM_PASTS];
+
+	seq_write_begin(&to->seq);
+	poke_u64(&to->computed_boot_ns, n + 1);
+	poke_u32(&to->limit_entries, 1000);
+	poke_u32(&to->limit_kind, SHM_LIMIT_MAX);
+	poke_u32(&to->verdict, SHM_VERDICT_STEADY);
+	poke_u32(&to->steady_entries, (uint32_t)(n + 1));
+	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
+		poke_u32(&to->outlook[i].horizon_s, snap_horizons_s[i]);
+	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
+		poke_u32(&to->chance[i].horizon_s, snap_full_horizons_s[i]);
+	poke_u32(&to->outlook[3].hi95_entries, (uint32_t)(n + 1));
+	seq_write_end(&to->seq);
+	poke_u64(&past->real_ns, n + 1);
+	poke_u32(&past->p50_entries[3], (uint32_t)(n + 1));
+	publish_u64(&pasts->head, n + 1);
+}
+
 /* All that the agent does to the segment, at once and without a pause. */
 static void *write_all(void *arg)
 {
@@ -88,6 +111,7 @@ static void *write_all(void *arg)
 		if (n % 64 == 0)
 			ports_second(&ports, n * NS_PER_S);
 		append_sample(n % 2, n);
+		write_forecast(n);
 		n++;
 	}
 	return NULL;
@@ -115,6 +139,18 @@ static void check_snapshot(const struct snapshot *snap, uint64_t *last)
 	}
 	if (sum != snap->live.mirror_entries)
 		fail("cells and their sum");
+	if (snap->forecast.valid &&
+	    (snap->forecast.steady_entries != (uint32_t)snap->forecast.computed_boot_ns ||
+	     snap->forecast.outlook[3].hi95_entries != snap->forecast.steady_entries))
+		fail("a torn forecast");
+}
+
+static void check_pasts(const struct snap_pasts *pasts)
+{
+	for (size_t i = 0; i < pasts->count; i++)
+		if (pasts->pasts[i].real_ns != pasts->pasts[0].real_ns + i ||
+		    pasts->pasts[i].p50_entries[3] != (uint32_t)pasts->pasts[i].real_ns)
+			fail("a torn past");
 }
 
 static void check_history(const struct snap_history *history)
@@ -133,10 +169,12 @@ static void *read_all(void *arg)
 {
 	struct snapshot snap;
 	struct snap_history history;
+	struct snap_pasts pasts;
 	uint64_t *taken = arg, last = 0;
 
 	snapshot_init(&snap);
 	snap_history_init(&history);
+	snap_pasts_init(&pasts);
 	while (!atomic_load(&quit) && atomic_load(&failures) < 10) {
 		int err = snapshot_take(&reader, 1, 1, &snap);
 
@@ -148,9 +186,12 @@ static void *read_all(void *arg)
 		}
 		if (snapshot_take_history(&reader, *taken % 2, &history) == 0)
 			check_history(&history);
+		if (snapshot_take_pasts(&reader, &pasts) == 0)
+			check_pasts(&pasts);
 	}
 	snapshot_free(&snap);
 	snap_history_free(&history);
+	snap_pasts_free(&pasts);
 	return NULL;
 }
 

@@ -8,7 +8,7 @@
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
-UNIT_UNDER_TEST := $(LIB_SRC) $(filter-out agent/main.c,$(AGENT_SRC))
+UNIT_UNDER_TEST := $(LIB_SRC) $(AGENT_SRC)
 UNIT_LIB := $(BUILD)/tests/unit/libundertest.a
 # Numbers in tests are small and literal: conversions of theirs prove nothing.
 UNIT_CFLAGS := -Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers
@@ -18,7 +18,7 @@ $(BUILD)/tests/unit/test_%.o: tests/unit/test_%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(UNIT_LIB): $(call obj,$(UNIT_UNDER_TEST) tests/unit/world.c)
+$(UNIT_LIB): $(call obj,$(UNIT_UNDER_TEST) tests/unit/world_checks.c)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
@@ -35,6 +35,14 @@ $(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/shm/*.def
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) $(ALL_LDFLAGS) -o $@ $(TSAN_SRC) \
 		$(shell pkg-config --libs libseccomp libcap-ng) -lpthread -lm
 
+TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/world_checks.c $(LIB_SRC) \
+	$(AGENT_SRC)
+
+$(BUILD)/tests/unit/tsan_records: $(TSAN_RECORDS_SRC) $(wildcard lib/*/*.h lib/shm/*.def agent/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) -Wno-double-promotion $(ALL_LDFLAGS) -o $@ \
+		$(TSAN_RECORDS_SRC) $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
+
 .PHONY: unit-programs unit-run unit-run-asan test-unit test-tsan
 unit-programs: $(UNIT_PROGRAMS)
 
@@ -47,5 +55,5 @@ unit-run-asan:
 
 test-unit: unit-run unit-run-asan
 
-test-tsan: $(BUILD)/tests/unit/tsan_segment
-	$(Q)TSAN_OPTIONS=halt_on_error=1:exitcode=66 $<
+test-tsan: $(BUILD)/tests/unit/tsan_segment $(BUILD)/tests/unit/tsan_records
+	$(Q)for program in $^; do TSAN_OPTIONS=halt_on_error=1:exitcode=66 $$program || exit $$?; done

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A mirror without a kernel: histogram in private memory, addresses, verify and
- * resync around it. Included by tests/unit and tests/replay only.
+ * What tests say and ask of a world (agent/world.h), the mirror without a kernel.
+ * Included by tests/unit and tests/replay only.
  */
 #ifndef CONNTIDE_TESTS_WORLD_H
 #define CONNTIDE_TESTS_WORLD_H
@@ -9,30 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/histogram.h"
-#include "agent/local_addr.h"
-#include "agent/resync.h"
-#include "agent/tracker.h"
-#include "agent/verify.h"
-
-/* The histogram's memory: everything zero, nothing shared, sparse. */
-int world_histogram(struct histogram *hist);
-void world_histogram_free(struct histogram *hist);
-
-struct world {
-	struct histogram hist;
-	struct local_addrs addrs;
-	struct verify verify;
-	struct mirror mirror;
-	struct resync resync;
-};
-
-/* 0 or -errno. The time is 1000 s after boot; no address is local. */
-int world_create(struct world *world, uint32_t limit_entries);
-void world_destroy(struct world *world);
-
-/* Moves the clock. */
-void world_pass(struct world *world, uint64_t ns);
+#include "agent/world.h"
 
 /* Sum of all cells of active rows. */
 uint64_t world_cells(const struct histogram *hist);

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make test-forecast     units, closed forms, eight traces with thresholds
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
+# make forecast-oracle   after it: the same beside what could be known, at every 5th instant;
+#                        an hour of CPU
 #
-# FORECAST_JOBS=2 FORECAST_SEEDS="1 2 3"
+# FORECAST_JOBS=2 FORECAST_SEEDS="1 2 3"; FORECAST_DETAIL=1: a line for each kind as well
 
 FORECAST_JOBS ?= 2
 FORECAST_SEEDS ?= 1 2 3
+FORECAST_ORACLE_PATHS ?= 12
+FORECAST_ORACLE_EVERY ?= 5
 FORECAST_CFLAGS ?= -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Wshadow -Wconversion -Werror -O2 -g
 
 fc_dir := tests/replay/forecast
 fc_out := $(BUILD)/forecast
-fc_gen_src := $(addprefix $(fc_dir)/,gen_main.c kinds.c sim.c sim_life.c sim_table.c)
+fc_sim_src := $(addprefix $(fc_dir)/,kinds.c oracle.c sim.c sim_life.c sim_stay.c sim_table.c)
+fc_gen_src := $(fc_dir)/gen_main.c $(fc_sim_src)
 fc_headers := $(wildcard agent/*.h $(fc_dir)/*.h)
 
 # what `make test` runs: kind.seed, chosen to cover each part of the forecast
 FORECAST_SHORT := steady.11 step_plateau.11 step_fill.11 syn_flood.11 leak.11 flash.11 lost_events.11 keepalive_off.11
 
-.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-clean
+.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-oracle forecast-clean
 test-forecast: forecast-unit forecast-short
 
 $(fc_out)/forecast-gen: $(fc_gen_src) $(fc_headers)
@@ -31,9 +36,15 @@ $(fc_out)/test_trace: $(fc_dir)/test_trace.c agent/trace.c $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka
 
-forecast-unit: $(fc_out)/test_trace $(fc_out)/test_forecast
+$(fc_out)/test_sim: $(fc_dir)/test_sim.c $(fc_sim_src) $(fc_headers)
+	@mkdir -p $(@D)
+	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lm -lcmocka
+
+forecast-unit: $(fc_out)/test_trace $(fc_out)/test_sim $(fc_out)/test_forecast
+	$(fc_out)/test_sim
 	$(fc_out)/test_trace
 	$(fc_out)/test_forecast
+	$(PYTHON) -m pytest -q -p no:cacheprovider $(fc_dir)/test_score.py
 
 # traces are big and quick to make: each is made, answered and kept as scores need it
 define fc_run
@@ -47,10 +58,17 @@ forecast-short: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 
 forecast-eval: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	$(call fc_run,$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k.$$s; done; done)
-	$(PYTHON) $(fc_dir)/score.py --per-trace $$($(fc_out)/forecast-gen --list | while read k; do \
+	$(PYTHON) $(fc_dir)/score.py --per-trace $(if $(FORECAST_DETAIL),--detail) $$($(fc_out)/forecast-gen --list | while read k; do \
 		for s in $(FORECAST_SEEDS); do echo $(fc_out)/traces/$$k.$$s; done; done)
 	@awk '{n++; s += $$4; if ($$7 > m) m = $$7; mem = $$10} END \
 		{print "forecast: mean " s / n " ms CPU, worst " m " ms, memory " mem " MiB"}' $(fc_out)/traces/*.cost
+
+forecast-oracle: $(fc_out)/forecast-gen
+	$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k $$s; done; done | \
+		xargs -P $(FORECAST_JOBS) -L 1 sh -c '$(fc_out)/forecast-gen --oracle $$0 $$1 $(fc_out)/traces/$$0.$$1 \
+			$(FORECAST_ORACLE_PATHS) $(FORECAST_ORACLE_EVERY)'
+	$(PYTHON) $(fc_dir)/score.py --oracle --detail $$($(fc_out)/forecast-gen --list | while read k; do \
+		for s in $(FORECAST_SEEDS); do echo $(fc_out)/traces/$$k.$$s; done; done)
 
 forecast-clean:
 	rm -rf $(fc_out)

@@ -327,6 +327,12 @@ void scenario_draw(struct scenario *sc, unsigned int kind, uint64_t seed)
 		k_small(sc, &r);
 }
 
+bool change_is_shock(const struct sim_change *c)
+{
+	return c->kind != CH_RATE_SIN && c->kind != CH_RATE_PULSES && c->kind != CH_LOSE &&
+	       c->kind != CH_DUMP;
+}
+
 void scenario_set_limit(struct scenario *sc, double base, double peak)
 {
 	double rise = peak - base;

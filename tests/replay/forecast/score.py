@@ -6,6 +6,9 @@ score.py PREFIX...       PREFIX.{trace,truth,full}.csv and, where there are, PRE
                          and PREFIX.answers.json (one JSON line for each EVAL line)
   --table                the table of scores (default: all that follow)
   --per-trace            one line a trace
+  --detail               one line a kind, conntide beside the oracles where there are any
+  --oracle               score everybody at the instants PREFIX.causal.json answers only, and what
+                         it and PREFIX.clairvoyant.json say
   --check FILE           compare with thresholds, "score op value" a line; exit status 1 when one fails
 
 Definitions. An instant is an EVAL line. T is the time from it to the next start of a spell at the
@@ -18,6 +21,7 @@ at time x when no shock of the scenario lies between it and x.
   false     alarms among instants with T > 1200 s;  recall: alarms among those with T <= 600 s
   missed    spells with a known instant in the 600 s before them, none of which alarmed
   cover     share of targets inside the 80 % interval at +10 min
+  drop_*    skill of p_drop at known instants, see drop_score.py
 Recorded traces have no list of shocks: there every instant counts as known.
 """
 import bisect
@@ -25,6 +29,8 @@ import json
 import math
 import os
 import sys
+
+import drop_score
 
 HORIZONS = (30, 120, 600)
 GRID = (30, 60, 120, 300, 600, 1200, 1800, 3600)
@@ -38,7 +44,9 @@ class Trace:
         self.name = os.path.basename(prefix)
         with open(prefix + ".truth.csv") as f:
             next(f)
-            self.count = [int(line.split(",")[1]) for line in f]
+            rows = [line.split(",") for line in f]
+        self.count = [int(row[1]) for row in rows]
+        self.drops = [int(row[2]) for row in rows]
         with open(prefix + ".full.csv") as f:
             next(f)
             self.spells = [tuple(map(float, line.split(","))) for line in f if line.strip()]
@@ -76,9 +84,15 @@ class Trace:
 
 # ---- forecasters: answer(trace) -> list of dicts as in the trace format ----
 
-def from_answers(trace):
-    with open(trace.prefix + ".answers.json") as f:
-        return {a["k"]: a for a in map(json.loads, f)}
+def from_answers(suffix):
+    def run(trace):
+        with open(trace.prefix + suffix) as f:
+            answers = {a["k"]: a for a in map(json.loads, f)}
+        for k, t in trace.evals:
+            if k in answers and answers[k].get("now", trace.count[int(t)]) != trace.count[int(t)]:
+                sys.exit("%s%s is about another trace" % (trace.prefix, suffix))
+        return answers
+    return run
 
 
 def point_answer(k, t, trace, line, past):
@@ -185,13 +199,14 @@ def score_trace(trace, answers):
         before = a["alarm"]
     spells = missed = 0
     for s in trace.start:
-        use = [(k, t) for k, t in trace.evals if s - 600 <= t < s and trace.time_to_full(t) is not None and trace.known(t, s)]
+        use = [(k, t) for k, t in trace.evals if s - 600 <= t < s and k in answers and trace.time_to_full(t) is not None and trace.known(t, s)]
         if not use:
             continue
         spells += 1
-        alarmed = [t for k, t in use if k in answers and answers[k]["alarm"]]
+        alarmed = [t for k, t in use if answers[k]["alarm"]]
         missed += not alarmed
         lead.append(s - min(alarmed) if alarmed else 0.0)
+    r["drop"] = {h: drop_score.samples(trace, answers, h) for h in drop_score.HORIZONS}
     r.update(crps=mean(crps_all), crps_known=mean(crps_known), crps_sum=sum(crps_known), n_known=len(crps_known), neg=neg, false=false, runs=runs,
              pos=pos, hit=hit, pos_known=pos_known, hit_known=hit_known, spells=spells, missed=missed, lead=lead)
     return r
@@ -207,9 +222,10 @@ def summary(rows, base):
         for label in ("", "_known"):
             key = "mae_%d%s" % (h, label)
             logs = [math.log(max(r[key], 0.05) / max(b[key], 0.05)) for r, b in zip(rows, base) if r[key] is not None]
-            out["rel_%d%s" % (h, label)] = math.exp(mean(logs))
+            out["rel_%d%s" % (h, label)] = math.exp(mean(logs)) if logs else math.nan
     for key in ("crps", "crps_known"):
-        out[key] = mean([r[key] for r in rows if r[key] is not None])
+        use = [r[key] for r in rows if r[key] is not None]
+        out[key] = mean(use) if use else math.nan
     tot = lambda key: sum(r[key] for r in rows)
     out["crps_pool"] = tot("crps_sum") / max(tot("n_known"), 1)
     out["false"] = ratio(tot("false"), tot("neg"))
@@ -222,11 +238,17 @@ def summary(rows, base):
     for h, name in ((30, "cover_30"), (120, "cover_120"), (600, "cover")):
         for label in ("", "_known"):
             out[name + label] = ratio(sum(r["hits_%d%s" % (h, label)][0] for r in rows), sum(r["hits_%d%s" % (h, label)][1] for r in rows))
+    for h, found in drops(rows).items():
+        out["drop_%d" % h] = drop_score.skill([s for s in found if s[2]])
     return out
 
 
+def drops(rows):
+    return {h: [s for r in rows for s in r["drop"][h]] for h in drop_score.HORIZONS}
+
+
 COLUMNS = ("rel_30", "rel_120", "rel_600", "rel_600_known", "crps", "crps_known", "crps_pool", "false", "runs_day", "recall",
-           "recall_known", "missed", "lead", "cover", "cover_known", "cover_30", "cover_120")
+           "recall_known", "missed", "lead", "cover", "cover_known", "cover_30", "cover_120", "drop_600", "drop_3600")
 
 
 def print_table(result):
@@ -243,6 +265,24 @@ def print_traces(rows, base):
         print("%-20s %7.2f %7.2f %7.2f %7.0f %7.0f  %5d %3d/%3d %3d/%3d %6.0f" % (
             r["name"], rel("mae_30"), rel("mae_600"), rel("mae_600_known"), r["crps"] or 0, r["crps_known"] or 0,
             r["n_known"], r["false"], r["neg"], r["hit_known"], r["pos_known"], ratio(*r["hits_600_known"])))
+
+
+DETAIL = ("crps_known", "rel_30", "rel_600_known", "recall_known", "false")
+
+
+def print_detail(rows):
+    """A line a kind; under each score what each forecaster reaches, in the order of the title."""
+    names = [n for n in ("conntide", "causal", "clairvoyant") if rows[n]]
+    kinds = list(dict.fromkeys(r["name"].split(".")[0] for r in rows["conntide"]))
+    print("each score of: " + " ".join(names))
+    wide = max(8, 15 // len(names))
+    print("%-14s" % "kind" + "".join("%*s" % (wide * len(names), c) for c in DETAIL) + "%8s%8s%8s" % ("known", "pos", "neg"))
+    for kind in kinds:
+        of = {n: [r for r in rows[n] if r["name"].split(".")[0] == kind] for n in names + ["last value"]}
+        s = [summary(of[n], of["last value"]) for n in names]
+        digits = lambda c: 2 if c.startswith("rel") else 0 if c == "crps_known" else 1
+        print("%-14s" % kind + "".join("%*.*f" % (wide, digits(c), x[c]) for c in DETAIL for x in s) +
+              "".join("%8d" % sum(r[c] for r in of["conntide"]) for c in ("n_known", "pos_known", "neg")))
 
 
 def check(path, s):
@@ -262,7 +302,7 @@ def check(path, s):
 def main():
     args = sys.argv[1:]
     per_trace = "--per-trace" in args
-    ours_only = "--ours" in args
+    ours_only, oracle = "--ours" in args, "--oracle" in args
     check_file = args[args.index("--check") + 1] if "--check" in args else None
     prefixes = [a for a in args if not a.startswith("--") and a != check_file]
     if not prefixes:
@@ -271,18 +311,26 @@ def main():
     if not ours_only:
         methods += [("predict_linear 5m", predict_linear(300)), ("predict_linear 15m", predict_linear(900)),
                     ("predict_linear 1h", predict_linear(3600))]
-    rows = {name: [] for name, _ in methods + [("conntide", None)]}
+    given = [("conntide", ".answers.json")]
+    if oracle:
+        given += [("causal", ".causal.json"), ("clairvoyant", ".clairvoyant.json")]
+    rows = {name: [] for name in [n for n, _ in methods] + ["conntide", "causal", "clairvoyant"]}
     for p in prefixes:
         t = Trace(p)
-        for name, run in methods:
-            rows[name].append(score_trace(t, run(t)))
-        if os.path.exists(p + ".answers.json"):
-            rows["conntide"].append(score_trace(t, from_answers(t)))
+        only = from_answers(".causal.json")(t) if oracle else None
+        for name, run in methods + [(n, from_answers(f)) for n, f in given if os.path.exists(p + f)]:
+            answers = run(t)
+            rows[name].append(score_trace(t, {k: a for k, a in answers.items() if not oracle or k in only}))
     base = rows["last value"]
     result = {n: summary(r, base) for n, r in rows.items() if r}
     if per_trace and rows["conntide"]:
         print_traces(rows["conntide"], base)
+    if "--detail" in args:
+        print_detail(rows)
     print_table(result)
+    for name in [n for n in rows if rows[n]]:
+        drop_score.print_scores(name, drops(rows[name]))
+    drop_score.print_reliable("conntide", drops(rows["conntide"]))
     if check_file:
         sys.exit(check(check_file, result["conntide"]))
 

@@ -171,6 +171,27 @@ static void track_spell(struct sim *s)
 	}
 }
 
+static void at_evals(struct sim *s)
+{
+	const struct sim_out *out = s->out;
+
+	if (!out->trace && !out->at_eval)
+		return;
+	for (; s->now >= s->next_eval_s && s->next_eval_s <= SIM_OBSERVED_S; s->eval_k++) {
+		if (out->trace)
+			fprintf(out->trace, "%.0f,EVAL,%u\n", s->next_eval_s * 1e9, s->eval_k);
+		if (out->at_eval)
+			out->at_eval(s, s->eval_k, out->ctx);
+		s->next_eval_s += 15.0 + rng_below(&s->eval_rng, 30);
+	}
+}
+
+void sim_begin_second(struct sim *s)
+{
+	arrivals_of_second(s);
+	sim_push(s, s->now + 1.0, EV_SECOND, 0, 0);
+}
+
 static void second(struct sim *s)
 {
 	if (s->now == 0.0)
@@ -184,8 +205,26 @@ static void second(struct sim *s)
 			fprintf(s->out->trace, "%.0f,STAT,%u,%u,%u,%u\n", s->now * 1e9, s->count,
 				s->max, s->drop, s->early_drop);
 	}
-	arrivals_of_second(s);
-	sim_push(s, s->now + 1.0, EV_SECOND, 0, 0);
+	at_evals(s);
+	sim_begin_second(s);
+}
+
+void sim_event(struct sim *s, const struct ev *ev)
+{
+	s->now = ev->t;
+	if (ev->kind == EV_FLOW) {
+		if (s->flow[ev->flow].used && s->flow[ev->flow].stamp == ev->stamp)
+			sim_step(s, ev->flow);
+	} else if (ev->kind == EV_ARRIVAL) {
+		sim_arrival(s, ev->flow, ev->attempt);
+	} else if (ev->kind == EV_SECOND) {
+		second(s);
+	} else if (ev->kind == EV_GC) {
+		collector_pass(s);
+		sim_push(s, s->now + s->sc->gc_period_s, EV_GC, 0, 0);
+	} else {
+		apply_change(s, &s->sc->change[ev->flow], ev->attempt == 1);
+	}
 }
 
 static void schedule(struct sim *s)
@@ -214,25 +253,14 @@ static void schedule(struct sim *s)
 	}
 }
 
-static void write_evals(struct sim *s, double *next, unsigned int *k, struct rng *r)
-{
-	while (s->out->trace && s->now >= *next && *next <= SIM_OBSERVED_S) {
-		fprintf(s->out->trace, "%.0f,EVAL,%u\n", *next * 1e9, (*k)++);
-		*next += 15.0 + rng_below(r, 30);
-	}
-}
-
 static void write_shocks(const struct scenario *sc, FILE *f)
 {
 	unsigned int i;
 
 	for (i = 0; i < sc->n_changes; i++) {
 		const struct sim_change *c = &sc->change[i];
-		/* a rhythm can be known; a loss or a dump is no change of load */
-		bool cyclic = c->kind == CH_RATE_SIN || c->kind == CH_RATE_PULSES ||
-			      c->kind == CH_LOSE || c->kind == CH_DUMP;
 
-		if (cyclic)
+		if (!change_is_shock(c))
 			continue;
 		fprintf(f, "%.1f\n", c->t0);
 		if (c->t1 > c->t0 && c->t1 < SIM_END_S)
@@ -243,9 +271,7 @@ static void write_shocks(const struct scenario *sc, FILE *f)
 int sim_run(const struct scenario *sc, struct sim_out *out)
 {
 	struct sim s;
-	struct rng eval_rng = {sc->seed * 77 + 5};
-	double next_eval = 45.0 + rng_below(&eval_rng, 30);
-	unsigned int i, k = 0;
+	unsigned int i;
 	struct ev ev;
 	int ret;
 
@@ -254,6 +280,8 @@ int sim_run(const struct scenario *sc, struct sim_out *out)
 	s.out = out;
 	s.rng.s = sc->seed * 2 + 1;
 	s.table_rng.s = sc->seed * 2 + 0x5bd1e995u;
+	s.eval_rng.s = sc->seed * 77 + 5;
+	s.next_eval_s = 45.0 + rng_below(&s.eval_rng, 30);
 	s.max = sc->max;
 	s.full_since_s = -1.0;
 	s.now = -SIM_WARMUP_S;
@@ -263,29 +291,14 @@ int sim_run(const struct scenario *sc, struct sim_out *out)
 		s.p_leak[i] = sc->service[i].p_leak;
 		s.p_no_answer[i] = sc->service[i].p_no_answer;
 	}
-	ret = sim_table_init(&s, 1u << 18);
+	ret = sim_table_init(&s, SIM_CAP);
 	if (ret)
 		goto out;
 	schedule(&s);
 	if (out->shocks)
 		write_shocks(sc, out->shocks);
-	while (sim_pop(&s, &ev) && ev.t <= SIM_END_S && !s.out_of_memory) {
-		s.now = ev.t;
-		if (ev.kind == EV_FLOW) {
-			if (s.flow[ev.flow].used && s.flow[ev.flow].stamp == ev.stamp)
-				sim_step(&s, ev.flow);
-		} else if (ev.kind == EV_ARRIVAL) {
-			sim_arrival(&s, ev.flow, ev.attempt);
-		} else if (ev.kind == EV_SECOND) {
-			second(&s);
-			write_evals(&s, &next_eval, &k, &eval_rng);
-		} else if (ev.kind == EV_GC) {
-			collector_pass(&s);
-			sim_push(&s, s.now + sc->gc_period_s, EV_GC, 0, 0);
-		} else {
-			apply_change(&s, &sc->change[ev.flow], ev.attempt == 1);
-		}
-	}
+	while (sim_pop(&s, &ev) && ev.t <= SIM_END_S && !s.out_of_memory)
+		sim_event(&s, &ev);
 	if (s.out_of_memory)
 		ret = -ENOMEM;
 out:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A conntrack table simulated after Linux 6.18, for the forecast's tests.
- * Included by sim.c, sim_table.c, kinds.c and gen_main.c.
+ * Included by sim*.c, oracle.c, kinds.c and gen_main.c.
  *
  * A scenario (struct scenario) is a set of services with their arrival rates
  * and stays, a list of changes over time, a limit and the behaviour of the
@@ -31,6 +31,7 @@
 #define SIM_END_S 8100
 #define SIM_SERVICES_MAX 12
 #define SIM_CHANGES_MAX 64
+#define NEVER_S 1e9
 
 enum sim_state {
 	ST_SYN_SENT, ST_SYN_RECV, ST_ESTABLISHED, ST_FIN_WAIT, ST_CLOSE_WAIT,
@@ -108,8 +109,13 @@ struct scenario {
 	double day_s;
 };
 
+struct sim;
+
 struct sim_out {
 	FILE *trace, *truth, *spells, *shocks;	/* any may be NULL */
+	/* or NULL; called at each EVAL line, before the arrivals of that second are drawn */
+	void (*at_eval)(const struct sim *s, unsigned int k, void *ctx);
+	void *ctx;
 	/* filled in by the run: */
 	double base, peak;			/* count at start, highest count */
 };
@@ -120,6 +126,12 @@ const char *scenario_kind_name(unsigned int kind);
 
 /* Draw the scenario of this kind from the seed. The limit is not set yet. */
 void scenario_draw(struct scenario *sc, unsigned int kind, uint64_t seed);
+
+/*
+ * Whether its t0 and t1 are shocks: changes of load nobody could foresee. A
+ * rhythm can be known; a loss or a dump is no change of load.
+ */
+bool change_is_shock(const struct sim_change *c);
 
 /* Place the limit between base and peak of a run without one. */
 void scenario_set_limit(struct scenario *sc, double base, double peak);

@@ -9,23 +9,14 @@ static double round_trip_s(struct sim *s)
 	return 0.002 + rng_exp(&s->rng, RTT_MEAN_S);
 }
 
-static double stay_s(struct sim *s, unsigned int service)
+static void set_stay_scale(const struct sim *s, struct flow *fl)
 {
-	const struct sim_service *sv = &s->sc->service[service];
-	double m = sv->stay_s * s->stay_factor[service];
+	fl->stay_scale_s = s->sc->service[fl->service].stay_s * s->stay_factor[fl->service];
+}
 
-	switch (sv->stay) {
-	case STAY_LOGNORMAL:
-		return m * exp(sv->stay_shape * rng_normal(&s->rng));
-	case STAY_PARETO:	/* median m */
-		return m * pow(2.0 * rng_u(&s->rng), -1.0 / sv->stay_shape);
-	case STAY_FIXED:
-		return m;
-	case STAY_HYPER:	/* two exponentials, one eight times the other */
-		return rng_exp(&s->rng, rng_u(&s->rng) < sv->stay_shape ? m * 4.0 : m * 0.5);
-	default:
-		return rng_exp(&s->rng, m);
-	}
+static double new_stay_s(struct sim *s, struct flow *fl)
+{
+	return stay_draw_s(&s->sc->service[fl->service], fl->stay_scale_s, &s->rng);
 }
 
 double sim_rate_per_s(const struct sim *s, unsigned int service, double t)
@@ -194,9 +185,11 @@ static void step_tcp(struct sim *s, uint32_t f)
 		break;
 	case ST_SYN_RECV:
 		sim_set_state(s, f, ST_ESTABLISHED, false);
-		fl->leaked = rng_u(&s->rng) < s->p_leak[fl->service];
+		fl->p_leaked = s->p_leak[fl->service];
+		fl->leaked = rng_u(&s->rng) < fl->p_leaked;
+		set_stay_scale(s, fl);
 		if (!fl->leaked)
-			sim_push(s, s->now + stay_s(s, fl->service), EV_FLOW, f, 0);
+			sim_push(s, s->now + new_stay_s(s, fl), EV_FLOW, f, 0);
 		break;
 	case ST_ESTABLISHED:
 		step_established(s, f);
@@ -232,7 +225,9 @@ static void step_other(struct sim *s, uint32_t f)
 	}
 	sim_set_state(s, f, ST_ASSURED, false);
 	/* packets go on without an event; the last one sets the deadline */
-	fl->deadline_s += stay_s(s, fl->service);
+	set_stay_scale(s, fl);
+	fl->stay_until_s = s->now + new_stay_s(s, fl);
+	fl->deadline_s += fl->stay_until_s - s->now;
 	wait_for_end(s, f);
 }
 

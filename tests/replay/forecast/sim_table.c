@@ -46,6 +46,27 @@ void sim_table_free(struct sim *s)
 	free(s->heap);
 }
 
+void sim_table_copy(struct sim *to, const struct sim *from)
+{
+	const struct sim old = *to;
+	int i;
+
+	*to = *from;
+	to->flow = old.flow;
+	to->free_at = old.free_at;
+	to->heap = old.heap;
+	to->heap_n = 0;
+	memcpy(to->flow, from->flow, from->high * sizeof(*to->flow));
+	memcpy(to->free_at, from->free_at, from->n_free * sizeof(*to->free_at));
+	for (i = 0; i < LIST_COUNT; i++) {
+		to->list[i].at = old.list[i].at;
+		memcpy(to->list[i].at, from->list[i].at, from->list[i].n * sizeof(uint32_t));
+	}
+	/* what an earlier use of `to` left beyond */
+	if (old.high > from->high)
+		memset(to->flow + from->high, 0, (old.high - from->high) * sizeof(*to->flow));
+}
+
 void sim_push(struct sim *s, double t, enum ev_kind kind, uint32_t flow, unsigned int attempt)
 {
 	struct ev ev = {.t = t, .flow = flow, .kind = (uint8_t)kind, .attempt = (uint8_t)attempt};
@@ -102,6 +123,8 @@ uint32_t sim_flow_new(struct sim *s)
 		return NO_INDEX;
 	}
 	f = s->free_at[--s->n_free];
+	if (f >= s->high)
+		s->high = f + 1;
 	fl = &s->flow[f];
 	stamp = fl->stamp + 1;
 	memset(fl, 0, sizeof(*fl));

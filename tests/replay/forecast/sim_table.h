@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The simulated table: entries, index lists, the event heap. Private to sim.c,
- * sim_life.c and sim_table.c.
+ * The simulated table: entries, index lists, the event heap. Private to sim*.c
+ * and oracle.c.
  *
  * A flow lives in the pool at a fixed index. Lists (unassured, expired) allow
  * a random member to be drawn and a member to be removed in O(1).
@@ -12,12 +12,16 @@
 #include "sim.h"
 
 #define NO_INDEX UINT32_MAX
+#define SIM_CAP (1u << 18)	/* entries */
 
 enum { LIST_UNASSURED, LIST_EXPIRED, LIST_COUNT };
 
 struct flow {
 	double deadline_s;	/* logical end of its timeout */
 	double set_s;		/* when its state was set */
+	double stay_scale_s;	/* its stay's median or mean when that was drawn */
+	double stay_until_s;	/* ASSURED: its last packet */
+	double p_leaked;	/* chance to be a leak when that was drawn */
 	uint32_t stamp;		/* invalidates older heap entries */
 	uint32_t id;
 	uint32_t src, dst;
@@ -60,10 +64,16 @@ struct sim {
 	double p_leak[SIM_SERVICES_MAX], p_no_answer[SIM_SERVICES_MAX];
 	double lose;
 	double full_since_s, last_full_s;
+	struct rng eval_rng;
+	double next_eval_s;
+	unsigned int eval_k;
+	unsigned int high;	/* entries above have never been used */
 };
 
 int sim_table_init(struct sim *s, unsigned int cap);
 void sim_table_free(struct sim *s);
+/* All but the heap, which is emptied. Both have the same cap. */
+void sim_table_copy(struct sim *to, const struct sim *from);
 void sim_push(struct sim *s, double t, enum ev_kind kind, uint32_t flow, unsigned int attempt);
 bool sim_pop(struct sim *s, struct ev *ev);
 uint32_t sim_flow_new(struct sim *s);
@@ -75,6 +85,15 @@ void sim_list_del(struct sim *s, int list, uint32_t f);
 void sim_emit(struct sim *s, const char *kind, uint32_t f, long timeout_s);
 /* Remove an entry, with its DESTROY. */
 void sim_destroy(struct sim *s, uint32_t f);
+
+/* sim.c: what an event does; new arrivals of the second that begins. */
+void sim_event(struct sim *s, const struct ev *ev);
+void sim_begin_second(struct sim *s);
+
+/* sim_stay.c: a stay; the share of stays longer than age_s; one of those. */
+double stay_draw_s(const struct sim_service *sv, double scale_s, struct rng *r);
+double stay_survival(const struct sim_service *sv, double scale_s, double age_s);
+double stay_beyond_s(const struct sim_service *sv, double scale_s, double age_s, struct rng *r);
 
 /* sim_life.c: one step in the life of an entry; the arrival of a new one. */
 void sim_step(struct sim *s, uint32_t f);

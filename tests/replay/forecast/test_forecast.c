@@ -372,7 +372,7 @@ static void test_before_first_second(void **state)
 static void check_sane(const struct fc_forecast *out, const struct fc_stat *st)
 {
 	unsigned int h;
-	double limit = out->limit ? out->limit : 1e18;
+	double limit = st->max ? st->max : 1e18;
 
 	for (h = 0; h < FC_HORIZONS; h++) {
 		const struct fc_count *c = &out->count[h];

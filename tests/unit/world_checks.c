@@ -1,82 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/unit/world.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "lib/base/clock.h"
 #include "lib/shm/seqlock.h"
-
-#define CELL_BYTES	((size_t)CELL_COUNT * sizeof(uint32_t))
-#define ROWMAP_BYTES	((size_t)(ROW_COUNT + 63u) / 64u * sizeof(uint64_t))
-#define ROW_BYTES	((size_t)ROW_COUNT * sizeof(struct shm_row))
-#define LIFETIMES_BYTES ((size_t)L4_COUNT * sizeof(struct shm_lifetime))
-
-static void *sparse(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-int world_histogram(struct histogram *hist)
-{
-	memset(hist, 0, sizeof(*hist));
-	hist->cells = sparse(CELL_BYTES);
-	hist->rowmap = sparse(ROWMAP_BYTES);
-	hist->rows = sparse(ROW_BYTES);
-	hist->slots = sparse(sizeof(struct shm_slots));
-	hist->lifetimes = sparse(LIFETIMES_BYTES);
-	if (!hist->cells || !hist->rowmap || !hist->rows || !hist->slots || !hist->lifetimes)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
-		poke_u32(&hist->slots->slot[i].row, ROW_INVALID);
-	return 0;
-}
-
-void world_histogram_free(struct histogram *hist)
-{
-	munmap(hist->cells, CELL_BYTES);
-	munmap(hist->rowmap, ROWMAP_BYTES);
-	munmap(hist->rows, ROW_BYTES);
-	munmap(hist->slots, sizeof(struct shm_slots));
-	munmap(hist->lifetimes, LIFETIMES_BYTES);
-	memset(hist, 0, sizeof(*hist));
-}
-
-int world_create(struct world *world, uint32_t limit_entries)
-{
-	int err = world_histogram(&world->hist);
-
-	local_addrs_init(&world->addrs);
-	local_addrs_finish(&world->addrs);
-	resync_init(&world->resync);
-	if (!err)
-		err = verify_create(&world->verify, 32, 1);
-	if (!err)
-		err = mirror_create(&world->mirror, limit_entries, &world->hist, &world->addrs,
-				    &world->verify);
-	if (!err)
-		mirror_set_time(&world->mirror, 1000 * NS_PER_S);
-	return err;
-}
-
-void world_destroy(struct world *world)
-{
-	mirror_destroy(&world->mirror);
-	verify_destroy(&world->verify);
-	local_addrs_free(&world->addrs);
-	world_histogram_free(&world->hist);
-}
-
-void world_pass(struct world *world, uint64_t ns)
-{
-	mirror_set_time(&world->mirror, world->mirror.now_ns + ns);
-}
 
 uint64_t world_cells(const struct histogram *hist)
 {

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/advice/advice.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exporters/advice/patterns.h"
+#include "exporters/advice/remedies.h"
+#include "exporters/render/judge.h"
+
+/* A remedy that is no cure must save this part of the table, or it is noise. */
+#define SAVES_RATIO_MIN 0.05
+
+/* How much a saving counts in the order: what removes the cause leaves nothing to wait
+ * for; a timeout can be taken back; what is not tracked is not filtered either. */
+static const double merit_weight[] = {
+	[MERIT_LOSS] = 10,	[MERIT_CAUSE] = 1,  [MERIT_TIMEOUT] = 0.5,
+	[MERIT_NOTRACK] = 0.45, [MERIT_SIZE] = 0.1, [MERIT_NONE] = 0};
+
+/* What timeouts are lowered to. TIME_WAIT: late segments come within seconds; 30 is
+ * what is in use. Established: above TCP's default keepalive of two hours (RFC 5382,
+ * REQ-5). The others: longer than anybody waits for an answer. */
+#define TIME_WAIT_S   30.0
+#define ESTABLISHED_S 7440.0
+#define SYN_SENT_S    20.0
+#define SYN_RECV_S    10.0
+#define CLOSE_WAIT_S  15.0
+#define UDP_S	      10.0
+
+/* Idle connections for nginx to keep, per worker: never fewer than this. */
+#define IDLE_MIN 16.0
+
+struct maker {
+	struct advice *advice;
+	const struct why *why;
+	const struct model *model;
+	int err;
+};
+
+const char *tool_name(enum tool tool)
+{
+	static const char *const names[TOOL_COUNT] = {"nft",	 "iptables", "sysctl", "nginx",
+						      "haproxy", "squid",    "shell",  "undo"};
+
+	return names[tool];
+}
+
+/* NULL when there is no room, or there is one of that id already. */
+static struct advice_item *item_new(struct maker *maker, const struct finding *finding,
+				    enum merit merit, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static struct advice_item *item_new(struct maker *maker, const struct finding *finding,
+				    enum merit merit, const char *fmt, ...)
+{
+	struct advice *advice = maker->advice;
+	struct advice_item *item = &advice->items[advice->count];
+	va_list args;
+
+	if (advice->count == ADVICE_ITEMS)
+		return NULL;
+	memset(item, 0, sizeof(*item));
+	va_start(args, fmt);
+	vsnprintf(item->id, sizeof(item->id), fmt, args);
+	va_end(args);
+	for (uint32_t i = 0; i < advice->count; i++)
+		if (!strcmp(advice->items[i].id, item->id))
+			return NULL;
+	advice->count++;
+	item->merit = merit;
+	if (finding) {
+		item->pattern = pattern_info(finding->pattern);
+		item->confidence = finding->confidence;
+		snprintf(item->reason, sizeof(item->reason), "%s", finding->summary);
+	}
+	return item;
+}
+
+static void title(struct advice_item *item, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void title(struct advice_item *item, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(item->title, sizeof(item->title), fmt, args);
+	va_end(args);
+}
+
+/* What the what-if of the same words says. False: nothing worth it; the item is gone. */
+static bool evaluate(struct maker *maker, struct advice_item *item, const struct whatif *whatif)
+{
+	struct whatif_result result;
+	size_t n = 0;
+
+	maker->err = whatif_run(whatif, maker->model, &result);
+	if (maker->err) {
+		whatif_free(&result);
+		return false;
+	}
+	for (size_t i = 0; i < whatif->count; i++) {
+		char text[WHATIF_KEY_BYTES];
+
+		n += (size_t)snprintf(item->whatif + n, sizeof(item->whatif) - n, "%s%s",
+				      i ? " " : "", change_text(&whatif->changes[i], text));
+		if (n >= sizeof(item->whatif))
+			break;
+	}
+	item->saves_entries = result.steady_now - result.steady_then;
+	if (result.steady_now > 0)
+		item->saves_ratio = item->saves_entries / result.steady_now;
+	item->memory_bytes_delta =
+		item->merit == MERIT_SIZE || item->merit == MERIT_LOSS
+			? whatif_memory_bytes(result.then.max_entries, &result.then) -
+				  whatif_memory_bytes(maker->model->settings.max_entries,
+						      &maker->model->settings)
+			: whatif_memory_bytes(result.steady_then, &result.then) -
+				  whatif_memory_bytes(result.steady_now, &maker->model->settings);
+	item->warnings |= result.warnings;
+	whatif_free(&result);
+	if ((item->merit == MERIT_TIMEOUT || item->merit == MERIT_NOTRACK) &&
+	    item->saves_ratio < SAVES_RATIO_MIN) {
+		maker->advice->count--;
+		return false;
+	}
+	return true;
+}
+
+static struct whatif of_port(enum change_kind kind, const struct row_key *key, double value)
+{
+	struct whatif whatif = {.count = 1};
+
+	whatif.changes[0] = (struct change){.kind = kind,
+					    .l4proto = key->l4proto,
+					    .direction = key->direction,
+					    .port = key->port,
+					    .value = value};
+	return whatif;
+}
+
+static void advise_notrack(struct maker *maker, const struct finding *finding,
+			   const struct row_key *key)
+{
+	struct whatif whatif = of_port(CHANGE_NOTRACK, key, 0);
+	struct advice_item *item;
+	char text[32];
+
+	item = item_new(maker, finding, MERIT_NOTRACK, "notrack-%s-%u-%s",
+			l4proto_info(key->l4proto)->name, key->port,
+			direction_name(key->direction));
+	if (!item || !evaluate(maker, item, &whatif))
+		return;
+	title(item, "do not track %s", row_text(key, text));
+	remedy_notrack(item, key);
+}
+
+static void advise_timeout(struct maker *maker, const struct finding *finding, int timeout,
+			   double then_s, const char *nft_state)
+{
+	double now_s = maker->model->settings.timeouts_s[timeout];
+	const struct timeout_info *info = timeout_info((unsigned int)timeout);
+	struct whatif whatif = {
+		.count = 1,
+		.changes = {{.kind = CHANGE_TIMEOUT, .timeout = timeout, .value = then_s}}};
+	struct advice_item *item;
+
+	if (now_s <= then_s)
+		return;
+	item = item_new(maker, finding, MERIT_TIMEOUT, "timeout-%s", info->name);
+	if (!item || !evaluate(maker, item, &whatif))
+		return;
+	title(item, "lower %s from %.0f to %.0f s", info->sysctl, now_s, then_s);
+	remedy_timeout(item, (unsigned int)timeout, now_s, then_s);
+	if (nft_state && finding->row_count && finding->rows[0].port)
+		remedy_port_timeout(item, &finding->rows[0], nft_state, then_s);
+}
+
+/* Twice what is open at one time, in eights. */
+static double idle_connections(const struct maker *maker, const struct row_key *key)
+{
+	for (size_t i = 0; i < maker->model->count; i++) {
+		const struct class *class = &maker->model->classes[i];
+
+		if (!memcmp(&class->row->key, key, sizeof(*key)))
+			return fmin(fmax(IDLE_MIN,
+					 8 * ceil(class->row->states[ST_TCP_ESTABLISHED] / 4.0)),
+				    1024);
+	}
+	return IDLE_MIN;
+}
+
+static void advise_keepalive(struct maker *maker, const struct finding *finding)
+{
+	const struct row_key *key = &finding->rows[0];
+	struct whatif whatif = of_port(CHANGE_KEEPALIVE, key, 0);
+	struct advice_item *item;
+	char text[32];
+
+	item = item_new(maker, finding, MERIT_CAUSE, "keepalive-%s-%u",
+			l4proto_info(key->l4proto)->name, key->port);
+	if (!item || !evaluate(maker, item, &whatif))
+		return;
+	title(item, "keep connections to %s open in the proxy", row_text(key, text));
+	remedy_keepalive(item, key, idle_connections(maker, key));
+}
+
+/* A cause that others must remove: what would be saved if its arrivals ceased. */
+static struct advice_item *advise_cause(struct maker *maker, const struct finding *finding,
+					const char *what)
+{
+	const struct row_key *key = &finding->rows[0];
+	struct whatif whatif = of_port(CHANGE_RATE, key, 0);
+	struct advice_item *item;
+	char text[32];
+
+	item = item_new(maker, finding, MERIT_CAUSE, "%s-%s-%u", pattern_info(finding->pattern)->id,
+			l4proto_info(key->l4proto)->name, key->port);
+	if (!item || !evaluate(maker, item, &whatif))
+		return NULL;
+	title(item, "%s: %s", row_text(key, text), what);
+	return item;
+}
+
+static double power_of_two(double least)
+{
+	return exp2(ceil(log2(fmax(least, 1024))));
+}
+
+/* Room for twice what there will be; and buckets so that chains stay short. */
+static void advise_size(struct maker *maker, const struct finding *finding)
+{
+	const struct settings *now = &maker->model->settings;
+	double need = fmax(maker->model->entries, maker->model->steady_entries);
+	double max = fmax(power_of_two(1.5 * need), now->max_entries);
+	double buckets = fmax(power_of_two(max / 4), now->buckets);
+	struct whatif whatif = {.count = 2,
+				.changes = {{.kind = CHANGE_MAX, .value = max},
+					    {.kind = CHANGE_BUCKETS, .value = buckets}}};
+	struct advice_item *item;
+
+	/* On kernels with short chains four entries a bucket are too many. */
+	while (now->chain_limit_entries > 0 && now->buckets > 0 &&
+	       now->chain_limit_entries * buckets / now->buckets < max)
+		buckets *= 2;
+	if (max <= now->max_entries && buckets <= now->buckets)
+		return;
+	item = item_new(maker, finding, finding ? MERIT_LOSS : MERIT_SIZE, "size");
+	whatif.changes[1].value = buckets;
+	if (!item || !evaluate(maker, item, &whatif))
+		return;
+	if (max > now->max_entries)
+		title(item, "raise nf_conntrack_max to %.0f, nf_conntrack_buckets to %.0f", max,
+		      buckets);
+	else
+		title(item, "raise nf_conntrack_buckets to %.0f", buckets);
+	if (!finding)
+		snprintf(item->reason, sizeof(item->reason),
+			 "%.0f entries, %.0f at rest, and room for %.0f; the memory is what the "
+			 "kernel "
+			 "uses when that is full",
+			 maker->model->entries, maker->model->steady_entries, now->max_entries);
+	remedy_size(item, now, max, buckets);
+}
+
+static void advise_close(struct maker *maker, const struct finding *finding)
+{
+	const struct row_key *key = &finding->rows[0];
+	bool opened_here = key->direction == DIR_OUTBOUND || key->direction == DIR_LOOPBACK;
+
+	if (finding->pattern == PATTERN_UPSTREAM || opened_here)
+		advise_keepalive(maker, finding);
+	advise_notrack(maker, finding, key);
+	if (finding->pattern == PATTERN_UPSTREAM)
+		advise_notrack(maker, finding, &finding->other);
+	advise_timeout(maker, finding, TIMEOUT_TCP_TIME_WAIT, TIME_WAIT_S, "time_wait");
+}
+
+static void advise_host(struct maker *maker, const struct finding *finding)
+{
+	struct advice_item *item =
+		item_new(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
+
+	if (!item)
+		return;
+	item->saves_entries = finding->entries / 2.0;
+	item->saves_ratio = finding->share / 2;
+	item->memory_bytes_delta = -item->saves_entries * ENTRY_BYTES;
+	item->warnings = WARN(REBOOT);
+	title(item, "limit connections per source, at half of what the largest has");
+	remedy_one_host(item, fmax(100, floor(finding->entries / 2.0)));
+}
+
+static void advise_scan(struct maker *maker, const struct finding *finding)
+{
+	struct advice_item *item =
+		item_new(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
+
+	if (!item)
+		return;
+	item->saves_entries = finding->entries;
+	item->saves_ratio = finding->share;
+	item->memory_bytes_delta = -item->saves_entries * ENTRY_BYTES;
+	if (finding->rows[0].direction == DIR_OUTBOUND ||
+	    finding->rows[0].direction == DIR_LOOPBACK) {
+		title(item, "find the program on this host that calls so many ports");
+		remedy_own_scan(item, &finding->rows[0]);
+		return;
+	}
+	item->warnings = WARN(REBOOT);
+	title(item, "drop the scanner's packets before they are tracked");
+	remedy_port_scan(item);
+}
+
+static void advise_nat(struct maker *maker, const struct finding *finding)
+{
+	struct advice_item *item = item_new(maker, finding, MERIT_LOSS, "nat-ports");
+
+	if (!item)
+		return;
+	item->warnings = WARN(REBOOT);
+	title(item, "give NAT more ports: random ones, or more source addresses");
+	remedy_nat(item);
+}
+
+static void advise_open(struct maker *maker, const struct finding *finding)
+{
+	struct advice_item *item;
+
+	switch (finding->pattern) {
+	case PATTERN_DEAD_BACKEND:
+		item = advise_cause(maker, finding, "repair the destination, or take it out");
+		if (item)
+			remedy_dead_backend(item, &finding->rows[0]);
+		advise_timeout(maker, finding, TIMEOUT_TCP_SYN_SENT, SYN_SENT_S, "syn_sent");
+		break;
+	case PATTERN_SYN_FLOOD:
+		item = advise_cause(maker, finding,
+				    "answer SYNs with cookies, track what comes back");
+		if (item)
+			remedy_syn_flood(item, &finding->rows[0]);
+		advise_timeout(maker, finding, TIMEOUT_TCP_SYN_RECV, SYN_RECV_S, "syn_recv");
+		advise_timeout(maker, finding, TIMEOUT_TCP_SYN_SENT, SYN_SENT_S, "syn_sent");
+		break;
+	case PATTERN_UDP_STORM:
+		advise_notrack(maker, finding, &finding->rows[0]);
+		advise_timeout(maker, finding, TIMEOUT_UDP, UDP_S, "unreplied");
+		break;
+	case PATTERN_IDLE_ESTABLISHED:
+		advise_timeout(maker, finding, TIMEOUT_TCP_ESTABLISHED, ESTABLISHED_S,
+			       "established");
+		break;
+	case PATTERN_CLOSE_WAIT:
+		item = advise_cause(maker, finding, "repair the program that does not close");
+		if (item)
+			remedy_close_wait(item, &finding->rows[0]);
+		advise_timeout(maker, finding, TIMEOUT_TCP_CLOSE_WAIT, CLOSE_WAIT_S, "close_wait");
+		break;
+	default:
+		break;
+	}
+}
+
+static void advise(struct maker *maker, const struct finding *finding)
+{
+	switch (finding->pattern) {
+	case PATTERN_TABLE_FULL:
+	case PATTERN_CHAIN_DROPS:
+		advise_size(maker, finding);
+		break;
+	case PATTERN_NAT_COLLISIONS:
+		advise_nat(maker, finding);
+		break;
+	case PATTERN_UPSTREAM:
+	case PATTERN_TIME_WAIT:
+		advise_close(maker, finding);
+		break;
+	case PATTERN_ONE_HOST:
+		advise_host(maker, finding);
+		break;
+	case PATTERN_PORT_SCAN:
+		advise_scan(maker, finding);
+		break;
+	default:
+		advise_open(maker, finding);
+	}
+}
+
+static void advise_nothing(struct maker *maker)
+{
+	const struct settings *now = &maker->model->settings;
+	struct advice_item *item = item_new(maker, NULL, MERIT_NONE, "nothing-to-do");
+
+	if (!item)
+		return;
+	title(item, "nothing to do");
+	if (now->max_entries > 0)
+		snprintf(item->reason, sizeof(item->reason),
+			 "%.0f of %.0f entries are in use (%.1f %%), %.0f at rest; nothing is lost "
+			 "and "
+			 "no pattern that is known here stands out",
+			 maker->model->entries, now->max_entries,
+			 100 * maker->model->entries / now->max_entries,
+			 maker->model->steady_entries);
+	else
+		snprintf(item->reason, sizeof(item->reason),
+			 "%.0f entries, no limit; no pattern that is known here stands out",
+			 maker->model->entries);
+}
+
+static int item_compare(const void *left, const void *right)
+{
+	const struct advice_item *a = left;
+	const struct advice_item *b = right;
+
+	if (a->weight < b->weight || a->weight > b->weight)
+		return a->weight > b->weight ? -1 : 1;
+	return strcmp(a->id, b->id);
+}
+
+int advice_make(const struct why *why, struct advice *advice)
+{
+	struct maker maker = {.advice = advice, .why = why, .model = why->model};
+	const struct settings *now = &why->model->settings;
+	double limit = now->max_entries;
+
+	memset(advice, 0, sizeof(*advice));
+	advice->why = why;
+	for (uint32_t i = 0; i < why->finding_count && !maker.err; i++)
+		advise(&maker, &why->findings[i]);
+	/* The hidden limit counts as well as the one that is set. */
+	if (now->chain_limit_entries > 0 && (limit <= 0 || now->chain_limit_entries < limit))
+		limit = now->chain_limit_entries;
+	if (!maker.err && limit > 0 &&
+	    fmax(why->model->entries, why->model->steady_entries) > LEVEL_HIGH_RATIO * limit)
+		advise_size(&maker, NULL);
+	if (!maker.err && !advice->count)
+		advise_nothing(&maker);
+	for (uint32_t i = 0; i < advice->count; i++) {
+		struct advice_item *item = &advice->items[i];
+
+		item->weight = merit_weight[item->merit] *
+			       (item->merit == MERIT_LOSS || item->merit == MERIT_SIZE
+					? 1
+					: item->saves_ratio);
+	}
+	qsort(advice->items, advice->count, sizeof(advice->items[0]), item_compare);
+	return maker.err;
+}

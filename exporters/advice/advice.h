@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What would help here: remedies for the patterns that were found and for a table that
+ * is short, each with what it saves on this host, what it costs, the exact commands and
+ * what must be known before. Nothing is ever applied.
+ *
+ * What a remedy saves is computed by the what-if of the same change (`whatif` holds its
+ * words), so that both say the same; where there is no such what-if (`whatif` is empty:
+ * one host, a scan) it is what the pattern holds now. Order: what is lost now comes first; then
+ * saves_ratio weighted by merit: removing the cause before shortening timeouts or not
+ * tracking, and those before a larger table, which saves nothing.
+ *
+ * A healthy table gets one item, "nothing-to-do", with the figures.
+ *
+ * Pure. Ownership: struct advice holds no memory; why and model must live as long.
+ */
+#ifndef CONNTIDE_ADVICE_ADVICE_H
+#define CONNTIDE_ADVICE_ADVICE_H
+
+#include "exporters/advice/whatif.h"
+#include "exporters/advice/why.h"
+#include "exporters/render/rows.h"
+
+#define ADVICE_ITEMS	24u
+#define ADVICE_COMMANDS 28u
+
+/* Who understands a command. */
+enum tool {
+	TOOL_NFT,
+	TOOL_IPTABLES,
+	TOOL_SYSCTL,
+	TOOL_NGINX,
+	TOOL_HAPROXY,
+	TOOL_SQUID,
+	TOOL_SHELL,
+	TOOL_UNDO,
+	TOOL_COUNT
+};
+
+struct command_line {
+	enum tool tool;
+	char text[160];
+};
+
+enum merit { MERIT_LOSS, MERIT_CAUSE, MERIT_TIMEOUT, MERIT_NOTRACK, MERIT_SIZE, MERIT_NONE };
+
+struct advice_item {
+	char id[48]; /* "keepalive-tcp-8080": stable for the same remedy of the same port */
+	char title[96];
+	char reason[320];
+	enum merit merit;
+	const struct pattern_info *pattern; /* NULL: none */
+	enum confidence confidence;	    /* of the pattern */
+	double saves_entries;
+	double saves_ratio;
+	double memory_bytes_delta; /* of kernel memory; with a larger limit: when it is full */
+	double weight;		   /* the order */
+	struct command_line commands[ADVICE_COMMANDS];
+	uint32_t command_count;
+	uint32_t warnings; /* WARN() bits */
+	char whatif[64];   /* "keepalive=tcp/8080", or "" */
+};
+
+struct advice {
+	const struct why *why;
+	struct advice_item items[ADVICE_ITEMS]; /* best first */
+	uint32_t count;
+};
+
+/* 0 or -ENOMEM. */
+int advice_make(const struct why *why, struct advice *advice);
+
+const char *tool_name(enum tool tool);
+
+extern const struct column advice_columns[];
+extern const size_t advice_column_count;
+
+void advice_text(const struct advice *advice, struct text *out);
+void advice_json(const struct advice *advice, struct text *out);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <math.h>
+
+#include "exporters/advice/advice.h"
+#include "exporters/advice/write.h"
+
+const struct column advice_columns[] = {
+	{"id", 0, "", "string", "of the remedy; the same remedy of the same port has the same"},
+	{"title", 0, "", "string", "what to do"},
+	{"reason", 0, "", "string", "the figures it rests on"},
+	{"pattern", 0, "", "string|null", "what it is against; see why"},
+	{"confidence", 0, "", "string|null", "of the pattern: sure, likely or not sure"},
+	{"saves_entries", 0, "", "number", "entries fewer, once those of before have gone"},
+	{"saves_ratio", 0, "", "number", "the same, as a part of the steady number"},
+	{"memory_bytes_delta", 0, "", "number",
+	 "kernel memory; of a larger table: when it is full"},
+	{"whatif", 0, "", "string", "the what-if that says the same, or empty"},
+	{"commands", 0, "", "object", "lists of lines, by who understands them"},
+	{"warnings", 0, "", "array", "what must be known before"},
+};
+const size_t advice_column_count = sizeof(advice_columns) / sizeof(advice_columns[0]);
+
+static void write_commands(const struct advice_item *item, struct json *json)
+{
+	json_open_object(json, "commands");
+	for (unsigned int tool = 0; tool < TOOL_COUNT; tool++) {
+		bool open = false;
+
+		for (uint32_t i = 0; i < item->command_count; i++) {
+			if (item->commands[i].tool != tool)
+				continue;
+			if (!open)
+				json_open_array(json, tool_name((enum tool)tool));
+			open = true;
+			json_string(json, NULL, item->commands[i].text);
+		}
+		if (open)
+			json_close(json);
+	}
+	json_close(json);
+}
+
+void advice_json(const struct advice *advice, struct text *out)
+{
+	struct json json;
+
+	json_begin_array(&json);
+	for (uint32_t i = 0; i < advice->count; i++) {
+		const struct advice_item *item = &advice->items[i];
+
+		json_open_object(&json, NULL);
+		json_string(&json, "id", item->id);
+		json_string(&json, "title", item->title);
+		json_string(&json, "reason", item->reason);
+		json_string(&json, "pattern", item->pattern ? item->pattern->id : NULL);
+		json_string(&json, "confidence",
+			    item->pattern ? confidence_name(item->confidence) : NULL);
+		json_number(&json, "saves_entries", round(item->saves_entries));
+		json_number(&json, "saves_ratio", write_round(item->saves_ratio));
+		json_number(&json, "memory_bytes_delta", round(item->memory_bytes_delta));
+		json_string(&json, "whatif", item->whatif);
+		write_commands(item, &json);
+		write_warnings(&json, item->warnings);
+		json_close(&json);
+	}
+	json_end(&json, out);
+}
+
+static void add_commands(const struct advice_item *item, enum tool tool, struct text *out)
+{
+	bool first = true;
+
+	for (uint32_t i = 0; i < item->command_count; i++) {
+		if (item->commands[i].tool != tool)
+			continue;
+		if (first)
+			text_add_format(out, "   %s:\n", tool_name(tool));
+		first = false;
+		text_add_format(out, "     %s\n", item->commands[i].text);
+	}
+}
+
+static void add_item(const struct advice_item *item, uint32_t number, struct text *out)
+{
+	text_add_format(out, "%s%u. %s\n   %s.\n", number > 1 ? "\n" : "", number, item->title,
+			item->reason);
+	if (item->merit != MERIT_NONE)
+		text_add_format(out, "   saves %.0f entries, %.1f %%; kernel memory %+.1f MiB%s\n",
+				item->saves_entries, 100 * item->saves_ratio,
+				item->memory_bytes_delta / 1048576,
+				item->memory_bytes_delta > 0 ? " when the table is full" : "");
+	if (item->whatif[0])
+		text_add_format(out, "   try other numbers: conntide whatif %s\n", item->whatif);
+	for (unsigned int tool = 0; tool < TOOL_COUNT; tool++)
+		add_commands(item, (enum tool)tool, out);
+	for (unsigned int i = 0; i < WARN_COUNT; i++)
+		if (item->warnings & UINT32_C(1) << i)
+			text_add_format(out, "   - %s\n", warning_text((enum warning)i));
+}
+
+void advice_text(const struct advice *advice, struct text *out)
+{
+	for (uint32_t i = 0; i < advice->count; i++)
+		add_item(&advice->items[i], i + 1, out);
+	text_add(out, "\nconntide changes nothing itself.\n");
+}

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/advice/patterns.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exporters/render/judge.h"
+
+/* Over so many scenes of ten seconds losses are of now. */
+#define RECENT_SCENES 18u
+
+static const struct {
+	struct pattern_info info;
+	void (*find)(struct look *look);
+} patterns[PATTERN_COUNT] = {
+	[PATTERN_TABLE_FULL] =
+		{{"table-full", "the table is full",
+		  "find what fills it below; make room with a larger limit until then"},
+		 pattern_table_full},
+	[PATTERN_CHAIN_DROPS] = {{"chain-drops", "hash chains are too long, below the limit",
+				  "raise nf_conntrack_buckets"},
+				 pattern_chain_drops},
+	[PATTERN_NAT_COLLISIONS] =
+		{{"nat-collisions", "NAT runs into tuples that are taken",
+		  "more source addresses for NAT, or random ports; a larger table "
+		  "does not help"},
+		 pattern_nat_collisions},
+	[PATTERN_UPSTREAM] = {{"upstream-without-keepalive",
+			       "a proxy opens one upstream connection for each inbound one",
+			       "let the proxy keep its upstream connections open"},
+			      pattern_upstream},
+	[PATTERN_TIME_WAIT] = {{"time-wait-pile", "closed connections wait in TIME_WAIT",
+				"fewer, longer connections; or do not track the port; or a shorter "
+				"tcp_timeout_time_wait"},
+			       pattern_time_wait},
+	[PATTERN_DEAD_BACKEND] = {{"dead-backend", "nobody answers: connections wait in SYN_SENT",
+				   "repair the destination, or stop calling it"},
+				  pattern_dead_backend},
+	[PATTERN_SYN_FLOOD] = {{"syn-flood", "half-open connections from outside",
+				"SYN cookies and SYNPROXY, or drop them before they are tracked"},
+			       pattern_syn_flood},
+	[PATTERN_UDP_STORM] = {{"udp-query-storm", "short UDP exchanges, each on a port of its own",
+				"a cache nearer to the client, or do not track the port"},
+			       pattern_udp_storm},
+	[PATTERN_IDLE_ESTABLISHED] =
+		{{"idle-established", "open connections that hardly ever end",
+		  "a shorter tcp_timeout_established, with keepalives below it"},
+		 pattern_idle_established},
+	[PATTERN_CLOSE_WAIT] = {{"close-wait-leak", "one side has closed, the other does not",
+				 "repair the program that does not close its sockets"},
+				pattern_close_wait},
+	[PATTERN_ONE_HOST] = {{"one-host", "one host holds a large part of the table",
+			       "look at that host, or limit connections per source"},
+			      pattern_one_host},
+	[PATTERN_PORT_SCAN] = {{"port-scan", "unanswered packets to many ports",
+				"drop them before they are tracked"},
+			       pattern_port_scan},
+};
+
+const struct pattern_info *pattern_info(enum pattern_id id)
+{
+	return &patterns[id].info;
+}
+
+const char *confidence_name(enum confidence confidence)
+{
+	static const char *const names[] = {"sure", "likely", "not sure"};
+
+	return names[confidence];
+}
+
+struct finding *look_add(struct look *look, enum pattern_id pattern, enum confidence confidence,
+			 double entries)
+{
+	struct finding *finding;
+
+	if (look->why->finding_count == WHY_FINDINGS)
+		return NULL;
+	finding = &look->why->findings[look->why->finding_count++];
+	memset(finding, 0, sizeof(*finding));
+	finding->pattern = pattern;
+	finding->confidence = confidence;
+	finding->entries = entries < (double)UINT32_MAX ? (uint32_t)entries : UINT32_MAX;
+	finding->share = look_share(look, entries);
+	finding->state = -1;
+	return finding;
+}
+
+void finding_row(struct finding *finding, const struct row_key *key, int state)
+{
+	if (finding->row_count < WHY_ROWS)
+		finding->rows[finding->row_count++] = *key;
+	finding->state = state;
+}
+
+void finding_figure(struct finding *finding, const char *name, double value)
+{
+	if (finding->figure_count < WHY_FIGURES)
+		finding->figures[finding->figure_count++] = (struct figure){name, value};
+}
+
+void finding_summary(struct finding *finding, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(finding->summary, sizeof(finding->summary), fmt, args);
+	va_end(args);
+}
+
+bool look_has(const struct look *look, enum pattern_id pattern, const struct row_key *key)
+{
+	for (uint32_t i = 0; i < look->why->finding_count; i++) {
+		const struct finding *finding = &look->why->findings[i];
+
+		for (uint32_t j = 0; finding->pattern == pattern && j < finding->row_count; j++)
+			if (!memcmp(&finding->rows[j], key, sizeof(*key)))
+				return true;
+	}
+	return false;
+}
+
+const char *row_text(const struct row_key *key, char out[32])
+{
+	const struct l4proto_info *info = l4proto_info(key->l4proto);
+
+	if (info->has_ports)
+		snprintf(out, 32, "%s/%u %s", info->name, key->port,
+			 direction_name(key->direction));
+	else
+		snprintf(out, 32, "%s %s", info->name, direction_name(key->direction));
+	return out;
+}
+
+const char *state_text(const struct row_key *key, int state)
+{
+	const char *name = state < 0 ? NULL : state_name(key->l4proto, (unsigned int)state);
+
+	return name ? name : "?";
+}
+
+double look_share(const struct look *look, double entries)
+{
+	return look->entries > 0 ? entries / look->entries : 0;
+}
+
+double look_sources(const struct look *look)
+{
+	const struct snap_scenes *scenes = &look->story->minutes;
+	double scene = scenes->count ? scenes->scenes[scenes->count - 1].sources : 0;
+	double tracked = look->story->talkers[SHM_TALKER_SOURCE].tracked;
+
+	return scene > tracked ? scene : tracked;
+}
+
+double look_own_entries(const struct look *look)
+{
+	double own = 0;
+
+	for (size_t i = 0; i < look->snap->row_count; i++)
+		if (look->snap->rows[i].key.direction == DIR_OUTBOUND ||
+		    look->snap->rows[i].key.direction == DIR_LOOPBACK)
+			own += look->snap->rows[i].entries;
+	return own;
+}
+
+const struct snap_talker *look_service(const struct look *look, const struct row_key *key)
+{
+	const struct snap_talker_list *list = &look->story->talkers[SHM_TALKER_SERVICE];
+
+	for (uint32_t i = 0; i < list->count; i++)
+		if (list->talkers[i].l4proto == key->l4proto && list->talkers[i].port == key->port)
+			return &list->talkers[i];
+	return NULL;
+}
+
+/*
+ * Nobody says which addresses are this host's own. As sources they hold what this host
+ * opened, no more: who can be explained by that is passed over.
+ */
+const struct snap_talker *look_stranger(const struct look *look, double *ret_entries)
+{
+	const struct snap_talker_list *list = &look->story->talkers[SHM_TALKER_SOURCE];
+	double own = look_own_entries(look);
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct snap_talker *talker = &list->talkers[i];
+		double least = (double)talker->entries - talker->error_entries;
+
+		if (least <= own) {
+			own -= least;
+			continue;
+		}
+		*ret_entries = least - own;
+		return talker;
+	}
+	*ret_entries = 0;
+	return NULL;
+}
+
+/* --- losses: counters that rose, however few entries there are ------------------------ */
+
+void pattern_table_full(struct look *look)
+{
+	const struct snap_live *live = &look->snap->live;
+	double fill = judge_fill_ratio(live);
+	double lost = look->recent.drops + look->recent.early_drops;
+	struct finding *finding;
+
+	if (fill < LEVEL_CRITICAL_RATIO && !(lost > 0 && fill > LEVEL_HIGH_RATIO))
+		return;
+	finding = look_add(look, PATTERN_TABLE_FULL, CONFIDENCE_SURE, (double)live->count_entries);
+	if (!finding)
+		return;
+	finding_summary(
+		finding,
+		"%.0f of %.0f entries are in use; in the last %.0f s %.0f packets were dropped "
+		"and %.0f entries evicted to make room",
+		(double)live->count_entries, (double)live->max_entries, look->recent.over_s,
+		look->recent.drops, look->recent.early_drops);
+	finding_figure(finding, "entries", (double)live->count_entries);
+	finding_figure(finding, "max_entries", (double)live->max_entries);
+	finding_figure(finding, "fill_ratio", fill);
+	finding_figure(finding, "unassured_entries", (double)live->unassured_entries);
+	finding_figure(finding, "drops", look->recent.drops);
+	finding_figure(finding, "early_drops", look->recent.early_drops);
+	finding_figure(finding, "over_seconds", look->recent.over_s);
+}
+
+void pattern_chain_drops(struct look *look)
+{
+	const struct snap_live *live = &look->snap->live;
+	struct finding *finding;
+
+	if (!(look->recent.chaintoolong > 0))
+		return;
+	finding = look_add(look, PATTERN_CHAIN_DROPS, CONFIDENCE_SURE, 0);
+	if (!finding)
+		return;
+	finding_summary(finding,
+			"%.0f packets were refused in the last %.0f s because a hash chain was too "
+			"long: %.0f entries in %.0f buckets, two chains an entry",
+			look->recent.chaintoolong, look->recent.over_s, (double)live->count_entries,
+			(double)live->buckets);
+	finding_figure(finding, "chain_drops", look->recent.chaintoolong);
+	finding_figure(finding, "over_seconds", look->recent.over_s);
+	finding_figure(finding, "entries", (double)live->count_entries);
+	finding_figure(finding, "max_entries", (double)live->max_entries);
+	finding_figure(finding, "buckets", (double)live->buckets);
+	finding_figure(finding, "mean_chain_entries",
+		       live->buckets > 0 ? 2 * (double)live->count_entries / (double)live->buckets
+					 : 0);
+	finding_figure(finding, "chain_limit_entries", (double)live->chain_limit_entries);
+}
+
+/* One search in ten that meets a port in use is more than chance while NAT's 64,512
+ * ports towards a destination are mostly free; ten failures are no single race. */
+#define FOUND_PER_NEW	  0.1
+#define FOUND_MIN	  100.0
+#define INSERT_FAILED_MIN 10.0
+
+void pattern_nat_collisions(struct look *look)
+{
+	double failed = look->recent.insert_failed - look->recent.chaintoolong;
+	bool searches = look->recent.found >= FOUND_MIN &&
+			look->recent.found >= FOUND_PER_NEW * look->recent.new_entries;
+	struct finding *finding;
+
+	if (!searches && failed < INSERT_FAILED_MIN)
+		return;
+	finding = look_add(look, PATTERN_NAT_COLLISIONS,
+			   searches && failed >= INSERT_FAILED_MIN ? CONFIDENCE_SURE
+			   : searches				   ? CONFIDENCE_LIKELY
+								   : CONFIDENCE_NOT_SURE,
+			   0);
+	if (!finding)
+		return;
+	if (searches)
+		finding->unsure =
+			failed < INSERT_FAILED_MIN
+				? "all of them found another port: ports get scarce, and are "
+				  "not out yet"
+				: NULL;
+	else
+		finding->unsure = "two packets of one flow at the same time clash, too: DNS "
+				  "clients that send A and AAAA from one port do so";
+	finding_summary(
+		finding,
+		"in the last %.0f s the search for a free port met a tuple in use %.0f times "
+		"for %.0f new entries, and %.0f entries could not be inserted",
+		look->recent.over_s, look->recent.found, look->recent.new_entries,
+		failed > 0 ? failed : 0);
+	finding_figure(finding, "found", look->recent.found);
+	finding_figure(finding, "new_entries", look->recent.new_entries);
+	finding_figure(finding, "insert_failed", failed > 0 ? failed : 0);
+	finding_figure(finding, "over_seconds", look->recent.over_s);
+}
+
+/* --- all of them ---------------------------------------------------------------------- */
+
+static struct recent sum_recent(const struct snap_scenes *scenes)
+{
+	size_t first = scenes->count > RECENT_SCENES ? scenes->count - RECENT_SCENES : 0;
+	struct recent recent = {.over_s = (double)(scenes->count - first) * scenes->interval_s};
+
+	for (size_t i = first; i < scenes->count; i++) {
+		const struct snap_scene *scene = &scenes->scenes[i];
+
+		recent.drops += scene->drops;
+		recent.early_drops += scene->early_drops;
+		recent.insert_failed += scene->insert_failed;
+		recent.chaintoolong += scene->chaintoolong;
+		recent.found += scene->found;
+		recent.new_entries += scene->new_entries;
+	}
+	return recent;
+}
+
+static uint32_t least_entries(const struct snap_live *live)
+{
+	int64_t eighth = live->max_entries > 0 ? live->max_entries / 8 : MIN_ENTRIES;
+
+	return eighth >= MIN_ENTRIES	     ? MIN_ENTRIES
+	       : eighth <= MIN_ENTRIES_LEAST ? MIN_ENTRIES_LEAST
+					     : (uint32_t)eighth;
+}
+
+/* A proxy's two sides are one matter: before the pile on one of them. */
+static double weight(const struct finding *finding)
+{
+	return (finding->pattern == PATTERN_UPSTREAM ? 2.0 : 1.0) * finding->entries;
+}
+
+/* Losses first, then what is sure, then what holds most. */
+static int finding_compare(const void *left, const void *right)
+{
+	const struct finding *a = left;
+	const struct finding *b = right;
+	bool a_loss = a->pattern <= PATTERN_NAT_COLLISIONS;
+	bool b_loss = b->pattern <= PATTERN_NAT_COLLISIONS;
+
+	if (a_loss != b_loss)
+		return a_loss ? -1 : 1;
+	if (a->confidence != b->confidence)
+		return a->confidence < b->confidence ? -1 : 1;
+	if (weight(a) < weight(b) || weight(a) > weight(b))
+		return weight(a) > weight(b) ? -1 : 1;
+	return a->pattern < b->pattern ? -1 : a->pattern > b->pattern;
+}
+
+void patterns_look(struct why *why)
+{
+	struct look look = {.why = why,
+			    .snap = why->snap,
+			    .story = why->story,
+			    .model = why->model,
+			    .entries = (double)why->snap->live.mirror_entries,
+			    .min_entries = least_entries(&why->snap->live),
+			    .recent = sum_recent(&why->story->minutes)};
+	double fill = judge_fill_ratio(&why->snap->live);
+
+	why->finding_count = 0;
+	for (unsigned int i = 0; i < PATTERN_COUNT; i++)
+		patterns[i].find(&look);
+	qsort(why->findings, why->finding_count, sizeof(why->findings[0]), finding_compare);
+	why->urgent = fill > LEVEL_HIGH_RATIO || look.recent.drops > 0 ||
+		      look.recent.chaintoolong > 0 ||
+		      (why->snap->forecast.valid && why->snap->forecast.alarm);
+}

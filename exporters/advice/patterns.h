@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the patterns share. A pattern is a function that looks and adds findings; all of
+ * them are in the table of patterns.c. Thresholds stand where they are used, with the
+ * reason; those of all are here.
+ */
+#ifndef CONNTIDE_ADVICE_PATTERNS_H
+#define CONNTIDE_ADVICE_PATTERNS_H
+
+#include "exporters/advice/why.h"
+
+/* Fewer entries fill no table: the default limit of a machine with 512 MiB is 4096, of
+ * which this is an eighth. Where somebody set a smaller limit it is an eighth of that,
+ * but never below 100, for then everything is a pattern. */
+#define MIN_ENTRIES	  500u
+#define MIN_ENTRIES_LEAST 100u
+
+struct recent {
+	double over_s; /* 0: not known */
+	double drops;
+	double early_drops;
+	double insert_failed;
+	double chaintoolong;
+	double found;
+	double new_entries;
+};
+
+struct look {
+	struct why *why;
+	const struct snapshot *snap;
+	const struct snap_story *story;
+	const struct model *model; /* its classes are the snapshot's rows, in order */
+	double entries;		   /* of the mirror: what rows add up to */
+	uint32_t min_entries;
+	struct recent recent; /* counters of the last minutes */
+};
+
+/* NULL when there is no room for more. */
+struct finding *look_add(struct look *look, enum pattern_id pattern, enum confidence confidence,
+			 double entries);
+void finding_row(struct finding *finding, const struct row_key *key, int state);
+void finding_figure(struct finding *finding, const char *name, double value);
+void finding_summary(struct finding *finding, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Is this row part of a finding of that pattern already? */
+bool look_has(const struct look *look, enum pattern_id pattern, const struct row_key *key);
+
+/* "tcp/8080 outbound". */
+const char *row_text(const struct row_key *key, char out[32]);
+
+/* "TIME_WAIT"; a slot that no state uses, which only a damaged segment fills: "?". */
+const char *state_text(const struct row_key *key, int state);
+
+double look_share(const struct look *look, double entries);
+/* Addresses that hold entries as sources; 0: not known. */
+double look_sources(const struct look *look);
+/* Entries of rows that this host opened itself. */
+double look_own_entries(const struct look *look);
+/* The largest destination of a port, or NULL. */
+const struct snap_talker *look_service(const struct look *look, const struct row_key *key);
+/* The largest source that must be another host; *ret_entries: at least so many. */
+const struct snap_talker *look_stranger(const struct look *look, double *ret_entries);
+
+/* Fills findings and urgent. */
+void patterns_look(struct why *why);
+
+void pattern_table_full(struct look *look);
+void pattern_chain_drops(struct look *look);
+void pattern_nat_collisions(struct look *look);
+void pattern_upstream(struct look *look);
+void pattern_time_wait(struct look *look);
+void pattern_dead_backend(struct look *look);
+void pattern_syn_flood(struct look *look);
+void pattern_udp_storm(struct look *look);
+void pattern_idle_established(struct look *look);
+void pattern_close_wait(struct look *look);
+void pattern_one_host(struct look *look);
+void pattern_port_scan(struct look *look);
+
+#endif

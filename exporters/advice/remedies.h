@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The commands of the remedies, word for word as an operator types them. Names in
+ * capitals (ADDRESS, BACKEND) are for the operator to fill in. Each adds to the item and
+ * stops silently when it is full: ADVICE_COMMANDS is enough for the longest.
+ *
+ * Pure.
+ */
+#ifndef CONNTIDE_ADVICE_REMEDIES_H
+#define CONNTIDE_ADVICE_REMEDIES_H
+
+#include "exporters/advice/advice.h"
+
+void remedy_notrack(struct advice_item *item, const struct row_key *key);
+void remedy_timeout(struct advice_item *item, unsigned int timeout, double now_s, double then_s);
+/* The same timeout, but for one port only: a timeout policy. */
+void remedy_port_timeout(struct advice_item *item, const struct row_key *key, const char *state,
+			 double then_s);
+/* A number that is 0 or as it is stays out. */
+void remedy_size(struct advice_item *item, const struct settings *now, double max, double buckets);
+void remedy_keepalive(struct advice_item *item, const struct row_key *key, double idle);
+void remedy_dead_backend(struct advice_item *item, const struct row_key *key);
+void remedy_syn_flood(struct advice_item *item, const struct row_key *key);
+void remedy_one_host(struct advice_item *item, double entries);
+void remedy_port_scan(struct advice_item *item);
+/* A scan that this host does itself. */
+void remedy_own_scan(struct advice_item *item, const struct row_key *key);
+void remedy_nat(struct advice_item *item);
+void remedy_close_wait(struct advice_item *item, const struct row_key *key);
+
+#endif

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <math.h>
+
+#include "exporters/advice/patterns.h"
+#include "exporters/render/judge.h"
+#include "exporters/render/table.h"
+#include "exporters/render/talkers.h"
+
+static void add_row_name(const struct row_key *key, const struct services *services,
+			 struct text *out)
+{
+	const char *service = services_name(services, key->l4proto, key->port);
+	char text[32];
+
+	text_add(out, row_text(key, text));
+	if (*service)
+		text_add_format(out, " (%s)", service);
+}
+
+static void add_head(const struct why *why, struct text *out)
+{
+	const struct snap_live *live = &why->snap->live;
+	double fill = judge_fill_ratio(live);
+
+	text_add_format(out, "%s: %" PRId64 " of %" PRId64 " entries", why->snap->netns_name,
+			live->count_entries, live->max_entries);
+	if (fill >= 0)
+		text_add_format(out, ", %.1f %% full", 100 * fill);
+	text_add_format(out, "; at these rates it comes to rest at about %.0f\n",
+			why->model->steady_entries);
+	if (!judge_exact(why->snap))
+		text_add_format(out, "the numbers are not exact: %s\n", judge_reason(why->snap));
+}
+
+static void add_holders(const struct why *why, const struct services *services, struct text *out)
+{
+	text_add(out, "\nWhat holds it\n");
+	if (!why->holder_count)
+		text_add(out, "  nothing\n");
+	for (uint32_t i = 0; i < why->holder_count; i++) {
+		const struct holder *holder = &why->holders[i];
+		const struct snap_row *row = holder->row;
+		size_t from = out->bytes;
+
+		text_add_format(out, "  %5.1f %%  %u", 100 * holder->share, row->entries);
+		text_pad(out, from, 20);
+		add_row_name(&row->key, services, out);
+		text_pad(out, from, 52);
+		text_add_format(out, "%.0f %% %s",
+				100.0 * row->states[holder->state] / row->entries,
+				state_text(&row->key, holder->state));
+		if (!isnan(holder->new_per_s))
+			text_add_format(out, ", %.4g new/s", holder->new_per_s);
+		if (!isnan(holder->stay_s))
+			text_add_format(out, ", those gone stayed %.3g s", holder->stay_s);
+		text_add_char(out, '\n');
+	}
+}
+
+static void add_change(const struct change_of_table *change, const struct services *services,
+		       bool hosts, struct text *out)
+{
+	char address[ADDRESS_BYTES];
+
+	text_add_format(out, " %+.0f entries (%.0f before)\n",
+			change->entries - change->before_entries, change->before_entries);
+	if (!change->row_count)
+		text_add(out, "  nothing grew\n");
+	for (uint32_t i = 0; i < change->row_count; i++) {
+		const struct growth *growth = &change->rows[i];
+		size_t from = out->bytes;
+
+		text_add_format(out, "  %+.0f", growth->entries - growth->before_entries);
+		text_pad(out, from, 12);
+		add_row_name(&growth->key, services, out);
+		text_add_format(out, " %s: %.0f -> %u\n", state_text(&growth->key, growth->state),
+				growth->before_entries, growth->entries);
+	}
+	for (uint32_t i = 0; hosts && i < change->host_count; i++)
+		text_add_format(out, "  %+.0f      from host %s\n",
+				change->hosts[i].host.entries - change->hosts[i].before_entries,
+				format_address(&change->hosts[i].host, false, address));
+}
+
+static void add_changes(const struct why *why, const struct services *services, bool hosts,
+			struct text *out)
+{
+	char age[32];
+
+	text_add(out, "\nWhat grew");
+	if (why->minutes.known) {
+		text_add_format(out, " in the last %s:",
+				format_age((uint64_t)(why->minutes.over_s * 1e9), age));
+		add_change(&why->minutes, services, hosts, out);
+	} else {
+		text_add(out, ": not known yet, the agent has not run for long enough\n");
+	}
+	if (!why->hour.known)
+		return;
+	text_add_format(out, "Against the mean of the %s before:",
+			format_age((uint64_t)(why->hour.over_s * 1e9), age));
+	add_change(&why->hour, services, hosts, out);
+}
+
+static void add_finding(const struct finding *finding, uint32_t number, bool hosts,
+			struct text *out)
+{
+	const struct pattern_info *info = pattern_info(finding->pattern);
+	char address[ADDRESS_BYTES];
+	const char *separator = "     ";
+
+	text_add_format(out, "  %u. %s (%s)\n     %s: %s.\n", number, info->title,
+			confidence_name(finding->confidence), info->id, finding->summary);
+	if (finding->has_host && hosts)
+		text_add_format(out, "     host: %s\n",
+				format_address(&finding->host, false, address));
+	else if (finding->has_host)
+		text_add(out, "     which host: conntide talkers, or this page over loopback\n");
+	for (uint32_t i = 0; i < finding->figure_count; i++) {
+		if (!isfinite(finding->figures[i].value))
+			continue;
+		text_add_format(out, "%s%s %.6g", separator, finding->figures[i].name,
+				finding->figures[i].value);
+		separator = (i + 1) % 4 ? ", " : ",\n     ";
+	}
+	text_add_char(out, '\n');
+	if (finding->unsure)
+		text_add_format(out, "     %s: %s.\n",
+				finding->confidence == CONFIDENCE_NOT_SURE ? "not sure" : "but",
+				finding->unsure);
+	text_add_format(out, "     what to do: %s.\n", info->todo);
+}
+
+void why_text(const struct why *why, const struct services *services, bool hosts, struct text *out)
+{
+	add_head(why, out);
+	add_holders(why, services, out);
+	add_changes(why, services, hosts, out);
+	text_add(out, "\nWhy\n");
+	for (uint32_t i = 0; i < why->finding_count; i++)
+		add_finding(&why->findings[i], i + 1, hosts, out);
+	if (!why->finding_count)
+		text_add(out, "  no pattern that is known here: nothing in it stands out\n");
+	else
+		text_add_format(out, "%s: conntide advice tells what each remedy saves\n",
+				why->urgent ? "The table is in need"
+					    : "The table is in no need at present");
+}

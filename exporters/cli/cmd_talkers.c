@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/cli/cli.h"
+#include "exporters/render/services.h"
+#include "exporters/render/talkers.h"
+
+#define TALKERS_LIMIT_TEXT 10u
+
+static int take_story(struct shm_reader *reader, void *arg)
+{
+	return snapshot_take_story(reader, arg);
+}
+
+int cmd_talkers(struct cli *cli)
+{
+	struct services *services;
+	struct snap_story story;
+	struct snapshot snap;
+	struct text out;
+	int status;
+
+	snap_story_init(&story);
+	text_init(&out);
+	status = cli_snapshot_with(cli, &snap, take_story, &story);
+	if (status != CLI_ERROR) {
+		if (!cli->limit_given && cli->format == ROWS_TEXT)
+			cli->select.limit = TALKERS_LIMIT_TEXT;
+		services = services_load();
+		render_talkers(&snap, &story, cli->kind, cli->select.limit, services, cli->format,
+			       &out);
+		services_free(services);
+		snapshot_free(&snap);
+	}
+	snap_story_free(&story);
+	return cli_print(&out, status);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The forecast as metrics: 31 series at most. While it cannot say, what it would say
+ * is absent and not 0 or NaN: an alert on a series that is not there does not fire, and
+ * a graph has a gap. Its own record stays.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "exporters/render/families.h"
+#include "exporters/render/judge.h"
+
+#define COUNT(list)  (sizeof(list) / sizeof((list)[0]))
+#define LABELS_BYTES 320u
+
+/* Of the eight horizons of the probabilities those that decisions are made by. */
+static const uint32_t chance_horizons_s[] = {600, 3600};
+
+struct target {
+	struct families *families;
+	const char *prefix;
+	char labels[LABELS_BYTES];
+};
+
+static const char *with_horizon(struct target *to, uint32_t seconds, const char *bound)
+{
+	snprintf(to->labels, sizeof(to->labels), "%s,horizon=\"%" PRIu32 "\"%s%s%s", to->prefix,
+		 seconds, bound ? ",bound=\"" : "", bound ? bound : "", bound ? "\"" : "");
+	return to->labels;
+}
+
+static void add_time(struct target *to, const char *bound, uint64_t ms)
+{
+	snprintf(to->labels, sizeof(to->labels), "%s,bound=\"%s\"", to->prefix, bound);
+	families_add_double(to->families, FAMILY_FORECAST_TIME, to->labels,
+			    ms == SHM_NEVER_MS ? (double)INFINITY : (double)ms / 1e3);
+}
+
+static void add_future(struct target *to, const struct snap_forecast *forecast)
+{
+	add_time(to, "early", forecast->full_early_ms);
+	add_time(to, "likely", forecast->full_likely_ms);
+	add_time(to, "late", forecast->full_late_ms);
+	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
+		const struct snap_outlook *outlook = &forecast->outlook[i];
+		uint32_t seconds = snap_horizons_s[i];
+
+		families_add_u64(to->families, FAMILY_FORECAST_ENTRIES,
+				 with_horizon(to, seconds, "low"), outlook->lo80_entries);
+		families_add_u64(to->families, FAMILY_FORECAST_ENTRIES,
+				 with_horizon(to, seconds, "likely"), outlook->p50_entries);
+		families_add_u64(to->families, FAMILY_FORECAST_ENTRIES,
+				 with_horizon(to, seconds, "high"), outlook->hi80_entries);
+	}
+	for (size_t i = 0; i < COUNT(chance_horizons_s); i++) {
+		uint32_t seconds = chance_horizons_s[i];
+		const struct snap_chance *chance = snap_chance_at(forecast, seconds);
+
+		families_add_double(to->families, FAMILY_FORECAST_FULL,
+				    with_horizon(to, seconds, NULL),
+				    chance->full_ppm / (double)SNAP_PPM);
+		families_add_double(to->families, FAMILY_FORECAST_DROP,
+				    with_horizon(to, seconds, NULL),
+				    chance->drop_ppm / (double)SNAP_PPM);
+	}
+	families_add_u64(to->families, FAMILY_FORECAST_STEADY, to->prefix,
+			 forecast->steady_entries);
+	families_add_u64(to->families, FAMILY_FORECAST_ALARM, to->prefix, forecast->alarm);
+}
+
+static void add_record(struct target *to, const struct snap_forecast *forecast)
+{
+	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
+		const struct snap_outlook *outlook = &forecast->outlook[i];
+
+		families_add_u64(to->families, FAMILY_FORECAST_COMPARED,
+				 with_horizon(to, snap_horizons_s[i], NULL), outlook->compared);
+		families_add_u64(to->families, FAMILY_FORECAST_HELD,
+				 with_horizon(to, snap_horizons_s[i], NULL), outlook->held);
+	}
+	families_add_double(to->families, FAMILY_FORECAST_CPU, to->prefix, forecast->cost_us / 1e6);
+}
+
+void families_add_forecast(struct families *families, const struct snapshot *snap,
+			   const char *prefix)
+{
+	const struct snap_forecast *forecast = &snap->forecast;
+	struct target to = {families, prefix, ""};
+
+	if (!forecast->valid)
+		return;
+	add_record(&to, forecast);
+	if (!judge_forecast(snap))
+		return;
+	add_future(&to, forecast);
+	if (forecast->limit_kind == SHM_LIMIT_NONE)
+		return;
+	snprintf(to.labels, sizeof(to.labels), "%s,limit=\"%s\"", prefix,
+		 snap_limit_name(forecast->limit_kind));
+	families_add_u64(families, FAMILY_FORECAST_LIMIT, to.labels, forecast->limit_entries);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/render/talkers.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "lib/shm/states.h"
+
+const struct column talkers_columns[] = {
+	{"kind", 15, "KIND", "string", "source, destination, service, source64 or destination64"},
+	{"address", 40, "ADDRESS", "string",
+	 "IPv4 or IPv6 address; of source64, destination64 a /64"},
+	{"l4proto", 9, "PROTO", "string", "protocol; of a service only, else empty"},
+	{"port", 7, "PORT", "integer", "destination port; of a service only, else 0"},
+	{"service", 14, "SERVICE", "string", "name of the port, or empty"},
+	{"entries", 10, "ENTRIES", "integer", "entries it holds, as counted"},
+	{"error_entries", 7, "FEWER", "integer", "it may be up to so many fewer; 0: exact"},
+	{"more_entries", 7, "MORE", "integer", "it may be up to so many more; 0: exact"},
+	{"share", 8, "SHARE", "number", "entries / all entries of the mirror"},
+	{"missed_entries", 0, "MISSED", "integer",
+	 "no address of this kind that is not listed holds more"},
+};
+const size_t talkers_column_count = sizeof(talkers_columns) / sizeof(talkers_columns[0]);
+
+static const char *const kinds[SHM_TALKER_KINDS] = {"source", "destination", "service", "source64",
+						    "destination64"};
+
+int talker_kind_by_name(const char *name)
+{
+	for (int i = 0; i < (int)SHM_TALKER_KINDS; i++)
+		if (!strcmp(name, kinds[i]))
+			return i;
+	return -1;
+}
+
+const char *talker_kind_name(enum shm_talker_kind kind)
+{
+	return kinds[kind];
+}
+
+const char *format_address(const struct snap_talker *talker, bool prefix_64,
+			   char out[ADDRESS_BYTES])
+{
+	if (!inet_ntop(talker->ipv6 ? AF_INET6 : AF_INET, talker->address, out, ADDRESS_BYTES - 4))
+		strcpy(out, "?");
+	if (prefix_64 && talker->ipv6)
+		strcat(out, "/64");
+	return out;
+}
+
+static void render_talker(const struct snapshot *snap, const struct snap_talker *talker,
+			  const struct snap_talker_list *list, enum shm_talker_kind kind,
+			  const struct services *services, struct rows *rows)
+{
+	bool service = kind == SHM_TALKER_SERVICE;
+	bool prefix = kind == SHM_TALKER_SOURCE_64 || kind == SHM_TALKER_DESTINATION_64;
+	double all = (double)snap->live.mirror_entries;
+	char address[ADDRESS_BYTES];
+
+	rows_string(rows, talker_kind_name(kind));
+	rows_string(rows, format_address(talker, prefix, address));
+	rows_string(rows, service ? l4proto_info(talker->l4proto)->name : "");
+	rows_u64(rows, talker->port);
+	rows_string(rows, service ? services_name(services, talker->l4proto, talker->port) : "");
+	rows_u64(rows, talker->entries);
+	rows_u64(rows, talker->error_entries);
+	rows_u64(rows, talker->more_entries);
+	rows_double(rows, all > 0 ? talker->entries / all : 0);
+	rows_u64(rows, list->missed_entries);
+}
+
+void render_talkers(const struct snapshot *snap, const struct snap_story *story, int kind,
+		    size_t limit, const struct services *services, enum rows_format format,
+		    struct text *out)
+{
+	struct rows rows;
+
+	rows_begin(&rows, out, format, talkers_columns, talkers_column_count);
+	for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++) {
+		const struct snap_talker_list *list = &story->talkers[i];
+
+		if (kind >= 0 && (unsigned int)kind != i)
+			continue;
+		for (uint32_t j = 0; j < list->count && (!limit || j < limit); j++)
+			render_talker(snap, &list->talkers[j], list, (enum shm_talker_kind)i,
+				      services, &rows);
+	}
+	rows_end(&rows);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The addresses that hold most entries, as rows. Addresses are personal data: whoever
+ * calls this has made sure that they may be shown. Pure.
+ */
+#ifndef CONNTIDE_RENDER_TALKERS_H
+#define CONNTIDE_RENDER_TALKERS_H
+
+#include "exporters/render/rows.h"
+#include "exporters/render/text.h"
+#include "lib/shm/snap_story.h"
+#include "lib/shm/snapshot.h"
+
+#define ADDRESS_BYTES 64u
+
+extern const struct column talkers_columns[];
+extern const size_t talkers_column_count;
+
+/* "source", "destination", "service", "source64", "destination64"; -1: no such kind. */
+int talker_kind_by_name(const char *name);
+const char *talker_kind_name(enum shm_talker_kind kind);
+
+/* "192.0.2.1", "2001:db8::1", "2001:db8::/64". */
+const char *format_address(const struct snap_talker *talker, bool prefix_64,
+			   char out[ADDRESS_BYTES]);
+
+/* Of one kind, or of all (kind -1); at most `limit` of each, 0: all there are. */
+void render_talkers(const struct snapshot *snap, const struct snap_story *story, int kind,
+		    size_t limit, const struct services *services, enum rows_format format,
+		    struct text *out);
+
+#endif

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an event costs whoever listens, and what listening costs the kernel."""
+import os
+
+import figures
+import lab
+
+
+class Plan:
+    """How much of everything; the quick one is to find out whether it works at all."""
+
+    def __init__(self, quick):
+        self.rounds = 1 if quick else 5
+        self.ring = 20000 if quick else 100000
+        self.lives = 20000 if quick else 60000
+        self.lives_per_s = 12000
+        self.flows = 50000 if quick else 300000
+        self.flows_per_s = 80000
+        self.rush_flows = 50000 if quick else 150000
+        self.rush_lives = 10000 if quick else 30000
+        self.sizes = (10000, 100000) if quick else (10000, 100000, 1000000, 4000000)
+
+
+# Cost of an event
+
+def listeners(place):
+    return {"receive only (the floor)": lambda: lab.Reader(place, "paced"),
+            "conntide-agent": lambda: lab.Conntide(place),
+            "conntrack -E > /dev/null": lambda: lab.ConntrackE(place),
+            "ulogd2, NFCT": lambda: lab.Ulogd(place)}
+
+
+def live_traffic(place, plan, lives, rate, ring=None, space=0):
+    ring = ring or plan.ring
+    return place.flood("-L", "-N", ring, "-M", space or ring, "-D", ring // 8, "-P", 50,
+                       "-r", rate, "-n", lives)
+
+
+def cost_of_lives(place, listener, plan):
+    """us of CPU an event: NEW, five UPDATEs and DESTROY of each life alike."""
+    live_traffic(place, plan, plan.ring, 0)
+    listener.cpu_end()
+    return _cost(place, listener, lambda: live_traffic(place, plan, plan.lives, plan.lives_per_s),
+                 plan.lives * lab.EVENTS_A_LIFE)
+
+
+def cost_of_flows(place, listener, plan):
+    """us of CPU an event: NEW of UDP, into a mirror that grows."""
+    return _cost(place, listener,
+                 lambda: place.flood("-P", 50, "-r", plan.flows_per_s, "-n", plan.flows),
+                 plan.flows)
+
+
+def _cost(place, listener, traffic, events):
+    lost = place.lost()
+    listener.cpu_begin()
+    traffic()
+    seconds = listener.cpu_end()
+    return 1e6 * seconds / (events - (place.lost() - lost))
+
+
+def measure_cost(plan, measure, say):
+    """{listener: [us an event, round by round]}"""
+    result = {}
+    for turn in range(plan.rounds):
+        for name in listeners(None):
+            with lab.road() as place:
+                listener = listeners(place)[name]()
+                try:
+                    listener.ready()
+                    value = measure(place, listener, plan)
+                    say(f"round {turn + 1}: {name}: {value:.2f} us an event")
+                finally:
+                    listener.close()
+            result.setdefault(name, []).append(value)
+    return result
+
+
+def check_events(plan):
+    """That the traffic gives the events it is said to give; otherwise no figure is right."""
+    with lab.road() as place:
+        reader = lab.Reader(place, "paced")
+        try:
+            reader.ready()
+            live_traffic(place, plan, 2 * plan.ring, plan.lives_per_s)
+            reader.cpu_end()
+            lost, got = place.lost(), reader.messages()
+        finally:
+            reader.close()
+    # The first time round nobody is destroyed.
+    want = 2 * plan.ring * lab.EVENTS_A_LIFE - plan.ring
+    assert (got, lost) == (want, 0), f"{got} events, {lost} lost; {want} expected"
+
+
+def measure_growth(plan, say):
+    """{entries: [us an event]}: lives here and there in tables of several sizes."""
+    result = {}
+    for entries in plan.sizes:
+        for turn in range(min(3, plan.rounds)):
+            with lab.road() as place:
+                listener = lab.Conntide(place)
+                try:
+                    listener.ready()
+                    place.flood("-L", "-k", 1, "-N", entries, "-D", 1, "-P", 50, "-r", 150000,
+                                "-n", entries)
+                    ring = min(plan.ring, entries)
+                    # Once round to bring the ring into TIME_WAIT; then it is measured.
+                    live_traffic(place, plan, ring, 20000, ring, entries)
+                    listener.cpu_end()
+                    lives = plan.lives
+                    value = _cost(place, listener,
+                                  lambda r=ring, e=entries, n=lives: live_traffic(
+                                      place, plan, n, plan.lives_per_s, r, e),
+                                  lives * lab.EVENTS_A_LIFE)
+                    say(f"round {turn + 1}: {entries} entries: {value:.2f} us an event")
+                finally:
+                    listener.close()
+            result.setdefault(entries, []).append(value)
+    return result
+
+
+# What listening costs the kernel
+
+def rush_listeners(place):
+    return {"no listener": lambda: None,
+            "filter that drops all (the floor)": lambda: lab.Reader(place, "drop", pinned=False),
+            "receive only, paced": lambda: lab.Reader(place, "paced", pinned=False),
+            "conntide-agent": lambda: lab.Conntide(place, pinned=False),
+            "one message a wake-up": lambda: lab.Reader(place, "one", pinned=False)}
+
+
+def rush(place, lives, plan):
+    """New connections a second with every CPU busy making them; all told."""
+    processes = []
+    for index, cpu in enumerate(lab.CPUS):
+        what = (["-L", "-N", plan.rush_lives, "-D", plan.rush_lives // 8, "-n",
+                 2 * plan.rush_lives] if lives else ["-n", plan.rush_flows])
+        processes.append(place.flood_begin("-f", index << 22, "-r", 0, "-P", 50, *what, cpu=cpu))
+    done = [place.flood_end(process) for process in processes]
+    return sum(sent for sent, _ in done) / max(seconds for _, seconds in done)
+
+
+def measure_rush(plan, lives, say):
+    """({listener: [connections a second]}, {listener: most events lost})"""
+    rates, losses = {}, {}
+    for turn in range(plan.rounds):
+        for name in rush_listeners(None):
+            with lab.road() as place:
+                listener = rush_listeners(place)[name]()
+                try:
+                    if listener:
+                        listener.ready()
+                    value = rush(place, lives, plan)
+                    lost = place.lost()
+                    say(f"round {turn + 1}: {name}: {value:.0f} a second, {lost} lost")
+                finally:
+                    if listener:
+                        listener.close()
+            rates.setdefault(name, []).append(value)
+            losses[name] = max(lost, losses.get(name, 0))
+    return rates, losses
+
+
+# Words
+
+def cost_section(title, costs):
+    names = list(costs)
+    floor = costs[names[0]]
+    return f"### {title}\n\n" + figures.figure_table(
+        ["us an event", "of the floor"],
+        [(name, costs[name], figures.ratios(costs[name], floor)) for name in names])
+
+
+def rush_section(title, rates, losses):
+    names = list(rates)
+    nobody, floor = rates[names[0]], rates[names[1]]
+    rows = []
+    for name in names:
+        share = figures.ratios(rates[name], nobody)
+        of_floor = figures.ratios(rates[name], floor)
+        rows.append([name, figures.number(figures.median(rates[name])),
+                     figures.number(figures.median(share)), figures.spread(share),
+                     figures.number(figures.median(of_floor)), figures.spread(of_floor),
+                     f"{losses[name]:,}"])
+    return f"### {title}\n\n" + figures.table(
+        ["", "a second", "of no listener", "spread", "of the floor", "spread", "events lost"],
+        rows)
+
+
+def run(plan, say):
+    """(goals, text) of a, b and of the growth."""
+    check_events(plan)
+    goals, text = [], []
+    for title, key, measure in (("TCP lives: NEW, UPDATE, DESTROY", "lives", cost_of_lives),
+                                ("new UDP flows: NEW", "flows", cost_of_flows)):
+        say(f"cost of an event, {key}")
+        costs = measure_cost(plan, measure, say)
+        floor, ours, conntrack_e = (costs[name] for name in list(costs)[:3])
+        goals.append(figures.Goal(f"a. CPU an event, {key}, of the floor",
+                                  figures.ratios(ours, floor), 1.35))
+        goals.append(figures.Goal(f"a. CPU an event, {key}, of conntrack -E",
+                                  figures.ratios(ours, conntrack_e), 0.30))
+        text.append(cost_section(title, costs))
+    say("cost of an event by size of the table")
+    growth = measure_growth(plan, say)
+    base = figures.median(growth[plan.sizes[0]])
+    worst = max(plan.sizes, key=lambda size: figures.median(growth[size]))
+    goals.append(figures.Goal(
+        f"a. CPU an event, {plan.sizes[0]:,} to {plan.sizes[-1]:,} entries, worst of the first",
+        [value / base for value in growth[worst]], 1.3, note=f"worst at {worst:,}"))
+    text.append("### TCP lives in tables of several sizes\n\n" + figures.figure_table(
+        ["us an event", f"of {plan.sizes[0]:,}"],
+        [(f"{size:,} entries", growth[size], [value / base for value in growth[size]])
+         for size in plan.sizes]))
+    for title, key, lives in (("new UDP flows", "flows", False), ("TCP lives", "lives", True)):
+        say(f"connections a second, {key}")
+        rates, losses = measure_rush(plan, lives, say)
+        nobody, floor = rates["no listener"], rates["filter that drops all (the floor)"]
+        goals.append(figures.Goal(
+            f"b. new connections a second, {key}, of no listener",
+            figures.ratios(rates["conntide-agent"], nobody), 0.64, at_least=True,
+            note="the floor is " + figures.number(
+                figures.median(figures.ratios(floor, nobody)))))
+        text.append(rush_section(f"Connections a second with all {os.cpu_count()} CPUs making "
+                                 f"them: {title}", rates, losses))
+    return goals, text

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * mirror_speed: what the mirror makes of an event, without a kernel.
+ *
+ *	mirror_speed [-n entries] [-d depth] [-H] [-r rounds]
+ *
+ * Fills a mirror with TCP entries and moves entries chosen at random to other
+ * states, a batch at a time, as agent/drain.c does it. Prints ns an event: the
+ * least, the median and the most of the rounds. depth: 0 nothing is brought into
+ * the cache beforehand, 1 the heads of chains, 2 the first records too, 3 the
+ * second ones too (as the agent). -H: in huge pages.
+ *
+ * Messages are not parsed here; make test-instructions watches over that.
+ * Threads: one. No privilege.
+ */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "agent/nlsock.h"
+#include "lib/base/clock.h"
+#include "tests/unit/world.h"
+
+#define ROUNDS_MAX 101u
+#define BATCHES	   3000u
+#define TCP	   6
+#define PORTS	   50u
+#define HUGE_BYTES (UINT64_C(2) << 20)
+
+struct options {
+	uint32_t entries;
+	unsigned int depth;
+	unsigned int rounds;
+	bool huge;
+};
+
+static struct world world;
+
+/* For many hashes one step, then the next: see agent/flow_table.h. */
+static void warm(const struct ct_event *events, unsigned int depth)
+{
+	const struct flow_table *table = &world.mirror.table;
+
+	for (unsigned int i = 0; depth >= 1 && i < NLSOCK_BATCH; i++)
+		flow_prefetch_head(table, events[i].hash);
+	for (unsigned int i = 0; depth >= 2 && i < NLSOCK_BATCH; i++)
+		flow_prefetch_record(table, events[i].hash);
+	for (unsigned int i = 0; depth >= 3 && i < NLSOCK_BATCH; i++)
+		flow_prefetch_next(table, events[i].hash);
+}
+
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+static struct ct_event event_of(enum ct_kind kind, uint32_t number, int state)
+{
+	const struct told told = {.kind = kind,
+				  .number = number,
+				  .id = number,
+				  .l4num = TCP,
+				  .status = kind == CT_NEW ? 0 : CT_STATUS_SEEN_REPLY,
+				  .state = state};
+	struct ct_event event = world_event(told);
+
+	/* Few ports, as there are: each has cells of its own. */
+	memcpy(event.key.src, &number, sizeof(number));
+	event.key.dport = (uint16_t)(7000 + number % PORTS);
+	event.hash = ct_hash(&event.key);
+	return event;
+}
+
+static double one_round(const struct options *o, uint64_t *seed)
+{
+	struct ct_event events[NLSOCK_BATCH];
+	uint64_t spent_ns = 0;
+
+	for (unsigned int batch = 0; batch < BATCHES; batch++) {
+		uint64_t began_ns;
+
+		for (unsigned int i = 0; i < NLSOCK_BATCH; i++) {
+			uint64_t random = next_random(seed);
+
+			events[i] = event_of(CT_UPDATE, (uint32_t)(random % o->entries),
+					     2 + (int)(random >> 60) % 5);
+		}
+		began_ns = clock_cpu_ns();
+		warm(events, o->depth);
+		for (unsigned int i = 0; i < NLSOCK_BATCH; i++)
+			mirror_event(&world.mirror, &events[i]);
+		spent_ns += clock_cpu_ns() - began_ns;
+	}
+	return (double)spent_ns / (BATCHES * NLSOCK_BATCH);
+}
+
+/* The whole huge pages of a range; the rest of it stays as it is. */
+static void use_huge_pages(void *at, uint64_t bytes)
+{
+	uintptr_t from = ((uintptr_t)at + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
+	uintptr_t to = ((uintptr_t)at + bytes) / HUGE_BYTES * HUGE_BYTES;
+
+	if (to > from && (mprotect((void *)from, to - from, PROT_READ | PROT_WRITE) < 0 ||
+			  madvise((void *)from, to - from, MADV_HUGEPAGE) < 0))
+		perror("mirror_speed: huge pages");
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double *one = a, *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
+static struct options parse(int argc, char **argv)
+{
+	struct options o = {.entries = 1000000, .depth = 3, .rounds = 9};
+	int c;
+
+	while ((c = getopt(argc, argv, "n:d:r:H")) != -1) {
+		if (c == 'n')
+			o.entries = (uint32_t)atoi(optarg);
+		else if (c == 'd')
+			o.depth = (unsigned int)atoi(optarg);
+		else if (c == 'r')
+			o.rounds = (unsigned int)atoi(optarg);
+		else if (c == 'H')
+			o.huge = true;
+		else
+			exit(2);
+	}
+	if (optind != argc || o.entries == 0 || o.rounds == 0 || o.rounds > ROUNDS_MAX) {
+		fputs("usage: mirror_speed [-n entries] [-d depth] [-H] [-r rounds]\n", stderr);
+		exit(2);
+	}
+	return o;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = parse(argc, argv);
+	struct flow_table *table = &world.mirror.table;
+	double rounds[ROUNDS_MAX];
+	uint64_t seed = 88172645463325252u;
+
+	ct_hash_seed_fixed(1);
+	if (world_create(&world, 2 * o.entries) < 0) {
+		fputs("mirror_speed: out of memory\n", stderr);
+		return 1;
+	}
+	if (o.huge) {
+		use_huge_pages(table->records, (o.entries + UINT64_C(1)) * sizeof(struct flow));
+		use_huge_pages(table->heads, o.entries * sizeof(uint32_t));
+	}
+	for (uint32_t i = 0; i < o.entries; i++) {
+		struct ct_event event = event_of(CT_NEW, i, 1);
+
+		mirror_event(&world.mirror, &event);
+	}
+	for (unsigned int i = 0; i < o.rounds; i++)
+		rounds[i] = one_round(&o, &seed);
+	qsort(rounds, o.rounds, sizeof(rounds[0]), compare);
+	printf("least %.1f median %.1f most %.1f\n", rounds[0], rounds[o.rounds / 2],
+	       rounds[o.rounds - 1]);
+	world_destroy(&world);
+	return 0;
+}

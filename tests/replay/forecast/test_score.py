@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The scorers on cases small enough to be worked out by hand."""
+import math
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import drop_score  # noqa: E402
+import score  # noqa: E402
+
+
+def test_first_drop():
+    drops = [0] * 50 + [1] * 50 + [9] * 100
+    assert drop_score.first_drop(drops, 10, 40) == 40
+    assert drop_score.first_drop(drops, 10, 39) == math.inf
+    assert drop_score.first_drop(drops, 49, 100) == 1
+    assert drop_score.first_drop(drops, 50, 100) == 50      # what was dropped before is not ahead
+    assert drop_score.first_drop(drops, 100, 3600) == math.inf
+
+
+def said(*pairs):
+    return [(p, dropped, True) for p, dropped in pairs]
+
+
+def test_brier_and_skill():
+    perfect = said((1.0, True), (0.0, False), (0.0, False), (0.0, False))
+    assert drop_score.brier(perfect) == 0.0
+    assert drop_score.climate(perfect) == pytest.approx(0.25 * 0.75)
+    assert drop_score.skill(perfect) == 100.0
+    constant = [(0.25, dropped, known) for _, dropped, known in perfect]
+    assert drop_score.skill(constant) == pytest.approx(0.0)
+    wrong = said((0.0, True), (1.0, False), (0.0, False), (0.0, False))
+    assert drop_score.brier(wrong) == pytest.approx(0.5)
+    assert drop_score.skill(wrong) == pytest.approx(100 * (1 - 0.5 / 0.1875))
+    assert math.isnan(drop_score.skill(said((0.1, False), (0.0, False))))
+    assert math.isnan(drop_score.skill([]))
+
+
+def test_reliability_buckets():
+    rows = drop_score.reliable(said((0.0, False), (0.05, False), (0.06, True), (0.95, True), (1.0, False)))
+    assert [row[2] for row in rows] == [1, 2, 0, 0, 0, 2]
+    assert rows[1][3:] == pytest.approx((0.055, 0.5))
+    assert rows[5][3:] == pytest.approx((0.975, 0.5))
+
+
+def trace(spells=(), shocks=(), drops=(), evals=((0, 10.0),)):
+    made = SimpleNamespace(spells=list(spells), start=[s for s, _ in spells], shocks=list(shocks),
+                           drops=list(drops), evals=list(evals))
+    made.known = lambda t, until: score.Trace.known(made, t, until)
+    made.time_to_full = lambda t: score.Trace.time_to_full(made, t)
+    return made
+
+
+def test_which_samples_count():
+    drops = [0] * 300 + [1] * 4000
+    answers = {k: {"p_drop": {"600": 0.5}} for k in range(3)}
+    evals = [(0, 10.0), (1, 280.0), (2, 200.0)]
+    t = trace(spells=[(250, 320)], shocks=[100.0, 500.0], drops=drops, evals=evals)
+    # 0: a shock at 100 s comes first; 1: inside the spell; 2: nothing between 200 and the drop
+    assert drop_score.samples(t, answers, 600) == [(0.5, True, False), (0.5, True, True)]
+    assert drop_score.samples(t, {0: {"count": {}}}, 600) == []
+
+
+def steps(at):
+    """p_full of one who is sure that the table is full at a horizon."""
+    return {"p_full": {str(g): 1.0 if g >= at else 0.0 for g in score.GRID}}
+
+
+def test_crps():
+    # F rises from 0 at 300 to 1 at 600; the truth at 450: two triangles of squares
+    assert score.crps(steps(600), 450.0) == pytest.approx(2 * 150 * 0.25 / 3)
+    # never full, and so it was said
+    assert score.crps(steps(math.inf), math.inf) == 0.0
+    # never full, and the opposite was said: 1 from 30 s on
+    assert score.crps(steps(30), math.inf) == pytest.approx(3600)
+    assert score.crps({"step": True, "tte": 100.0}, 400.0) == 300.0
+
+
+def test_time_to_full_and_known():
+    t = trace(spells=[(100.0, 150.0), (400.0, 500.0)], shocks=[200.0])
+    assert t.time_to_full(50.0) == 50.0
+    assert t.time_to_full(120.0) is None
+    assert t.time_to_full(160.0) == 240.0
+    assert t.time_to_full(501.0) == math.inf
+    assert t.known(150.0, 199.0) and not t.known(150.0, 200.0) and t.known(200.0, 9e9)
+
+
+def test_answers_about_another_trace(tmp_path):
+    t = trace(evals=[(0, 2.0)])
+    t.prefix, t.count = str(tmp_path / "t"), [5, 6, 7]
+    (tmp_path / "t.json").write_text('{"k":0,"now":7}\n')
+    assert score.from_answers(".json")(t)[0]["now"] == 7
+    (tmp_path / "t.json").write_text('{"k":0,"now":6}\n')
+    with pytest.raises(SystemExit):
+        score.from_answers(".json")(t)

@@ -1,0 +1,721 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* exporters/advice, why: each pattern is named, and its healthy neighbour is not. */
+#include "tests/unit/unit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/unit/made.h"
+
+static void assert_named(struct made *made, const char *id, enum confidence confidence)
+{
+	const struct finding *finding;
+
+	made_look(made);
+	finding = made_finding(made, id);
+	if (!finding)
+		fail_msg("%s is not named", id);
+	if (finding->confidence != confidence)
+		fail_msg("%s: %s", id, confidence_name(finding->confidence));
+	assert_true(finding->summary[0] != '\0');
+	assert_true(finding->figure_count > 0);
+	if (confidence != CONFIDENCE_SURE)
+		assert_non_null(finding->unsure);
+}
+
+static void assert_none(struct made *made)
+{
+	made_look(made);
+	for (uint32_t i = 0; i < made->why.finding_count; i++)
+		fail_msg("%s: %s", pattern_info(made->why.findings[i].pattern)->id,
+			 made->why.findings[i].summary);
+	assert_false(made->why.urgent);
+}
+
+/* A server and its gateway in ordinary use: some of everything. */
+static struct made *healthy(void)
+{
+	struct made *made = made_new();
+	struct snap_row *row;
+
+	row = made_short(made, DIR_INBOUND, 443, 12, 20, 30); /* 240 open, 1800 waiting */
+	made_state(row, ST_TCP_SYN_RECV, 12);
+	made_state(row, ST_TCP_CLOSE_WAIT, 30);
+	made_short(made, DIR_INBOUND, 80, 6, 1, 30);
+	made_short(made, DIR_OUTBOUND, 5432, 0.5, 600, 30);
+	made_short(made, DIR_OUTBOUND, 443, 3, 5, 30);
+	row = made_row(made, L4_UDP, DIR_OUTBOUND, 53);
+	made_state(row, ST_GENERIC_REPLIED, 500);
+	made_state(row, ST_GENERIC_UNREPLIED, 20);
+	made_rate(row, 10);
+	row = made_row(made, L4_UDP, DIR_FORWARDED, 443);
+	made_state(row, ST_GENERIC_ASSURED, 900);
+	made_rate(row, 5);
+	row = made_row(made, L4_TCP, DIR_FORWARDED, 443);
+	made_state(row, ST_TCP_ESTABLISHED, 1500);
+	made_state(row, ST_TCP_TIME_WAIT, 800);
+	made_state(row, ST_TCP_SYN_SENT, 25);
+	made_rate(row, 8);
+	row = made_row(made, L4_ICMP, DIR_INBOUND, 0);
+	made_state(row, ST_GENERIC_REPLIED, 40);
+	for (unsigned int i = 0; i < 30; i++)
+		made_talker(made, SHM_TALKER_SOURCE, 100 + i, 200, 0, 0);
+	made_scenes(made, 60);
+	made_hour(made, 90);
+	return made;
+}
+
+static void test_healthy(void **state)
+{
+	struct made *made = healthy();
+
+	(void)state;
+	assert_none(made);
+	assert_true(made->why.minutes.known && made->why.hour.known);
+	assert_int_equal(made->why.minutes.row_count, 0);
+	made_advice(made);
+	assert_int_equal(made->advice.count, 1);
+	assert_string_equal(made->advice.items[0].id, "nothing-to-do");
+	assert_int_equal(made->advice.items[0].command_count, 0);
+	assert_non_null(strstr(made->advice.items[0].reason, "262144"));
+	made_free(made);
+}
+
+static void test_empty(void **state)
+{
+	struct made *made = made_new();
+
+	(void)state;
+	assert_none(made);
+	assert_int_equal(made->why.holder_count, 0);
+	made_free(made);
+}
+
+/* The same in small is nobody's problem. */
+static void test_small(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row;
+
+	(void)state;
+	made_short(made, DIR_INBOUND, 80, 1, 0.1, 30);
+	made_short(made, DIR_OUTBOUND, 8080, 1, 0.1, 30);
+	row = made_row(made, L4_TCP, DIR_OUTBOUND, 9);
+	made_state(row, ST_TCP_SYN_SENT, 90);
+	row = made_row(made, L4_TCP, DIR_INBOUND, 22);
+	made_state(row, ST_TCP_SYN_RECV, 90);
+	made_scenes(made, 60);
+	assert_none(made);
+	made_free(made);
+}
+
+/* --- the question it grew from --------------------------------------------------------- */
+
+static struct made *nginx(double up_per_s)
+{
+	struct made *made = made_new();
+
+	made_short(made, DIR_INBOUND, 80, 25, 0.1, 30);
+	if (up_per_s > 0)
+		made_short(made, DIR_OUTBOUND, 8080, up_per_s, 0.1, 30);
+	made_scenes(made, 30);
+	return made;
+}
+
+static void test_upstream(void **state)
+{
+	struct made *made = nginx(25);
+	const struct finding *finding;
+
+	(void)state;
+	assert_named(made, "upstream-without-keepalive", CONFIDENCE_SURE);
+	finding = made_finding(made, "upstream-without-keepalive");
+	assert_int_equal(finding->rows[0].port, 8080);
+	assert_int_equal(finding->rows[0].direction, DIR_OUTBOUND);
+	assert_int_equal(finding->state, ST_TCP_TIME_WAIT);
+	assert_true(finding->other_side);
+	assert_int_equal(finding->other.port, 80);
+	assert_int_equal(finding->other.direction, DIR_INBOUND);
+	assert_true(fabs(finding->share - 0.5) < 0.01);
+	assert_true(fabs(made_figure(finding, "upstream_per_inbound") - 1) < 1e-9);
+	assert_non_null(strstr(finding->summary, "tcp/8080 outbound"));
+	assert_non_null(strstr(finding->summary, "tcp/80 inbound"));
+	/* The first half is there, too; the upstream is not named twice. */
+	assert_non_null(made_finding(made, "time-wait-pile"));
+	assert_int_equal(made_finding(made, "time-wait-pile")->rows[0].port, 80);
+	assert_int_equal(made->why.finding_count, 2);
+	made_free(made);
+}
+
+static void test_squid(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 8080);
+
+	(void)state;
+	made_short(made, DIR_INBOUND, 81, 25, 0.1, 30);
+	made_state(row, ST_TCP_ESTABLISHED, 10);
+	made_rate(row, 0);
+	made_scenes(made, 30);
+	assert_named(made, "time-wait-pile", CONFIDENCE_SURE);
+	assert_null(made_finding(made, "upstream-without-keepalive"));
+	assert_int_equal(made->why.finding_count, 1);
+	made_advice(made);
+	assert_null(made_item(made, "keepalive-tcp-8080"));
+	made_free(made);
+}
+
+/* Requests have ended, entries have not: the counts tell. */
+static void test_upstream_after_the_load(void **state)
+{
+	struct made *made = nginx(25);
+
+	(void)state;
+	for (size_t i = 0; i < made->snap.row_count; i++)
+		made->rows[i].new_per_s = 0;
+	for (size_t i = 0; i < made->story.minutes.count; i++)
+		for (uint32_t j = 0; j < made->minutes[i].row_count; j++)
+			made->minutes[i].rows[j].new_entries = i < 10 ? 250 : 0;
+	assert_named(made, "upstream-without-keepalive", CONFIDENCE_SURE);
+	made_free(made);
+}
+
+static void test_upstream_is_not_sure(void **state)
+{
+	struct made *made = nginx(25);
+
+	(void)state;
+	/* Not seen for long enough. */
+	made->story.minutes.count = 0;
+	assert_named(made, "upstream-without-keepalive", CONFIDENCE_LIKELY);
+	/* A cache answers a third. */
+	made_free(made);
+	made = nginx(17);
+	assert_named(made, "upstream-without-keepalive", CONFIDENCE_LIKELY);
+	made_free(made);
+	/* The same on average, and never at the same time. */
+	made = nginx(25);
+	for (size_t i = 0; i < made->story.minutes.count; i++)
+		for (uint32_t j = 0; j < made->minutes[i].row_count; j++)
+			made->minutes[i].rows[j].new_entries = i % 2 == j ? 500 : 0;
+	assert_named(made, "upstream-without-keepalive", CONFIDENCE_NOT_SURE);
+	made_free(made);
+}
+
+static void test_upstream_neighbours(void **state)
+{
+	struct made *made = nginx(6);
+
+	(void)state;
+	/* Calls to another service that have nothing to do with what comes in. */
+	made_look(made);
+	assert_null(made_finding(made, "upstream-without-keepalive"));
+	made_free(made);
+	made = nginx(60);
+	made_look(made);
+	assert_null(made_finding(made, "upstream-without-keepalive"));
+	made_free(made);
+	/* One for one, but they stay: each client has a connection of its own upstream. */
+	made = made_new();
+	made_short(made, DIR_INBOUND, 443, 5, 900, 30);
+	made_short(made, DIR_OUTBOUND, 8080, 5, 900, 30);
+	made_scenes(made, 30);
+	made_look(made);
+	assert_null(made_finding(made, "upstream-without-keepalive"));
+	made_free(made);
+	/* Forwarded: another host's business. */
+	made = made_new();
+	made_short(made, DIR_FORWARDED, 80, 25, 0.1, 30);
+	made_short(made, DIR_FORWARDED, 8080, 25, 0.1, 30);
+	made_scenes(made, 30);
+	made_look(made);
+	assert_null(made_finding(made, "upstream-without-keepalive"));
+	made_free(made);
+}
+
+static void test_upstream_over_loopback(void **state)
+{
+	struct made *made = made_new();
+
+	(void)state;
+	made_short(made, DIR_INBOUND, 80, 25, 0.1, 30);
+	made_short(made, DIR_LOOPBACK, 9000, 25, 0.1, 30);
+	made_scenes(made, 30);
+	assert_named(made, "upstream-without-keepalive", CONFIDENCE_SURE);
+	made_free(made);
+	made = made_new();
+	made_short(made, DIR_LOOPBACK, 8080, 25, 0.1, 30);
+	made_short(made, DIR_LOOPBACK, 80, 25, 0.1, 30);
+	made_scenes(made, 30);
+	assert_named(made, "upstream-without-keepalive", CONFIDENCE_LIKELY);
+	assert_int_equal(made_finding(made, "upstream-without-keepalive")->rows[0].port, 8080);
+	made_free(made);
+}
+
+/* --- the others ---------------------------------------------------------------------------- */
+
+static void test_idle(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_FORWARDED, 443);
+
+	(void)state;
+	made_state(row, ST_TCP_ESTABLISHED, 3000);
+	row->new_entries = 3000;
+	row->destroyed_entries = 50;
+	row->new_per_s = 0.4;
+	assert_named(made, "idle-established", CONFIDENCE_LIKELY);
+	/* An agent of yesterday knows; one of a minute ago does not. */
+	made->snap.live.started_boot_ns = made->snap.live.heartbeat_boot_ns - 60000000000LL;
+	assert_named(made, "idle-established", CONFIDENCE_NOT_SURE);
+	made->snap.live.started_boot_ns = 1000000000;
+	/* A pool that renews itself. */
+	row->destroyed_entries = 2500;
+	assert_none(made);
+	/* There when the agent came, and stable since. */
+	row->new_entries = 20;
+	row->destroyed_entries = 0;
+	assert_none(made);
+	/* A timeout that takes care of them. */
+	row->new_entries = 3000;
+	row->destroyed_entries = 50;
+	made->snap.timeouts_s[TIMEOUT_TCP_ESTABLISHED] = 7440;
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_dead_backend(void **state)
+{
+	struct made *made = healthy();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 3306);
+	const struct finding *finding;
+
+	(void)state;
+	made_state(row, ST_TCP_SYN_SENT, 900);
+	made_rate(row, 6);
+	assert_named(made, "dead-backend", CONFIDENCE_LIKELY);
+	made_talker(made, SHM_TALKER_SERVICE, 77, 890, L4_TCP, 3306);
+	assert_named(made, "dead-backend", CONFIDENCE_SURE);
+	finding = made_finding(made, "dead-backend");
+	assert_true(finding->has_host && !finding->host_is_source);
+	assert_int_equal(finding->host.address[3], 77);
+	assert_int_equal(made->why.finding_count, 1);
+	/* To many addresses. */
+	made->story.talkers[SHM_TALKER_SERVICE].talkers[0].entries = 3;
+	assert_named(made, "dead-backend", CONFIDENCE_NOT_SURE);
+	/* The same number, most of them answered. */
+	made_state(row, ST_TCP_ESTABLISHED, 2000);
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_syn_flood(void **state)
+{
+	struct made *made = healthy();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_INBOUND, 25);
+
+	(void)state;
+	made_state(row, ST_TCP_SYN_RECV, 3000);
+	made_rate(row, 50);
+	/* 30 known sources, which is too few for so many. */
+	assert_named(made, "syn-flood", CONFIDENCE_LIKELY);
+	made->story.talkers[SHM_TALKER_SOURCE].tracked = 3000;
+	assert_named(made, "syn-flood", CONFIDENCE_SURE);
+	assert_int_equal(made_finding(made, "syn-flood")->rows[0].port, 25);
+	assert_int_equal(made->why.finding_count, 1);
+	/* A busy server: many in handshake, far more of them finished. */
+	made_state(row, ST_TCP_SYN_RECV, 600);
+	made_state(row, ST_TCP_ESTABLISHED, 4000);
+	assert_none(made);
+	/* Unanswered, through a router: many sources are a flood, few a dead backend. */
+	row = made_row(made, L4_TCP, DIR_FORWARDED, 8443);
+	made_state(row, ST_TCP_SYN_SENT, 2000);
+	assert_named(made, "syn-flood", CONFIDENCE_LIKELY);
+	assert_null(made_finding(made, "dead-backend"));
+	made->story.talkers[SHM_TALKER_SOURCE].tracked = 30;
+	for (size_t i = 0; i < made->story.minutes.count; i++)
+		made->minutes[i].sources = 30;
+	made_look(made);
+	assert_null(made_finding(made, "syn-flood"));
+	assert_non_null(made_finding(made, "dead-backend"));
+	made_free(made);
+}
+
+static void test_udp_storm(void **state)
+{
+	struct made *made = healthy();
+	struct snap_row *row = made_row(made, L4_UDP, DIR_OUTBOUND, 53);
+
+	(void)state;
+	made_state(row, ST_GENERIC_REPLIED, 9000);
+	made_rate(row, 150);
+	made_scenes(made, 60);
+	assert_named(made, "udp-query-storm", CONFIDENCE_SURE);
+	assert_int_equal(made->why.finding_count, 1);
+	made_state(row, ST_GENERIC_UNREPLIED, 60000);
+	assert_named(made, "udp-query-storm", CONFIDENCE_LIKELY);
+	made_free(made);
+	/* As many, and they talk: QUIC. */
+	made = healthy();
+	row = made_row(made, L4_UDP, DIR_INBOUND, 443);
+	made_state(row, ST_GENERIC_ASSURED, 9000);
+	made_state(row, ST_GENERIC_REPLIED, 1000);
+	made_rate(row, 60);
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_close_wait(void **state)
+{
+	struct made *made = healthy();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_INBOUND, 8009);
+
+	(void)state;
+	made_state(row, ST_TCP_CLOSE_WAIT, 1500);
+	made_rate(row, 20);
+	assert_named(made, "close-wait-leak", CONFIDENCE_SURE);
+	assert_int_equal(made->why.finding_count, 1);
+	/* Slow to close, not leaking. */
+	made_state(row, ST_TCP_ESTABLISHED, 4500);
+	row->new_entries = 100000;
+	row->destroyed_entries = 95000;
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_one_host(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_FORWARDED, 443);
+	const struct finding *finding;
+
+	(void)state;
+	made_state(row, ST_TCP_ESTABLISHED, 5000);
+	row->new_entries = row->destroyed_entries = 100000;
+	made_talker(made, SHM_TALKER_SOURCE, 7, 2500, 0, 0);
+	for (unsigned int i = 0; i < 25; i++)
+		made_talker(made, SHM_TALKER_SOURCE, 100 + i, 100, 0, 0);
+	assert_named(made, "one-host", CONFIDENCE_LIKELY);
+	finding = made_finding(made, "one-host");
+	assert_true(finding->has_host && finding->host_is_source);
+	assert_int_equal(finding->host.address[3], 7);
+	assert_null(strstr(finding->summary, "10.0"));
+	/* Not when the error may be all of it. */
+	made->story.talkers[SHM_TALKER_SOURCE].talkers[0].error_entries = 2400;
+	assert_none(made);
+	made->story.talkers[SHM_TALKER_SOURCE].talkers[0].error_entries = 0;
+	/* It may be this host itself, which opens as many. */
+	row = made_row(made, L4_TCP, DIR_OUTBOUND, 443);
+	made_state(row, ST_TCP_ESTABLISHED, 2500);
+	row->new_entries = row->destroyed_entries = 100000;
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_one_of_few_hosts(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_INBOUND, 443);
+
+	(void)state;
+	made_state(row, ST_TCP_ESTABLISHED, 5000);
+	row->new_entries = row->destroyed_entries = 100000;
+	made_talker(made, SHM_TALKER_SOURCE, 7, 5000, 0, 0);
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_port_scan(void **state)
+{
+	struct made *made = healthy();
+
+	(void)state;
+	for (unsigned int port = 1; port <= 3000; port++)
+		if (port != 443 && port != 80)
+			made_state(made_row(made, L4_TCP, DIR_FORWARDED, port), ST_TCP_SYN_SENT, 1);
+	made_talker(made, SHM_TALKER_SOURCE, 66, 2998, 0, 0);
+	assert_named(made, "port-scan", CONFIDENCE_SURE);
+	assert_true(made_figure(made_finding(made, "port-scan"), "ports") >= 2998);
+	made_free(made);
+	/* Passive FTP or media: as many ports, in use. */
+	made = healthy();
+	for (unsigned int port = 30000; port < 31000; port++)
+		made_state(made_row(made, L4_UDP, DIR_INBOUND, port), ST_GENERIC_ASSURED, 1);
+	for (unsigned int port = 40000; port < 41000; port++)
+		made_state(made_row(made, L4_TCP, DIR_INBOUND, port), ST_TCP_ESTABLISHED, 1);
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_losses(void **state)
+{
+	struct made *made = healthy();
+	struct snap_scene *last = &made->minutes[made->story.minutes.count - 1];
+
+	(void)state;
+	last->chaintoolong = 7;
+	last->insert_failed = 7;
+	assert_named(made, "chain-drops", CONFIDENCE_SURE);
+	assert_true(made->why.urgent);
+	assert_int_equal(made->why.finding_count, 1);
+	assert_true(fabs(made_figure(made_finding(made, "chain-drops"), "chain_drops") - 7) < 1e-9);
+	last->chaintoolong = last->insert_failed = 0;
+	/* Long ago is not now. */
+	made->minutes[0].chaintoolong = 1000;
+	assert_none(made);
+	made_free(made);
+}
+
+static void test_nat(void **state)
+{
+	struct made *made = healthy();
+	struct snap_scene *last = &made->minutes[made->story.minutes.count - 1];
+
+	(void)state;
+	last->found = 3; /* happens */
+	last->insert_failed = 2;
+	assert_none(made);
+	last->found = 5000;
+	assert_named(made, "nat-collisions", CONFIDENCE_LIKELY);
+	last->insert_failed = 50;
+	assert_named(made, "nat-collisions", CONFIDENCE_SURE);
+	last->found = 0;
+	assert_named(made, "nat-collisions", CONFIDENCE_NOT_SURE);
+	/* Failures of long chains are those. */
+	last->chaintoolong = 50;
+	made_look(made);
+	assert_null(made_finding(made, "nat-collisions"));
+	made_free(made);
+}
+
+static void test_full(void **state)
+{
+	struct made *made = healthy();
+
+	(void)state;
+	made->snap.live.max_entries = 8192;
+	made->snap.live.count_entries = 8000;
+	assert_named(made, "table-full", CONFIDENCE_SURE);
+	assert_true(made->why.urgent);
+	made->snap.live.count_entries = 7000;
+	made_look(made);
+	assert_null(made_finding(made, "table-full"));
+	assert_true(made->why.urgent);
+	made->minutes[59].drops = 5;
+	assert_named(made, "table-full", CONFIDENCE_SURE);
+	/* Drops that are not for want of room. */
+	made->snap.live.count_entries = 100;
+	made_look(made);
+	assert_null(made_finding(made, "table-full"));
+	made_free(made);
+}
+
+/* What grew, by how much, against which moment. */
+static void test_growth(void **state)
+{
+	struct made *made = healthy();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 8080);
+	const struct change_of_table *change = &made->why.minutes;
+
+	(void)state;
+	made_state(row, ST_TCP_TIME_WAIT, 3000);
+	row = made_row(made, L4_TCP, DIR_INBOUND, 80);
+	made_state(row, ST_TCP_TIME_WAIT, row->states[ST_TCP_TIME_WAIT] + 500);
+	made_talker(made, SHM_TALKER_SOURCE, 66, 3000, 0, 0);
+	made->snap.live.count_entries = 0;
+	made_look(made);
+	assert_true(change->known);
+	assert_true(fabs(change->over_s - 300) < 6);
+	assert_true(fabs(change->entries - change->before_entries - 3500) < 1);
+	assert_int_equal(change->rows[0].key.port, 8080);
+	assert_int_equal(change->rows[0].state, ST_TCP_TIME_WAIT);
+	assert_int_equal(change->rows[0].entries, 3000);
+	assert_true(change->rows[0].before_entries <= 0);
+	assert_int_equal(change->rows[1].key.port, 80);
+	assert_int_equal(change->row_count, 2);
+	assert_int_equal(change->hosts[change->host_count - 1].host.address[3] != 0, 1);
+	change = &made->why.hour;
+	assert_true(change->known && change->over_s > 3000 && change->over_s < 3700);
+	assert_int_equal(change->rows[0].key.port, 8080);
+	/* An agent that has run for less than a minute knows nothing. */
+	made->story.minutes.count = 5;
+	made->minutes[0].real_ns = made->snap.taken_real_ns - 50000000000u;
+	made->story.hour.count = 0;
+	made->minutes[1] = made->minutes[2] = made->minutes[3] = made->minutes[4] =
+		made->minutes[0];
+	made_look(made);
+	assert_false(made->why.minutes.known || made->why.hour.known);
+	made_free(made);
+}
+
+static void test_renderings_keep_addresses(void **state)
+{
+	struct made *made = healthy();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 3306);
+	struct text out;
+
+	(void)state;
+	made_state(row, ST_TCP_SYN_SENT, 900);
+	made_talker(made, SHM_TALKER_SERVICE, 0xc0ffee, 890, L4_TCP, 3306);
+	made_advice(made);
+	text_init(&out);
+	why_text(&made->why, NULL, true, &out);
+	assert_non_null(strstr(out.data, "10.192.255.238"));
+	text_clear(&out);
+	why_text(&made->why, NULL, false, &out);
+	assert_null(strstr(out.data, "10.192.255.238"));
+	assert_non_null(strstr(out.data, "conntide talkers"));
+	text_clear(&out);
+	why_json(&made->why, NULL, true, &out);
+	assert_non_null(strstr(out.data, "10.192.255.238"));
+	text_clear(&out);
+	why_json(&made->why, NULL, false, &out);
+	assert_null(strstr(out.data, "10.192.255.238"));
+	assert_null(strstr(out.data, "\"address\""));
+	assert_non_null(strstr(out.data, "hosts_hidden"));
+	text_clear(&out);
+	advice_json(&made->advice, &out);
+	advice_text(&made->advice, &out);
+	assert_null(strstr(out.data, "10.192."));
+	text_free(&out);
+	made_free(made);
+}
+
+/* --- advice ------------------------------------------------------------------------------------
+ */
+
+static bool has_command(const struct advice_item *item, enum tool tool, const char *what)
+{
+	for (uint32_t i = 0; i < item->command_count; i++)
+		if (item->commands[i].tool == tool && strstr(item->commands[i].text, what))
+			return true;
+	return false;
+}
+
+static void test_advice_for_nginx(void **state)
+{
+	struct made *made = nginx(25);
+	const struct advice_item *item;
+
+	(void)state;
+	made_advice(made);
+	assert_string_equal(made->advice.items[0].id, "keepalive-tcp-8080");
+	item = &made->advice.items[0];
+	/* 25 x 150.1, but for a few. */
+	assert_true(fabs(item->saves_entries - 25 * 150.1) < 30);
+	assert_true(fabs(item->saves_ratio - 0.5) < 0.01);
+	assert_true(fabs(item->memory_bytes_delta + item->saves_entries * 384) < 1);
+	assert_true(has_command(item, TOOL_NGINX, "keepalive 16;"));
+	assert_true(has_command(item, TOOL_NGINX, "server ADDRESS:8080;"));
+	assert_true(has_command(item, TOOL_SQUID, "server_persistent_connections on"));
+	assert_string_equal(item->whatif, "keepalive=tcp/8080/outbound");
+
+	item = made_item(made, "notrack-tcp-80-inbound");
+	assert_non_null(item);
+	assert_true(fabs(item->saves_ratio - 0.5) < 0.01);
+	assert_true(has_command(item, TOOL_NFT, "tcp dport 80 notrack"));
+	assert_true(has_command(item, TOOL_NFT, "tcp sport 80 notrack"));
+	assert_true(
+		has_command(item, TOOL_IPTABLES, "ip6tables -t raw -A OUTPUT -p tcp --sport 80"));
+	assert_true(item->warnings & WARN(NAT));
+	assert_true(item->warnings & WARN(BOTH_DIRECTIONS));
+	assert_non_null(made_item(made, "notrack-tcp-8080-outbound"));
+
+	item = made_item(made, "timeout-tcp_time_wait");
+	assert_non_null(item);
+	assert_true(fabs(item->saves_entries - 2 * 25 * (150 - 37.5)) < 200);
+	assert_true(has_command(item, TOOL_SYSCTL,
+				"sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30"));
+	assert_true(has_command(item, TOOL_SHELL, "/etc/sysctl.d/"));
+	assert_true(has_command(item, TOOL_UNDO, "time_wait=120"));
+	assert_true(item->warnings & WARN(NOT_RETROACTIVE));
+	made_free(made);
+}
+
+static void test_advice_for_a_full_table(void **state)
+{
+	struct made *made = healthy();
+	const struct advice_item *item;
+
+	(void)state;
+	made->snap.live.max_entries = 8192;
+	made->snap.live.buckets = 1024;
+	made->snap.live.chain_limit_entries = 25 * 1024;
+	made->snap.live.count_entries = 8100;
+	made_advice(made);
+	item = &made->advice.items[0];
+	assert_string_equal(item->id, "size");
+	assert_true(has_command(item, TOOL_SYSCTL, "nf_conntrack_max=16384"));
+	assert_true(has_command(item, TOOL_SYSCTL, "nf_conntrack_buckets=4096"));
+	assert_true(fabs(item->memory_bytes_delta - (8192 * 384.0 + 3072 * 8)) < 1);
+	assert_true(item->warnings & WARN(KUBE_PROXY));
+	assert_true(item->warnings & WARN(INITIAL_NETNS));
+	made_free(made);
+}
+
+/* On a kernel with short chains the hash comes first. */
+static void test_advice_for_chains(void **state)
+{
+	struct made *made = healthy();
+	const struct advice_item *item;
+
+	(void)state;
+	made->snap.live.buckets = 4096;
+	made->snap.live.chain_limit_entries = 8192;
+	made->minutes[59].chaintoolong = 5;
+	made_advice(made);
+	item = &made->advice.items[0];
+	assert_string_equal(item->id, "size");
+	assert_true(has_command(item, TOOL_SYSCTL, "nf_conntrack_buckets=131072"));
+	assert_false(has_command(item, TOOL_SYSCTL, "nf_conntrack_max="));
+	made_free(made);
+}
+
+/* A scan from here has no packets to drop on the way in. */
+static void test_advice_for_own_scan(void **state)
+{
+	struct made *made = made_new();
+
+	(void)state;
+	for (unsigned int port = 1; port <= 1500; port++)
+		made_state(made_row(made, L4_TCP, DIR_OUTBOUND, port), ST_TCP_SYN_SENT, 1);
+	made_advice(made);
+	assert_non_null(made_finding(made, "port-scan"));
+	assert_true(has_command(made_item(made, "port-scan"), TOOL_SHELL, "syn-sent"));
+	assert_false(has_command(made_item(made, "port-scan"), TOOL_NFT, "drop"));
+	made_free(made);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_healthy),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_small),
+		cmocka_unit_test(test_upstream),
+		cmocka_unit_test(test_squid),
+		cmocka_unit_test(test_upstream_after_the_load),
+		cmocka_unit_test(test_upstream_is_not_sure),
+		cmocka_unit_test(test_upstream_neighbours),
+		cmocka_unit_test(test_upstream_over_loopback),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_dead_backend),
+		cmocka_unit_test(test_syn_flood),
+		cmocka_unit_test(test_udp_storm),
+		cmocka_unit_test(test_close_wait),
+		cmocka_unit_test(test_one_host),
+		cmocka_unit_test(test_one_of_few_hosts),
+		cmocka_unit_test(test_port_scan),
+		cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_renderings_keep_addresses),
+		cmocka_unit_test(test_advice_for_nginx),
+		cmocka_unit_test(test_advice_for_a_full_table),
+		cmocka_unit_test(test_advice_for_chains),
+		cmocka_unit_test(test_advice_for_own_scan),
+	};
+
+	return cmocka_run_group_tests_name("advice_patterns", tests, NULL, NULL);
+}

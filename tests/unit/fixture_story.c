@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/fixture_story.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/shm/seqlock.h"
+#include "lib/shm/timeouts.h"
+
+static unsigned int ring; /* of the last `scene` */
+
+static void empty_scene(struct shm_scene *scene)
+{
+	memset(scene, 0, sizeof(*scene));
+	for (unsigned int i = 0; i < SHM_SCENE_CELLS; i++)
+		poke_u32(&scene->cells[i].cell, CELL_INVALID);
+	for (unsigned int i = 0; i < SHM_SCENE_ROWS; i++)
+		poke_u32(&scene->rows[i].row, ROW_INVALID);
+}
+
+void story_init(struct fixture_story *story)
+{
+	for (unsigned int i = 0; i < SHM_DETAILS; i++)
+		poke_u32(&story->details[i].row, ROW_INVALID);
+	for (unsigned int i = 0; i < SHM_DETAIL_POOLS; i++)
+		poke_u32(&story->details[SHM_DETAILS + i].row,
+			 row_of((struct row_key){(uint8_t)(i / DIR_COUNT), (uint8_t)(i % DIR_COUNT),
+						 0}));
+	for (unsigned int i = 0; i < 2; i++)
+		story->scenes[i]->interval_ns = (i ? 60 : 10) * NS_PER_S;
+}
+
+static uint32_t row_named(const char *l4proto, const char *direction, unsigned int port)
+{
+	return row_of((struct row_key){(uint8_t)l4proto_by_name(l4proto),
+				       (uint8_t)direction_by_name(direction), (uint16_t)port});
+}
+
+static struct shm_detail *detail_of(struct fixture_story *story, uint32_t row)
+{
+	for (unsigned int i = 0; i < SHM_DETAILS; i++) {
+		struct shm_detail *detail = &story->details[i];
+
+		if (peek_u32(&detail->row) == row)
+			return detail;
+		if (peek_u32(&detail->row) == ROW_INVALID) {
+			poke_u32(&detail->row, row);
+			return detail;
+		}
+	}
+	return &story->details[0];
+}
+
+static void add_stays(struct shm_detail *detail, unsigned int l4proto, const char *state,
+		      unsigned long long n, double seconds)
+{
+	int index = state_by_name(l4proto, state);
+	struct shm_stays *stays = !strcmp(state, "whole")  ? &detail->whole
+				  : !strcmp(state, "tail") ? &detail->tail
+							   : &detail->states[index < 0 ? 0 : index];
+	double edge = 1.0 / 16;
+	unsigned int bucket = 0;
+
+	while (seconds >= edge && bucket + 1 < SHM_STAY_BUCKETS) {
+		bucket++;
+		edge *= 2;
+	}
+	bump_u64(&stays->buckets[bucket], n);
+	bump_u64(&stays->sum_ms, (uint64_t)(1e3 * seconds * (double)n));
+}
+
+static int kind_of(const char *name)
+{
+	static const char *const kinds[] = {"source", "destination", "service", "source64",
+					    "destination64"};
+
+	for (int i = 0; i < (int)SHM_TALKER_KINDS; i++)
+		if (!strcmp(name, kinds[i]))
+			return i;
+	return 0;
+}
+
+static void add_talker(struct shm_talkers *talkers, const char *kind, const char *address,
+		       const unsigned int n[4], const char *l4proto)
+{
+	struct shm_talker_list *list = &talkers->list[kind_of(kind)];
+	uint32_t at = peek_u32(&list->count);
+	struct shm_talker *talker = &list->talker[at % SHM_TALKERS];
+	bool ipv6 = strchr(address, ':') != NULL;
+	uint64_t words[2] = {0, 0};
+
+	inet_pton(ipv6 ? AF_INET6 : AF_INET, address, words);
+	seq_write_begin(&talkers->seq);
+	poke_u64(&talkers->taken_boot_ns, clock_boot_ns());
+	poke_u64(&talker->address[0], words[0]);
+	poke_u64(&talker->address[1], words[1]);
+	poke_u32(&talker->key, (ipv6 ? AF_INET6 : AF_INET) |
+				       (l4proto[0] ? (uint32_t)l4proto_by_name(l4proto) << 8 : 0) |
+				       n[3] << 16);
+	poke_u32(&talker->entries, n[0]);
+	poke_u32(&talker->error_entries, n[1]);
+	poke_u32(&talker->more_entries, n[2]);
+	poke_u32(&list->count, at + 1);
+	poke_u32(&list->tracked, at + 1);
+	poke_u32(&list->room, 65536);
+	seq_write_end(&talkers->seq);
+}
+
+static struct shm_scene *last_scene(struct fixture_story *story)
+{
+	uint64_t head = peek_u64(&story->scenes[ring]->head);
+
+	return &story->scenes[ring]->scenes[(head ? head - 1 : 0) % SHM_SCENES];
+}
+
+static void new_scene(struct fixture_story *story, const char *name, const unsigned int n[3])
+{
+	struct shm_scenes *scenes;
+	struct shm_scene *scene;
+	uint64_t head;
+
+	ring = !strcmp(name, "hour");
+	scenes = story->scenes[ring];
+	head = peek_u64(&scenes->head);
+	scene = &scenes->scenes[head % SHM_SCENES];
+	empty_scene(scene);
+	poke_u64(&scene->real_ns, clock_real_ns());
+	poke_u32(&scene->count_entries, n[0]);
+	poke_u32(&scene->max_entries, n[1]);
+	poke_u32(&scene->sources, n[2]);
+	publish_u64(&scenes->head, head + 1);
+}
+
+/* The last `n` + 1 are the last one, an interval apart, the newest of now. */
+static void repeat_scene(struct fixture_story *story, unsigned int n)
+{
+	struct shm_scenes *scenes = story->scenes[ring];
+	struct shm_scene *one = last_scene(story);
+	uint64_t first = peek_u64(&scenes->head) - 1;
+
+	for (unsigned int i = 0; i <= n; i++) {
+		struct shm_scene *to = &scenes->scenes[(first + i) % SHM_SCENES];
+
+		if (to != one)
+			memcpy((void *)to, (void *)one, sizeof(*to));
+		poke_u64(&to->real_ns, clock_real_ns() - (n - i) * scenes->interval_ns);
+	}
+	publish_u64(&scenes->head, first + n + 1);
+}
+
+static void add_scene_row(struct shm_scene *scene, uint32_t row, const unsigned int n[3])
+{
+	for (unsigned int i = 0; i < SHM_SCENE_ROWS; i++) {
+		if (peek_u32(&scene->rows[i].row) != ROW_INVALID)
+			continue;
+		poke_u32(&scene->rows[i].entries, n[0]);
+		poke_u32(&scene->rows[i].new_entries, n[1]);
+		poke_u32(&scene->rows[i].destroyed_entries, n[2]);
+		poke_u32(&scene->rows[i].row, row);
+		return;
+	}
+}
+
+static void add_scene_cell(struct shm_scene *scene, uint32_t row, int state, unsigned int entries)
+{
+	for (unsigned int i = 0; i < SHM_SCENE_CELLS; i++) {
+		if (peek_u32(&scene->cells[i].cell) != CELL_INVALID)
+			continue;
+		poke_u32(&scene->cells[i].entries, entries);
+		poke_u32(&scene->cells[i].cell,
+			 row_first_cell(row) + (uint32_t)(state < 0 ? 0 : state));
+		return;
+	}
+}
+
+static bool scene_command(const char *line, struct fixture_story *story)
+{
+	char name[16], direction[16], state[24];
+	unsigned int port, n[4];
+
+	if (sscanf(line, "scene %15s %u %u %u", name, &n[0], &n[1], &n[2]) == 4) {
+		new_scene(story, name, n);
+	} else if (sscanf(line, "scene-row %15s %15s %u %u %u %u", name, direction, &port, &n[0],
+			  &n[1], &n[2]) == 6) {
+		add_scene_row(last_scene(story), row_named(name, direction, port), n);
+	} else if (sscanf(line, "scene-cell %15s %15s %u %23s %u", name, direction, &port, state,
+			  &n[0]) == 5) {
+		add_scene_cell(last_scene(story), row_named(name, direction, port),
+			       state_by_name((unsigned int)l4proto_by_name(name), state), n[0]);
+	} else if (sscanf(line, "scene-lost %u %u %u %u", &n[0], &n[1], &n[2], &n[3]) == 4) {
+		struct shm_scene *scene = last_scene(story);
+
+		poke_u32(&scene->drops, n[0]);
+		poke_u32(&scene->chaintoolong, n[1]);
+		poke_u32(&scene->insert_failed, n[2]);
+		poke_u32(&scene->found, n[3]);
+	} else if (sscanf(line, "scenes %u", &n[0]) == 1) {
+		repeat_scene(story, n[0]);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+bool story_command(const char *line, struct fixture_story *story)
+{
+	char name[64], direction[64], state[24] = "";
+	unsigned long long n, ends[SHM_END_COUNT];
+	unsigned int port, values[4] = {0};
+	double seconds;
+
+	if (scene_command(line, story))
+		return true;
+	if (sscanf(line, "timeout %63s %u", name, &port) == 2 && timeout_by_name(name) >= 0) {
+		poke_u32(&story->timeouts[timeout_by_name(name)], port);
+	} else if (sscanf(line, "stays %63s %63s %u %23s %llu %lf", name, direction, &port, state,
+			  &n, &seconds) == 6) {
+		add_stays(detail_of(story, row_named(name, direction, port)),
+			  (unsigned int)l4proto_by_name(name), state, n, seconds);
+	} else if (sscanf(line, "ends %63s %63s %u %llu %llu %llu %llu %llu", name, direction,
+			  &port, &ends[0], &ends[1], &ends[2], &ends[3], &ends[4]) == 8) {
+		struct shm_detail *detail = detail_of(story, row_named(name, direction, port));
+
+		for (unsigned int i = 0; i < SHM_END_COUNT; i++)
+			poke_u64(&detail->ends[i], ends[i]);
+	} else if (sscanf(line, "talker %63s %63s %u %u %u %23s %u", name, direction, &values[0],
+			  &values[1], &values[2], state, &values[3]) >= 5) {
+		add_talker(story->talkers, name, direction, values, state);
+	} else if (sscanf(line, "tracked %63s %u", name, &port) == 2) {
+		poke_u32(&story->talkers->list[kind_of(name)].tracked, port);
+	} else if (!strcmp(line, "hang-talkers")) {
+		seq_write_begin(&story->talkers->seq);
+	} else {
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/unit/made.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+#define NOW_NS UINT64_C(1800000000000000000)
+#define HOURS  UINT64_C(7200000000000)
+
+struct made *made_new(void)
+{
+	struct made *made = calloc(1, sizeof(*made));
+	struct snap_live *live;
+
+	assert_non_null(made);
+	snapshot_init(&made->snap);
+	snap_story_init(&made->story);
+	made->snap.agent = SNAP_AGENT_UP;
+	made->snap.age_ns = 0;
+	made->snap.taken_real_ns = NOW_NS;
+	strcpy(made->snap.netns_name, "host");
+	made->snap.rows = made->rows;
+	made->story.details = made->details;
+	made->story.minutes = (struct snap_scenes){10, made->minutes, 0};
+	made->story.hour = (struct snap_scenes){60, made->hour, 0};
+	live = &made->snap.live;
+	live->mode = SHM_MODE_FULL;
+	live->exact = 1;
+	live->max_entries = live->buckets = 262144;
+	live->chain_limit_entries = 25 * live->buckets;
+	live->started_boot_ns = 1000000000;
+	live->heartbeat_boot_ns = (int64_t)(1000000000 + HOURS);
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
+		made->snap.timeouts_s[i] = timeout_info(i)->default_s;
+	return made;
+}
+
+void made_free(struct made *made)
+{
+	model_free(&made->model);
+	free(made);
+}
+
+struct snap_row *made_row(struct made *made, unsigned int l4proto, unsigned int direction,
+			  unsigned int port)
+{
+	struct row_key key = {(uint8_t)l4proto, (uint8_t)direction, (uint16_t)port};
+	struct snap_row *row;
+
+	for (size_t i = 0; i < made->snap.row_count; i++)
+		if (!memcmp(&made->rows[i].key, &key, sizeof(key)))
+			return &made->rows[i];
+	assert_true(made->snap.row_count < MADE_ROWS);
+	row = &made->rows[made->snap.row_count++];
+	*row = (struct snap_row){.key = key,
+				 .slot = -1,
+				 .new_per_s = (double)NAN,
+				 .destroyed_per_s = (double)NAN,
+				 .mean_lifetime_s = (double)NAN};
+	return row;
+}
+
+void made_state(struct snap_row *row, unsigned int state, uint32_t entries)
+{
+	row->entries += entries - row->states[state];
+	row->states[state] = entries;
+}
+
+void made_rate(struct snap_row *row, double per_s)
+{
+	row->new_per_s = row->destroyed_per_s = per_s;
+	row->new_entries = (uint64_t)(per_s * 7200);
+	row->destroyed_entries =
+		row->new_entries > row->entries ? row->new_entries - row->entries : 0;
+}
+
+static struct snap_detail *detail_of(struct made *made, const struct snap_row *row)
+{
+	for (size_t i = 0; i < made->story.detail_count; i++)
+		if (!memcmp(&made->details[i].key, &row->key, sizeof(row->key)))
+			return &made->details[i];
+	assert_true(made->story.detail_count < MADE_DETAILS);
+	made->details[made->story.detail_count].key = row->key;
+	return &made->details[made->story.detail_count++];
+}
+
+static void add_stays(struct snap_stays *stays, uint64_t count, double seconds)
+{
+	unsigned int bucket = 0;
+
+	while (seconds >= snap_stay_edge_s(bucket))
+		bucket++;
+	stays->buckets[bucket] += count;
+	stays->count += count;
+	stays->sum_s += (double)count * seconds;
+}
+
+void made_stays(struct made *made, const struct snap_row *row, unsigned int state, uint64_t count,
+		double seconds)
+{
+	add_stays(&detail_of(made, row)->states[state], count, seconds);
+}
+
+void made_lives(struct made *made, const struct snap_row *row, uint64_t count, double seconds)
+{
+	struct snap_detail *detail = detail_of(made, row);
+
+	add_stays(&detail->whole, count, seconds);
+	detail->ends[SHM_END_CLOSED] += count;
+	detail->ended += count;
+}
+
+struct snap_row *made_short(struct made *made, unsigned int direction, unsigned int port,
+			    double per_s, double open_s, double lag_s)
+{
+	struct snap_row *row = made_row(made, L4_TCP, direction, port);
+	double wait_s = made->snap.timeouts_s[TIMEOUT_TCP_TIME_WAIT] + lag_s;
+
+	made_state(row, ST_TCP_ESTABLISHED, (uint32_t)(per_s * open_s));
+	made_state(row, ST_TCP_TIME_WAIT, (uint32_t)(per_s * wait_s));
+	made_rate(row, per_s);
+	made_stays(made, row, ST_TCP_ESTABLISHED, 1000, open_s);
+	made_stays(made, row, ST_TCP_TIME_WAIT, 1000, wait_s);
+	made_lives(made, row, 1000, open_s + wait_s);
+	return row;
+}
+
+void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
+		 unsigned int l4proto, unsigned int port)
+{
+	struct snap_talker_list *list = &made->story.talkers[kind];
+	struct snap_talker *talker = &list->talkers[list->count];
+
+	assert_true(list->count < SHM_TALKERS);
+	made->story.talkers_valid = true;
+	list->count++;
+	list->tracked++;
+	talker->address[0] = 10;
+	talker->address[1] = (uint8_t)(address >> 16);
+	talker->address[2] = (uint8_t)(address >> 8);
+	talker->address[3] = (uint8_t)address;
+	talker->entries = entries;
+	talker->l4proto = (uint8_t)l4proto;
+	talker->port = (uint16_t)port;
+}
+
+static void fill_scene(const struct made *made, double interval_s, struct snap_scene *scene)
+{
+	memset(scene, 0, sizeof(*scene));
+	scene->max_entries = (uint32_t)made->snap.live.max_entries;
+	scene->sources = made->story.talkers[SHM_TALKER_SOURCE].tracked;
+	for (size_t i = 0; i < made->snap.row_count; i++) {
+		const struct snap_row *row = &made->rows[i];
+		double moved = row->new_per_s > 0 ? row->new_per_s * interval_s : 0;
+
+		scene->count_entries += row->entries;
+		scene->new_entries += (uint32_t)moved;
+		if (scene->row_count < SHM_SCENE_ROWS && row->entries)
+			scene->rows[scene->row_count++] = (struct snap_scene_row){
+				row->key, row->entries, (uint32_t)moved, (uint32_t)moved};
+		for (unsigned int s = 0; s < STATE_SLOTS_MAX; s++)
+			if (row->states[s] && scene->cell_count < SHM_SCENE_CELLS)
+				scene->cells[scene->cell_count++] = (struct snap_scene_cell){
+					row->key, (uint8_t)s, row->states[s]};
+	}
+}
+
+static void make_scenes(struct made *made, struct snap_scenes *scenes, size_t count)
+{
+	assert_true(count <= SHM_SCENES);
+	scenes->count = count;
+	for (size_t i = 0; i < count; i++) {
+		fill_scene(made, scenes->interval_s, &scenes->scenes[i]);
+		scenes->scenes[i].real_ns =
+			NOW_NS - (uint64_t)((double)(count - 1 - i) * scenes->interval_s * 1e9);
+	}
+}
+
+void made_scenes(struct made *made, size_t count)
+{
+	make_scenes(made, &made->story.minutes, count);
+}
+
+void made_hour(struct made *made, size_t count)
+{
+	make_scenes(made, &made->story.hour, count);
+}
+
+void made_look(struct made *made)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < made->snap.row_count; i++)
+		sum += made->rows[i].entries;
+	made->snap.live.mirror_entries = sum;
+	if (!made->snap.live.count_entries)
+		made->snap.live.count_entries = sum;
+	model_free(&made->model);
+	assert_int_equal(model_build(&made->snap, &made->story, &made->model), 0);
+	why_look(&made->snap, &made->story, &made->model, &made->why);
+}
+
+void made_advice(struct made *made)
+{
+	made_look(made);
+	assert_int_equal(advice_make(&made->why, &made->advice), 0);
+}
+
+const struct finding *made_finding(const struct made *made, const char *id)
+{
+	for (uint32_t i = 0; i < made->why.finding_count; i++)
+		if (!strcmp(pattern_info(made->why.findings[i].pattern)->id, id))
+			return &made->why.findings[i];
+	return NULL;
+}
+
+const struct advice_item *made_item(const struct made *made, const char *id)
+{
+	for (uint32_t i = 0; i < made->advice.count; i++)
+		if (!strcmp(made->advice.items[i].id, id))
+			return &made->advice.items[i];
+	return NULL;
+}
+
+double made_figure(const struct finding *finding, const char *name)
+{
+	for (uint32_t i = 0; i < finding->figure_count; i++)
+		if (!strcmp(finding->figures[i].name, name))
+			return finding->figures[i].value;
+	return (double)NAN;
+}
+
+void made_whatif(const struct made *made, const char *words, struct whatif_result *result)
+{
+	struct whatif whatif = {.count = 0};
+	char copy[256], why[WHATIF_WHY_BYTES], key[WHATIF_KEY_BYTES];
+	char *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		char *value = strchr(word, '=');
+
+		assert_non_null(value);
+		*value++ = '\0';
+		if (whatif_add(&whatif, word, value, why))
+			fail_msg("%s=%s: %s", word, value, why);
+	}
+	assert_int_equal(whatif_check(&whatif, key, why), 0);
+	assert_int_equal(whatif_run(&whatif, &made->model, result), 0);
+}
+
+double made_then(const struct made *made, const char *words)
+{
+	struct whatif_result result;
+	double then;
+
+	made_whatif(made, words, &result);
+	then = result.steady_then;
+	whatif_free(&result);
+	return then;
+}

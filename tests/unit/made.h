@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Made-up tables for the tests of exporters/advice: a snapshot and its story, put
+ * together row by row, as an agent would have published them after an hour under a
+ * steady load. Fails the test when there is no room.
+ */
+#ifndef CONNTIDE_TESTS_MADE_H
+#define CONNTIDE_TESTS_MADE_H
+
+#include "exporters/advice/advice.h"
+
+#define MADE_ROWS    4096u
+#define MADE_DETAILS 64u
+
+struct made {
+	struct snapshot snap;
+	struct snap_story story;
+	struct snap_row rows[MADE_ROWS];
+	struct snap_detail details[MADE_DETAILS];
+	struct snap_scene minutes[SHM_SCENES];
+	struct snap_scene hour[SHM_SCENES];
+	/* Filled by made_look() and made_advice(). */
+	struct model model;
+	struct why why;
+	struct advice advice;
+};
+
+/* 262,144 entries and buckets, default timeouts, an agent that has run for two hours. */
+struct made *made_new(void);
+void made_free(struct made *made);
+
+/* The row of that key, new or old. */
+struct snap_row *made_row(struct made *made, unsigned int l4proto, unsigned int direction,
+			  unsigned int port);
+void made_state(struct snap_row *row, unsigned int state, uint32_t entries);
+void made_rate(struct snap_row *row, double per_s);
+
+/* `count` stays of `seconds` each, in a state of the row, by its own detail. */
+void made_stays(struct made *made, const struct snap_row *row, unsigned int state, uint64_t count,
+		double seconds);
+/* `count` lives of `seconds` each, with an end. */
+void made_lives(struct made *made, const struct snap_row *row, uint64_t count, double seconds);
+
+/*
+ * Short TCP connections in their steady state: open for `open_s`, then the timeout of
+ * TIME_WAIT and `lag_s`; with 1000 of them seen.
+ */
+struct snap_row *made_short(struct made *made, unsigned int direction, unsigned int port,
+			    double per_s, double open_s, double lag_s);
+
+void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
+		 unsigned int l4proto, unsigned int port);
+
+/* The last `count` scenes of ten seconds, or of a minute, as the rows are now. */
+void made_scenes(struct made *made, size_t count);
+void made_hour(struct made *made, size_t count);
+
+void made_look(struct made *made);
+void made_advice(struct made *made);
+
+/* NULL: not named. */
+const struct finding *made_finding(const struct made *made, const char *id);
+const struct advice_item *made_item(const struct made *made, const char *id);
+/* NaN: there is none. */
+double made_figure(const struct finding *finding, const char *name);
+
+/* Runs a what-if given as words separated by spaces; the result is the caller's. */
+void made_whatif(const struct made *made, const char *words, struct whatif_result *result);
+/* Steady entries after it. */
+double made_then(const struct made *made, const char *words);
+
+#endif
