@@ -238,9 +238,41 @@ static bool bin_is_due(const struct fc_rate *r)
 	       r->bin_arrivals > 8.0 + 3.0 * usual;
 }
 
+/* A bin of `arrivals` over `span_s` that ended at end_s. */
+static void take_bin(struct fc_rate *r, double arrivals, double span_s, int64_t end_s)
+{
+	double y = arrivals / span_s, floor;
+	unsigned int i;
+
+	if (!r->n_runs) {
+		r->last_y = y;
+		r->mean_per_s = y;
+		r->diff_var = r->diff_mean = y;
+	}
+	r->total += arrivals;
+	learn_dispersion(r, y, span_s);
+	r->mean_per_s += (1.0 - exp(-span_s / 1200.0)) * (y - r->mean_per_s);
+	prune(r, end_s);
+	start_runs(r, end_s - (int64_t)span_s, span_s);
+	floor = fmax(0.25 * r->mean_per_s, 0.02);
+	for (i = 0; i < r->n_runs; i++) {
+		move_run(&r->run[i], span_s);
+		r->run[i].weight *= update_run(&r->run[i], y, span_s, r->dispersion, floor);
+	}
+	normalise(r);
+	r->end_s = end_s;
+}
+
+/* The last FC_BIN_S of a longer bin are unlike what was before: not one bin. */
+static bool is_surprise(const struct fc_rate *r)
+{
+	return r->n_runs && r->span_s > FC_BIN_S &&
+	       r->bin_arrivals - r->counted > 8.0 + 3.0 * r->mean_per_s * FC_BIN_S;
+}
+
 void fc_rate_bin(struct fc_rate *r, int64_t now_s)
 {
-	double y, floor, span_s;
+	double before_s;
 	unsigned int i;
 
 	if (!r->n_runs && r->bin_arrivals <= 0.0)
@@ -256,24 +288,12 @@ void fc_rate_bin(struct fc_rate *r, int64_t now_s)
 	}
 	if (r->n_runs && !bin_is_due(r))
 		return;
-	span_s = r->span_s;
-	y = r->bin_arrivals / span_s;
-	if (!r->n_runs) {
-		r->last_y = y;
-		r->mean_per_s = y;
-		r->diff_var = r->diff_mean = y;
+	if (is_surprise(r)) {
+		before_s = r->span_s - FC_BIN_S;
+		take_bin(r, r->counted, before_s, now_s - FC_BIN_S);
+		r->bin_arrivals -= r->counted;
+		r->span_s = FC_BIN_S;
 	}
-	r->total += r->bin_arrivals;
-	learn_dispersion(r, y, span_s);
-	r->mean_per_s += (1.0 - exp(-span_s / 1200.0)) * (y - r->mean_per_s);
-	prune(r, now_s);
-	start_runs(r, now_s - (int64_t)span_s, span_s);
-	floor = fmax(0.25 * r->mean_per_s, 0.02);
-	for (i = 0; i < r->n_runs; i++) {
-		move_run(&r->run[i], span_s);
-		r->run[i].weight *= update_run(&r->run[i], y, span_s, r->dispersion, floor);
-	}
-	normalise(r);
+	take_bin(r, r->bin_arrivals, r->span_s, now_s);
 	r->bin_arrivals = r->span_s = 0.0;
-	r->end_s = now_s;
 }
