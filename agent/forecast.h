@@ -123,7 +123,8 @@ struct fc_forecast {
 	struct fc_count count[FC_HORIZONS];
 	double p_full[FC_FULL_HORIZONS];
 	double p_drop[FC_FULL_HORIZONS];	/* first packet dropped */
-	double tte_s, tte_early_s, tte_late_s;	/* median, 10 %, 90 %; INFINITY: not within 1 h */
+	/* median, 10 %, 90 %, the latter two a tenth wider; INFINITY: not within 1 h */
+	double tte_s, tte_early_s, tte_late_s;
 	double steady_entries;			/* level if all stays as it is */
 	double soft_entries;			/* unassured: early drop may take them */
 	bool alarm;				/* full within 10 min, with hysteresis */

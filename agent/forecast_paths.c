@@ -27,6 +27,8 @@ const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600,
 #define FINE_TIMES 100		/* every 6 s up to 600 s */
 #define FAR_STEP 2		/* then every second coarse point */
 #define NOISE_MEMORY_S 120.0
+/* What no path knows of: a step is first seen in a bin that it began in the middle of. */
+#define TTE_MODEL 0.1
 #define TREND_PATHS 2
 #define TREND_LASTS_S 400.0	/* added to its age so far */
 
@@ -447,8 +449,8 @@ static void read_passage(struct forecast *f, double limit, double arrivals_per_s
 	}
 	qsort(when, FC_PATHS, sizeof(when[0]), by_value);
 	out->tte_s = when[FC_PATHS / 2];
-	out->tte_early_s = when[FC_PATHS / 10];
-	out->tte_late_s = when[FC_PATHS * 9 / 10];
+	out->tte_early_s = (1.0 - TTE_MODEL) * (double)when[FC_PATHS / 10];
+	out->tte_late_s = (1.0 + TTE_MODEL) * (double)when[FC_PATHS * 9 / 10];
 }
 
 static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const struct fc_curve *fine,

@@ -182,12 +182,11 @@ def scenes(tmp_path_factory):
 
 
 def holds(forecast, full_time):
-    """Is the moment within the 80 % interval? Give or take the second between two
-    forecasts, the half between two looks at the count, and a twentieth of the time left."""
+    """Is the moment within the 80 % interval? Give or take the second between two counts of
+    the agent and the half between two of ours."""
     made, when = forecast["computed_timestamp_seconds"], forecast["time_to_full_seconds"]
-    slack = 1.5 + (full_time - made) / 20
-    return (made + when["early"] - slack <= full_time and
-            (when["late"] is None or full_time <= made + when["late"] + slack))
+    return (made + when["early"] - 1.5 <= full_time and
+            (when["late"] is None or full_time <= made + when["late"] + 1.5))
 
 
 def test_a_step_that_levels_off_raises_no_alarm(scenes):  # pylint: disable=redefined-outer-name
