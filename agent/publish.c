@@ -346,5 +346,7 @@ void publish_start(struct agent *agent)
 {
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	agent->second_base = agent->minute_base = sums(agent);
+	/* The first evictions may come before the first second. */
+	witness_limit(&agent->witness, agent->limits.max_entries, 0, agent->mirror.now_ns);
 	write_live(agent);
 }
