@@ -221,30 +221,33 @@ static void test_rate_of_known_slope(void **state)
 /* Rounds every 37 s among listings by others at odd moments; lookups take a tenth. */
 static void test_collector_rounds(void **state)
 {
-	static struct fc_collector co;
+	struct forecast *f = forecast_create(0);
+	struct fc_collector *co = &f->collector;
 	struct rng r = {99};
-	double next;
-	int64_t t;
+	double beat;
 
 	(void)state;
-	for (t = 1; t <= 700; t++) {
-		bool all = t % 37 == 5 || t % 191 == 100;
+	assert_non_null(f);
+	for (f->now_s = 1; f->now_s <= 700; f->now_s++) {
+		bool all = f->now_s % 37 == 5 || f->now_s % 191 == 100;
 		unsigned int i, late = 5 + rng_below(&r, 30), gone = all ? late : late / 10;
 
 		for (i = 0; i < gone; i++)
-			fc_collector_exit(&co, t * NS + NS / 2, 7);
-		co.left = late - gone;
-		fc_collector_second(&co, t);
+			fc_collector_exit(co, f->now_s * NS + NS / 2, 7);
+		co->left = late - gone;
+		fc_collector_second(f);
 	}
-	next = fc_collector_next_s(&co, 700);	/* 18 x 37 + 5.5 is the last before, 708.5 the next */
-	assert_true(next > 7.5 && next < 9.5);
-	memset(&co, 0, sizeof(co));
-	for (t = 1; t <= 700; t++) {		/* lookups only: no rounds */
-		co.left = 20;
-		fc_collector_exit(&co, t * NS, 7);
-		fc_collector_second(&co, t);
+	assert_true(fabs(co->period_s - 37.0) < 0.2);
+	beat = fmod(co->anchor_s - 5.5, 37.0);
+	assert_true(fmin(beat, 37.0 - beat) < 1.0);
+	memset(co, 0, sizeof(*co));
+	for (f->now_s = 1; f->now_s <= 700; f->now_s++) {	/* lookups only: no rounds */
+		co->left = 20;
+		fc_collector_exit(co, f->now_s * NS, 7);
+		fc_collector_second(f);
 	}
-	assert_true(fc_collector_next_s(&co, 700) == 0.0);
+	assert_true(co->n_rounds == 0 && co->period_s == 0.0);
+	forecast_destroy(f);
 }
 
 /* Five a second that stay 20 s in the mean, and four times as long once `slow_s` has passed. */
