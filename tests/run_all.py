@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every stage of `make test`, one after the other, and counts.
 
-One stage runs beside the first ones: it watches real traffic for minutes and needs next
-to no CPU. It is over before the stages begin that change sysctls of the whole machine.
+One stage runs beside the first ones: it watches real traffic for minutes and needs little
+CPU. It is over before the stages begin that change sysctls of the whole machine.
 
 A stage is a make target; its output goes to BUILD/test-logs/STAGE.log and is shown
 when it fails. Counts are read from what cmocka and pytest print; a stage that exits
@@ -20,11 +20,11 @@ import subprocess
 import sys
 import time
 
-STAGES = ["lint", "test-forecast-live", "test-unit", "test-tsan", "test-replay",
+STAGES = ["lint", "test-live", "test-unit", "test-tsan", "test-replay",
           "test-instructions", "test-forecast", "test-golden", "fuzz-smoke", "test-install",
           "test-dashboards", "test-http", "test-scenarios", "test-netns", "test-netns-asan"]
 
-BESIDE = "test-forecast-live"
+BESIDE = "test-live"
 
 PYTEST = re.compile(r"^=* ?(?=.*\b(?:passed|failed|error|skipped)\b)(.*) in [\d.]+s", re.M)
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")

@@ -17,13 +17,15 @@ $(BUILD)/tests/flood: tests/bench/flood.c Makefile
 test-netns: $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(NETNS_PYTEST) $(NETNS_HERE) $(NETNS_TESTS)
 
-# The forecast beside real traffic and Prometheus: minutes, but hardly any CPU. What other
-# stages build it does not touch: its programs are copies.
+# The forecast beside real traffic and Prometheus, then each pattern of `why` made with real
+# packets: minutes, but little CPU. What other stages build it does not touch: its programs
+# are copies.
 LIVE := $(BUILD)/live
-.PHONY: test-forecast-live
-test-forecast-live: $(PROGRAMS)
-	$(Q)mkdir -p $(LIVE) && cp $(PROGRAMS) $(LIVE)/
+.PHONY: test-live
+test-live: $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)mkdir -p $(LIVE)/tests && cp $(PROGRAMS) $(LIVE)/ && cp $(BUILD)/tests/flood $(LIVE)/tests/
 	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(NETNS_PYTEST) tests/netns/live
+	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(NETNS_PYTEST) tests/scenarios/test_patterns.py
 
 # The same under ASan and UBSan, but for the long ones; CONNTIDE_BUILD tells which programs.
 .PHONY: test-netns-asan

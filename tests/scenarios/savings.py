@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The question conntide grew from, as an experiment.
+
+Four times client -- proxy -- backend under a steady load, each request on a connection
+of its own: three nginx without upstream keepalive and a Squid. conntide is started where
+the load is already on, says why, and what each of three changes would save; then each
+change is made in one of them and the kernel counts.
+
+tcp_timeout_time_wait is 20 s here and not 120, to be done in minutes; it makes everything
+shorter in proportion. What is promised is the kernel's count, which has expired entries
+in it until the collector comes by; so the count is read from its sysctl, never by a dump
+(that would collect them), and its mean is taken from one collection to another.
+
+The collector is one for all namespaces: the mean time left of all entries sets its pace.
+The labs that are done are therefore stopped before the timeout is lowered in the last.
+"""
+import time
+
+import load
+import netns
+import programs
+from agent import Agent, ask, patience, poll
+
+TIME_WAIT_S, LOWERED_S = 20, 5
+PER_S = 60
+PER_S_TIMEOUT = 120  # of the lab whose timeout is lowered: 5 s of it must still be many
+
+# Predicted and measured, for the summary.
+report = []
+
+
+class ProxyLab:
+    """One of the four."""
+
+    def __init__(self, per_s=PER_S):
+        self.per_s = per_s
+        self.lab = netns.Lab()
+        self.proxy = self.lab.middle
+        self.running = []
+        self.load = self.counts = self.agent = None
+        self.proxy.conntrack_sysctl("tcp_timeout_time_wait", TIME_WAIT_S)
+        # Entries of before the agent can speak, as its manual advises.
+        self.proxy.conntrack_sysctl("events", 1)
+        self.start(programs.Nginx, self.lab.server, programs.BACKEND, self.lab.SERVER4, 8080)
+
+    def start(self, program, *args):
+        self.running.append(program(*args))
+        return self.running[-1]
+
+    def nginx(self):
+        return self.start(programs.Nginx, self.proxy, programs.PROXY.format(
+            backend=self.lab.SERVER4), self.lab.MIDDLE4C, 80)
+
+    def squid(self):
+        return self.start(programs.Squid, self.proxy, self.lab.SERVER4, self.lab.MIDDLE4C)
+
+    def drive(self, port):
+        self.counts = load.Counts(self.proxy)
+        self.load = load.Load(self.lab.client, self.lab.MIDDLE4C, port, self.per_s)
+
+    def watch(self):
+        self.agent = Agent(self.proxy)
+
+    def ask(self, command, *argv):
+        return ask(self.agent.runtime, command, *argv)
+
+    def pattern(self, name):
+        """The finding of that name, or None."""
+        return next((one for one in self.ask("why")["patterns"] if one["pattern"] == name), None)
+
+    def collections(self, since):
+        """Of what: in a second the load leaves at least that many entries."""
+        return [when for when in self.counts.collections(self.per_s) if when >= since]
+
+    def collected(self, since, number=1):
+        """Waits for the n-th collection after a moment; when that was."""
+        poll(lambda: len(self.collections(since)) >= number, 100 * patience(),
+             lambda: f"{number} collections; there were {self.collections(since)} after {since}")
+        return self.collections(since)[number - 1]
+
+    def rest(self):
+        """No more traffic; the table may empty itself."""
+        if self.load:
+            self.load.stop()
+
+    def close(self):
+        if self.load:
+            self.load.stop()
+        if self.counts:
+            self.counts.stop()
+        try:
+            if self.agent:
+                self.agent.close()
+        finally:
+            for one in self.running:
+                one.close()
+            self.lab.close()
+
+
+class Saving:
+    """A change in one lab: what was said of it before, and what came."""
+
+    def __init__(self, lab, name, change):
+        self.lab = lab
+        self.name = name
+        self.said = lab.ask("whatif", change)
+        self.advice = lab.ask("advice")
+        self.before = self.after = None
+
+    def measured(self):
+        return self.before - self.after
+
+    def predicted(self):
+        return self.said["steady_entries_now"] - self.said["steady_entries_then"]
+
+    def tell(self):
+        report.append(
+            f"{self.name:34} before {self.said['steady_entries_now']:6.0f} "
+            f"{self.before:6.0f}  after {self.said['steady_entries_then']:6.0f} {self.after:6.0f}"
+            f"  saving {self.predicted():6.0f} {self.measured():6.0f}"
+            f" ({100 * (self.predicted() / self.measured() - 1):+.1f} %)")
+
+
+def commands(item, tool):
+    return item["commands"][tool]
+
+
+def advised(saving, remedy):
+    """The item of the advice; what it holds is used as it stands."""
+    for item in saving.advice:
+        if item["id"] == remedy:
+            return item
+    raise AssertionError(f"no advice {remedy} among {[item['id'] for item in saving.advice]}")
+
+
+class Experiment:
+    """All of it, once; the tests look at what it found."""
+
+    def __init__(self):
+        self.labs = []
+        self.why = {}
+        self.savings = {}
+
+    def run(self):
+        keep, notrack, timeout, squid = self.labs = [ProxyLab(), ProxyLab(),
+                                                     ProxyLab(PER_S_TIMEOUT), ProxyLab()]
+        proxy = keep.nginx()
+        notrack.nginx()
+        timeout.nginx()
+        squid.squid()
+        for lab in self.labs:
+            lab.drive(81 if lab is squid else 80)
+        steady = keep.collected(time.monotonic() + TIME_WAIT_S)
+        for lab in self.labs:
+            lab.watch()
+        self.look(squid)
+        self.keep_alive(keep, proxy)
+        self.not_track(notrack)
+        changed = time.monotonic()
+        self.measure("keepalive", steady, changed)
+        self.measure("notrack", steady, changed)
+        self.lower(timeout)
+
+    def look(self, squid):
+        """Until it is sure of the three, and has had as long with the fourth."""
+        for lab in self.labs:
+            if lab is not squid:
+                poll(lambda one=lab: (one.pattern("upstream-without-keepalive") or {}).get(
+                    "confidence") == "sure", 100 * patience(),
+                     lambda one=lab: f"sure of the pattern; why: {one.ask('why')['patterns']}",
+                     interval=1)
+            self.why[lab] = lab.ask("why")
+        self.why = {"nginx": self.why[self.labs[0]], "squid": self.why[squid]}
+
+    def keep_alive(self, lab, proxy):
+        """nginx.conf as advised, with names and addresses filled in."""
+        saving = self.savings["keepalive"] = Saving(lab, "upstream keepalive", "keepalive=tcp/8080")
+        lines = commands(advised(saving, "keepalive-tcp-8080"), "nginx")
+        text = "\n".join(lines).replace("BACKEND", "backend").replace("ADDRESS", lab.lab.SERVER4)
+        upstream, location = text.split("location", 1)
+        proxy.reload(f"{upstream}\nserver {{ listen 80; location{location} }}")
+
+    def not_track(self, lab):
+        saving = self.savings["notrack"] = Saving(lab, "notrack of port 80",
+                                                  "notrack=tcp/80/inbound")
+        for line in commands(advised(saving, "notrack-tcp-80-inbound"), "nft"):
+            lab.proxy.run("sh", "-c", line)
+
+    def lower(self, lab):
+        """The others rest: what they hold would keep the collector slow."""
+        saving = self.savings["timeout"] = Saving(
+            lab, f"tcp_timeout_time_wait {TIME_WAIT_S} -> {LOWERED_S}",
+            f"timeout.tcp_time_wait={LOWERED_S}")
+        changed = time.monotonic()
+        saving.before = lab.counts.mean(*ends(lab.collections(changed - 3 * TIME_WAIT_S)))
+        lab.proxy.conntrack_sysctl("tcp_timeout_time_wait", LOWERED_S)
+        for other in self.labs:
+            if other is not lab:
+                other.rest()
+        self.finish(saving, changed, 4)
+
+    def measure(self, name, steady, changed):
+        saving = self.savings[name]
+        saving.before = saving.lab.counts.mean(
+            *ends([when for when in saving.lab.collections(steady) if when < changed]))
+        self.finish(saving, changed, 2)
+
+    @staticmethod
+    def finish(saving, changed, periods):
+        """Once the entries of before have expired and were collected, whole periods."""
+        first = saving.lab.collected(changed + TIME_WAIT_S + 1)
+        last = saving.lab.collected(first + 1, periods)
+        saving.after = saving.lab.counts.mean(first, last)
+        saving.lab.load.check()
+        saving.tell()
+
+    def close(self):
+        for lab in self.labs:
+            lab.close()
+
+
+def ends(moments):
+    assert len(moments) >= 2, f"collections at {moments}: no whole period"
+    return moments[0], moments[-1]

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make test-scenarios  what what-if and advice promise, measured with nginx and Squid; as root;
+#                      each pattern of `why` is made by test-live, see tests/netns/netns.mk
+#                      SCENARIOS_TESTS='-k savings' selects; -s shows predicted against measured
+#
+# Included by the top-level Makefile.
+
+SCENARIOS_TESTS ?=
+
+.PHONY: test-scenarios
+test-scenarios: $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/scenarios --ignore=tests/scenarios/test_patterns.py $(SCENARIOS_TESTS)
