@@ -21,11 +21,13 @@ test-netns: $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
 # packets: minutes, but little CPU. What other stages build it does not touch: its programs
 # are copies.
 LIVE := $(BUILD)/live
+# Traffic keeps its rate although the other stages use all there is.
+AHEAD := nice -n -10
 .PHONY: test-live
 test-live: $(PROGRAMS) $(BUILD)/tests/flood
 	$(Q)mkdir -p $(LIVE)/tests && cp $(PROGRAMS) $(LIVE)/ && cp $(BUILD)/tests/flood $(LIVE)/tests/
-	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(NETNS_PYTEST) tests/netns/live
-	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(NETNS_PYTEST) tests/scenarios/test_patterns.py
+	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(AHEAD) $(NETNS_PYTEST) tests/netns/live
+	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(AHEAD) $(NETNS_PYTEST) tests/scenarios/test_patterns.py
 
 # The same under ASan and UBSan, but for the long ones; CONNTIDE_BUILD tells which programs.
 .PHONY: test-netns-asan

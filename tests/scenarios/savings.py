@@ -12,7 +12,7 @@ in it until the collector comes by; so the count is read from its sysctl, never 
 (that would collect them), and its mean is taken from one collection to another.
 
 The collector is one for all namespaces: the mean time left of all entries sets its pace.
-The labs that are done are therefore stopped before the timeout is lowered in the last.
+The labs that are done are therefore taken down before the timeout is lowered in the last.
 """
 import time
 
@@ -37,6 +37,7 @@ class ProxyLab:
         self.lab = netns.Lab()
         self.proxy = self.lab.middle
         self.running = []
+        self.closed = False
         self.load = self.counts = self.agent = None
         self.proxy.conntrack_sysctl("tcp_timeout_time_wait", TIME_WAIT_S)
         # Entries of before the agent can speak, as its manual advises.
@@ -78,12 +79,10 @@ class ProxyLab:
              lambda: f"{number} collections; there were {self.collections(since)} after {since}")
         return self.collections(since)[number - 1]
 
-    def rest(self):
-        """No more traffic; the table may empty itself."""
-        if self.load:
-            self.load.stop()
-
     def close(self):
+        if self.closed:
+            return
+        self.closed = True
         if self.load:
             self.load.stop()
         if self.counts:
@@ -187,7 +186,7 @@ class Experiment:
             lab.proxy.run("sh", "-c", line)
 
     def lower(self, lab):
-        """The others rest: what they hold would keep the collector slow."""
+        """The others go: what they hold would keep the collector slow."""
         saving = self.savings["timeout"] = Saving(
             lab, f"tcp_timeout_time_wait {TIME_WAIT_S} -> {LOWERED_S}",
             f"timeout.tcp_time_wait={LOWERED_S}")
@@ -196,7 +195,7 @@ class Experiment:
         lab.proxy.conntrack_sysctl("tcp_timeout_time_wait", LOWERED_S)
         for other in self.labs:
             if other is not lab:
-                other.rest()
+                other.close()
         self.finish(saving, changed, 4)
 
     def measure(self, name, steady, changed):
