@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exporters/advice/past.h"
 #include "exporters/cli/cli.h"
 #include "exporters/render/incidents.h"
 #include "exporters/render/services.h"
@@ -20,17 +21,20 @@ static int complain(const struct cli *cli, int err)
 	return CLI_ERROR;
 }
 
-static int show_list(const struct cli *cli, const struct incident_list *list,
+static int show_list(const struct cli *cli, const struct incident_list *list, int fd,
 		     const uint8_t boot_id[16])
 {
+	struct past_files files = {incident_load, fd};
+	const char *patterns[INCIDENT_PATTERNS];
 	struct text out;
 
 	text_init(&out);
+	past_patterns(&files, list, cli->select.limit, patterns);
 	if (!list->count && !list->bad_count && cli->format == ROWS_TEXT)
 		text_add_format(&out, "no incident has been kept in %s/%s" INCIDENT_DIR_SUFFIX "\n",
 				cli->state_dir, cli->netns);
 	else
-		render_incidents(list, boot_id, cli->select.limit, cli->format, &out);
+		render_incidents(list, boot_id, patterns, cli->select.limit, cli->format, &out);
 	return cli_print(&out, CLI_OK);
 }
 
@@ -38,30 +42,14 @@ static int print_one(const struct cli *cli, struct incident_view *view,
 		     struct incident_image *image)
 {
 	struct services *services = services_load();
-	struct snap_history history;
-	struct snapshot snap;
 	struct text out;
-	int err = 0;
+	int err;
 
 	text_init(&out);
-	snapshot_init(&snap);
-	snap_history_init(&history);
 	view->services = services;
-	if (image) {
-		err = incident_snapshot(image, &snap);
-		if (!err)
-			err = snapshot_take_history(&image->reader, false, &history);
-		view->snap = err ? NULL : &snap;
-		view->history = &history;
-	}
+	err = past_incident(view, image, true, cli->format != ROWS_JSON, &out);
 	if (err)
-		view->problem = incident_explain(err);
-	if (cli->format == ROWS_JSON)
-		json_incident(view, &out);
-	else
-		text_incident(view, &out);
-	snap_history_free(&history);
-	snapshot_free(&snap);
+		fprintf(stderr, "conntide: %s\n", incident_explain(err));
 	services_free(services);
 	return cli_print(&out, CLI_OK);
 }
@@ -72,6 +60,7 @@ static int show_one(const struct cli *cli, const struct incident_list *list, int
 	const struct incident_item *item = incident_find(list, cli->argv[0]);
 	struct incident_view view = {
 		.item = item, .boot_id = boot_id, .problem = "", .limit = cli->select.limit};
+	struct past_files files = {incident_load, fd};
 	struct incident_image image;
 	int stage, status, err;
 
@@ -86,6 +75,7 @@ static int show_one(const struct cli *cli, const struct incident_list *list, int
 			incident_stage_name((unsigned int)stage));
 		return CLI_ERROR;
 	}
+	view.pattern = past_pattern(&files, item);
 	err = incident_load(&image, fd, item->last.id, (enum incident_stage)stage);
 	view.shown = err ? &item->worst : &image.head;
 	if (err) {
@@ -117,7 +107,7 @@ int cmd_incidents(struct cli *cli)
 			err = incident_list_read(&list, fd);
 		status = err	     ? complain(cli, err)
 			 : cli->argc ? show_one(cli, &list, fd, boot_id)
-				     : show_list(cli, &list, boot_id);
+				     : show_list(cli, &list, fd, boot_id);
 	}
 	incident_list_free(&list);
 	if (fd >= 0)

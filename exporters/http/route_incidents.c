@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exporters/advice/past.h"
 #include "exporters/http/api.h"
 #include "exporters/http/routes.h"
 #include "exporters/render/incidents.h"
@@ -36,7 +37,9 @@ static bool read_list(const struct app *app, int *ret_fd, struct incident_list *
 void route_incidents(struct app *app, const struct request *request,
 		     const struct route_match *match, struct response *response)
 {
+	const char *patterns[INCIDENT_PATTERNS];
 	struct incident_list list;
+	struct past_files files;
 	struct api api;
 	int fd;
 
@@ -44,7 +47,9 @@ void route_incidents(struct app *app, const struct request *request,
 	if (!api_take_params(request, &api, response) || !read_list(app, &fd, &list, response))
 		return;
 	response_type(response, 200, rows_format_media_type(api.format));
-	render_incidents(&list, app->source.reader.boot_id, api.select.limit, api.format,
+	files = (struct past_files){incident_load, fd};
+	past_patterns(&files, &list, api.select.limit, patterns);
+	render_incidents(&list, app->source.reader.boot_id, patterns, api.select.limit, api.format,
 			 &response->body);
 	response_header(response, "Conntide-Total-Rows", "%zu", list.count);
 	if (list.bad_count)
@@ -54,42 +59,14 @@ void route_incidents(struct app *app, const struct request *request,
 		close(fd);
 }
 
-static void render(struct incident_view *view, struct incident_image *image, bool text,
-		   struct text *out)
-{
-	struct snap_history history;
-	struct snapshot snap;
-	int err;
-
-	snapshot_init(&snap);
-	snap_history_init(&history);
-	if (image) {
-		err = incident_snapshot(image, &snap);
-		if (!err)
-			err = snapshot_take_history(&image->reader, false, &history);
-		if (err == -ENOMEM)
-			out->failed = true;
-		if (err) {
-			view->problem = incident_explain(err);
-		} else {
-			view->snap = &snap;
-			view->history = &history;
-		}
-	}
-	if (text)
-		text_incident(view, out);
-	else
-		json_incident(view, out);
-	snap_history_free(&history);
-	snapshot_free(&snap);
-}
-
 static void answer(const struct app *app, const struct incident_item *item, int fd, int stage,
-		   size_t limit, bool text, struct response *response)
+		   size_t limit, bool text, bool hosts, struct response *response)
 {
+	struct past_files files = {incident_load, fd};
 	struct incident_view view = {.item = item,
 				     .boot_id = app->source.reader.boot_id,
 				     .shown = &item->worst,
+				     .pattern = past_pattern(&files, item),
 				     .services = app->services,
 				     .problem = "",
 				     .limit = limit};
@@ -105,7 +82,7 @@ static void answer(const struct app *app, const struct incident_item *item, int 
 		view.problem = incident_explain(err);
 	else
 		view.shown = &image.head;
-	render(&view, err ? NULL : &image, text, &response->body);
+	past_incident(&view, err ? NULL : &image, hosts, text, &response->body);
 	if (!err)
 		incident_image_close(&image);
 }
@@ -135,7 +112,8 @@ void route_incident(struct app *app, const struct request *request, const struct
 		response_problem(response, 404, "stage",
 				 "That incident has no snapshot of this stage.");
 	else
-		answer(app, item, fd, stage, api.select.limit, format == ROWS_TEXT, response);
+		answer(app, item, fd, stage, api.select.limit, format == ROWS_TEXT,
+		       request->trusted || app->options.expose_hosts, response);
 	incident_list_free(&list);
 	if (fd >= 0)
 		close(fd);

@@ -9,6 +9,7 @@
 #include "exporters/render/forecast.h"
 #include "exporters/render/json.h"
 #include "exporters/render/table.h"
+#include "exporters/render/talkers.h"
 
 const struct column incidents_columns[] = {
 	{"id", 26, "ID", "string", "its name, which begins with when it began; or that of a file"},
@@ -30,6 +31,8 @@ const struct column incidents_columns[] = {
 	 "packets dropped for long chains since it began"},
 	{"culprit", 40, "LARGEST PORT", "object|null",
 	 "the largest port and state, when it was worst"},
+	{"pattern", 27, "PATTERN", "string|null",
+	 "the surest known pattern then, see why; of the newest 32 incidents"},
 	{"bytes", 8, "BYTES", "integer|null", "of its files"},
 	{"problem", 0, "PROBLEM", "string", "why a file could not be read; empty for an incident"},
 };
@@ -42,6 +45,9 @@ const struct column incident_columns[] = {
 	{"stages", 0, "", "array", "what was reached when"},
 	{"status", 0, "", "object|null", "as of then; null: see shown.problem"},
 	{"forecast", 0, "", "object|null", "as of then"},
+	{"why", 0, "", "object|null", "as of then; addresses only for those who may see talkers"},
+	{"talkers", 0, "", "array|null",
+	 "as of then; null: not for this client, see why.hosts_hidden"},
 	{"ports", 0, "", "array|null", "as of then, the largest first"},
 	{"cells", 0, "", "array|null", "as of then, the largest first"},
 	{"history", 0, "", "array|null", "the seconds before, oldest first"},
@@ -122,7 +128,8 @@ static void add_culprit(struct rows *rows, const struct incident_head *head)
 	rows_value(rows, json, plain);
 }
 
-static void add_item(struct rows *rows, const struct incident_item *item, const uint8_t boot_id[16])
+static void add_item(struct rows *rows, const struct incident_item *item, const char *pattern,
+		     const uint8_t boot_id[16])
 {
 	const struct incident_head *head = &item->last;
 	int worst = incident_worst(head->stage_real_ns);
@@ -144,6 +151,10 @@ static void add_item(struct rows *rows, const struct incident_item *item, const 
 	rows_u64(rows, head->early_drops);
 	rows_u64(rows, head->chain_drops);
 	add_culprit(rows, &item->worst);
+	if (pattern)
+		rows_string(rows, pattern);
+	else
+		rows_value(rows, "null", "-");
 	rows_u64(rows, item->size_bytes);
 	rows_string(rows, "");
 }
@@ -157,14 +168,16 @@ static void add_bad(struct rows *rows, const struct incident_bad *bad)
 	rows_string(rows, incident_explain(bad->error));
 }
 
-void render_incidents(const struct incident_list *list, const uint8_t boot_id[16], size_t limit,
+void render_incidents(const struct incident_list *list, const uint8_t boot_id[16],
+		      const char *const patterns[INCIDENT_PATTERNS], size_t limit,
 		      enum rows_format format, struct text *out)
 {
 	struct rows rows;
 
 	rows_begin(&rows, out, format, incidents_columns, incidents_column_count);
 	for (size_t i = 0; i < list->count && (!limit || i < limit); i++)
-		add_item(&rows, &list->items[i], boot_id);
+		add_item(&rows, &list->items[i],
+			 patterns && i < INCIDENT_PATTERNS ? patterns[i] : NULL, boot_id);
 	for (size_t i = 0; i < list->bad_count && i < INCIDENT_BAD_KEPT; i++)
 		add_bad(&rows, &list->bad[i]);
 	rows_end(&rows);
@@ -206,6 +219,14 @@ static void json_table(const struct incident_view *view, struct text *out)
 		out->failed = true;
 	text_add(out, ",\"forecast\":");
 	render_forecast_json(view->snap, out);
+	text_add(out, ",\"why\":");
+	text_add(out, view->why->data ? view->why->data : "null");
+	text_add(out, ",\"talkers\":");
+	if (view->talkers)
+		render_talkers(view->snap, view->talkers, -1, view->limit, view->services,
+			       ROWS_JSON, out);
+	else
+		text_add(out, "null");
 	text_add(out, ",\"ports\":");
 	render_ports(view->snap, &selection, view->services, ROWS_JSON, out);
 	selection_free(&selection);
@@ -227,7 +248,7 @@ void json_incident(const struct incident_view *view, struct text *out)
 
 	text_add(out, "{\"incident\":");
 	rows_begin(&rows, out, ROWS_NDJSON, incidents_columns, incidents_column_count);
-	add_item(&rows, view->item, view->boot_id);
+	add_item(&rows, view->item, view->pattern, view->boot_id);
 	rows_end(&rows);
 	text_add_format(out,
 			",\"shown\":{\"stage\":\"%s\",\"time\":\"%s\",\"entries\":%" PRIu32
@@ -243,7 +264,8 @@ void json_incident(const struct incident_view *view, struct text *out)
 	if (view->snap)
 		json_table(view, out);
 	else
-		text_add(out, ",\n\"status\":null,\"forecast\":null,\"ports\":null,"
+		text_add(out, ",\n\"status\":null,\"forecast\":null,\"why\":null,"
+			      "\"talkers\":null,\"ports\":null,"
 			      "\"cells\":null,\"history\":null");
 	text_add(out, "}\n");
 }
@@ -314,6 +336,14 @@ void text_incident(const struct incident_view *view, struct text *out)
 				shown->rows_active, shown->rows_kept);
 	text_add(out, "\nThe forecast it had then:\n\n");
 	render_forecast_text(view->snap, view->services, out);
+	text_add(out, "\nWhy, as far as it was known then:\n\n");
+	text_add(out, view->why->data ? view->why->data : "");
+	if (view->talkers) {
+		text_add(out, "\nWho held most entries then:\n\n");
+		render_talkers(view->snap, view->talkers, -1,
+			       view->limit ? view->limit : INCIDENT_HOSTS_SHOWN, view->services,
+			       ROWS_TEXT, out);
+	}
 	text_add(out, "\nThe seconds before:\n\n");
 	render_history(view->history, INCIDENT_LINES_SHOWN, ROWS_TEXT, out);
 }

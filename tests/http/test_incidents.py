@@ -4,14 +4,18 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 
 import pytest
 
-from harness import CLI, total, wait_for
+from harness import CLI, ROOT, Segment, total, wait_for
 
 OLD, NEW = "20260101T000000Z-00000001", "20260102T000000Z-0000000a"
 BEGAN = 1767312000
+NGINX = os.path.join(ROOT, "tests", "golden", "nginx.segment")
+STRANGER = {"X-Forwarded-For": "192.0.2.99"}  # through a proxy: not trusted
+ADDRESS = re.compile(r"\b(?:192\.0\.2|198\.51\.100)\.\d+|2001:db8")
 
 
 @pytest.fixture
@@ -242,3 +246,29 @@ def test_metrics(segment, exporter):
     assert total(samples, "conntide_incidents_total", result="suppressed") == 0
     assert total(samples, "conntide_incident_writes_total", result="failed") == 2
     assert total(samples, "conntide_incident_active") == 1
+
+
+def test_why_and_talkers_as_of_then(directory, state, start):
+    """What the live table said when it was kept; addresses only for trusted clients."""
+    with open(NGINX, encoding="ascii") as file:
+        made = Segment(directory, file.read())
+    where = os.path.join(state, "host.incidents")
+    made.do(f"incident {where} {NEW} high {BEGAN} 8100 10000 0")
+    served = start("--state-dir", state)
+    live = served.get("/api/v1/why").json()
+    target = f"/api/v1/incidents/{NEW}"
+    whole = served.get(target).json()
+    assert [(found["pattern"], found["confidence"]) for found in whole["why"]["patterns"]] == [
+        (found["pattern"], found["confidence"]) for found in live["patterns"]]
+    assert whole["talkers"] == served.get("/api/v1/talkers").json() and whole["talkers"]
+    assert whole["incident"]["pattern"] == "upstream-without-keepalive"
+    assert served.get("/api/v1/incidents").json()[0] == whole["incident"]
+    text = cli(state, NEW).stdout
+    assert "upstream-without-keepalive" in text and ADDRESS.search(text)
+    for query in ("", "?format=text"):
+        shown, hidden = served.get(target + query), served.get(target + query, STRANGER)
+        assert hidden.status == 200 and "upstream-without-keepalive" in hidden.text
+        assert ADDRESS.search(shown.text) and not ADDRESS.search(hidden.text)
+    hidden = served.get(target, STRANGER).json()
+    assert hidden["talkers"] is None and "authenticated" in hidden["why"]["hosts_hidden"]
+    made.close()
