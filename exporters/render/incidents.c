@@ -32,7 +32,7 @@ const struct column incidents_columns[] = {
 	{"culprit", 40, "LARGEST PORT", "object|null",
 	 "the largest port and state, when it was worst"},
 	{"pattern", 27, "PATTERN", "string|null",
-	 "the surest known pattern then, see why; of the newest 32 incidents"},
+	 "the surest known pattern then, see why; of the newest 8 incidents"},
 	{"bytes", 8, "BYTES", "integer|null", "of its files"},
 	{"problem", 0, "PROBLEM", "string", "why a file could not be read; empty for an incident"},
 };

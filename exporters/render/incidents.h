@@ -15,7 +15,7 @@
 #define INCIDENT_CELLS_SHOWN 4096u
 #define INCIDENT_PORTS_SHOWN 20u /* as text */
 #define INCIDENT_HOSTS_SHOWN 10u /* of each kind of talkers, as text */
-#define INCIDENT_PATTERNS    32u /* incidents of a list that tell their pattern: the newest */
+#define INCIDENT_PATTERNS    8u /* incidents of a list that tell their pattern: the newest */
 #define INCIDENT_LINES_SHOWN 60u /* of history, as text */
 
 extern const struct column incidents_columns[];
