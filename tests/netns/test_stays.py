@@ -134,9 +134,13 @@ def test_evicted_from_a_full_table(host, start_agent, machine_sysctls, flood):
     # Several times more buckets than entries, and the eight that are searched find nothing.
     machine_sysctls(max=2000, buckets=1024)
     agent = start_agent(host)
-    process = flood(host, rate=2000, flows=6000)
-    process.communicate(timeout=60)
-    assert host.count() <= 2000
+    # The kernel may still be removing what floods of other tests left: with these few
+    # buckets its chains are too long for anything new.
+    agent_module.poll(lambda: " refused 0 " in flood(
+        host, rate=1000, flows=5, first=1000000, port=9).communicate(timeout=10)[0], 60,
+        "room in the chains", interval=1)
+    said = flood(host, rate=2000, flows=6000).communicate(timeout=60)[0]
+    assert 1900 < host.count() <= 2000, (host.count(), said)
 
     def dropped():
         text = host.conntrack("-S")
