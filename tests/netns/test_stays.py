@@ -139,6 +139,7 @@ def test_evicted_from_a_full_table(host, start_agent, machine_sysctls, flood):
     agent_module.poll(lambda: " refused 0 " in flood(
         host, rate=1000, flows=5, first=1000000, port=9).communicate(timeout=10)[0], 60,
         "room in the chains", interval=1)
+    host.conntrack("-D", "-p", "udp", "--dport", "9", check=False)
     said = flood(host, rate=2000, flows=6000).communicate(timeout=60)[0]
     assert 1900 < host.count() <= 2000, (host.count(), said)
 
@@ -148,7 +149,12 @@ def test_evicted_from_a_full_table(host, start_agent, machine_sysctls, flood):
                    if word.startswith("early_drop="))
     reader = records.Records(agent)
     row = ("udp", "forwarded", 7000)
-    agent_module.poll(lambda: reader.ends(*row).get("evicted", 0) == dropped() > 1000,
+
+    def agree():
+        """What was refused while there was no room lets the collector evict down to 95 %
+        once, which the kernel does not count."""
+        return dropped() > 1000 and 0 <= reader.ends(*row).get("evicted", 0) - dropped() <= 110
+    agent_module.poll(agree,
                       10 * agent_module.patience(),
                       lambda: f"{reader.ends(*row)}, the kernel dropped {dropped()} early")
     assert set(reader.ends(*row)) == {"evicted"}
