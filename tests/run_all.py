@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs every stage of `make test`, one after the other, and counts.
 
-One stage runs beside the first ones: it watches real traffic for minutes and needs little
-CPU. It is over before the stages begin that must be alone with the kernel's table.
-
 A stage is a make target; its output goes to BUILD/test-logs/STAGE.log and is shown
 when it fails. Counts are read from what cmocka and pytest print; a stage that exits
 with an error without a failed test counts as one failure. The last line is
@@ -20,13 +17,9 @@ import subprocess
 import sys
 import time
 
-STAGES = ["lint", "test-live", "test-unit", "test-tsan", "test-replay",
-          "test-instructions", "test-forecast", "test-golden", "fuzz-smoke", "test-install",
-          "test-dashboards", "test-http", "test-scenarios", "test-netns", "test-netns-asan"]
-
-BESIDE = "test-live"
-# Entries of others move the kernel's collector, and these change its limits.
-ALONE = ("test-scenarios", "test-netns")
+STAGES = ["lint", "test-unit", "test-tsan", "test-replay", "test-instructions", "test-forecast",
+          "test-golden", "fuzz-smoke", "test-install", "test-dashboards", "test-http", "test-live",
+          "test-netns", "test-netns-asan"]
 
 PYTEST = re.compile(r"^=* ?(?=.*\b(?:passed|failed|error|skipped)\b)(.*) in [\d.]+s", re.M)
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
@@ -98,18 +91,6 @@ class Stage:
         return good, bad, left_out
 
 
-def run_stages(make, stages, logs):
-    """The results of all, in the order in which they ended."""
-    beside = Stage(make, BESIDE, logs) if BESIDE in stages else None
-    for name in [name for name in stages if name != BESIDE]:
-        if beside and name.startswith(ALONE):
-            yield beside.result()
-            beside = None
-        yield Stage(make, name, logs).result()
-    if beside:
-        yield beside.result()
-
-
 def main():
     build = pathlib.Path(sys.argv[1])
     make = os.environ.get("MAKE", "make")
@@ -119,7 +100,8 @@ def main():
     logs = build / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
     passed = failed = skipped = 0
-    for good, bad, left_out in run_stages(make, sys.argv[2:] or known_targets(make), logs):
+    for stage in sys.argv[2:] or known_targets(make):
+        good, bad, left_out = Stage(make, stage, logs).result()
         passed, failed, skipped = passed + good, failed + bad, skipped + left_out
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0

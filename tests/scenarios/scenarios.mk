@@ -4,6 +4,10 @@
 #                      each pattern of `why` is made by test-live, see tests/netns/netns.mk
 #                      SCENARIOS_TESTS='-k savings' selects; -s shows predicted against measured
 #
+# Not a stage of make test yet: whatever else the machine tracks moves the kernel's collector,
+# and with it what is measured. Alone on a machine, promises were 1 to 9 % off; beside other
+# tests up to 28 %.
+#
 # Included by the top-level Makefile.
 
 SCENARIOS_TESTS ?=
