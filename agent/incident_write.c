@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/incidents.h"
+#include "agent/worker.h"
 #include "lib/shm/incident_dir.h"
 #include "lib/shm/incident_pack.h"
 
@@ -20,13 +19,8 @@
 #define TEMPORARY "writing.new"
 
 struct incident_writer {
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards the fields below it */
-	pthread_cond_t posted;
-	bool busy; /* posted and not yet collected */
-	bool has_request;
-	bool has_answer;
-	bool quit;
+	struct worker worker;
+	/* Request and answer: they change hands, see agent/worker.h. */
 	struct incident_head head;
 	struct incident_written written;
 	/* The thread's own from here on. */
@@ -199,9 +193,11 @@ int incident_trim(int dir_fd, const struct incident_limits *limits, const char *
 
 /* --- the thread -------------------------------------------------------------------------- */
 
-static void serve(struct incident_writer *writer, struct incident_head *head,
-		  struct incident_written *written)
+static void serve(void *arg)
 {
+	struct incident_writer *writer = arg;
+	struct incident_head *head = &writer->head;
+	struct incident_written *written = &writer->written;
 	size_t bytes = 0;
 
 	*written = (struct incident_written){.stage = head->stage};
@@ -214,36 +210,13 @@ static void serve(struct incident_writer *writer, struct incident_head *head,
 		incident_trim(writer->dir_fd, &writer->limits, head->id, written);
 }
 
-static void *work(void *arg)
-{
-	struct incident_writer *writer = arg;
-
-	pthread_mutex_lock(&writer->lock);
-	for (;;) {
-		struct incident_written written;
-		struct incident_head head;
-
-		while (!writer->has_request && !writer->quit)
-			pthread_cond_wait(&writer->posted, &writer->lock);
-		if (!writer->has_request)
-			break;
-		head = writer->head;
-		writer->has_request = false;
-		pthread_mutex_unlock(&writer->lock);
-		serve(writer, &head, &written);
-		pthread_mutex_lock(&writer->lock);
-		writer->written = written;
-		writer->has_answer = true;
-	}
-	pthread_mutex_unlock(&writer->lock);
-	return NULL;
-}
-
 int incident_writer_create(struct incident_writer **ret_writer, int dir_fd,
 			   const struct shm_reader *from, const struct incident_limits *limits)
 {
 	struct incident_writer *writer = calloc(1, sizeof(*writer));
-	sigset_t all, before;
+	/* What is being kept when the agent ends is kept. */
+	const struct worker_job job = {
+		.serve = serve, .arg = writer, .done_fd = -1, .finish = true};
 	int err = writer ? probe(dir_fd) : -ENOMEM;
 
 	if (!err) {
@@ -254,13 +227,7 @@ int incident_writer_create(struct incident_writer **ret_writer, int dir_fd,
 		writer->dir_fd = dir_fd;
 		writer->from = *from;
 		writer->limits = *limits;
-		pthread_mutex_init(&writer->lock, NULL);
-		pthread_cond_init(&writer->posted, NULL);
-		/* Signals belong to the main thread's signalfd. */
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		err = -pthread_create(&writer->thread, NULL, work, writer);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		err = worker_start(&writer->worker, &job);
 	}
 	if (err) {
 		if (writer)
@@ -276,11 +243,7 @@ void incident_writer_destroy(struct incident_writer *writer)
 {
 	if (!writer)
 		return;
-	pthread_mutex_lock(&writer->lock);
-	writer->quit = true;
-	pthread_cond_signal(&writer->posted);
-	pthread_mutex_unlock(&writer->lock);
-	pthread_join(writer->thread, NULL);
+	worker_stop(&writer->worker);
 	close(writer->dir_fd);
 	free(writer->buffer);
 	free(writer);
@@ -288,29 +251,17 @@ void incident_writer_destroy(struct incident_writer *writer)
 
 bool incident_writer_post(struct incident_writer *writer, const struct incident_head *head)
 {
-	bool free_now;
-
-	pthread_mutex_lock(&writer->lock);
-	free_now = !writer->busy;
-	if (free_now) {
-		writer->busy = writer->has_request = true;
-		writer->head = *head;
-		pthread_cond_signal(&writer->posted);
-	}
-	pthread_mutex_unlock(&writer->lock);
-	return free_now;
+	if (worker_busy(&writer->worker))
+		return false;
+	writer->head = *head;
+	worker_post(&writer->worker);
+	return true;
 }
 
 bool incident_writer_collect(struct incident_writer *writer, struct incident_written *ret_written)
 {
-	bool ready;
-
-	pthread_mutex_lock(&writer->lock);
-	ready = writer->has_answer;
-	if (ready) {
-		*ret_written = writer->written;
-		writer->has_answer = writer->busy = false;
-	}
-	pthread_mutex_unlock(&writer->lock);
-	return ready;
+	if (!worker_collect(&writer->worker))
+		return false;
+	*ret_written = writer->written;
+	return true;
 }

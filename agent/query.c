@@ -6,8 +6,6 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 #include <libmnl/libmnl.h>
 
 #include "agent/nlsock.h"
+#include "agent/worker.h"
 #include "lib/base/check.h"
 
 /* 400 bytes and more for each CPU's statistics, and a chunk of any dump. */
@@ -28,13 +27,8 @@
 #define GET_STRIDE (ANSWER_BYTES / QUERY_GETS_MAX)
 
 struct query {
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards the fields below it */
-	pthread_cond_t posted;
-	bool busy; /* posted and not yet collected */
-	bool has_request;
-	bool has_answer;
-	bool quit;
+	struct worker worker;
+	/* Request and answer: they change hands, see agent/worker.h. */
 	enum query_kind kind;
 	struct ct_key keys[QUERY_GETS_MAX];
 	uint32_t key_count;
@@ -264,12 +258,14 @@ static int addresses(uint8_t *buf, struct query_answer *answer)
 	return err;
 }
 
-static void serve(struct query *query, enum query_kind kind, struct query_answer *answer)
+static void serve(void *arg)
 {
+	struct query *query = arg;
+	struct query_answer *answer = &query->answer;
 	uint8_t *buf = query->buffers[query->turn ^= 1u];
 
-	*answer = (struct query_answer){.kind = kind, .bytes = buf};
-	switch (kind) {
+	*answer = (struct query_answer){.kind = query->kind, .bytes = buf};
+	switch (query->kind) {
 	case QUERY_DUMP_START:
 		answer->err = dump_start(query);
 		break;
@@ -288,34 +284,6 @@ static void serve(struct query *query, enum query_kind kind, struct query_answer
 	case QUERY_KINDS:
 		BUG_ON(true);
 	}
-}
-
-static void *work(void *arg)
-{
-	struct query *query = arg;
-	const uint64_t one = 1;
-
-	pthread_mutex_lock(&query->lock);
-	for (;;) {
-		struct query_answer answer;
-		enum query_kind kind;
-
-		while (!query->has_request && !query->quit)
-			pthread_cond_wait(&query->posted, &query->lock);
-		if (query->quit)
-			break;
-		kind = query->kind;
-		query->has_request = false;
-		pthread_mutex_unlock(&query->lock);
-		serve(query, kind, &answer);
-		pthread_mutex_lock(&query->lock);
-		query->answer = answer;
-		query->has_answer = true;
-		if (write(query->done_fd, &one, sizeof(one)) < 0)
-			BUG_ON(errno != EAGAIN);
-	}
-	pthread_mutex_unlock(&query->lock);
-	return NULL;
 }
 
 static int open_sockets(struct query *query)
@@ -346,22 +314,10 @@ static void release(struct query *query)
 	free(query);
 }
 
-/* Signals belong to the main thread's signalfd. */
-static int start_thread(struct query *query)
-{
-	sigset_t all, before;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&query->thread, NULL, work, query);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return err;
-}
-
 int query_create(struct query **ret_query)
 {
 	struct query *query = calloc(1, sizeof(*query));
+	struct worker_job job = {.serve = serve, .arg = query};
 	int err;
 
 	if (!query)
@@ -369,11 +325,10 @@ int query_create(struct query **ret_query)
 	query->dump_fd = query->get_fd = query->done_fd = -1;
 	query->buffers[0] = malloc(ANSWER_BYTES);
 	query->buffers[1] = malloc(ANSWER_BYTES);
-	pthread_mutex_init(&query->lock, NULL);
-	pthread_cond_init(&query->posted, NULL);
 	err = query->buffers[0] && query->buffers[1] ? open_sockets(query) : -ENOMEM;
+	job.done_fd = query->done_fd;
 	if (!err)
-		err = start_thread(query);
+		err = worker_start(&query->worker, &job);
 	if (err) {
 		release(query);
 		return err;
@@ -388,11 +343,7 @@ void query_destroy(struct query *query)
 
 	if (!query)
 		return;
-	pthread_mutex_lock(&query->lock);
-	query->quit = true;
-	pthread_cond_signal(&query->posted);
-	pthread_mutex_unlock(&query->lock);
-	pthread_join(query->thread, NULL);
+	worker_stop(&query->worker);
 	if (query_collect(query, &left) && left.addrs) {
 		local_addrs_free(left.addrs);
 		free(left.addrs);
@@ -407,41 +358,31 @@ int query_fd(const struct query *query)
 
 bool query_busy(const struct query *query)
 {
-	return query->busy;
+	return worker_busy(&query->worker);
 }
 
 void query_post(struct query *query, enum query_kind kind, const struct ct_key *keys,
 		uint32_t key_count)
 {
-	BUG_ON(query->busy || key_count > QUERY_GETS_MAX);
-	pthread_mutex_lock(&query->lock);
-	query->busy = true;
+	BUG_ON(query_busy(query) || key_count > QUERY_GETS_MAX);
 	query->kind = kind;
 	query->key_count = key_count;
 	if (key_count)
 		memcpy(query->keys, keys, key_count * sizeof(*keys));
-	query->has_request = true;
-	pthread_cond_signal(&query->posted);
-	pthread_mutex_unlock(&query->lock);
+	worker_post(&query->worker);
 }
 
 bool query_collect(struct query *query, struct query_answer *ret_answer)
 {
 	uint64_t count;
-	bool ready;
 
 	/* The counter only wakes us up: whether there is an answer the flag says. */
 	if (read(query->done_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return false;
-	pthread_mutex_lock(&query->lock);
-	ready = query->has_answer;
-	if (ready) {
-		*ret_answer = query->answer;
-		query->has_answer = false;
-		query->busy = false;
-	}
-	pthread_mutex_unlock(&query->lock);
-	return ready;
+	if (!worker_collect(&query->worker))
+		return false;
+	*ret_answer = query->answer;
+	return true;
 }
 
 int query_get_answer(const struct query_answer *answer, uint32_t i, struct ct_event *event,
@@ -468,7 +409,7 @@ int query_get_answer(const struct query_answer *answer, uint32_t i, struct ct_ev
 void query_abandon_dump(struct query *query)
 {
 	/* A dump ends with its socket; nothing else tells the kernel to stop. */
-	BUG_ON(query->busy);
+	BUG_ON(query_busy(query));
 	int fd = request_socket_open(NETLINK_NETFILTER, 0);
 	const struct timeval timeout = {.tv_sec = QUERY_TIMEOUT_S};
 

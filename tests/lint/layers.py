@@ -14,18 +14,18 @@ PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": 
            "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
                "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
-               "rates", "regimes", "stays", "trends")}}
+               "quantiles", "rates", "regimes", "stays", "trends")}}
 
 # Module of agent/ -> modules of agent/ it may include.
 AGENT = {
-    "incidents": set(), "incident_write": {"incidents"},
+    "incidents": set(), "incident_write": {"incidents", "worker"},
     "config": set(), "confine": set(), "ct_event": set(), "ct_stats": set(),
     "flow_table": set(), "histogram": set(), "local_addr": set(), "nlsock": set(),
-    "schedule": set(), "trust": set(),
+    "schedule": set(), "worker": set(), "trust": set(),
     "ports": {"histogram"},
     "segment": {"histogram"},
     "verify": {"ct_event"},
-    "query": {"ct_event", "local_addr", "nlsock"},
+    "query": {"ct_event", "local_addr", "nlsock", "worker"},
     "recorder": {"local_addr", "verify"},
     "ct_timeouts": set(),
     "outlook": {"forecast", "witness"},
