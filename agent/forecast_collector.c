@@ -3,7 +3,7 @@
  * Expired entries that are still counted, and the collector that takes them.
  *
  * An entry past its deadline stays in the count until a lookup meets it or the
- * collector makes its round (kernel.md 5). Lookups are a constant chance per
+ * collector makes its round (gc_worker). Lookups are a constant chance per
  * second. A round takes all at once: a second in which nearly all of many late
  * entries go is a round, and rounds come at equal intervals, so the next ones
  * are known. Where lookups are rare that makes a sawtooth of up to a minute of

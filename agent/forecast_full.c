@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A full table is not at its limit all the time: after a drop the collector's
- * next round evicts closing and unassured entries down to 95 % (kernel.md 5.1),
+ * next round evicts closing and unassured entries down to 95 % (gc_worker),
  * then arrivals fill it again. The rounds keep their period, so the mean
  * deficit by second of the round foretells the next ones.
  */

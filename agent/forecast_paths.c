@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * From curves to quantiles: a fixed number of paths.
+ * From curves to a fixed number of paths that the count may take.
  *
  * The count is linear in the arrivals: what is there thins out as the curves
  * say, and a rate a + b min(s, D) adds a R0(t) + b (R1(t) - R1(t - D)), with R0
  * and R1 the first and second integral of the share of arrivals still there. A
  * path draws a hypothesis and a line for each class, how long its slope lasts
  * (with r its age and some minutes, t more with probability 2 r / (2 r + t)), and a noise of
- * the binomial and Poisson size. The time to full is the first passage of the
- * path. Paths come in mirrored pairs, from a fixed table of normals: the same
- * state gives the same forecast.
+ * the binomial and Poisson size. Paths come in mirrored pairs, from a fixed table of
+ * normals: the same state gives the same forecast. What is read from them:
+ * forecast_quantiles.c.
  */
 #include "agent/forecast_priv.h"
 
@@ -24,11 +24,7 @@
 const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
 const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
 
-#define FINE_TIMES 100		/* every 6 s up to 600 s */
-#define FAR_STEP 2		/* then every second coarse point */
 #define NOISE_MEMORY_S 120.0
-/* What no path knows of: a step is first seen in a bin that it began in the middle of. */
-#define TTE_MODEL 0.1
 #define TREND_PATHS 2
 #define TREND_LASTS_S 400.0	/* added to its age so far */
 
@@ -37,18 +33,6 @@ struct response {
 	float r1_fine[FC_FINE_N], r1_coarse[FC_COARSE_N];
 	double mean_level, dispersion;
 };
-
-static unsigned int n_times(void)
-{
-	return FINE_TIMES + (FC_COARSE_N - 1 - 600 / FC_COARSE_DT) / FAR_STEP;
-}
-
-static double time_at(unsigned int i)
-{
-	if (i < FINE_TIMES)
-		return 6.0 * (i + 1);
-	return 600.0 + (i + 1 - FINE_TIMES) * FAR_STEP * FC_COARSE_DT;
-}
 
 static float r1_at(const struct response *re, double t)
 {
@@ -84,20 +68,20 @@ static void make_response(const struct fc_class *cl, const struct fc_curve *fine
 			  const struct fc_curve *coarse, struct response *re)
 {
 	float r0f[FC_FINE_N], r0c[FC_COARSE_N];
-	unsigned int i, j, n = n_times();
+	unsigned int i, j, n = FC_PATH_POINTS;
 	const struct fc_rate *r = &cl->rate;
 
 	integrate(fine->unit, FC_FINE_N, FC_FINE_DT, r0f, re->r1_fine);
 	integrate(coarse->unit, FC_COARSE_N, FC_COARSE_DT, r0c, re->r1_coarse);
 	for (i = 0; i < n; i++) {
-		if (i < FINE_TIMES) {
+		if (i < FC_PATH_FINE) {
 			j = 3 * (i + 1);
 			re->r0[i] = r0f[j];
 			re->r1[i] = re->r1_fine[j];
 			re->stay[i] = fine->stay[j];
 			re->var[i] = fine->stay_var[j];
 		} else {
-			j = 600 / FC_COARSE_DT + (i + 1 - FINE_TIMES) * FAR_STEP;
+			j = 600 / FC_COARSE_DT + (i + 1 - FC_PATH_FINE) * FC_PATH_FAR;
 			re->r0[i] = r0c[j];
 			re->r1[i] = re->r1_coarse[j];
 			re->stay[i] = coarse->stay[j];
@@ -221,7 +205,7 @@ static void draw_line(const struct forecast *f, const struct fc_class *cl, unsig
 static void add_class(struct forecast *f, const struct fc_class *cl, unsigned int id,
 		      const struct fc_joint *joint, const struct response *re)
 {
-	unsigned int p, i, n = n_times();
+	unsigned int p, i, n = FC_PATH_POINTS;
 	double up_to[FC_RUNS];
 
 	sum_weights(&cl->rate, up_to);
@@ -238,8 +222,8 @@ static void add_class(struct forecast *f, const struct fc_class *cl, unsigned in
 			continue;
 		add_scaled(f->path[p], re->r1, (float)b, n);
 		if (lasts < 3600.0)
-			for (i = n; i-- && time_at(i) > lasts;)
-				f->path[p][i] -= (float)b * r1_at(re, time_at(i) - lasts);
+			for (i = n; i-- && fc_path_time_s(i) > lasts;)
+				f->path[p][i] -= (float)b * r1_at(re, fc_path_time_s(i) - lasts);
 	}
 }
 
@@ -264,7 +248,7 @@ static void add_rounds(struct forecast *f, const float *due, const float *late)
 
 	/* mirrored paths share a rhythm */
 	for (p = 0; p < FC_PATHS && n; p++)
-		for (i = 0; i < FINE_TIMES; i++)
+		for (i = 0; i < FC_PATH_FINE; i++)
 			f->path[p][i] += diff[p / 2 % n][3 * (i + 1)];
 }
 
@@ -272,10 +256,10 @@ static void add_rounds(struct forecast *f, const float *due, const float *late)
 static void add_returning(struct forecast *f, float entries, const struct fc_curve *fine,
 			  const struct fc_curve *coarse)
 {
-	unsigned int i, j, n = n_times();
+	unsigned int i, j, n = FC_PATH_POINTS;
 
 	for (i = 0; i < n; i++) {
-		double t = time_at(i), back = entries * (1.0 - exp(-t / 30.0));
+		double t = fc_path_time_s(i), back = entries * (1.0 - exp(-t / 30.0));
 
 		j = (unsigned int)(t < 600.0 ? t / FC_FINE_DT : t / FC_COARSE_DT);
 		f->mean_path[i] += (float)back * (t < 600.0 ? fine->unit[j] : coarse->unit[j]);
@@ -286,7 +270,7 @@ static void add_returning(struct forecast *f, float entries, const struct fc_cur
 static void add_pulses(struct forecast *f, const struct fc_pulses *pu, double period,
 		       const struct fc_curve *fine, const struct fc_curve *coarse)
 {
-	unsigned int i, j, k, n = n_times();
+	unsigned int i, j, k, n = FC_PATH_POINTS;
 	double sd, size = fc_pulse_size(pu, &sd), next = (double)(pu->at_s[0] - f->now_s) + period + 2.0;
 
 	if (pu->bins_left)
@@ -294,7 +278,7 @@ static void add_pulses(struct forecast *f, const struct fc_pulses *pu, double pe
 	/* due and not come yet: any moment */
 	next = fmax(next, 2.0);
 	for (i = 0; i < n; i++) {
-		double t = time_at(i), here = 0.0;
+		double t = fc_path_time_s(i), here = 0.0;
 
 		for (k = 0; k < 256 && next + k * period <= t; k++) {
 			double age = t - next - k * period;
@@ -348,11 +332,11 @@ static void draw_trends(struct forecast *f)
 
 static void add_noise(struct forecast *f)
 {
-	unsigned int p, i, n = n_times();
+	unsigned int p, i, n = FC_PATH_POINTS;
 	float rho[FC_TIMES], q[FC_TIMES];
 
 	for (i = 0; i < n; i++) {
-		double dt = time_at(i) - (i ? time_at(i - 1) : 0.0);
+		double dt = fc_path_time_s(i) - (i ? fc_path_time_s(i - 1) : 0.0);
 
 		rho[i] = (float)exp(-dt / NOISE_MEMORY_S);
 		q[i] = sqrtf(1.0f - rho[i] * rho[i]);
@@ -368,97 +352,12 @@ static void add_noise(struct forecast *f)
 	}
 }
 
-static int by_value(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double quantile(const float *sorted, double q)
-{
-	double x = q * FC_PATHS - 0.5;
-	unsigned int i;
-
-	x = fmin(fmax(x, 0.0), FC_PATHS - 1.001);
-	i = (unsigned int)x;
-	return sorted[i] + (x - (double)i) * (sorted[i + 1] - sorted[i]);
-}
-
-static void read_counts(struct forecast *f, double limit, struct fc_forecast *out)
-{
-	static const unsigned int at[FC_HORIZONS] = {4, 19, 99, 0};
-	unsigned int h, p, k;
-
-	for (h = 0; h < FC_HORIZONS; h++) {
-		double m, deficit, spread, scale = f->scale[h < 3 ? h : 2];
-		float v[FC_PATHS];
-
-		k = h == 3 ? n_times() - 1 : at[h];
-		for (p = 0; p < FC_PATHS; p++)
-			v[p] = f->path[p][k];
-		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
-		m = quantile(v, 0.5);
-		deficit = fc_full_deficit(f, fc_horizon_s[h], limit, &spread);
-		for (p = 0; p < FC_PATHS; p++) {
-			double cap = limit - deficit + spread * normal_at(f, 31 * p);
-
-			v[p] = (float)fmax(fmin(fmin(m + scale * (v[p] - m), cap), limit), 0.0);
-		}
-		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
-		out->count[h].p50 = fmin(fmax(quantile(v, 0.5), 0.0), limit);
-		out->count[h].lo80 = quantile(v, 0.1);
-		out->count[h].hi80 = quantile(v, 0.9);
-		out->count[h].lo95 = quantile(v, 0.025);
-		out->count[h].hi95 = quantile(v, 0.975);
-	}
-}
-
-static void read_passage(struct forecast *f, double limit, double arrivals_per_s, struct fc_forecast *out)
-{
-	float when[FC_PATHS];
-	unsigned int p, i, h, n = n_times();
-	double dropless;
-
-	/* chance that a packet at the limit finds a victim: kernel.md 5.1 */
-	dropless = 1.0 - exp(-16.0 * out->soft_entries / fmax(limit, 1.0));
-	for (p = 0; p < FC_PATHS; p++) {
-		double before = f->stat.count, t0 = 0.0;
-
-		when[p] = INFINITY;
-		for (i = 0; i < n; i++) {
-			if (f->path[p][i] >= limit) {
-				double share = (limit - before) / fmax(f->path[p][i] - before, 1e-3);
-
-				when[p] = (float)(t0 + (time_at(i) - t0) * fmin(fmax(share, 0.0), 1.0));
-				break;
-			}
-			before = f->path[p][i];
-			t0 = time_at(i);
-		}
-		if (f->stat.count >= limit)
-			when[p] = 0.0f;
-		for (h = 0; h < FC_FULL_HORIZONS; h++) {
-			double after = (double)fc_full_horizon_s[h] - (double)when[p];
-
-			if (after < 0.0)
-				continue;
-			out->p_full[h] += 1.0 / FC_PATHS;
-			out->p_drop[h] += (1.0 - pow(dropless, 1.0 + arrivals_per_s * after)) / FC_PATHS;
-		}
-	}
-	qsort(when, FC_PATHS, sizeof(when[0]), by_value);
-	out->tte_s = when[FC_PATHS / 2];
-	out->tte_early_s = (1.0 - TTE_MODEL) * (double)when[FC_PATHS / 10];
-	out->tte_late_s = (1.0 + TTE_MODEL) * (double)when[FC_PATHS * 9 / 10];
-}
-
 static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const struct fc_curve *fine,
 		       const struct fc_curve *coarse, const struct response *re)
 {
 	struct fc_reason re_new = {0}, swap;
 	unsigned int i;
-	double mean_stay = re->r0[n_times() - 1];
+	double mean_stay = re->r0[FC_PATH_POINTS - 1];
 
 	re_new.l4proto = cl->l4proto;
 	re_new.direction = cl->direction;
@@ -469,7 +368,7 @@ static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const
 	for (i = 0; i < cl->rate.n_runs; i++)
 		re_new.slope_per_s2 += cl->rate.run[i].weight * cl->rate.run[i].slope;
 	re_new.steady_entries = re->mean_level * mean_stay + coarse->stay[FC_COARSE_N - 1];
-	re_new.entries_600 = fine->stay[FC_FINE_N - 1] + re->mean_level * re->r0[FINE_TIMES - 1] +
+	re_new.entries_600 = fine->stay[FC_FINE_N - 1] + re->mean_level * re->r0[FC_PATH_FINE - 1] +
 			     re_new.slope_per_s2 * re->r1_fine[FC_FINE_N - 1];
 	out->steady_entries += re_new.steady_entries;
 	/* the largest changes first */
@@ -489,7 +388,7 @@ static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const
 
 void fc_paths(struct forecast *f, struct fc_forecast *out)
 {
-	unsigned int c, i, p, n = n_times();
+	unsigned int c, i, p, n = FC_PATH_POINTS;
 	double limit = out->limit ? out->limit : 1e18, known = 0.0, rate = 0.0, period;
 	static const double far = 1.0;
 	float due[FC_FINE_N] = {0}, late[FC_LATE_N] = {0};
@@ -542,6 +441,6 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 			f->path[p][i] += f->mean_path[i];
 	add_noise(f);
 	/* the kernel holds the count at max; other limits are just passed */
-	read_counts(f, f->stat.max ? f->stat.max : 1e18, out);
-	read_passage(f, limit, rate, out);
+	fc_read_counts(f, f->stat.max ? f->stat.max : 1e18, out);
+	fc_read_passage(f, limit, rate, out);
 }

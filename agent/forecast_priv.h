@@ -192,7 +192,11 @@ struct fc_curve {			/* on one grid, for one class */
 };
 
 #define FC_PATHS 200
-#define FC_TIMES 176			/* points of a path */
+/* points of a path: every 6 s up to 600 s, then every second coarse one */
+#define FC_PATH_FINE 100
+#define FC_PATH_FAR 2
+#define FC_PATH_POINTS (FC_PATH_FINE + (FC_COARSE_N - 1 - 600 / FC_COARSE_DT) / FC_PATH_FAR)
+#define FC_TIMES 176			/* room for them */
 #define FC_NORMALS 8192
 #define FC_ROUND_S 64
 
@@ -363,6 +367,16 @@ bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct
 /* forecast_project.c */
 void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsigned int points,
 		struct fc_curve *out);
+
+/* forecast_quantiles.c: of the paths in f */
+static inline double fc_path_time_s(unsigned int i)
+{
+	if (i < FC_PATH_FINE)
+		return 6.0 * (i + 1);
+	return 600.0 + (i + 1 - FC_PATH_FINE) * FC_PATH_FAR * FC_COARSE_DT;
+}
+void fc_read_counts(const struct forecast *f, double limit, struct fc_forecast *out);
+void fc_read_passage(const struct forecast *f, double limit, double arrivals_per_s, struct fc_forecast *out);
 
 /* forecast_paths.c */
 void fc_paths(struct forecast *f, struct fc_forecast *out);
