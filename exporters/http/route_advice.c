@@ -43,15 +43,10 @@ static bool take_ground(struct app *app, const struct request *request, const ch
 	return false;
 }
 
-static bool shows_hosts(const struct app *app, const struct request *request)
-{
-	return request->trusted || app->options.expose_hosts;
-}
-
 void route_why(struct app *app, const struct request *request, const struct route_match *match,
 	       struct response *response)
 {
-	bool hosts = shows_hosts(app, request);
+	bool hosts = hosts_allowed(request->trusted, app->options.expose_hosts);
 	struct ground ground;
 	struct why why;
 

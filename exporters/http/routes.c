@@ -115,9 +115,14 @@ bool word_in(const char *words, const char *word)
 	return false;
 }
 
+bool hosts_allowed(bool trusted, bool expose_hosts)
+{
+	return trusted || expose_hosts;
+}
+
 bool route_allowed(const struct route *route, bool trusted, bool expose_hosts)
 {
-	return !(route->flags & ROUTE_HOSTS) || trusted || expose_hosts;
+	return !(route->flags & ROUTE_HOSTS) || hosts_allowed(trusted, expose_hosts);
 }
 
 static bool path_matches(const char *pattern, const char *path, struct route_match *match)

@@ -59,7 +59,9 @@ void routes_handle(struct app *app, const struct request *request, struct respon
 /* NULL when there is none; *match is filled otherwise. */
 const struct route *route_find(const struct app *app, const char *path, struct route_match *match);
 
-/* May this client see this route? */
+/* May a client of this trust see addresses of hosts? */
+bool hosts_allowed(bool trusted, bool expose_hosts);
+/* ...and this route? */
 bool route_allowed(const struct route *route, bool trusted, bool expose_hosts);
 
 /* Words a parameter may be on this route: documents have fewer formats than rows.

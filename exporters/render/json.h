@@ -13,7 +13,7 @@
 #include "exporters/render/text.h"
 #include "lib/shm/snapshot.h"
 
-/* Fields of DESIGN, then everything that says how far they can be trusted. */
+/* The fixed fields, then everything that says how far they can be trusted. */
 void json_status(const struct snapshot *snap, struct text *out);
 
 /* Its fixed fields; "null" is for when nothing is known. */
