@@ -46,7 +46,8 @@ endif
 
 BASE_SRC := $(wildcard lib/base/*.c)
 SHM_SRC := $(wildcard lib/shm/*.c)
-LIB_SRC := $(BASE_SRC) $(SHM_SRC)
+KERNEL_SRC := $(wildcard lib/kernel/*.c)
+LIB_SRC := $(BASE_SRC) $(SHM_SRC) $(KERNEL_SRC)
 FORECAST_SRC := $(wildcard agent/forecast*.c)
 AGENT_MAINS := agent/main.c agent/record_main.c agent/replay_main.c
 AGENT_SRC := $(filter-out $(AGENT_MAINS),$(wildcard agent/*.c))

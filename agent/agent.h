@@ -112,6 +112,7 @@ struct agent {
 	bool want_stats;
 
 	uint64_t started_ns;
+	uint32_t tick_hz; /* read before the sandbox closes */
 	uint64_t malformed_events;
 	uint64_t lost_last_second;
 	uint64_t last_loss_ns;

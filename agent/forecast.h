@@ -76,6 +76,7 @@ struct fc_stat {
 	uint32_t count, max;		/* max 0: unlimited */
 	uint32_t ceiling;		/* chain-length ceiling, entries; 0: none */
 	uint64_t drop, early_drop;	/* counters, not differences */
+	uint32_t tick_hz;		/* CONFIG_HZ; 0: not known, as in a trace */
 };
 
 enum fc_notice {

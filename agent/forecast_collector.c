@@ -12,14 +12,16 @@
  * Somebody's listing of the table takes all expired entries too, at any time:
  * rounds are those that fit one comb.
  *
- * The interval to the next round is set at each: the mean remaining timeout of all
- * entries, 300 s at most each, with 100 more of 60 s to begin with, 1 to 60 s. So
- * where rounds keep to what the entries here say, the next is foretold while the mix changes.
+ * The interval to the next round is set at each, from the time that all entries have left
+ * (lib/kernel/collector.h). So where rounds keep to what the entries here say, the next is
+ * foretold while the mix changes.
  */
 #include "agent/forecast_priv.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "lib/kernel/collector.h"
 
 #define LEAST_LATE 5		/* entries it takes to see a round */
 #define ROUND_SHARE 0.85
@@ -27,9 +29,7 @@
 #define PERIOD_LEAST_S 8.0
 #define PERIOD_MOST_S 130.0
 #define TOLERANCE_S 1.0
-#define ROUND_MOST_S 60.0		/* GC_SCAN_INTERVAL_MAX */
 #define GAP_DRIFT 0.5
-#define REMAINING_MOST_S 300.0		/* GC_SCAN_INTERVAL_CLAMP */
 #define PROMISE_MISS 0.1
 #define ENOUGH_ROUNDS 3
 
@@ -111,20 +111,19 @@ void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s)
 	co->gone_at_s += (double)(now_ns % 1000000000) * 1e-9;
 }
 
-/* What the collector's own rule makes of the entries here: gc_worker(). */
+/* What the collector's own rule makes of the entries here. */
 static double interval_s(const struct forecast *f)
 {
-	double n = 100.0, sum = 100.0 * ROUND_MOST_S;
+	struct collector collector;
 	unsigned int i, l, s;
 
+	collector_init(&collector);
 	for (i = 0; i < f->n_cells; i++) {
 		const struct fc_cell *c = &f->cell[i];
 
 		if (!c->used || c->n_total <= 0)
 			continue;
-		/* each is in the table twice: by its original and by its reply tuple */
-		sum += 2.0 * c->n_unknown * REMAINING_MOST_S;
-		n += 2.0 * c->n_unknown;
+		collector_add_left(&collector, c->n_unknown, COLLECTOR_CLAMP_S);
 		for (l = 0; l < FC_LEVELS; l++) {
 			for (s = 0; s < FC_SLOTS; s++) {
 				int64_t now_at = f->now_s / fc_width_s[l], since, left;
@@ -135,12 +134,11 @@ static double interval_s(const struct forecast *f)
 				left = since + (int64_t)fc_cell_timeout_at(c, since) - f->now_s;
 				if (c->refreshed)
 					left = fc_cell_timeout_at(c, since);
-				sum += 2.0 * c->n[l][s] * fmin(fmax((double)left, 1.0), REMAINING_MOST_S);
-				n += 2.0 * c->n[l][s];
+				collector_add_left(&collector, c->n[l][s], (double)left);
 			}
 		}
 	}
-	return fmin(fmax(sum / n, 1.0), ROUND_MOST_S);
+	return collector_interval_s(&collector, f->stat.tick_hz);
 }
 
 /* A round has come: did it keep to what was promised at the one before? */
@@ -194,7 +192,7 @@ static double last_gap_s(const struct fc_collector *co)
 	if (co->n_rounds < 2)
 		return 0.0;
 	gap = co->round_s[0] - co->round_s[1];
-	if (gap < PERIOD_LEAST_S || gap > ROUND_MOST_S + TOLERANCE_S)
+	if (gap < PERIOD_LEAST_S || gap > COLLECTOR_ROUND_MAX_S + TOLERANCE_S)
 		return 0.0;
 	if (co->n_rounds == 2)
 		return gap;
@@ -229,7 +227,7 @@ float fc_collector_floor(const struct fc_collector *co, double late_s)
 {
 	if (co->n_rounds >= ENOUGH_ROUNDS)
 		return 0.0f;
-	return late_s < ROUND_MOST_S ? (float)(1.0 / (ROUND_MOST_S + 2.0 - late_s)) : 0.5f;
+	return late_s < COLLECTOR_ROUND_MAX_S ? (float)(1.0 / (COLLECTOR_ROUND_MAX_S + 2.0 - late_s)) : 0.5f;
 }
 
 void fc_late_survival(const struct forecast *f, float *survive)

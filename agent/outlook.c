@@ -208,6 +208,7 @@ void outlook_second(struct outlook *outlook, const struct outlook_second *second
 		.max = second->max_entries > 0 ? entries_of((double)second->max_entries) : 0,
 		.drop = second->drops,
 		.early_drop = second->early_drops,
+		.tick_hz = second->tick_hz,
 	};
 	struct fc_forecast forecast;
 	uint64_t began_ns = clock_cpu_ns();

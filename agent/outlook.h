@@ -47,6 +47,7 @@ struct outlook_second {
 	uint32_t assumed_max_entries; /* a rehearsal; 0: none */
 	uint64_t drops;		/* counters */
 	uint64_t early_drops;
+	uint32_t tick_hz;	/* CONFIG_HZ; 0: not known */
 };
 
 void outlook_init(struct outlook *outlook, struct forecast *forecast, struct shm_forecast *to,

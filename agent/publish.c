@@ -84,6 +84,7 @@ static void write_kernel(const struct agent *agent, struct shm_live *live)
 	set(&live->buckets, agent->limits.buckets);
 	set(&live->chain_limit_entries, ct_chain_limit(agent->limits.buckets));
 	set(&live->events_mode, agent->limits.events_mode);
+	set(&live->tick_hz, agent->tick_hz);
 	set(&live->stat_drop, (int64_t)values[CT_STAT_DROP]);
 	set(&live->stat_early_drop, (int64_t)values[CT_STAT_EARLY_DROP]);
 	set(&live->stat_insert, (int64_t)values[CT_STAT_INSERT]);
@@ -273,6 +274,7 @@ static void forecast_now(struct agent *agent)
 		.assumed_max_entries = agent->config.assume_max_entries,
 		.drops = values[CT_STAT_DROP],
 		.early_drops = values[CT_STAT_EARLY_DROP],
+		.tick_hz = agent->tick_hz,
 	};
 
 	/* While events are missing on purpose, rates are not what arrives. */

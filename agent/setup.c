@@ -316,6 +316,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	agent->segment.fd = agent->segment.lock_fd = -1;
 	agent->pace_ns = (uint64_t)config->pace_us * 1000u;
 	agent->started_ns = clock_boot_ns();
+	agent->tick_hz = clock_tick_hz();
 	agent->minute_left_s = 60;
 	agent->residual_patience_s = AGENT_RESIDUAL_PATIENCE_S;
 	agent->told = agent->limits = CT_LIMITS_UNKNOWN;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/advice/collector.h"
+#include "lib/kernel/collector.h"
 #include "exporters/advice/model_priv.h"
 
 #define LAST_MINUTE 6u /* scenes */
@@ -152,6 +152,7 @@ static void take_settings(const struct snapshot *snap, struct model *model)
 	model->settings.buckets = live->buckets > 0 ? (double)live->buckets : 0;
 	model->settings.chain_limit_entries =
 		live->chain_limit_entries > 0 ? (double)live->chain_limit_entries : 0;
+	model->settings.tick_hz = (unsigned int)live->tick_hz;
 	model->entries = live->count_entries > 0 ? (double)live->count_entries : 0;
 	if (live->heartbeat_boot_ns > live->started_boot_ns && live->started_boot_ns != 0)
 		model->watch_s =
@@ -174,7 +175,7 @@ static void guess_lag(const struct snapshot *snap, struct model *model)
 						timeout_of_state(row->key.l4proto, state)));
 		inserts_per_s += row->new_per_s > 0 ? row->new_per_s : 0;
 	}
-	model->interval_s = collector_interval_s(&collector);
+	model->interval_s = collector_interval_s(&collector, model->settings.tick_hz);
 	model->lag_s = collector_lag_s(model->interval_s, inserts_per_s, model->settings.buckets);
 }
 
@@ -298,7 +299,7 @@ static void model_collector(const struct model *model, struct scenario *scenario
 				      timeout);
 		}
 	}
-	scenario->interval_s = collector_interval_s(&collector);
+	scenario->interval_s = collector_interval_s(&collector, model->settings.tick_hz);
 	scenario->lag_s =
 		collector_lag_s(scenario->interval_s, inserts_per_s, scenario->then->buckets);
 }
@@ -311,7 +312,7 @@ double model_run(const struct model *model, struct scenario *scenario)
 	/* What was measured stands; the computed lags only say how it changes. */
 	model_collector(model, &now);
 	model_collector(model, scenario);
-	scenario->lag_s = fmin(model->lag_s * scenario->lag_s / now.lag_s, GC_MAX_S);
+	scenario->lag_s = fmin(model->lag_s * scenario->lag_s / now.lag_s, COLLECTOR_ROUND_MAX_S);
 	for (size_t i = 0; i < model->count; i++) {
 		const struct class *class = &model->classes[i];
 		double rate = arrivals(model, scenario, i);

@@ -9,7 +9,7 @@
  *	left_s		time that packets end: the next state came
  *	expiring	stays per arrival that the timeout ends
  *	active_s	of such a stay, until its last packet: a timeout has no hold on it
- *	lag		from the deadline until the kernel's collector comes by (collector.h)
+ *	lag		from the deadline until the kernel's collector comes by (lib/kernel/)
  *	standing	entries so old that they are no part of the turnover, in states
  *			whose timeout is long
  *
@@ -79,6 +79,7 @@ struct settings {
 	double max_entries; /* 0: no limit */
 	double buckets;
 	double chain_limit_entries; /* 0: not known */
+	unsigned int tick_hz;	    /* CONFIG_HZ; 0: not known; nothing changes it */
 };
 
 struct model {
@@ -89,7 +90,7 @@ struct model {
 	struct settings settings;
 	double watch_s;	   /* for how long the agent has run */
 	double lag_s;	   /* measured, or as the collector's interval has it */
-	double interval_s; /* of the collector, as computed */
+	double interval_s; /* of the collector, as computed; lib/kernel/collector.h */
 	double entries;	   /* the kernel's count */
 	double steady_entries;
 };

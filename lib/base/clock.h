@@ -7,6 +7,8 @@
  *                  suspend and is the same for all processes of one boot.
  * clock_real_ns()  CLOCK_REALTIME: shown to people only; it may jump.
  * clock_cpu_ns()   CPU time used by this process.
+ * clock_tick_hz()  CONFIG_HZ: CLOCK_MONOTONIC_COARSE moves once a tick, and tells by how much.
+ *                  0: it does not tell.
  */
 #ifndef CONNTIDE_BASE_CLOCK_H
 #define CONNTIDE_BASE_CLOCK_H
@@ -38,6 +40,15 @@ static inline uint64_t clock_real_ns(void)
 static inline uint64_t clock_cpu_ns(void)
 {
 	return clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static inline uint32_t clock_tick_hz(void)
+{
+	struct timespec ts;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts) < 0 || ts.tv_sec || ts.tv_nsec <= 0)
+		return 0;
+	return (uint32_t)(((long)NS_PER_S + ts.tv_nsec / 2) / ts.tv_nsec);
 }
 
 #endif

@@ -15,7 +15,7 @@ FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	-DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"'
 FUZZ_SRC := lib/base/check.c lib/base/crc32.c $(SHM_SRC) agent/ct_event.c agent/ct_stats.c \
-	agent/local_addr.c $(RENDER_SRC) $(ADVICE_SRC)
+	agent/local_addr.c $(RENDER_SRC) $(ADVICE_SRC) $(KERNEL_SRC)
 # Has this clang a libFuzzer? Asked when it matters only.
 FUZZ_MISSING = $(shell printf 'int LLVMFuzzerTestOneInput(void *d, unsigned long n){(void)d;(void)n;return 0;}' | \
 	$(FUZZ_CC) -x c -fsanitize=fuzzer,address - -o /dev/null 2>/dev/null || echo missing)

@@ -58,9 +58,12 @@ AGENT = {
 FOLDERS = {
     "lib/base": {"lib/base"},
     "lib/shm": {"lib/base", "lib/shm"},
-    "agent": {"lib/base", "lib/shm", "agent"},
+    # Rules of the kernel that agent and exporters both reckon with: figures in, figures out.
+    "lib/kernel": {"lib/kernel"},
+    "agent": {"lib/base", "lib/kernel", "lib/shm", "agent"},
     "exporters/render": {"lib/base", "lib/shm", "exporters/render"},
-    "exporters/advice": {"lib/base", "lib/shm", "exporters/render", "exporters/advice"},
+    "exporters/advice": {"lib/base", "lib/kernel", "lib/shm", "exporters/render",
+                         "exporters/advice"},
     "exporters/http": {"lib/base", "lib/shm", "exporters/render", "exporters/advice",
                        "exporters/http"},
     "exporters/cli": {"lib/base", "lib/shm", "exporters/render", "exporters/advice",

@@ -27,6 +27,7 @@ struct made *made_new(void)
 	made->story.hour = (struct snap_scenes){60, made->hour, 0};
 	live = &made->snap.live;
 	live->mode = SHM_MODE_FULL;
+	live->tick_hz = 250;
 	live->exact = 1;
 	live->max_entries = live->buckets = 262144;
 	live->chain_limit_entries = 25 * live->buckets;
