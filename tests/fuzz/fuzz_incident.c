@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * An incident file with anything in it: an error or an image whose snapshot and history
- * can be taken; no crash, no endless loop, bounded rows.
+ * can be taken and explained, with and without hosts, as JSON and as text; no crash, no
+ * endless loop, bounded rows.
  *
  * The first byte of an input chooses: even, the rest is the file as it is; odd, the rest
  * is a body behind a good head, of which eight bytes are changed, and the checksums are
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/advice/past.h"
 #include "lib/base/check.h"
 #include "lib/shm/incident.h"
 #include "lib/shm/layout.h"
@@ -69,6 +71,22 @@ static void look_at(struct incident_image *image)
 		BUG_ON(history.sample_count > SHM_HISTORY_MINUTES);
 }
 
+static void explain(struct incident_image *image, bool hosts, bool as_text)
+{
+	const struct incident_item item = {
+		.last = image->head, .worst = image->head, .stages = 1u << image->head.stage};
+	struct incident_view view = {.item = &item,
+				     .boot_id = image->head.boot_id,
+				     .shown = &image->head,
+				     .problem = ""};
+	struct text out;
+
+	text_init(&out);
+	past_incident(&view, image, hosts, as_text, &out);
+	BUG_ON(!out.failed && !out.bytes);
+	text_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct incident_image image;
@@ -91,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(copy, data, size);
 	if (incident_image_open(&image, copy, size) == 0) {
 		look_at(&image);
+		explain(&image, size & 1, size & 2);
 		incident_image_close(&image);
 	}
 	free(copy);
