@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The instruments themselves, without an agent: a wrong oracle would prove anything."""
 import collections
+import os
 
 import pytest
 
 import agent as agent_module
+import netns
 import oracle
 import traffic
 from oracle import Cell
@@ -75,5 +77,6 @@ def test_crafted_sctp_holds_every_state(lab, pair, family):
 def test_flood_makes_what_it_says(host, flood):
     assert "sent 5000 refused 0" in flood(host, rate=50000, flows=5000, ports=5).communicate()[0]
     assert host.count() == 5000
+    assert netns.tracked()[os.stat(host.path).st_ino] == 5000
     assert oracle.cells(host) == {Cell("udp", "forwarded", 7000 + port, "unreplied"): 1000
                                   for port in range(5)}

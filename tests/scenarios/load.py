@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A steady load, and the kernel's count while it goes on."""
+import itertools
 import socket
 import threading
 import time
 
+IP_BIND_ADDRESS_NO_PORT = 24  # of linux/in.h: the port is chosen when it connects
 REQUEST = b"GET / HTTP/1.0\r\nHost: site\r\nConnection: close\r\n\r\n"
 
 
@@ -11,14 +13,17 @@ class Load:
     """So many requests a second, each on a connection of its own, until told to stop.
 
     By the clock: who is late catches up, so that the mean rate holds on a busy machine.
+    From each of `sources` in turn: one address alone takes a port again while the entry
+    of before still waits, and ends it early.
     """
 
     WORKERS = 4
 
-    def __init__(self, namespace, address, port, per_s):
+    def __init__(self, namespace, address, port, per_s, sources=("0.0.0.0",)):
         self.namespace = namespace
         self.address = (address, port)
         self.per_s = per_s
+        self.sources = sources
         self.done = [0] * self.WORKERS
         self.failed = []
         self.stopped = threading.Event()
@@ -31,10 +36,11 @@ class Load:
     def _run(self, number):
         step = self.WORKERS / self.per_s
         due = self.began + number / self.per_s
+        sources = itertools.cycle(self.sources[number::self.WORKERS] or self.sources)
         with self.namespace.inside():
             while not self.stopped.wait(max(0, due - time.monotonic())):
                 try:
-                    fetch(self.address)
+                    fetch(self.address, next(sources))
                 except OSError as error:
                     self.failed.append(repr(error))
                 self.done[number] += 1
@@ -56,10 +62,12 @@ class Load:
             thread.join(20)
 
 
-def fetch(address):
+def fetch(address, source="0.0.0.0"):
     """One request on a connection of its own, from where the thread is; what came."""
     with socket.socket() as sock:
         sock.settimeout(10)
+        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((source, 0))
         sock.connect(address)
         sock.sendall(REQUEST)
         reply = b""
