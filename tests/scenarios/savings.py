@@ -130,7 +130,7 @@ class Saving:
         self.name = name
         self.said = lab.ask("whatif", change)
         self.advice = lab.ask("advice")
-        self.before = self.after = None
+        self.before = self.after = self.every_s = None
 
     def measured(self):
         return self.before - self.after
@@ -145,7 +145,7 @@ class Saving:
             f"  saving {self.predicted():6.0f} {self.measured():6.0f}"
             f" ({100 * (self.predicted() / self.measured() - 1):+.1f} %)"
             f"  lag {self.said['collector_lag_seconds_now']:.1f}"
-            f" {self.said['collector_lag_seconds_then']:.1f} s")
+            f" {self.said['collector_lag_seconds_then']:.1f} s, then every {self.every_s:.1f} s")
 
 
 def commands(item, tool):
@@ -242,6 +242,7 @@ class Experiment:
         first = saving.lab.collected(changed + TIME_WAIT_S + 1)
         last = saving.lab.collected(first + 1, periods)
         saving.after = saving.lab.counts.mean(first, last)
+        saving.every_s = (last - first) / periods
         saving.lab.load.check()
         saving.tell()
 
