@@ -181,6 +181,19 @@ static uint32_t bucket_after_split(const struct flow_table *table, const struct 
 	return flow->hash_low & (high_bit >> HASH_PLACE_BITS) ? from + high_bit : from;
 }
 
+/* Which bucket is split when is known long before: what its chain leads to is on its way
+ * when its turn comes, the first record, then the second. There are always more buckets
+ * beyond `from`: as many as its level has, BUCKETS_MIN at least. */
+#define SPLIT_AHEAD 8u
+
+static void foresee_splits(const struct flow_table *table, uint32_t from)
+{
+	uint32_t soon = table->heads[from + SPLIT_AHEAD];
+
+	flow_prefetch(flow_at(table, table->heads[from + 2u * SPLIT_AHEAD]));
+	flow_prefetch(flow_at(table, flow_at(table, soon)->next));
+}
+
 /* Splits the next bucket in turn: one chain, a few records. */
 static void grow_index(struct flow_table *table)
 {
@@ -188,6 +201,7 @@ static void grow_index(struct flow_table *table)
 	uint32_t at = table->heads[from];
 	uint32_t kept = FLOW_NONE, moved = FLOW_NONE;
 
+	foresee_splits(table, from);
 	while (at != FLOW_NONE) {
 		struct flow *flow = flow_at(table, at);
 		uint32_t next = flow->next;
