@@ -190,8 +190,8 @@ static void foresee_splits(const struct flow_table *table, uint32_t from)
 {
 	uint32_t soon = table->heads[from + SPLIT_AHEAD];
 
-	flow_prefetch(flow_at(table, table->heads[from + 2u * SPLIT_AHEAD]));
-	flow_prefetch(flow_at(table, flow_at(table, soon)->next));
+	prefetch(flow_at(table, table->heads[from + 2u * SPLIT_AHEAD]));
+	prefetch(flow_at(table, flow_at(table, soon)->next));
 }
 
 /* Splits the next bucket in turn: one chain, a few records. */

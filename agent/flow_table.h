@@ -26,6 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/prefetch.h"
+
 #define FLOW_NONE 0u
 
 /* Flags share a word with the cell, whose numbers fit 24 bits. */
@@ -140,29 +142,21 @@ static inline uint32_t flow_bucket(const struct flow_table *table, uint64_t hash
 	return bucket < table->buckets ? bucket : bucket & table->level_mask;
 }
 
-/* gcc takes a function that but prefetches for one that does nothing, and leaves out
- * its calls; the empty statement is an effect. */
-static inline void flow_prefetch(const void *at)
-{
-	__builtin_prefetch(at);
-	__asm__ volatile("");
-}
-
 static inline void flow_prefetch_head(const struct flow_table *table, uint64_t hash)
 {
-	flow_prefetch(&table->heads[flow_bucket(table, hash)]);
+	prefetch(&table->heads[flow_bucket(table, hash)]);
 }
 
 static inline void flow_prefetch_record(const struct flow_table *table, uint64_t hash)
 {
-	flow_prefetch(flow_at(table, table->heads[flow_bucket(table, hash)]));
+	prefetch(flow_at(table, table->heads[flow_bucket(table, hash)]));
 }
 
 static inline void flow_prefetch_next(const struct flow_table *table, uint64_t hash)
 {
 	uint32_t first = table->heads[flow_bucket(table, hash)];
 
-	flow_prefetch(flow_at(table, flow_at(table, first)->next));
+	prefetch(flow_at(table, flow_at(table, first)->next));
 }
 
 /* 16-bit float, 11 bits of mantissa: exact below 2048, then within 1/2048. */

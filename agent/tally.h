@@ -44,6 +44,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/prefetch.h"
+
 #define TALLY_HIDDEN 16384u
 #define TALLY_SAMPLE 8u
 
@@ -106,12 +108,12 @@ static inline void tally_remove(struct tally *tally, const struct tally_key *key
 /* Bring the head of the chain, then its first record, into the cache. */
 static inline void tally_prefetch_head(const struct tally *tally, uint64_t hash)
 {
-	__builtin_prefetch(&tally->heads[hash & (2u * tally->room - 1u)], 1);
+	prefetch_write(&tally->heads[hash & (2u * tally->room - 1u)]);
 }
 
 static inline void tally_prefetch_record(const struct tally *tally, uint64_t hash)
 {
-	__builtin_prefetch(&tally->records[tally->heads[hash & (2u * tally->room - 1u)]], 1);
+	prefetch_write(&tally->records[tally->heads[hash & (2u * tally->room - 1u)]]);
 }
 
 /* count(K), and how much more K may have. */
