@@ -167,9 +167,11 @@ static int wait_ms(const struct agent *agent)
 
 /* A pause lets events gather: one wake-up and one system call for many. Never
  * while the kernel's answer is waited for, nor when the queue was not emptied. */
-static void pace(const struct agent *agent)
+static void pause_reading(struct agent *agent)
 {
-	struct timespec pause = {.tv_nsec = (long)agent->pace_ns};
+	struct timespec pause = {.tv_nsec = (long)pace_after(&agent->pace, agent->read_events,
+							     agent->events.buffer_bytes,
+							     agent->mirror.now_ns)};
 
 	if (agent->drained && !agent->dump.running && !requests_pending(agent))
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
@@ -179,7 +181,7 @@ static void dispatch(struct agent *agent, int fd)
 {
 	if (fd == agent->events.fd) {
 		agent_drain(agent);
-		pace(agent);
+		pause_reading(agent);
 	} else if (fd == query_fd(agent->query)) {
 		requests_answer(agent);
 	} else if (fd == agent->timer_fd) {

@@ -27,6 +27,7 @@
 #include "agent/local_addr.h"
 #include "agent/nlsock.h"
 #include "agent/outlook.h"
+#include "agent/pace.h"
 #include "agent/ports.h"
 #include "agent/query.h"
 #include "agent/recorder.h"
@@ -75,7 +76,8 @@ struct agent {
 	bool drained;	/* the last drain reached the end of the queue */
 	bool event_error_logged;
 	bool inactive_logged;
-	uint64_t pace_ns;
+	struct pace pace;
+	uint32_t read_events; /* by the last drain */
 
 	struct event_socket events;
 	struct query *query;

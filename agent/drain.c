@@ -86,6 +86,7 @@ void agent_drain(struct agent *agent)
 
 	mirror_set_time(&agent->mirror, clock_boot_ns());
 	agent->drained = false;
+	agent->read_events = 0;
 	for (unsigned int i = 0; i < DRAIN_BATCHES; i++) {
 		int n = event_socket_receive(&agent->events);
 
@@ -95,6 +96,7 @@ void agent_drain(struct agent *agent)
 				break;
 			continue;
 		}
+		agent->read_events += (unsigned int)n;
 		apply_batch(agent, (unsigned int)n);
 		/* Less than a batch: the queue was empty a moment ago. */
 		if ((unsigned int)n < NLSOCK_BATCH) {

@@ -314,7 +314,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	agent->address_fd = agent->sentinel_fd = -1;
 	agent->events.fd = -1;
 	agent->segment.fd = agent->segment.lock_fd = -1;
-	agent->pace_ns = (uint64_t)config->pace_us * 1000u;
+	pace_init(&agent->pace, (uint64_t)config->pace_us * 1000u);
 	agent->started_ns = clock_boot_ns();
 	agent->tick_hz = clock_tick_hz();
 	agent->minute_left_s = 60;

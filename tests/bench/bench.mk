@@ -8,9 +8,9 @@
 
 BENCH ?=
 
-$(BUILD)/tests/reader: tests/bench/reader.c lib/base/clock.h Makefile
+$(BUILD)/tests/reader: tests/bench/reader.c agent/pace.c agent/pace.h lib/base/clock.h Makefile
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
+	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) $(ALL_LDFLAGS)
 
 $(BUILD)/tests/mirror_speed: $(call obj,tests/bench/mirror_speed.c) $(BUILD)/tests/unit/libundertest.a
 	@mkdir -p $(@D)

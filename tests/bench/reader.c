@@ -9,7 +9,8 @@
  *	reader drop	a filter drops everything before the queue
  *	reader dump	receives the kernel's table once
  *
- *	-b buffer bytes  -n messages a batch  -p pause us  -s bytes a message
+ *	-b buffer bytes  -n messages a batch  -s bytes a message
+ *	-p pause us, always as long (otherwise as agent/pace.h has it, from 1 ms on)
  *	-g groups: 1 NEW, 2 UPDATE, 4 DESTROY, added up
  *	-f a filter drops UPDATEs before the queue
  *	-m a socket for each group
@@ -41,6 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/pace.h"
 #include "lib/base/clock.h"
 
 #define BATCH_MAX   1024u
@@ -54,6 +56,7 @@ struct options {
 	long pause_ns;
 	unsigned int groups;
 	bool filter_updates;
+	bool steady_pause;
 	bool many_sockets;
 };
 
@@ -165,13 +168,25 @@ static int receive_batch(int fd, struct mmsghdr *heads, unsigned int batch)
 	return n;
 }
 
+/* As the agent does, or always as long. */
+static void pause_reading(struct pace *pace, uint32_t events, const struct options *o)
+{
+	struct timespec pause = {.tv_nsec = o->pause_ns};
+
+	if (!o->steady_pause)
+		pause.tv_nsec = (long)pace_after(pace, events, (uint32_t)o->buffer_bytes,
+						 clock_boot_ns());
+	if (pause.tv_nsec)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
 static void read_paced(const int *fds, unsigned int sockets, const struct options *o)
 {
 	static struct mmsghdr heads[BATCH_MAX];
 	static struct iovec vecs[BATCH_MAX];
 	static struct sockaddr_nl from[BATCH_MAX];
 	uint8_t *bytes = calloc(o->batch, o->message_bytes);
-	struct timespec pause = {.tv_nsec = o->pause_ns};
+	struct pace pace;
 	int wait_ms = strcmp(o->mode, "spin") == 0 ? 0 : -1;
 	struct pollfd ready[GROUPS];
 
@@ -185,16 +200,19 @@ static void read_paced(const int *fds, unsigned int sockets, const struct option
 		heads[i].msg_hdr.msg_name = &from[i];
 		heads[i].msg_hdr.msg_namelen = sizeof(from[i]);
 	}
+	pace_init(&pace, (uint64_t)o->pause_ns);
 	for (unsigned int i = 0; i < sockets; i++)
 		ready[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 	while (!ended) {
+		uint64_t before = done.messages;
+
 		if (poll(ready, sockets, wait_ms) < 0)
 			continue;
 		for (unsigned int i = 0; i < sockets; i++)
 			while (receive_batch(fds[i], heads, o->batch) == (int)o->batch)
 				;
-		if (o->pause_ns && wait_ms)
-			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		if (wait_ms)
+			pause_reading(&pace, (uint32_t)(done.messages - before), o);
 	}
 	free(bytes);
 }
@@ -279,7 +297,7 @@ static struct options parse(int argc, char **argv)
 		else if (c == 'n')
 			o.batch = (unsigned int)atoi(optarg);
 		else if (c == 'p')
-			o.pause_ns = 1000L * atoi(optarg);
+			o.pause_ns = 1000L * atoi(optarg), o.steady_pause = true;
 		else if (c == 's')
 			o.message_bytes = (unsigned int)atoi(optarg);
 		else if (c == 'g')

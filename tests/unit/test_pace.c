@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/pace.h"
+
+#include "tests/unit/unit.h"
+
+#define MS	 UINT64_C(1000000)
+#define LARGE	 (64u << 20)
+#define TURNS	 100u
+
+/* The pause that a steady rate leads to; reading takes no time. */
+static uint64_t settled(struct pace *pace, uint64_t events_per_s, uint32_t buffer_bytes)
+{
+	uint64_t now = pace->read_ns, pause = pace->pause_ns;
+
+	for (unsigned int i = 0; i < TURNS; i++) {
+		now += pause;
+		pause = pace_after(pace, (uint32_t)(events_per_s * pause / 1000000000u),
+				   buffer_bytes, now);
+	}
+	return pause;
+}
+
+static void follows_the_rate(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, MS);
+	assert_true(settled(&pace, 10, LARGE) == 8 * MS);
+	/* 512 events take 5.12 ms; whole events are counted. */
+	assert_in_range(settled(&pace, 100000, LARGE), 5 * MS, 53 * MS / 10);
+	assert_true(settled(&pace, 1000000, LARGE) == MS);
+}
+
+static void goes_up_by_doubling_and_down_at_once(void **state)
+{
+	struct pace pace;
+	uint64_t now = 0;
+
+	(void)state;
+	pace_init(&pace, MS);
+	assert_true(pace_after(&pace, 0, LARGE, now += MS) == 2 * MS);
+	assert_true(pace_after(&pace, 0, LARGE, now += 2 * MS) == 4 * MS);
+	assert_true(pace_after(&pace, 0, LARGE, now += 4 * MS) == 8 * MS);
+	assert_true(pace_after(&pace, 0, LARGE, now += 8 * MS) == 8 * MS);
+	assert_true(pace_after(&pace, 100000, LARGE, now += 8 * MS) == MS);
+}
+
+static void leaves_room_in_a_small_buffer(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, MS);
+	assert_true(settled(&pace, 1000, 8192) == MS);
+	for (uint32_t buffer = 4096; buffer <= 16u << 20; buffer *= 2) {
+		uint64_t pause = settled(&pace, 50000, buffer);
+		uint64_t bytes = 2 * 50000 * pause / 1000000000u * PACE_EVENT_BYTES;
+
+		assert_true(pause == MS || bytes <= buffer / PACE_SHARE + 4 * PACE_EVENT_BYTES);
+	}
+}
+
+static void none_where_none_is_wanted(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, 0);
+	assert_true(settled(&pace, 1000, LARGE) == 0);
+}
+
+static void survives_any_time_and_count(void **state)
+{
+	static const uint64_t times[] = {0, UINT64_MAX, 1, UINT64_MAX / 2, 0, UINT64_MAX};
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, MS);
+	for (unsigned int i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		assert_in_range(pace_after(&pace, UINT32_MAX, UINT32_MAX, times[i]), MS, 8 * MS);
+		assert_in_range(pace_after(&pace, 0, 0, times[i]), MS, 8 * MS);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(follows_the_rate),
+		cmocka_unit_test(goes_up_by_doubling_and_down_at_once),
+		cmocka_unit_test(leaves_room_in_a_small_buffer),
+		cmocka_unit_test(none_where_none_is_wanted),
+		cmocka_unit_test(survives_any_time_and_count),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
