@@ -2,7 +2,7 @@
 #
 # make bench          what watching costs, beside others; writes docs/performance.md; as root
 #                     BENCH=--quick    small and once, to see that it works
-#                     BENCH="--only events"    or tables: a part, printed
+#                     BENCH="--only events"    or tables, or tried: a part, printed
 # make test-instructions    callgrind's count of what an event takes, against what is kept
 # make instructions-update  keeps what it is now; for the flags and compiler of this Makefile
 
@@ -12,7 +12,8 @@ $(BUILD)/tests/reader: tests/bench/reader.c agent/pace.c agent/pace.h lib/base/c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) $(ALL_LDFLAGS)
 
-$(BUILD)/tests/mirror_speed: $(call obj,tests/bench/mirror_speed.c) $(BUILD)/tests/unit/libundertest.a
+$(BUILD)/tests/mirror_speed $(BUILD)/tests/parse_speed: $(BUILD)/tests/%: \
+		$(BUILD)/tests/bench/%.o $(BUILD)/tests/unit/libundertest.a
 	@mkdir -p $(@D)
 	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 
@@ -22,7 +23,7 @@ bench-deps:
 
 bench: bench-deps
 	$(Q)$(MAKE) --no-print-directory $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/reader \
-		$(BUILD)/tests/mirror_speed $(BUILD)/forecast/forecast-gen
+		$(BUILD)/tests/mirror_speed $(BUILD)/tests/parse_speed $(BUILD)/forecast/forecast-gen
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 # make bench-mirror   what the mirror and its statistics cost an event; no root

@@ -7,7 +7,7 @@ belong to the machine, are raised meanwhile and put back. Prints what it measure
 goes, and in the end writes the tables between the two marks of docs/performance.md. Needs
 root, and a machine that does nothing else.
 
-Usage: bench.py [--quick] [--only events|tables] [--output FILE]
+Usage: bench.py [--quick] [--only events|tables|tried] [--output FILE]
 """
 import argparse
 import datetime
@@ -21,6 +21,7 @@ import events
 import figures
 import sysctls
 import tables
+import tried
 
 DOCUMENT = os.path.join(lab.HERE, os.pardir, os.pardir, "docs", "performance.md")
 BEGIN = "<!-- bench.py writes from here -->\n"
@@ -66,7 +67,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true",
                         help="small and once: does it work? Prints, writes nothing")
-    parser.add_argument("--only", choices=("events", "tables"),
+    parser.add_argument("--only", choices=("events", "tables", "tried"),
                         help="a part; prints, writes nothing")
     parser.add_argument("--output", default=None, help="another document with the two marks")
     options = parser.parse_args()
@@ -76,13 +77,13 @@ def main():
     rows = warnings(lab.machine())
     for row in rows:
         say(": ".join(row))
-    event_plan, table_plan = events.Plan(options.quick), tables.Plan(options.quick)
-    most = max(event_plan.sizes[-1], table_plan.sizes[-1])
+    plans = {module: module.Plan(options.quick) for module in (events, tables, tried)}
+    most = max(plans[events].sizes[-1], plans[tables].sizes[-1])
     goals, texts = [], []
     # As many buckets as entries, as the kernel itself chooses them.
     with sysctls.changed(max=2 * most, buckets=most):
-        for name, module, plan in (("events", events, event_plan), ("tables", tables, table_plan)):
-            if options.only in (None, name):
+        for module, plan in plans.items():
+            if options.only in (None, module.__name__):
                 more_goals, more_texts = module.run(plan, say)
                 goals += more_goals
                 texts += more_texts
