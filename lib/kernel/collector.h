@@ -2,8 +2,8 @@
 /*
  * When the kernel removes what has expired: gc_worker() of
  * net/netfilter/nf_conntrack_core.c as it is since Linux 6.1 and in the stable trees that
- * took the change, and the timer that wakes it (kernel/time/timer.c since 4.8). What-if reckons with it how long entries wait, and the
- * forecast when the next round comes.
+ * took the change, and the timer that wakes it (kernel/time/timer.c since 4.8). What-if
+ * reckons with it how long entries wait, and the forecast when the next round comes.
  *
  * The rule. Each round scans the whole table, of all network namespaces, and sets the
  * interval to the next: a running mean, in whole jiffies, of the time left of all entries
