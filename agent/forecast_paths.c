@@ -6,7 +6,7 @@
  * say, and a rate a + b min(s, D) adds a R0(t) + b (R1(t) - R1(t - D)), with R0
  * and R1 the first and second integral of the share of arrivals still there. A
  * path draws a hypothesis and a line for each class, how long its slope lasts
- * (with r its age and some minutes, t more with probability 2 r / (2 r + t)), and a noise of
+ * (with r its age and some minutes, t more with probability 3 r / (3 r + t)), and a noise of
  * the binomial and Poisson size. Paths come in mirrored pairs, from a fixed table of
  * normals: the same state gives the same forecast. What is read from them:
  * forecast_quantiles.c.
@@ -27,6 +27,7 @@ const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600,
 #define NOISE_MEMORY_S 120.0
 #define TREND_PATHS 2
 #define TREND_LASTS_S 400.0	/* added to its age so far */
+#define TREND_GROWS 0.3		/* but no longer than it takes to grow by this share of what was before */
 
 struct response {
 	float r0[FC_TIMES], r1[FC_TIMES], stay[FC_TIMES], var[FC_TIMES];
@@ -162,6 +163,22 @@ struct rate_line {
 	double a, b, lasts;
 };
 
+/*
+ * For how much longer, where v in (0, 1) is drawn. A trend that has lasted goes on,
+ * but a steep one has multiplied the rate before long, and demand seldom does.
+ */
+static double trend_lasts_s(const struct rate_line *line, double age_s, double v)
+{
+	double steep_per_s = fabs(line->b) / fmax(line->a, 1e-6), most_s;
+
+	if (steep_per_s < 1e-9)
+		return INFINITY;
+	most_s = TREND_GROWS / steep_per_s;
+	if (line->b > 0.0)
+		most_s *= fmax(1.0 - steep_per_s * age_s, 0.1);
+	return 3.0 * (fmin(age_s, most_s) + fmin(TREND_LASTS_S, most_s)) * (1.0 / v - 1.0);
+}
+
 static void draw_line(const struct forecast *f, const struct fc_class *cl, unsigned int id, unsigned int p,
 		      const struct fc_joint *joint, const double *up_to, struct rate_line *out)
 {
@@ -196,7 +213,7 @@ static void draw_line(const struct forecast *f, const struct fc_class *cl, unsig
 		out->a = fmax(out->a + out->b * (double)(f->now_s - cl->rate.end_s), 0.0);
 		age = (double)(f->now_s - run->start_s);
 	}
-	out->lasts = 2.0 * (age + TREND_LASTS_S) * (1.0 / v - 1.0);
+	out->lasts = trend_lasts_s(out, age, v);
 	if (out->b < 0.0)
 		out->lasts = fmin(out->lasts, out->a / -out->b);
 }
