@@ -456,6 +456,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 	for (p = 0; p < FC_PATHS; p++)
 		for (i = 0; i < n; i++)
 			f->path[p][i] += f->mean_path[i];
+	fc_balance_cold(f);
 	add_noise(f);
 	/* the kernel holds the count at max; other limits are just passed */
 	fc_read_counts(f, f->stat.max ? f->stat.max : 1e18, out);

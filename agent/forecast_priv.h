@@ -368,6 +368,9 @@ bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct
 void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsigned int points,
 		struct fc_curve *out);
 
+/* forecast_balance.c: moves the paths in f, before the noise is added */
+void fc_balance_cold(struct forecast *f);
+
 /* forecast_quantiles.c: of the paths in f */
 static inline double fc_path_time_s(unsigned int i)
 {
