@@ -177,6 +177,27 @@ static void push_constant(double go_per_s, double end_per_s, const struct grid *
 	}
 }
 
+/*
+ * n entries too old for the table of steps, whose deadlines come within the grid,
+ * evenly over `spread` steps before `until`: gone by then.
+ */
+static void push_due(double go_per_s, unsigned int until, unsigned int spread, const struct grid *g, float n,
+		     const struct flows *fl)
+{
+	unsigned int from = until > spread ? until - spread : 0, m;
+	float keep = (float)exp(-go_per_s * g->dt), r = n, part;
+
+	for (m = 1; m < g->points && m <= until && r > 0.0f; m++) {
+		fl->go_now[m] += r * (1.0f - keep);
+		r *= keep;
+		if (m <= from)
+			continue;
+		part = r / (float)(until - m + 1);
+		fl->gone_now[m] += part;
+		r -= part;
+	}
+}
+
 /* What flows in during the steps to come. */
 static void push_inflow(const struct step_table *st, const float *first, const struct grid *g,
 			const struct flows *fl)
@@ -251,6 +272,13 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 				if (i + g->points > g->indexes)
 					i = g->indexes - g->points;
 				at_index[i < limit ? i : limit - 1] += n;
+				continue;
+			}
+			if (late && age + g->dt * (int64_t)g->points > (int64_t)fc_cell_timeout_at(c, since)) {
+				age = fc_cell_timeout_at(c, since) - age;
+				push_due(rate_go[fc_age_bin(f->now_s - since)],
+					 (unsigned int)(age + fc_width_s[l] / 2) / g->dt + 1,
+					 (unsigned int)fc_width_s[l] / g->dt + 1, g, n, fl);
 				continue;
 			}
 			if (age >= (int64_t)timeout_s)
