@@ -203,7 +203,7 @@ static void learn_second(struct forecast *f)
 		}
 		if (c->stage == FC_ESTABLISHED && c->old_exits > 0) {
 			if (cl->thrown_out_s != f->now_s)
-				cl->to_return += (float)c->old_exits;
+				cl->to_return += 1.15f * (float)c->old_exits;	/* some come twice */
 			cl->thrown_out_s = f->now_s;
 		}
 	}
