@@ -125,7 +125,8 @@ static void advance(struct forecast *f, int64_t now_s)
 				continue;
 			returned(&f->cls[c], f->now_s);
 			f->cls[c].rate.bin_arrivals =
-				fc_pulse_bin(&f->cls[c].pulses, f->cls[c].rate.bin_arrivals, f->now_s);
+				fc_pulse_bin(&f->cls[c].pulses, f->cls[c].rate.bin_arrivals, f->now_s,
+					     f->now_s - f->start_s);
 			fc_history_add(&f->cls[c].history, &f->cls[c].rate);
 			fc_rate_bin(&f->cls[c].rate, f->now_s);
 			f->cls[c].rate.counted = f->cls[c].rate.bin_arrivals;

@@ -283,12 +283,12 @@ static void add_returning(struct forecast *f, float entries, const struct fc_cur
 	}
 }
 
-/* The next bursts of a class that has a rhythm. */
+/* The next bursts of a class that has a rhythm, on the share of paths that believe in it. */
 static void add_pulses(struct forecast *f, const struct fc_pulses *pu, double period,
 		       const struct fc_curve *fine, const struct fc_curve *coarse)
 {
-	unsigned int i, j, k, n = FC_PATH_POINTS;
-	double sd, size = fc_pulse_size(pu, &sd), next = (double)(pu->at_s[0] - f->now_s) + period + 2.0;
+	unsigned int i, j, k, p, n = FC_PATH_POINTS;
+	double belief = fc_pulse_belief(pu), sd, size = fc_pulse_size(pu, &sd), next = (double)(pu->at_s[0] - f->now_s) + period + 2.0;
 
 	if (pu->bins_left)
 		size = fmax(size, 0.0);
@@ -303,8 +303,11 @@ static void add_pulses(struct forecast *f, const struct fc_pulses *pu, double pe
 			j = (unsigned int)(age < 600.0 ? age / FC_FINE_DT : age / FC_COARSE_DT);
 			here += age < 600.0 ? fine->unit[j] : coarse->unit[j];
 		}
-		f->mean_path[i] += (float)(size * here);
-		f->path_sd[i] += (float)(sd * sd * fmin(here, 1.0));
+		f->path_sd[i] += (float)(belief * sd * sd * fmin(here, 1.0));
+		/* mirrored paths alike */
+		for (p = 0; p < FC_PATHS; p++)
+			if (p / 2 * 71 % (FC_PATHS / 2) < belief * FC_PATHS / 2)
+				f->path[p][i] += (float)(size * here);
 	}
 }
 

@@ -334,9 +334,12 @@ void fc_rate_init(struct fc_rate *r);
 void fc_rate_bin(struct fc_rate *r, int64_t now_s);	/* the bin under way is complete */
 
 /* forecast_pulses.c */
-double fc_pulse_bin(struct fc_pulses *pu, double arrivals, int64_t now_s);
+/* A bin is over. Returns what of it is usual arrivals, to learn the rate from. */
+double fc_pulse_bin(struct fc_pulses *pu, double arrivals, int64_t now_s, int64_t watched_s);
 /* 0: no rhythm */
 double fc_pulse_period_s(const struct fc_pulses *pu, int64_t now_s);
+/* How likely it is that the rhythm is one, where there is one. */
+double fc_pulse_belief(const struct fc_pulses *pu);
 /* Mean size and its spread, entries. */
 double fc_pulse_size(const struct fc_pulses *pu, double *sd);
 
