@@ -362,6 +362,8 @@ struct fc_line {		/* an arrival rate: per s, its sd, per s^2, how long it has be
 };
 /* The 5 s that are over; before fc_rate_bin(). */
 void fc_history_add(struct fc_history *h, const struct fc_rate *r);
+/* The rate at quiet times, per s: the lower quartile of the minutes of the last 40. */
+double fc_history_low(const struct fc_history *h);
 void fc_trends_find(struct forecast *f, struct fc_trends *jo);
 /* The rate of a class under a trend; u in [0, 1) decides; false: it does not take part. */
 bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct fc_change *ch, double u,
@@ -370,6 +372,20 @@ bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct
 /* forecast_project.c */
 void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsigned int points,
 		struct fc_curve *out);
+
+/* forecast_lines.c */
+struct fc_runs_drawn {		/* of one class, for all paths */
+	double up_to[FC_RUNS];		/* weight of runs 0 to i */
+	double usual_per_s;		/* at quiet times */
+};
+struct fc_path_line {		/* the rate of a class on one path: per s, per s^2, how long the slope lasts */
+	double a, b, lasts;
+};
+/* Which shared changes the paths believe in; before the lines. */
+void fc_lines_draw(struct forecast *f, struct fc_joint *joint);
+void fc_runs_prepare(const struct fc_class *cl, struct fc_runs_drawn *runs);
+void fc_path_line(const struct forecast *f, unsigned int class_id, unsigned int path, const struct fc_joint *joint,
+		  const struct fc_runs_drawn *runs, struct fc_path_line *out);
 
 /* forecast_balance.c: moves the paths in f, before the noise is added */
 void fc_balance_cold(struct forecast *f);

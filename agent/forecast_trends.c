@@ -24,6 +24,7 @@
 #define LEAST_BEFORE 24
 #define SETTLED_BINS 36		/* a change this old and certain starts a new account */
 #define LEAST_ARRIVALS 12.0
+#define LOW_BINS 12
 
 static const uint16_t began[] = {4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72,
 				 86, 104, 125, 150, 180, 216, 260, 300};
@@ -48,6 +49,23 @@ void fc_history_add(struct fc_history *h, const struct fc_rate *r)
 	h->at = (h->at + FC_HISTORY - 1) % FC_HISTORY;
 	h->y[h->at] = (float)fmax(arrivals, 0.0);
 	h->n = h->n < FC_HISTORY ? h->n + 1 : FC_HISTORY;
+}
+
+double fc_history_low(const struct fc_history *h)
+{
+	float sum[FC_HISTORY / LOW_BINS];
+	unsigned int n = h->n / LOW_BINS, i, k;
+
+	for (i = 0; i < n; i++) {
+		float s = 0.0f;
+
+		for (k = 0; k < LOW_BINS; k++)
+			s += h->y[(h->at + i * LOW_BINS + k) % FC_HISTORY];
+		for (k = i; k && sum[k - 1] > s; k--)	/* in order */
+			sum[k] = sum[k - 1];
+		sum[k] = s;
+	}
+	return n ? (double)sum[n / 4] / (LOW_BINS * FC_BIN_S) : 0.0;
 }
 
 /* Sums over bins 0 (newest) to k - 1: of y, and of k y. */

@@ -13,7 +13,7 @@ PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": 
            "requests": "agent", "publish": "agent", "flight": "agent",
            "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
-               "balance", "classes", "collector", "full", "joint", "paths", "population", "priv", "project", "pulses",
+               "balance", "classes", "collector", "full", "joint", "lines", "paths", "population", "priv", "project", "pulses",
                "quantiles", "rates", "regimes", "stays", "trends")}}
 
 # Module of agent/ -> modules of agent/ it may include.
