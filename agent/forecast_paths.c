@@ -25,6 +25,7 @@ const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
 const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
 
 #define NOISE_MEMORY_S 120.0
+#define GHOSTS_S 300.0		/* after losses, until which those left stay for long */
 
 struct response {
 	float r0[FC_TIMES], r1[FC_TIMES], stay[FC_TIMES], var[FC_TIMES];
@@ -257,7 +258,7 @@ static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const
 void fc_paths(struct forecast *f, struct fc_forecast *out)
 {
 	unsigned int c, i, p, n = FC_PATH_POINTS;
-	double limit = out->limit ? out->limit : 1e18, known = 0.0, rate = 0.0, period;
+	double limit = out->limit ? out->limit : 1e18, known = 0.0, rate = 0.0, period, ghosts;
 	static const double far = 1.0;
 	float due[FC_FINE_N] = {0}, late[FC_LATE_N] = {0};
 	struct fc_joint joint;
@@ -295,9 +296,16 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 			add_pulses(f, &cl->pulses, period, &f->fine[c], &f->coarse[c]);
 		add_reason(out, cl, &f->fine[c], &f->coarse[c], &re);
 	}
+	/*
+	 * What the count has and the stages have not thins out alike. What only the stages
+	 * have are entries whose end was lost: the short ones are over soon, the others stay.
+	 */
+	ghosts = fmin(f->stat.count - known, 0.0) *
+		 fmin(fmax((double)(f->now_s - f->unsure_until_s) / GHOSTS_S, 0.0), 1.0);
 	for (i = 0; i < n; i++) {
-		/* what the count has and the stages have not thins out alike */
 		double rest = (f->stat.count - known) * (known > 10.0 ? f->mean_path[i] / known : far);
+
+		rest += ghosts * (1.0 - (known > 10.0 ? f->mean_path[i] / known : far));
 
 		f->path_sd[i] = sqrtf(f->path_sd[i]);
 		f->mean_path[i] += (float)rest;
