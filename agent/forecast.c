@@ -37,6 +37,7 @@ struct forecast *forecast_create(int64_t now_ns)
 	}
 	f->start_s = f->now_s = now_ns / NS_PER_S;
 	f->last_full_s = f->last_evict_s = INT64_MIN / 2;
+	f->season.day_s = 86400.0;
 	fc_stays_init(f);
 	for (p = 0; p < FC_L4PROTOS; p++) {
 		memcpy(f->sysctl_timeout_s[p], default_timeout_s, sizeof(default_timeout_s));
@@ -82,6 +83,14 @@ void forecast_timeout(struct forecast *f, uint8_t l4proto, enum fc_stage stage, 
 			fc_cell_timeout(f, c, timeout_s);
 		}
 	}
+}
+
+void forecast_day(struct forecast *f, uint32_t day_s)
+{
+	if (day_s < 600 || day_s > 7 * 86400 || (double)day_s == f->season.day_s)
+		return;
+	memset(&f->season, 0, sizeof(f->season));
+	f->season.day_s = day_s;
 }
 
 /* ---- what comes in ---- */
@@ -131,6 +140,7 @@ static void advance(struct forecast *f, int64_t now_s)
 			fc_rate_bin(&f->cls[c].rate, f->now_s);
 			f->cls[c].rate.counted = f->cls[c].rate.bin_arrivals;
 		}
+		fc_season_bin(f);
 	}
 }
 

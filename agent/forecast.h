@@ -150,6 +150,9 @@ void forecast_destroy(struct forecast *f);
  */
 void forecast_timeout(struct forecast *f, uint8_t l4proto, enum fc_stage stage, uint32_t timeout_s);
 
+/* How long a day is, 86400 s unless told: recorded traces may have short ones. Out of range: ignored. */
+void forecast_day(struct forecast *f, uint32_t day_s);
+
 /* One entry appears, changes stage or goes. O(1). Sets m->keep_since_ns. */
 void forecast_move(struct forecast *f, struct fc_move *m);
 

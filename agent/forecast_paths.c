@@ -25,11 +25,13 @@ const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
 const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
 
 #define NOISE_MEMORY_S 120.0
+#define DAY_SD 0.03f		/* of the level that a day is thought to have */
 #define GHOSTS_S 300.0		/* after losses, until which those left stay for long */
 
 struct response {
 	float r0[FC_TIMES], r1[FC_TIMES], stay[FC_TIMES], var[FC_TIMES];
 	float r1_fine[FC_FINE_N], r1_coarse[FC_COARSE_N];
+	float season[FC_TIMES];		/* of arrivals that follow the day */
 	double mean_level, dispersion;
 };
 
@@ -93,6 +95,26 @@ static void make_response(const struct fc_class *cl, const struct fc_curve *fine
 	re->dispersion = r->dispersion;
 }
 
+static void respond_to_day(const struct forecast *f, unsigned int id, struct response *re)
+{
+	float fine[FC_FINE_N], coarse[FC_COARSE_N];
+	double rate[3];
+	unsigned int i;
+
+	fc_season_rate(f, id, rate);
+	fc_season_respond(f, rate, f->fine[id].unit, FC_FINE_N, FC_FINE_DT, fine);
+	fc_season_respond(f, rate, f->coarse[id].unit, FC_COARSE_N, FC_COARSE_DT, coarse);
+	for (i = 0; i < FC_PATH_POINTS; i++)
+		re->season[i] = i < FC_PATH_FINE ? fine[3 * (i + 1)] :
+				coarse[600 / FC_COARSE_DT + (i + 1 - FC_PATH_FINE) * FC_PATH_FAR];
+}
+
+/* Mirrored paths alike. */
+static bool follows_day(const struct forecast *f, unsigned int p)
+{
+	return p / 2 * 43 % (FC_PATHS / 2) < f->season.weight * FC_PATHS / 2;
+}
+
 static float normal_at(const struct forecast *f, unsigned int i)
 {
 	return f->normal[i % FC_NORMALS];
@@ -118,6 +140,12 @@ static void add_class(struct forecast *f, const struct fc_class *cl, unsigned in
 		struct fc_path_line line;
 		double a, b, lasts;
 
+		if (follows_day(f, p)) {
+			float z = (p & 1 ? -1.0f : 1.0f) * normal_at(f, 911 + p / 2);
+
+			add_scaled(f->path[p], re->season, 1.0f + DAY_SD * z, n);
+			continue;
+		}
 		fc_path_line(f, id, p, joint, &runs, &line);
 		a = line.a;
 		b = line.b;
@@ -278,6 +306,8 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 		fc_project(f, cl, FC_FINE_DT, FC_FINE_N, &f->fine[c]);
 		fc_project(f, cl, FC_COARSE_DT, FC_COARSE_N, &f->coarse[c]);
 		make_response(cl, &f->fine[c], &f->coarse[c], &re);
+		if (f->season.weight > 0.0)
+			respond_to_day(f, c, &re);
 		known += cl->n_total;
 		rate += re.mean_level;
 		for (i = 0; i < n; i++) {

@@ -175,6 +175,23 @@ struct fc_sums {
 	unsigned int n;
 };
 
+/* ---- the day ---- */
+
+#define FC_SEASON_AHEAD 60
+
+struct fc_season_said {			/* of the mean arrivals by bin FC_SEASON_AHEAD later */
+	double fit, now;
+};
+
+struct fc_season {
+	double day_s;
+	double s[6], v[FC_CLASSES][3];	/* normal equations: 00 01 02 11 12 22; right hand sides */
+	double err_fit, err_now;	/* squared, summed, forgetting */
+	unsigned int bins, compared, at;
+	struct fc_season_said said[FC_SEASON_AHEAD];
+	double weight;			/* share of the paths that follow the day */
+};
+
 /* ---- projection ---- */
 
 #define FC_FINE_DT 2
@@ -227,6 +244,7 @@ struct forecast {
 	float late_ev[FC_LATE_BINS], late_risk[FC_LATE_BINS];
 	struct fc_collector collector;
 	struct fc_regimes regimes[FC_CLASSES];
+	struct fc_season season;
 	float rate_new[FC_CLASSES][FC_AGE_BINS];
 	float late_survive[FC_LATE_N];
 	double saw_now, saw_600;	/* the count above the middle of what rounds make of it */
@@ -368,6 +386,14 @@ void fc_trends_find(struct forecast *f, struct fc_trends *jo);
 /* The rate of a class under a trend; u in [0, 1) decides; false: it does not take part. */
 bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct fc_change *ch, double u,
 		   struct fc_line *line);
+
+/* forecast_season.c */
+void fc_season_bin(struct forecast *f);		/* a bin of FC_BIN_S is over, in all histories */
+/* The rate of a class s seconds from now is rate[0] + rate[1] cos w s + rate[2] sin w s, per s. */
+void fc_season_rate(const struct forecast *f, unsigned int class_id, double *rate);
+/* On one grid: what is there at each point of arrivals at that rate; unit as in struct fc_curve. */
+void fc_season_respond(const struct forecast *f, const double *rate, const float *unit, unsigned int points,
+		       double dt, float *out);
 
 /* forecast_project.c */
 void fc_project(struct forecast *f, struct fc_class *cl, unsigned int dt, unsigned int points,

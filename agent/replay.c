@@ -100,8 +100,10 @@ static void on_sysctl(struct replay *replay, const struct trace_record *rec)
 const char *replay_line(struct replay *replay, const struct trace_record *rec)
 {
 	replay->lines[rec->kind]++;
-	if (rec->kind == TRACE_META)
+	if (rec->kind == TRACE_META) {
+		forecast_day(replay->forecast, rec->meta.day_s);
 		return NULL;
+	}
 	if (rec->kind != TRACE_DUMP && rec->kind != TRACE_SYSCTL) {
 		end_dump(replay);
 		replay->begun = true;

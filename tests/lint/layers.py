@@ -14,7 +14,7 @@ PART_OF = {"entry": "tracker", "answers": "tracker", "drain": "agent", "setup": 
            "capture_lines": "capture",
            **{f"forecast_{part}": "forecast" for part in (
                "balance", "classes", "collector", "full", "joint", "lines", "paths", "population", "priv", "project", "pulses",
-               "quantiles", "rates", "regimes", "stays", "trends")}}
+               "quantiles", "rates", "regimes", "season", "stays", "trends")}}
 
 # Module of agent/ -> modules of agent/ it may include.
 AGENT = {
