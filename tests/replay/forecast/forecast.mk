@@ -32,6 +32,10 @@ $(fc_out)/test_forecast: $(fc_dir)/test_forecast.c $(FORECAST_SRC) $(KERNEL_SRC)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -I$(fc_dir) -o $@ $(filter %.c,$^) -lm -lcmocka
 
+$(fc_out)/test_habits: $(fc_dir)/test_habits.c $(FORECAST_SRC) $(fc_headers)
+	@mkdir -p $(@D)
+	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lm -lcmocka
+
 $(fc_out)/test_trace: $(fc_dir)/test_trace.c agent/trace.c $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka
@@ -40,10 +44,11 @@ $(fc_out)/test_sim: $(fc_dir)/test_sim.c $(fc_sim_src) $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lm -lcmocka
 
-forecast-unit: $(fc_out)/test_trace $(fc_out)/test_sim $(fc_out)/test_forecast
+forecast-unit: $(fc_out)/test_trace $(fc_out)/test_sim $(fc_out)/test_forecast $(fc_out)/test_habits
 	$(fc_out)/test_sim
 	$(fc_out)/test_trace
 	$(fc_out)/test_forecast
+	$(fc_out)/test_habits
 	$(PYTHON) -m pytest -q -p no:cacheprovider $(fc_dir)/test_score.py
 
 # traces are big and quick to make: each is made, answered and kept as scores need it

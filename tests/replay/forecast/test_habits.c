@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The forecast of what comes back: days, jobs by the clock, and deadlines far away. */
+#include "agent/forecast_priv.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants these before it */
+#include <cmocka.h>
+
+#define NS 1000000000LL
+#define DAY_S 1800
+#define RATE_PER_S 20.0
+
+/* Arrivals just as the rate says, into one stage, all leaving at its timeout. */
+static void feed(struct forecast *f, double swing, enum fc_stage stage, uint32_t timeout_s, double rate_per_s,
+		 unsigned int until_s)
+{
+	int64_t *since = malloc(sizeof(*since) * (size_t)(2.0 * rate_per_s * until_s + 10.0));
+	unsigned int in = 0, out = 0, s;
+	double due = 0.0;
+
+	assert_non_null(since);
+	for (s = 0; s < until_s; s++) {
+		struct fc_move m = {.now_ns = s * NS, .port = 80, .from = FC_NONE, .to = (uint8_t)stage,
+				    .timeout_s = timeout_s};
+		struct fc_stat st = {.now_ns = (s + 1) * NS, .max = 0};
+
+		due += rate_per_s * (1.0 + swing * sin(6.283185307179586 * s / DAY_S));
+		for (; in < (unsigned int)due; in++) {
+			forecast_move(f, &m);
+			since[in] = m.keep_since_ns;
+		}
+		for (; out < in && since[out] + (int64_t)timeout_s * NS <= s * NS; out++) {
+			struct fc_move end = {.now_ns = s * NS, .since_ns = since[out], .port = 80,
+					      .from = (uint8_t)stage, .to = FC_NONE, .end = FC_END_EXPIRED};
+
+			forecast_move(f, &end);
+		}
+		st.count = in - out;
+		forecast_second(f, &st);
+	}
+	free(since);
+}
+
+static void test_day_is_followed(void **state)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_forecast out;
+	double t = 2.0 * DAY_S + 600.0, at, truth = 0.0;
+
+	(void)state;
+	forecast_day(f, DAY_S);
+	feed(f, 0.5, FC_UNREPLIED, 30, RATE_PER_S, 2 * DAY_S);
+	assert_true(f->season.weight > 0.8);
+	forecast_compute(f, &out);
+	for (at = t - 30.0; at < t; at += 1.0)
+		truth += RATE_PER_S * (1.0 + 0.5 * sin(6.283185307179586 * at / DAY_S));
+	assert_true(fabs(out.count[2].p50 - truth) < 0.07 * truth);
+	forecast_destroy(f);
+}
+
+static void test_no_day_none_followed(void **state)
+{
+	struct forecast *f = forecast_create(0);
+
+	(void)state;
+	forecast_day(f, DAY_S);
+	feed(f, 0.0, FC_UNREPLIED, 30, RATE_PER_S, 2 * DAY_S);
+	assert_true(f->season.weight == 0.0);
+	forecast_destroy(f);
+}
+
+/* Nobody has left yet, and within ten minutes as many will as come. */
+static void test_deadlines_far_away(void **state)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_forecast out;
+
+	(void)state;
+	feed(f, 0.0, FC_TIME_WAIT, 2000, 1.0, 1990);
+	forecast_compute(f, &out);
+	assert_true(fabs(out.count[2].p50 - 2000.0) < 40.0);
+	forecast_destroy(f);
+}
+
+/* From from_s to until_s, with a burst at each of the moments. */
+static void feed_bursts(struct fc_pulses *pu, int64_t from_s, int64_t until_s, double usual, const int64_t *at_s,
+			unsigned int n)
+{
+	int64_t t;
+	unsigned int i;
+
+	for (t = from_s; t < until_s; t += FC_BIN_S) {
+		double arrivals = usual;
+
+		for (i = 0; i < n; i++)
+			arrivals += at_s[i] >= t && at_s[i] < t + FC_BIN_S ? 200.0 : 0.0;
+		fc_pulse_bin(pu, arrivals, t + FC_BIN_S, t + FC_BIN_S);
+	}
+}
+
+static void test_two_bursts_promise_a_third(void **state)
+{
+	static const int64_t at_s[] = {300, 700, 1100};
+	struct fc_pulses pu = {0};
+
+	(void)state;
+	feed_bursts(&pu, 0, 600, 0.0, at_s, 3);
+	assert_true(fc_pulse_period_s(&pu, 600) == 0.0);
+	feed_bursts(&pu, 600, 1000, 0.0, at_s, 3);
+	assert_true(fabs(fc_pulse_period_s(&pu, 1000) - 400.0) < 6.0);
+	assert_true(fc_pulse_belief(&pu) < 1.0);
+	feed_bursts(&pu, 1000, 1200, 0.0, at_s, 3);
+	assert_true(fabs(fc_pulse_period_s(&pu, 1200) - 400.0) < 6.0);
+	assert_true(fc_pulse_belief(&pu) == 1.0);
+}
+
+static void test_promise_not_kept(void **state)
+{
+	static const int64_t at_s[] = {300, 700};
+	struct fc_pulses pu = {0};
+
+	(void)state;
+	feed_bursts(&pu, 0, 1200, 0.0, at_s, 2);
+	assert_true(fc_pulse_period_s(&pu, 1200) == 0.0);
+}
+
+static void test_what_begins_is_no_burst(void **state)
+{
+	struct fc_pulses pu = {0};
+
+	(void)state;
+	feed_bursts(&pu, 0, 600, 25.0, NULL, 0);	/* there from the start */
+	assert_int_equal(pu.n, 0);
+	feed_bursts(&pu, 600, 1200, 400.0, NULL, 0);	/* a new level */
+	assert_true(pu.n <= 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_day_is_followed),
+		cmocka_unit_test(test_no_day_none_followed),
+		cmocka_unit_test(test_deadlines_far_away),
+		cmocka_unit_test(test_two_bursts_promise_a_third),
+		cmocka_unit_test(test_promise_not_kept),
+		cmocka_unit_test(test_what_begins_is_no_burst),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
