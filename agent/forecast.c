@@ -11,7 +11,11 @@
 #define NS_PER_S 1000000000
 #define ALARM_ON 0.47
 #define ALARM_OFF 0.35
+#define ALARM_SOON 0.6		/* within 20 min, and then */
+#define ALARM_LEAST 0.2		/* within 10 */
 #define COLD_S 40
+/* Shocks, which nobody could know of, are among what falls outside: more than 20 % */
+#define OUTSIDE 0.22
 #define RETURN_S 180	/* within which those thrown out come back */
 
 _Static_assert(sizeof(struct forecast) <= 8u << 20, "the forecast has 8 MiB");
@@ -306,8 +310,8 @@ static void judge(struct forecast *f, struct fc_record_entry *r, unsigned int h)
 	}
 	if (f->stat.max && now > 0.97 * f->stat.max)
 		return;
-	/* online conformal: the share outside goes to 20 % */
-	half = in ? -0.2 : 0.8;
+	/* online conformal: the share outside goes there */
+	half = in ? -OUTSIDE : 1.0 - OUTSIDE;
 	f->scale[h] *= exp(0.04 * half);
 	f->scale[h] = fmin(fmax(f->scale[h], 0.6), 2.5);
 }
@@ -381,7 +385,8 @@ static void decide(struct forecast *f, struct fc_forecast *out)
 	unsigned int h;
 
 	later -= f->saw_600;
-	f->alarm = out->limit && (f->alarm ? p >= ALARM_OFF : p >= ALARM_ON);
+	f->alarm = out->limit && (p >= (f->alarm ? ALARM_OFF : ALARM_ON) ||
+				  (p >= ALARM_LEAST && out->p_full[5] >= ALARM_SOON));
 	out->alarm = f->alarm;
 	if (!out->limit)
 		out->verdict = FC_UNLIMITED;

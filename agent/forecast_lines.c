@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Which arrival rate each path believes in: for each class a level, a slope, and how
- * long the slope lasts. All draws are stratified over the paths, from fixed tables,
- * and mirrored in pairs.
+ * long the slope lasts; with r its age and some minutes, t more with probability
+ * 3 r / (3 r + t). All draws are stratified over the paths, from fixed tables, and
+ * mirrored in pairs.
  */
 #include "agent/forecast_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define TREND_PATHS 2
 #define TREND_LASTS_S 400.0	/* added to its age so far */
-#define TREND_GROWS 0.3		/* but no longer than it takes to grow by this share of what was before */
+#define TREND_GROWS 0.4		/* but no longer than it takes to grow by this share of what was before */
 #define FALLS_ON 0.15		/* share of paths on which demand falls to nothing */
 #define FALL_SHARE 0.8		/* of the way to what is usual: a decay slows down */
 #define FALL_LEAST 0.25		/* where that is near or past: of what is left */
@@ -149,10 +149,7 @@ static void draw_joint(struct forecast *f, struct fc_joint *joint)
 	}
 }
 
-/*
- * Two ways to find a shared trend, each with its errors: one path in TREND_PATHS
- * goes by the explanations of forecast_trends.c.
- */
+/* Which of the explanations of forecast_trends.c; beyond the last: none. */
 static void draw_trends(struct forecast *f)
 {
 	unsigned int order[FC_PATHS], p, i = 0;
@@ -166,7 +163,7 @@ static void draw_trends(struct forecast *f)
 
 		while (i < f->trends.n && sum + (double)f->trends.change[i].weight <= u)
 			sum += (double)f->trends.change[i++].weight;
-		f->path_trend[order[p]] = (uint16_t)(order[p] / 2 % TREND_PATHS ? FC_EXPLANATIONS : i);
+		f->path_trend[order[p]] = (uint16_t)i;
 	}
 }
 

@@ -5,11 +5,10 @@
  * The count is linear in the arrivals: what is there thins out as the curves
  * say, and a rate a + b min(s, D) adds a R0(t) + b (R1(t) - R1(t - D)), with R0
  * and R1 the first and second integral of the share of arrivals still there. A
- * path draws a hypothesis and a line for each class, how long its slope lasts
- * (with r its age and some minutes, t more with probability 3 r / (3 r + t)), and a noise of
- * the binomial and Poisson size. Paths come in mirrored pairs, from a fixed table of
- * normals: the same state gives the same forecast. What is read from them:
- * forecast_quantiles.c.
+ * path has a line for each class (forecast_lines.c), or the day's wave
+ * (forecast_season.c), and a noise of the binomial and Poisson size. Paths come in
+ * mirrored pairs, from a fixed table of normals: the same state gives the same
+ * forecast. What is read from them: forecast_quantiles.c.
  */
 #include "agent/forecast_priv.h"
 
@@ -204,7 +203,8 @@ static void add_pulses(struct forecast *f, const struct fc_pulses *pu, double pe
 		       const struct fc_curve *fine, const struct fc_curve *coarse)
 {
 	unsigned int i, j, k, p, n = FC_PATH_POINTS;
-	double belief = fc_pulse_belief(pu), sd, size = fc_pulse_size(pu, &sd), next = (double)(pu->at_s[0] - f->now_s) + period + 2.0;
+	double belief = fc_pulse_belief(pu), sd, size = fc_pulse_size(pu, &sd);
+	double next = (double)(pu->at_s[0] - f->now_s) + period + 2.0;
 
 	if (pu->bins_left)
 		size = fmax(size, 0.0);
