@@ -32,7 +32,7 @@ $(fc_out)/test_forecast: $(fc_dir)/test_forecast.c $(FORECAST_SRC) $(KERNEL_SRC)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -I$(fc_dir) -o $@ $(filter %.c,$^) -lm -lcmocka
 
-$(fc_out)/test_habits: $(fc_dir)/test_habits.c $(FORECAST_SRC) $(fc_headers)
+$(fc_out)/test_habits: $(fc_dir)/test_habits.c $(FORECAST_SRC) $(KERNEL_SRC) $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lm -lcmocka
 
