@@ -165,14 +165,15 @@ static int wait_ms(const struct agent *agent)
 	return agent->unpublished || verify_pending(&agent->verify) ? TICK_MS : -1;
 }
 
-/* A pause lets events gather: one wake-up and one system call for many. Never
- * while the kernel's answer is waited for, nor when the queue was not emptied. */
+/* A pause lets events gather: one wake-up and one system call for many. Never while a
+ * dump is waited for, nor when the queue was not emptied. */
 static void pause_reading(struct agent *agent)
 {
 	struct timespec pause = {.tv_nsec = (long)pace_after(&agent->pace, agent->read_events,
 							     agent->events.buffer_bytes,
 							     agent->mirror.now_ns)};
 
+	agent->read_events = 0;
 	if (agent->drained && !agent->dump.running && !requests_pending(agent))
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
@@ -181,7 +182,6 @@ static void dispatch(struct agent *agent, int fd)
 {
 	if (fd == agent->events.fd) {
 		agent_drain(agent);
-		pause_reading(agent);
 	} else if (fd == query_fd(agent->query)) {
 		requests_answer(agent);
 	} else if (fd == agent->timer_fd) {
@@ -212,6 +212,8 @@ int agent_run(struct agent *agent)
 			dispatch(agent, ready[i].data.fd);
 		requests_step(agent);
 		publish_changes(agent);
+		if (agent->read_events)
+			pause_reading(agent);
 	}
 	log_info("agent", "stopping");
 	return 0;

@@ -77,7 +77,7 @@ struct agent {
 	bool event_error_logged;
 	bool inactive_logged;
 	struct pace pace;
-	uint32_t read_events; /* by the last drain */
+	uint32_t read_events; /* since the last pause */
 
 	struct event_socket events;
 	struct query *query;

@@ -98,7 +98,8 @@ static int drain(struct capture *capture)
 	return err;
 }
 
-/* A pause lets events gather: one wake-up for many. */
+/* A pause lets events gather: one wake-up for many. Always as long, unlike the agent's:
+ * times in a trace are to be right within about a millisecond. */
 static void pace(const struct capture *capture)
 {
 	const struct timespec pause = {.tv_nsec = PACE_NS};

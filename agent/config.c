@@ -35,7 +35,7 @@ static const struct option_row rows[] = {
 	{"event-buffer-max", NUMBER, FIELD_OF(event_buffer_max_bytes), 4096, 1u << 30, "BYTES",
 	 "what it may grow to after losses (268435456)"},
 	{"pace", NUMBER, FIELD_OF(pace_us), 0, 100000, "MICROSECONDS",
-	 "least pause between reads; 8 times as long while few events come (1000)"},
+	 "least pause between reads; up to 8 times as long, by the rate (1000)"},
 	{"resync-interval", NUMBER, FIELD_OF(resync_interval_s), 1, 86400, "SECONDS",
 	 "compare with the kernel's table at least so often (300)"},
 	{"mute-interval", NUMBER, FIELD_OF(mute_interval_s), 1, 86400, "SECONDS",

@@ -86,7 +86,6 @@ void agent_drain(struct agent *agent)
 
 	mirror_set_time(&agent->mirror, clock_boot_ns());
 	agent->drained = false;
-	agent->read_events = 0;
 	for (unsigned int i = 0; i < DRAIN_BATCHES; i++) {
 		int n = event_socket_receive(&agent->events);
 

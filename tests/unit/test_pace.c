@@ -10,7 +10,7 @@
 /* The pause that a steady rate leads to; reading takes no time. */
 static uint64_t settled(struct pace *pace, uint64_t events_per_s, uint32_t buffer_bytes)
 {
-	uint64_t now = pace->read_ns, pause = pace->pause_ns;
+	uint64_t now = pace->asked_ns, pause = pace->pause_ns;
 
 	for (unsigned int i = 0; i < TURNS; i++) {
 		now += pause;
@@ -61,6 +61,36 @@ static void leaves_room_in_a_small_buffer(void **state)
 	}
 }
 
+/* Whatever the rate was before: a flood fills no more of the buffer than it did in steady
+ * pauses, with 200,000 events a second. */
+static void leaves_room_for_a_flood_after_a_calm(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	for (uint32_t buffer = 425984; buffer <= LARGE; buffer *= 2) {
+		uint64_t pause;
+
+		pace_init(&pace, MS);
+		pause = settled(&pace, 10, buffer);
+		assert_true(pause == MS || 200000 * pause / 1000000000u * PACE_EVENT_BYTES <
+						   buffer / 8u);
+	}
+	/* The last buffer was large enough for the longest. */
+	assert_true(pace.pause_ns >= 4 * MS);
+}
+
+static void never_sleeps_for_long(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, 10 * MS);
+	assert_true(settled(&pace, 10, LARGE) == PACE_MOST_NS);
+	pace_init(&pace, 100 * MS);
+	assert_true(settled(&pace, 10, LARGE) == 100 * MS);
+}
+
 static void none_where_none_is_wanted(void **state)
 {
 	struct pace pace;
@@ -89,6 +119,8 @@ int main(void)
 		cmocka_unit_test(follows_the_rate),
 		cmocka_unit_test(goes_up_by_doubling_and_down_at_once),
 		cmocka_unit_test(leaves_room_in_a_small_buffer),
+		cmocka_unit_test(leaves_room_for_a_flood_after_a_calm),
+		cmocka_unit_test(never_sleeps_for_long),
 		cmocka_unit_test(none_where_none_is_wanted),
 		cmocka_unit_test(survives_any_time_and_count),
 	};
