@@ -12,6 +12,9 @@
 #define WHEEL_JIFFIES 63.0
 #define WHEEL_FACTOR  8.0
 
+/* What is over at once is over within a thousandth of a second. */
+#define LEAST_S 1e-3
+
 #define TICK_HZ_MIN 24u
 #define TICK_HZ_MAX 1200u
 
@@ -58,14 +61,14 @@ static void add_between(struct collector *collector, double visits, double from_
 void collector_add(struct collector *collector, double entries, double timeout_s)
 {
 	if (entries > 0 && timeout_s > 0 && isfinite(entries) && isfinite(timeout_s))
-		add_between(collector, 2 * entries, 0, timeout_s);
+		add_between(collector, 2 * entries, 0, fmax(timeout_s, LEAST_S));
 }
 
 void collector_add_left(struct collector *collector, double entries, double left_s)
 {
 	double from_s = fmax(left_s - 0.5, 0);
 
-	if (entries > 0 && isfinite(entries) && isfinite(left_s))
+	if (entries > 0 && left_s >= 0 && isfinite(entries) && isfinite(left_s))
 		add_between(collector, 2 * entries, from_s, from_s + 1);
 }
 

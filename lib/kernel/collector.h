@@ -54,10 +54,10 @@ struct collector {
 };
 
 void collector_init(struct collector *collector);
-/* Both ignore what is not a positive number of entries. */
+/* Both ignore what is not a positive number of entries, and what has expired. */
 /* `entries` that wait for a deadline of `timeout_s`, at any point on the way. */
 void collector_add(struct collector *collector, double entries, double timeout_s);
-/* `entries` that have `left_s`, give or take half a second. */
+/* `entries` that have `left_s`, give or take half a second; less than 0: expired. */
 void collector_add_left(struct collector *collector, double entries, double left_s);
 
 /* `tick_hz`: CONFIG_HZ; what cannot be one (0): not known. */
