@@ -213,37 +213,6 @@ static int build(const struct snapshot *snap, const struct snap_story *story, st
 	return 0;
 }
 
-int model_build(const struct snapshot *snap, const struct snap_story *story, struct model *model)
-{
-	struct scenario now = {.then = &model->settings};
-	struct views *views = malloc(sizeof(*views));
-	int err = -ENOMEM;
-
-	memset(model, 0, sizeof(*model));
-	if (views)
-		err = views_init(views, story);
-	if (!err) {
-		take_settings(snap, model);
-		guess_lag(snap, model);
-		measure_lag(model, story);
-		err = build(snap, story, views, model);
-		views_free(views);
-	}
-	free(views);
-	if (err)
-		return err;
-	model->steady_entries = model_run(model, &now);
-	model->interval_s = now.interval_s;
-	return 0;
-}
-
-void model_free(struct model *model)
-{
-	free(model->classes);
-	free(model->phases);
-	memset(model, 0, sizeof(*model));
-}
-
 /* --- scenarios ------------------------------------------------------------------ */
 
 static double arrivals(const struct model *model, const struct scenario *scenario, size_t i)
@@ -306,13 +275,12 @@ static void model_collector(const struct model *model, struct scenario *scenario
 
 double model_run(const struct model *model, struct scenario *scenario)
 {
-	struct scenario now = {.then = &model->settings};
 	double sum = 0;
 
 	/* What was measured stands; the computed lags only say how it changes. */
-	model_collector(model, &now);
 	model_collector(model, scenario);
-	scenario->lag_s = fmin(model->lag_s * scenario->lag_s / now.lag_s, COLLECTOR_ROUND_MAX_S);
+	scenario->lag_s = fmin(model->lag_s * scenario->lag_s / model->reckoned_lag_s,
+			       COLLECTOR_ROUND_MAX_S);
 	for (size_t i = 0; i < model->count; i++) {
 		const struct class *class = &model->classes[i];
 		double rate = arrivals(model, scenario, i);
@@ -332,4 +300,39 @@ double model_run(const struct model *model, struct scenario *scenario)
 		sum += scenario->added ? scenario->added[i] : 0;
 	}
 	return sum;
+}
+
+/* --- all of it ------------------------------------------------------------------- */
+
+int model_build(const struct snapshot *snap, const struct snap_story *story, struct model *model)
+{
+	struct scenario now = {.then = &model->settings};
+	struct views *views = malloc(sizeof(*views));
+	int err = -ENOMEM;
+
+	memset(model, 0, sizeof(*model));
+	if (views)
+		err = views_init(views, story);
+	if (!err) {
+		take_settings(snap, model);
+		guess_lag(snap, model);
+		measure_lag(model, story);
+		err = build(snap, story, views, model);
+		views_free(views);
+	}
+	free(views);
+	if (err)
+		return err;
+	model_collector(model, &now);
+	model->reckoned_lag_s = now.lag_s;
+	model->interval_s = now.interval_s;
+	model->steady_entries = model_run(model, &now);
+	return 0;
+}
+
+void model_free(struct model *model)
+{
+	free(model->classes);
+	free(model->phases);
+	memset(model, 0, sizeof(*model));
 }

@@ -91,6 +91,7 @@ struct model {
 	double watch_s;	   /* for how long the agent has run */
 	double lag_s;	   /* measured, or as the collector's interval has it */
 	double interval_s; /* of the collector, as computed; lib/kernel/collector.h */
+	double reckoned_lag_s; /* what that interval makes of it */
 	double entries;	   /* the kernel's count */
 	double steady_entries;
 };
