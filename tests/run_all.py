@@ -120,7 +120,7 @@ def main():
     logs = build / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
     results = list(run(make, sys.argv[2:] or known_targets(make), logs))
-    passed, failed, skipped = (sum(column) for column in zip(*results))
+    passed, failed, skipped = (sum(column) for column in zip((0, 0, 0), *results))
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 

@@ -30,7 +30,7 @@ struct feed {
 	size_t len;
 };
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "parse_speed: %s\n", what);
 	exit(1);

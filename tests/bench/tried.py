@@ -52,6 +52,14 @@ def way_reader(place, way, pinned=True):
     return lab.Reader(place, *map(str, RUSH_WAYS[way][0]), "paced", pinned=pinned)
 
 
+def check_received(place, reader, plan, of_each):
+    """That it was told what it was to be told, and nothing else; the reader ends."""
+    lost, got = place.lost(), reader.messages()
+    # The first time round nobody is destroyed.
+    want = (plan.ring + plan.lives) * of_each - plan.ring
+    assert got + lost == want, f"{got} events received, {lost} lost; {want} expected"
+
+
 def receive_costs(plan, say):
     """{way: [us of CPU for each event that was made]}: also of those it does not get."""
     costs = {}
@@ -62,6 +70,7 @@ def receive_costs(plan, say):
                 try:
                     reader.ready()
                     value = events.cost_of_lives(place, reader, plan)
+                    check_received(place, reader, plan, WAYS[way][1])
                     say(f"round {turn + 1}: {way}: {value:.2f} us an event")
                 finally:
                     reader.close()
