@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -43,6 +44,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_sessionstart():
+    # A shell ignores SIGINT for what it runs in the background, and so would the agents.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.geteuid() == 0:
         netns.sweep()
         agent_module.sweep_runtime_dirs()
