@@ -60,38 +60,36 @@ def check_received(place, reader, plan, of_each):
     assert got + lost == want, f"{got} events received, {lost} lost; {want} expected"
 
 
-def receive_costs(plan, say):
-    """{way: [us of CPU for each event that was made]}: also of those it does not get."""
-    costs = {}
+def measure_ways(plan, ways, measure, pinned, say):
+    """{way: [what it measures, round by round]}"""
+    values = {}
     for turn in range(plan.rounds):
-        for way in WAYS:
+        for way in ways:
             with lab.road() as place:
-                reader = way_reader(place, way)
+                reader = way_reader(place, way, pinned)
                 try:
                     reader.ready()
-                    value = events.cost_of_lives(place, reader, plan)
-                    check_received(place, reader, plan, WAYS[way][1])
-                    say(f"round {turn + 1}: {way}: {value:.2f} us an event")
+                    value = measure(place, reader, way)
+                    say(f"round {turn + 1}: {way}: {figures.number(value)}")
                 finally:
                     reader.close()
-            costs.setdefault(way, []).append(value)
-    return costs
+            values.setdefault(way, []).append(value)
+    return values
+
+
+def receive_costs(plan, say):
+    """us of CPU for each event that was made: also of those it does not get."""
+    def cost(place, reader, way):
+        value = events.cost_of_lives(place, reader, plan)
+        check_received(place, reader, plan, WAYS[way][1])
+        return value
+    return measure_ways(plan, WAYS, cost, True, say)
 
 
 def receive_rushes(plan, say):
-    rates = {}
-    for turn in range(plan.rounds):
-        for way in RUSH_WAYS:
-            with lab.road() as place:
-                reader = way_reader(place, way, pinned=False)
-                try:
-                    reader.ready()
-                    value = events.rush(place, True, plan)
-                    say(f"round {turn + 1}: {way}: {value:.0f} a second")
-                finally:
-                    reader.close()
-            rates.setdefault(way, []).append(value)
-    return rates
+    """TCP lives a second."""
+    return measure_ways(plan, RUSH_WAYS, lambda place, *_: events.rush(place, True, plan), False,
+                        say)
 
 
 def receive_section(costs, rates):
