@@ -12,6 +12,7 @@ Usage: bench.py [--quick] [--only events|tables|tried] [--output FILE]
 import argparse
 import datetime
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,8 @@ def main():
     options = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("bench.py: needs root: network namespaces, nf_conntrack_max")
+    # Ended early it puts the sysctls back and takes its namespaces down all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench.py: terminated"))
     began = time.monotonic()
     rows = warnings(lab.machine())
     for row in rows:
