@@ -26,6 +26,12 @@ bench: bench-deps
 		$(BUILD)/tests/mirror_speed $(BUILD)/tests/parse_speed $(BUILD)/forecast/forecast-gen
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
+# make bench-profile  where the agent's time goes; writes docs/performance.md too; as root
+.PHONY: bench-profile
+bench-profile: bench-deps
+	$(Q)$(MAKE) --no-print-directory $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/profile_agent.py
+
 # make bench-mirror   what the mirror and its statistics cost an event; no root
 $(BUILD)/tests/mirror_cost: tests/bench/mirror_cost.c $(BUILD)/tests/unit/libundertest.a Makefile
 	@mkdir -p $(@D)

@@ -56,12 +56,12 @@ def report(rows, goals, texts, seconds):
            f"{seconds / 60:.0f} minutes.\n")
 
 
-def write(path, text):
+def write(path, text, begin=BEGIN, end=END):
     with open(path, encoding="utf-8") as file:
-        before, rest = file.read().split(BEGIN)
-        after = rest.split(END)[1]
+        before, rest = file.read().split(begin)
+        after = rest.split(end)[1]
     with open(path, "w", encoding="utf-8") as file:
-        file.write(before + BEGIN + "\n" + text + "\n" + END + after)
+        file.write(before + begin + "\n" + text + "\n" + end + after)
 
 
 def main():
