@@ -23,11 +23,10 @@ class Plan:
 
 # Cost of an event
 
-def listeners(place):
-    return {"receive only (the floor)": lambda: lab.Reader(place, "paced"),
-            "conntide-agent": lambda: lab.Conntide(place),
-            "conntrack -E > /dev/null": lambda: lab.ConntrackE(place),
-            "ulogd2, NFCT": lambda: lab.Ulogd(place)}
+LISTENERS = {"receive only (the floor)": lambda place: lab.Reader(place, "paced"),
+             "conntide-agent": lab.Conntide,
+             "conntrack -E > /dev/null": lab.ConntrackE,
+             "ulogd2, NFCT": lab.Ulogd}
 
 
 def live_traffic(place, plan, lives, rate, ring=None, space=0):
@@ -61,19 +60,8 @@ def _cost(place, listener, traffic, events):
 
 def measure_cost(plan, measure, say):
     """{listener: [us an event, round by round]}"""
-    result = {}
-    for turn in range(plan.rounds):
-        for name in listeners(None):
-            with lab.road() as place:
-                listener = listeners(place)[name]()
-                try:
-                    listener.ready()
-                    value = measure(place, listener, plan)
-                    say(f"round {turn + 1}: {name}: {value:.2f} us an event")
-                finally:
-                    listener.close()
-            result.setdefault(name, []).append(value)
-    return result
+    return lab.in_turn(plan.rounds, LISTENERS,
+                       lambda place, listener, _: measure(place, listener, plan), say)
 
 
 def check_events(plan):
@@ -121,12 +109,12 @@ def measure_growth(plan, say):
 
 # What listening costs the kernel
 
-def rush_listeners(place):
-    return {"no listener": lambda: None,
-            "filter that drops all (the floor)": lambda: lab.Reader(place, "drop", pinned=False),
-            "receive only, paced": lambda: lab.Reader(place, "paced", pinned=False),
-            "conntide-agent": lambda: lab.Conntide(place, pinned=False),
-            "one message a wake-up": lambda: lab.Reader(place, "one", pinned=False)}
+RUSH_LISTENERS = {
+    "no listener": lambda place: None,
+    "filter that drops all (the floor)": lambda place: lab.Reader(place, "drop", pinned=False),
+    "receive only, paced": lambda place: lab.Reader(place, "paced", pinned=False),
+    "conntide-agent": lambda place: lab.Conntide(place, pinned=False),
+    "one message a wake-up": lambda place: lab.Reader(place, "one", pinned=False)}
 
 
 def rush(place, lives, plan):
@@ -142,23 +130,13 @@ def rush(place, lives, plan):
 
 def measure_rush(plan, lives, say):
     """({listener: [connections a second]}, {listener: most events lost})"""
-    rates, losses = {}, {}
-    for turn in range(plan.rounds):
-        for name in rush_listeners(None):
-            with lab.road() as place:
-                listener = rush_listeners(place)[name]()
-                try:
-                    if listener:
-                        listener.ready()
-                    value = rush(place, lives, plan)
-                    lost = place.lost()
-                    say(f"round {turn + 1}: {name}: {value:.0f} a second, {lost} lost")
-                finally:
-                    if listener:
-                        listener.close()
-            rates.setdefault(name, []).append(value)
-            losses[name] = max(lost, losses.get(name, 0))
-    return rates, losses
+    losses = dict.fromkeys(RUSH_LISTENERS, 0)
+
+    def measure(place, _, name):
+        value = rush(place, lives, plan)
+        losses[name] = max(place.lost(), losses[name])
+        return value
+    return lab.in_turn(plan.rounds, RUSH_LISTENERS, measure, say), losses
 
 
 # Words

@@ -244,6 +244,28 @@ class Ulogd(Listener):
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def in_turn(rounds, listeners, measure, say):
+    """{name: [measure(place, listener, name), round by round]}, each in a fresh place.
+
+    listeners: {name: what makes it in a place}; it may make none.
+    """
+    values = {}
+    for turn in range(rounds):
+        for name, make in listeners.items():
+            with road() as place:
+                listener = make(place)
+                try:
+                    if listener:
+                        listener.ready()
+                    value = measure(place, listener, name)
+                    say(f"round {turn + 1}: {name}: {value:.{0 if value >= 100 else 2}f}")
+                finally:
+                    if listener:
+                        listener.close()
+            values.setdefault(name, []).append(value)
+    return values
+
+
 # The machine
 
 def other_listeners():

@@ -46,10 +46,11 @@ WAYS = {"as used: 128 a call, pause by the rate": ((), 7),
 RUSH_WAYS = {**WAYS, "busy polling, never asleep": None}
 
 
-def way_reader(place, way, pinned=True):
-    if RUSH_WAYS[way] is None:
-        return lab.Reader(place, "spin", pinned=pinned)
-    return lab.Reader(place, *map(str, RUSH_WAYS[way][0]), "paced", pinned=pinned)
+def readers(ways, pinned):
+    """{way: what makes its reader in a place}"""
+    def maker(argv):
+        return lambda place: lab.Reader(place, *map(str, argv), pinned=pinned)
+    return {way: maker((*told[0], "paced") if told else ("spin",)) for way, told in ways.items()}
 
 
 def check_received(place, reader, plan, of_each):
@@ -60,36 +61,19 @@ def check_received(place, reader, plan, of_each):
     assert got + lost == want, f"{got} events received, {lost} lost; {want} expected"
 
 
-def measure_ways(plan, ways, measure, pinned, say):
-    """{way: [what it measures, round by round]}"""
-    values = {}
-    for turn in range(plan.rounds):
-        for way in ways:
-            with lab.road() as place:
-                reader = way_reader(place, way, pinned)
-                try:
-                    reader.ready()
-                    value = measure(place, reader, way)
-                    say(f"round {turn + 1}: {way}: {figures.number(value)}")
-                finally:
-                    reader.close()
-            values.setdefault(way, []).append(value)
-    return values
-
-
 def receive_costs(plan, say):
     """us of CPU for each event that was made: also of those it does not get."""
     def cost(place, reader, way):
         value = events.cost_of_lives(place, reader, plan)
         check_received(place, reader, plan, WAYS[way][1])
         return value
-    return measure_ways(plan, WAYS, cost, True, say)
+    return lab.in_turn(plan.rounds, readers(WAYS, True), cost, say)
 
 
 def receive_rushes(plan, say):
     """TCP lives a second."""
-    return measure_ways(plan, RUSH_WAYS, lambda place, *_: events.rush(place, True, plan), False,
-                        say)
+    return lab.in_turn(plan.rounds, readers(RUSH_WAYS, False),
+                       lambda place, *_: events.rush(place, True, plan), say)
 
 
 def receive_section(costs, rates):
