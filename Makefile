@@ -44,17 +44,14 @@ else
 ALL_CFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 
-BASE_SRC := $(wildcard lib/base/*.c)
-SHM_SRC := $(wildcard lib/shm/*.c)
-KERNEL_SRC := $(wildcard lib/kernel/*.c)
-LIB_SRC := $(BASE_SRC) $(SHM_SRC) $(KERNEL_SRC)
-FORECAST_SRC := $(wildcard agent/forecast*.c)
+# Folders say what may happen in them: see docs/architecture.md.
+LIB_SRC := $(sort $(wildcard lib/*/*.c))
 AGENT_MAINS := agent/main.c agent/record_main.c agent/replay_main.c
-AGENT_SRC := $(filter-out $(AGENT_MAINS),$(wildcard agent/*.c))
-RENDER_SRC := $(wildcard exporters/render/*.c)
-ADVICE_SRC := $(wildcard exporters/advice/*.c)
-HTTP_SRC := $(wildcard exporters/http/*.c)
-CLI_SRC := $(wildcard exporters/cli/*.c)
+AGENT_SRC := $(filter-out $(AGENT_MAINS),$(sort $(wildcard agent/*.c agent/*/*.c)))
+SHOW_SRC := $(sort $(wildcard exporters/render/*.c exporters/advice/*.c))
+HTTP_MAIN := exporters/http/main.c
+HTTP_SRC := $(filter-out $(HTTP_MAIN),$(sort $(wildcard exporters/http/*.c exporters/http/*/*.c)))
+CLI_SRC := $(sort $(wildcard exporters/cli/*.c))
 
 comma := ,
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -85,26 +82,38 @@ $(BUILD)/%.o: %.c Makefile
 
 EXTRA_lib_shm_layout := -Wpadded
 # Statistics are kept in floats, for their size, and computed in doubles.
-$(call obj,$(FORECAST_SRC)): CPPFLAGS += -Wno-double-promotion
+$(call obj,$(wildcard agent/forecast*.c)): CPPFLAGS += -Wno-double-promotion
 
 link = $(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(1) $(2)
+archive = $(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
-# Three programs; each links what it needs of agent/.
-$(BUILD)/libagent.a: $(call obj,$(LIB_SRC) $(AGENT_SRC))
-	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+# A program takes from the archives what it needs, and no library for the rest.
+LIB := $(BUILD)/lib.a
+AGENT_LIB := $(BUILD)/agent.a
+SHOW_LIB := $(BUILD)/show.a
+HTTP_LIB := $(BUILD)/http.a
 
-$(BUILD)/conntide-agent: $(call obj,agent/main.c) $(BUILD)/libagent.a
+$(LIB): $(call obj,$(LIB_SRC))
+	$(archive)
+$(AGENT_LIB): $(call obj,$(AGENT_SRC))
+	$(archive)
+$(SHOW_LIB): $(call obj,$(SHOW_SRC))
+	$(archive)
+$(HTTP_LIB): $(call obj,$(HTTP_SRC))
+	$(archive)
+
+$(BUILD)/conntide-agent: $(call obj,agent/main.c) $(AGENT_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 
 $(BUILD)/conntide-record $(BUILD)/conntide-replay: $(BUILD)/conntide-%: \
-		$(BUILD)/agent/%_main.o $(BUILD)/libagent.a
+		$(BUILD)/agent/%_main.o $(AGENT_LIB) $(LIB)
 	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 
-$(BUILD)/conntide-exporter: $(call obj,$(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) $(HTTP_SRC))
+$(BUILD)/conntide-exporter: $(call obj,$(HTTP_MAIN)) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs $(HTTP_LIBS)) -lpthread -lm)
 
 # The command line has no privilege to drop, and needs no library for it.
-$(BUILD)/conntide: $(call obj,$(filter-out lib/base/sandbox.c,$(LIB_SRC)) $(RENDER_SRC) $(ADVICE_SRC) $(CLI_SRC))
+$(BUILD)/conntide: $(call obj,$(CLI_SRC)) $(SHOW_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
 # Each part brings its own targets.

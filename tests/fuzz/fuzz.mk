@@ -14,16 +14,15 @@ FUZZ_DIR := $(BUILD)/fuzz
 FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	-DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"'
-FUZZ_SRC := lib/base/check.c lib/base/crc32.c $(SHM_SRC) agent/ct_event.c agent/ct_stats.c \
-	agent/local_addr.c $(RENDER_SRC) $(ADVICE_SRC) $(KERNEL_SRC)
+FUZZ_SRC := $(LIB_SRC) agent/ct_event.c agent/ct_stats.c agent/local_addr.c $(SHOW_SRC)
 # Has this clang a libFuzzer? Asked when it matters only.
 FUZZ_MISSING = $(shell printf 'int LLVMFuzzerTestOneInput(void *d, unsigned long n){(void)d;(void)n;return 0;}' | \
 	$(FUZZ_CC) -x c -fsanitize=fuzzer,address - -o /dev/null 2>/dev/null || echo missing)
 
-$(FUZZ_DIR)/%: tests/fuzz/%.c $(FUZZ_SRC) $(wildcard lib/*/*.h lib/shm/*.def agent/*.h exporters/*/*.h)
+$(FUZZ_DIR)/%: tests/fuzz/%.c $(FUZZ_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h exporters/*/*.h)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_SRC) \
-		$(shell pkg-config --libs libmnl libnetfilter_conntrack libxxhash libcjson) -lm
+		$(shell pkg-config --libs libmnl libnetfilter_conntrack libxxhash libcjson libseccomp libcap-ng) -lm
 
 $(FUZZ_DIR)/corpus: tests/fuzz/make_corpus.py $(wildcard tests/replay/recordings/*.feed)
 	@mkdir -p $@

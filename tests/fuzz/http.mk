@@ -4,10 +4,10 @@
 
 FUZZ_SECONDS ?= 10
 FUZZ_HTTP := $(BUILD)/tests/fuzz_http
-FUZZ_HTTP_SRC := tests/fuzz/fuzz_http.c $(LIB_SRC) $(RENDER_SRC) $(ADVICE_SRC) \
-	$(filter-out exporters/http/main.c exporters/http/serve.c exporters/http/server.c,$(HTTP_SRC))
+FUZZ_HTTP_SRC := tests/fuzz/fuzz_http.c $(LIB_SRC) $(SHOW_SRC) \
+	$(filter-out exporters/http/serve.c exporters/http/server.c,$(HTTP_SRC))
 
-$(FUZZ_HTTP): $(FUZZ_HTTP_SRC) $(wildcard exporters/*/*.h lib/*/*.h lib/shm/*.def) Makefile
+$(FUZZ_HTTP): $(FUZZ_HTTP_SRC) $(wildcard exporters/*/*.h exporters/*/*/*.h lib/*/*.h lib/*/*.def) Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)clang $(filter-out -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ \

@@ -26,11 +26,11 @@ $(UNIT_PROGRAMS): %: %.o $(UNIT_LIB)
 	$(call link,$^,$(shell pkg-config --libs cmocka $(AGENT_LIBS)) -lpthread -lm)
 
 # The reader's and the writer's own code is instrumented too, so it is compiled here.
-TSAN_SRC := tests/unit/tsan_segment.c $(LIB_SRC) agent/segment.c agent/histogram.c agent/ports.c
+TSAN_SRC := tests/unit/tsan_segment.c $(wildcard lib/base/*.c lib/shm/*.c) agent/segment.c agent/histogram.c agent/ports.c
 TSAN_CFLAGS = $(filter-out -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) $(UNIT_CFLAGS) \
 	-fsanitize=thread -fno-omit-frame-pointer $(if $(findstring clang,$(CC)),,-Wno-tsan)
 
-$(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/shm/*.def agent/*.h) Makefile
+$(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) $(ALL_LDFLAGS) -o $@ $(TSAN_SRC) \
 		$(shell pkg-config --libs libseccomp libcap-ng) -lpthread -lm
@@ -38,7 +38,7 @@ $(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/shm/*.def
 TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/world_checks.c $(LIB_SRC) \
 	$(AGENT_SRC)
 
-$(BUILD)/tests/unit/tsan_records: $(TSAN_RECORDS_SRC) $(wildcard lib/*/*.h lib/shm/*.def agent/*.h) Makefile
+$(BUILD)/tests/unit/tsan_records: $(TSAN_RECORDS_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) -Wno-double-promotion $(ALL_LDFLAGS) -o $@ \
 		$(TSAN_RECORDS_SRC) $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
