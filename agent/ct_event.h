@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 struct nlmsghdr;
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 struct ct_timeouts {
 	int fds[TIMEOUT_COUNT];

@@ -13,7 +13,7 @@
  * rounds are those that fit one comb.
  *
  * The interval to the next round is set at each, from the time that all entries have left
- * (lib/kernel/collector.h). So where rounds keep to what the entries here say, the next is
+ * (lib/kernel/gc.h). So where rounds keep to what the entries here say, the next is
  * foretold while the mix changes.
  */
 #include "agent/forecast_priv.h"
@@ -21,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "lib/kernel/collector.h"
+#include "lib/kernel/gc.h"
 
 #define LEAST_LATE 5		/* entries it takes to see a round */
 #define ROUND_SHARE 0.85
@@ -41,7 +41,7 @@ static double miss_s(double t, double anchor, double period_s)
 	return fabs(k - round(k)) * period_s;
 }
 
-static unsigned int fitting(const struct fc_collector *co, double anchor, double period_s)
+static unsigned int fitting(const struct fc_gc *co, double anchor, double period_s)
 {
 	unsigned int i, n = 0;
 
@@ -51,7 +51,7 @@ static unsigned int fitting(const struct fc_collector *co, double anchor, double
 }
 
 /* Least squares through the rounds that fit; recent ones are in the list only. */
-static void refine(struct fc_collector *co, double anchor, double period_s)
+static void refine(struct fc_gc *co, double anchor, double period_s)
 {
 	double n = 0.0, sk = 0.0, st = 0.0, skk = 0.0, skt = 0.0, det;
 	unsigned int i;
@@ -73,7 +73,7 @@ static void refine(struct fc_collector *co, double anchor, double period_s)
 }
 
 /* The comb that most of the last rounds fit. */
-static void find_comb(struct fc_collector *co)
+static void find_comb(struct fc_gc *co)
 {
 	double best_anchor = 0.0, best_period = 0.0, span;
 	unsigned int i, k, most = 2;
@@ -103,7 +103,7 @@ static void find_comb(struct fc_collector *co)
 		co->period_s = 0.0;
 }
 
-void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s)
+void fc_gc_exit(struct fc_gc *co, int64_t now_ns, int64_t late_s)
 {
 	if (late_s < 2)
 		return;
@@ -114,16 +114,16 @@ void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s)
 /* What the collector's own rule makes of the entries here. */
 static double interval_s(const struct forecast *f)
 {
-	struct collector collector;
+	struct kernel_gc gc;
 	unsigned int i, l, s;
 
-	collector_init(&collector);
+	kernel_gc_init(&gc);
 	for (i = 0; i < f->n_cells; i++) {
 		const struct fc_cell *c = &f->cell[i];
 
 		if (!c->used || c->n_total <= 0)
 			continue;
-		collector_add_left(&collector, c->n_unknown, COLLECTOR_CLAMP_S);
+		kernel_gc_add_left(&gc, c->n_unknown, GC_CLAMP_S);
 		for (l = 0; l < FC_LEVELS; l++) {
 			for (s = 0; s < FC_SLOTS; s++) {
 				int64_t now_at = f->now_s / fc_width_s[l], since, left;
@@ -134,15 +134,15 @@ static double interval_s(const struct forecast *f)
 				left = since + (int64_t)fc_cell_timeout_at(c, since) - f->now_s;
 				if (c->refreshed)
 					left = fc_cell_timeout_at(c, since);
-				collector_add_left(&collector, c->n[l][s], (double)left);
+				kernel_gc_add_left(&gc, c->n[l][s], (double)left);
 			}
 		}
 	}
-	return collector_interval_s(&collector, f->stat.tick_hz);
+	return kernel_gc_interval_s(&gc, f->stat.tick_hz);
 }
 
 /* A round has come: did it keep to what was promised at the one before? */
-static void check_promise(struct fc_collector *co, double at_s)
+static void check_promise(struct fc_gc *co, double at_s)
 {
 	double gap = co->n_rounds ? at_s - co->round_s[0] : 0.0;
 
@@ -151,12 +151,12 @@ static void check_promise(struct fc_collector *co, double at_s)
 	co->kept = fabs(gap - co->promised_s) < PROMISE_MISS * co->promised_s + 2.0 ? co->kept + 1 : 0;
 }
 
-void fc_collector_second(struct forecast *f)
+void fc_gc_second(struct forecast *f)
 {
-	struct fc_collector *co = &f->collector;
+	struct fc_gc *co = &f->gc;
 	int64_t now_s = f->now_s;
 	double gone = co->gone, at_risk = gone + co->left, share = at_risk > 0.0 ? gone / at_risk : 0.0;
-	double lookups = fc_collector_lookups(co), at = (double)now_s + (gone > 0.0 ? co->gone_at_s / gone : 0.0);
+	double lookups = fc_gc_lookups(co), at = (double)now_s + (gone > 0.0 ? co->gone_at_s / gone : 0.0);
 
 	co->gone = co->left = 0;
 	co->gone_at_s = 0.0;
@@ -176,7 +176,7 @@ void fc_collector_second(struct forecast *f)
 	co->seen_risk += at_risk - co->seen_risk / 600.0;
 }
 
-double fc_collector_lookups(const struct fc_collector *co)
+double fc_gc_lookups(const struct fc_gc *co)
 {
 	return fmin((co->seen_gone + 3.0) / (co->seen_risk + 10.0), 0.99);
 }
@@ -185,14 +185,14 @@ double fc_collector_lookups(const struct fc_collector *co)
  * The collector tunes its interval to the mean remaining timeout, so while a mix
  * changes no comb fits; the last interval is still the best guess of the next. 0: none.
  */
-static double last_gap_s(const struct fc_collector *co)
+static double last_gap_s(const struct fc_gc *co)
 {
 	double gap, before;
 
 	if (co->n_rounds < 2)
 		return 0.0;
 	gap = co->round_s[0] - co->round_s[1];
-	if (gap < PERIOD_LEAST_S || gap > COLLECTOR_ROUND_MAX_S + TOLERANCE_S)
+	if (gap < PERIOD_LEAST_S || gap > GC_ROUND_MAX_S + TOLERANCE_S)
 		return 0.0;
 	if (co->n_rounds == 2)
 		return gap;
@@ -201,7 +201,7 @@ static double last_gap_s(const struct fc_collector *co)
 }
 
 /* 0: no rhythm, or its last beats had no round though there was something to take. */
-static double rhythm(const struct fc_collector *co, int64_t now_s, bool *steady, double *next_s)
+static double rhythm(const struct fc_gc *co, int64_t now_s, bool *steady, double *next_s)
 {
 	double period_s = co->period_s, anchor_s = co->anchor_s, since;
 
@@ -223,11 +223,11 @@ static double rhythm(const struct fc_collector *co, int64_t now_s, bool *steady,
 }
 
 /* Before rounds were seen the kernel's word has to do: it comes within a minute. */
-float fc_collector_floor(const struct fc_collector *co, double late_s)
+float fc_gc_floor(const struct fc_gc *co, double late_s)
 {
 	if (co->n_rounds >= ENOUGH_ROUNDS)
 		return 0.0f;
-	return late_s < COLLECTOR_ROUND_MAX_S ? (float)(1.0 / (COLLECTOR_ROUND_MAX_S + 2.0 - late_s)) : 0.5f;
+	return late_s < GC_ROUND_MAX_S ? (float)(1.0 / (GC_ROUND_MAX_S + 2.0 - late_s)) : 0.5f;
 }
 
 void fc_late_survival(const struct forecast *f, float *survive)
@@ -238,7 +238,7 @@ void fc_late_survival(const struct forecast *f, float *survive)
 
 	for (b = 0; b < FC_LATE_BINS; b++) {
 		shared = (f->late_ev[b] + shared * 20.0f) / (f->late_risk[b] + 20.0f);
-		shared = fmaxf(shared, fc_collector_floor(&f->collector, fc_late_bin_start(b)));
+		shared = fmaxf(shared, fc_gc_floor(&f->gc, fc_late_bin_start(b)));
 		rate[b] = -log1pf(-fminf(shared, 0.9999f));
 	}
 	/* to the middle of the step; bin k is k - 0.5 to k + 0.5 late, as whole seconds are counted */
@@ -310,7 +310,7 @@ static void measure_saw(struct forecast *f, const float *due, double waiting, un
  * the one that lateness regardless of rounds would, on the fine grid. Where the
  * rhythm is not firm, several of about that period, for a path each. How many; 0: none.
  */
-unsigned int fc_collector_phase(struct forecast *f, const float *due, const float *late_now,
+unsigned int fc_gc_phase(struct forecast *f, const float *due, const float *late_now,
 				float (*diff)[FC_FINE_N])
 {
 	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
@@ -320,10 +320,10 @@ unsigned int fc_collector_phase(struct forecast *f, const float *due, const floa
 	unsigned int k, n;
 
 	f->saw_now = f->saw_600 = 0.0;
-	period_s = rhythm(&f->collector, f->now_s, &steady, &next);
+	period_s = rhythm(&f->gc, f->now_s, &steady, &next);
 	if (period_s <= 0.0)
 		return 0;
-	keep = pow(1.0 - fc_collector_lookups(&f->collector), FC_FINE_DT);
+	keep = pow(1.0 - fc_gc_lookups(&f->gc), FC_FINE_DT);
 	flat_backlog(f, due, late_now, flat);
 	n = steady ? 1 : FC_DRIFTS;
 	for (k = 0; k < n; k++)

@@ -176,7 +176,7 @@ static void add_due(const struct fc_curve *fine, double rate_per_s, float *due, 
 static void add_rounds(struct forecast *f, const float *due, const float *late)
 {
 	float diff[FC_DRIFTS][FC_FINE_N];
-	unsigned int n = fc_collector_phase(f, due, late, diff), p, i;
+	unsigned int n = fc_gc_phase(f, due, late, diff), p, i;
 
 	/* mirrored paths share a rhythm */
 	for (p = 0; p < FC_PATHS && n; p++)

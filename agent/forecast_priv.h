@@ -142,7 +142,7 @@ struct fc_class {
 #define FC_DRIFTS 5
 #define FC_LATE_N 100			/* lateness in steps of FC_FINE_DT */
 
-struct fc_collector {
+struct fc_gc {
 	uint32_t gone, left;		/* late entries of the second under way */
 	double gone_at_s;		/* sum of when in the second */
 	double seen_gone, seen_risk;	/* decayed, outside rounds */
@@ -242,7 +242,7 @@ struct forecast {
 	struct { uint32_t key, hits; } candidate[64];
 	/* how late entries past a fixed deadline are collected, all classes */
 	float late_ev[FC_LATE_BINS], late_risk[FC_LATE_BINS];
-	struct fc_collector collector;
+	struct fc_gc gc;
 	struct fc_regimes regimes[FC_CLASSES];
 	struct fc_season season;
 	float rate_new[FC_CLASSES][FC_AGE_BINS];
@@ -333,13 +333,13 @@ int64_t fc_regimes_since_s(const struct forecast *f, const struct fc_cell *c);
 void fc_regimes_hazards(const struct forecast *f, const struct fc_cell *c, float *h);
 
 /* forecast_collector.c */
-void fc_collector_exit(struct fc_collector *co, int64_t now_ns, int64_t late_s);
-void fc_collector_second(struct forecast *f);
+void fc_gc_exit(struct fc_gc *co, int64_t now_ns, int64_t late_s);
+void fc_gc_second(struct forecast *f);
 /* Share of late entries that lookups take in a second. */
-float fc_collector_floor(const struct fc_collector *co, double late_s);
-double fc_collector_lookups(const struct fc_collector *co);
+float fc_gc_floor(const struct fc_gc *co, double late_s);
+double fc_gc_lookups(const struct fc_gc *co);
 void fc_late_survival(const struct forecast *f, float *survive);
-unsigned int fc_collector_phase(struct forecast *f, const float *due, const float *late_now,
+unsigned int fc_gc_phase(struct forecast *f, const float *due, const float *late_now,
 				float (*diff)[FC_FINE_N]);
 
 /* forecast_full.c */

@@ -168,7 +168,7 @@ void fc_cell_exit(struct forecast *f, struct fc_cell *c, int64_t since_s, bool u
 				f->late_risk[late] += 1.0f;
 				f->late_ev[late] += expired ? 1.0f : 0.0f;
 				if (expired)
-					fc_collector_exit(&f->collector, f->move_ns, late_s);
+					fc_gc_exit(&f->gc, f->move_ns, late_s);
 			}
 		}
 		if (expired)
@@ -236,7 +236,7 @@ static void expose(struct forecast *f, struct fc_cell *c)
 				continue;
 			f->late_risk[late] += (float)c->n[l][s];
 			if (age >= 2)
-				f->collector.left += (uint32_t)c->n[l][s];
+				f->gc.left += (uint32_t)c->n[l][s];
 		}
 	}
 	if (f->now_s < f->unsure_until_s) {
@@ -339,7 +339,7 @@ void fc_cells_second(struct forecast *f)
 			f->late_risk[b] *= d;
 		}
 	}
-	fc_collector_second(f);
+	fc_gc_second(f);
 	f->now_s++;
 	for (i = 0; i < f->n_cells; i++)
 		if (f->cell[i].used && f->cell[i].n_total > 0)
@@ -426,7 +426,7 @@ void fc_late_hazards(const struct forecast *f, const struct fc_cell *c, float *e
 			end[b] = (c->ev_end[b] + smooth * 20.0f) / (c->risk_end[b] + 20.0f);
 		} else {
 			end[b] = (c->ev_end[b] + shared * 6.0f) / (c->risk_end[b] + 6.0f);
-			end[b] = fmaxf(end[b], fc_collector_floor(&f->collector, fc_late_bin_start(b)));
+			end[b] = fmaxf(end[b], fc_gc_floor(&f->gc, fc_late_bin_start(b)));
 		}
 		end[b] = fminf(end[b], 0.9999f);
 	}

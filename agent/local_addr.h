@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 #define LOCAL_ADDR_MAX 65536u
 

@@ -19,7 +19,7 @@
 
 #include "agent/forecast.h"
 #include "lib/shm/layout.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 /* The first seconds of a step look like the beginning of a ramp: an alarm that does
  * not last this long is none. */

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/shm/states.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/states.h"
+#include "lib/kernel/timeouts.h"
 
 #define SYSCTL_PREFIX "nf_conntrack_"
 

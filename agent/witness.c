@@ -4,7 +4,7 @@
 #include "agent/forecast.h"
 #include "agent/stays.h"
 #include "agent/talkers.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 /* The forecast's stage of a state; what a state slot does not name is unknown. */
 static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/kernel/collector.h"
+#include "lib/kernel/gc.h"
 #include "exporters/advice/model_priv.h"
 
 #define LAST_MINUTE 6u /* scenes */
@@ -162,21 +162,21 @@ static void take_settings(const struct snapshot *snap, struct model *model)
 /* Before anything is known about the phases: what is there, and its timeouts. */
 static void guess_lag(const struct snapshot *snap, struct model *model)
 {
-	struct collector collector;
+	struct kernel_gc gc;
 	double inserts_per_s = 0;
 
-	collector_init(&collector);
+	kernel_gc_init(&gc);
 	for (size_t i = 0; i < snap->row_count; i++) {
 		const struct snap_row *row = &snap->rows[i];
 
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
-			collector_add(&collector, row->states[state],
+			kernel_gc_add(&gc, row->states[state],
 				      timeout_s(&model->settings,
 						timeout_of_state(row->key.l4proto, state)));
 		inserts_per_s += row->new_per_s > 0 ? row->new_per_s : 0;
 	}
-	model->interval_s = collector_interval_s(&collector, model->settings.tick_hz);
-	model->lag_s = collector_lag_s(model->interval_s, inserts_per_s, model->settings.buckets);
+	model->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
+	model->lag_s = kernel_gc_lag_s(model->interval_s, inserts_per_s, model->settings.buckets);
 }
 
 static size_t count_phases(struct views *views, const struct snapshot *snap)
@@ -247,12 +247,12 @@ static double left_s(const struct model *model, const struct phase *phase,
 	return split_left_s(&split, then_s + lag_s) / phase->lives;
 }
 
-static void model_collector(const struct model *model, struct scenario *scenario)
+static void model_gc(const struct model *model, struct scenario *scenario)
 {
-	struct collector collector;
+	struct kernel_gc gc;
 	double inserts_per_s = 0;
 
-	collector_init(&collector);
+	kernel_gc_init(&gc);
 	for (size_t i = 0; i < model->count; i++) {
 		const struct class *class = &model->classes[i];
 		double rate = arrivals(model, scenario, i);
@@ -264,13 +264,13 @@ static void model_collector(const struct model *model, struct scenario *scenario
 			double live = rate * (left_s(model, phase, scenario->then, 0) +
 					      phase->expiring * (phase->active_s + timeout));
 
-			collector_add(&collector, live + standing(model, scenario, phase, i),
+			kernel_gc_add(&gc, live + standing(model, scenario, phase, i),
 				      timeout);
 		}
 	}
-	scenario->interval_s = collector_interval_s(&collector, model->settings.tick_hz);
+	scenario->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
 	scenario->lag_s =
-		collector_lag_s(scenario->interval_s, inserts_per_s, scenario->then->buckets);
+		kernel_gc_lag_s(scenario->interval_s, inserts_per_s, scenario->then->buckets);
 }
 
 double model_run(const struct model *model, struct scenario *scenario)
@@ -278,9 +278,9 @@ double model_run(const struct model *model, struct scenario *scenario)
 	double sum = 0;
 
 	/* What was measured stands; the computed lags only say how it changes. */
-	model_collector(model, scenario);
+	model_gc(model, scenario);
 	scenario->lag_s = fmin(model->lag_s * scenario->lag_s / model->reckoned_lag_s,
-			       COLLECTOR_ROUND_MAX_S);
+			       GC_ROUND_MAX_S);
 	for (size_t i = 0; i < model->count; i++) {
 		const struct class *class = &model->classes[i];
 		double rate = arrivals(model, scenario, i);
@@ -323,7 +323,7 @@ int model_build(const struct snapshot *snap, const struct snap_story *story, str
 	free(views);
 	if (err)
 		return err;
-	model_collector(model, &now);
+	model_gc(model, &now);
 	model->reckoned_lag_s = now.lag_s;
 	model->interval_s = now.interval_s;
 	model->steady_entries = model_run(model, &now);

@@ -38,7 +38,7 @@
 
 #include "lib/shm/snap_story.h"
 #include "lib/shm/snapshot.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 /* Kernel memory: an entry with the extension that events need (anybody who listens
  * makes the kernel add it), one without, and a bucket. x86-64, Linux 6.1 to 6.18. */
@@ -90,7 +90,7 @@ struct model {
 	struct settings settings;
 	double watch_s;	   /* for how long the agent has run */
 	double lag_s;	   /* measured, or as the collector's interval has it */
-	double interval_s; /* of the collector, as computed; lib/kernel/collector.h */
+	double interval_s; /* of the collector, as computed; lib/kernel/gc.h */
 	double reckoned_lag_s; /* what that interval makes of it */
 	double entries;	   /* the kernel's count */
 	double steady_entries;

@@ -9,7 +9,7 @@
 #include "exporters/advice/warnings.h"
 #include "exporters/render/json.h"
 #include "exporters/render/services.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 /* Six digits: more are not known of anything here. NaN stays. */
 static inline double write_round(double value)

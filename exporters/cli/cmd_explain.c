@@ -3,7 +3,7 @@
 
 #include "exporters/cli/cli.h"
 #include "exporters/render/families.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 static void explain_family(const struct family_info *info, struct text *out)
 {

@@ -13,7 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/shm/incident.h"
 #include "lib/shm/reader.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 static const struct command commands[] = {
 	{"status", cmd_status, "", "how full the table is, and how far that can be trusted", "rNj"},

@@ -9,7 +9,7 @@
 #include "exporters/render/judge.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 #define API_LIMIT_DEFAULT 50000u
 #define API_LIMIT_MAX	  500000u

@@ -14,7 +14,7 @@
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 #define PAGE_PORTS	 20u
 #define PAGE_STATES	 6u

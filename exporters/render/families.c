@@ -8,7 +8,7 @@
 
 #include "exporters/render/judge.h"
 #include "lib/base/check.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 static const struct family_info infos[FAMILY_COUNT] = {
 #define FAMILY(id, name, type, unit, means, act)                                                   \

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "lib/base/check.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 static const struct {
 	const char *name;

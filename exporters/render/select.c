@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 static const char *const sort_names[SORT_COUNT] = {
 	[SORT_ENTRIES] = "entries",

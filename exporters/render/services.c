@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 struct service {
 	uint16_t port;

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 const struct column talkers_columns[] = {
 	{"kind", 15, "KIND", "string", "source, destination, service, source64 or destination64"},

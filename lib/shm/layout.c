@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Compiled with -Wpadded: a hole in a shared struct is a compile error. */
 #include "lib/shm/layout.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free between processes");
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "32-bit atomics must be lock-free between processes");

@@ -42,7 +42,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 #define SHM_MAGIC	  UINT64_C(0x454449544e4e4f43) /* "CONNTIDE" in memory */
 #define SHM_VERSION_MAJOR 1

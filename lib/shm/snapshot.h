@@ -20,7 +20,7 @@
 
 #include "lib/shm/layout.h"
 #include "lib/shm/snap_forecast.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 /* Scalars of metrics.def, in its order. */
 struct snap_live {

@@ -57,16 +57,16 @@ AGENT = {
 
 FOLDERS = {
     "lib/base": {"lib/base"},
-    "lib/shm": {"lib/base", "lib/shm"},
+    "lib/shm": {"lib/base", "lib/kernel", "lib/shm"},
     # Rules of the kernel that agent and exporters both reckon with: figures in, figures out.
     "lib/kernel": {"lib/kernel"},
     "agent": {"lib/base", "lib/kernel", "lib/shm", "agent"},
-    "exporters/render": {"lib/base", "lib/shm", "exporters/render"},
+    "exporters/render": {"lib/base", "lib/kernel", "lib/shm", "exporters/render"},
     "exporters/advice": {"lib/base", "lib/kernel", "lib/shm", "exporters/render",
                          "exporters/advice"},
-    "exporters/http": {"lib/base", "lib/shm", "exporters/render", "exporters/advice",
+    "exporters/http": {"lib/base", "lib/kernel", "lib/shm", "exporters/render", "exporters/advice",
                        "exporters/http"},
-    "exporters/cli": {"lib/base", "lib/shm", "exporters/render", "exporters/advice",
+    "exporters/cli": {"lib/base", "lib/kernel", "lib/shm", "exporters/render", "exporters/advice",
                       "exporters/cli"},
 }
 

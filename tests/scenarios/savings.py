@@ -8,7 +8,7 @@ change is made in one of them and the kernel counts.
 
 tcp_timeout_time_wait is lowered from 20 to 5 s and not from 120 to 30, to be done in
 minutes. The collector follows in proportion, but for what its integers lose
-(lib/kernel/collector.h), which is more the shorter the timeouts are: a harder case.
+(lib/kernel/gc.h), which is more the shorter the timeouts are: a harder case.
 SAVINGS_TIME_WAIT="120 30" in the environment takes sixteen minutes.
 
 What is promised is the kernel's count, which has expired entries in it until the collector

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "lib/kernel/collector.h"
+#include "lib/kernel/gc.h"
 #include "tests/unit/made.h"
 
 static void near(double value, double expected, double tolerance)
@@ -48,14 +48,14 @@ static void test_shorter_time_wait(void **state)
 {
 	struct made *made = made_new();
 	struct whatif_result result;
-	struct collector collector;
+	struct kernel_gc gc;
 	double interval_s;
 
 	(void)state;
-	collector_init(&collector);
-	collector_add(&collector, 200, 432000);
-	collector_add(&collector, 3000, 30);
-	interval_s = collector_interval_s(&collector, 250);
+	kernel_gc_init(&gc);
+	kernel_gc_add(&gc, 200, 432000);
+	kernel_gc_add(&gc, 3000, 30);
+	interval_s = kernel_gc_interval_s(&gc, 250);
 	made_short(made, DIR_INBOUND, 80, 100, 0.01, 30);
 	made_look(made);
 	made_whatif(made, "timeout.tcp_time_wait=30", &result);

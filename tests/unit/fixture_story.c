@@ -8,7 +8,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/shm/seqlock.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 static unsigned int ring; /* of the last `scene` */
 

@@ -10,7 +10,7 @@
 #include "exporters/render/prom_text.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 static struct snap_row rows[400];
 

@@ -40,7 +40,7 @@
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 #include "tests/unit/fixture_forecast.h"
 #include "tests/unit/fixture_story.h"
 

@@ -20,7 +20,7 @@
 #include "lib/shm/incident_pack.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 #define S	 UINT64_C(1000000000)
 #define EVERYONE ((gid_t)-1)

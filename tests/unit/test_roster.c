@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "agent/roster.h"
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 #include "tests/unit/world.h"
 
 #define LIMIT 1000u

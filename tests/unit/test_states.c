@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 /* Every row there is, and each of its cells: there and back. */
 static void test_rows_and_cells_round_trip(void **state)

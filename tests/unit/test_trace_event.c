@@ -8,8 +8,8 @@
 
 #include "agent/pseudonym.h"
 #include "agent/trace_event.h"
-#include "lib/shm/states.h"
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/states.h"
+#include "lib/kernel/timeouts.h"
 
 static struct trace_record line(enum trace_kind kind, const char *proto, const char *state,
 				bool assured)

@@ -222,7 +222,7 @@ static void test_rate_of_known_slope(void **state)
 static void test_collector_rounds(void **state)
 {
 	struct forecast *f = forecast_create(0);
-	struct fc_collector *co = &f->collector;
+	struct fc_gc *co = &f->gc;
 	struct rng r = {99};
 	double beat;
 
@@ -233,9 +233,9 @@ static void test_collector_rounds(void **state)
 		unsigned int i, late = 5 + rng_below(&r, 30), gone = all ? late : late / 10;
 
 		for (i = 0; i < gone; i++)
-			fc_collector_exit(co, f->now_s * NS + NS / 2, 7);
+			fc_gc_exit(co, f->now_s * NS + NS / 2, 7);
 		co->left = late - gone;
-		fc_collector_second(f);
+		fc_gc_second(f);
 	}
 	assert_true(fabs(co->period_s - 37.0) < 0.2);
 	beat = fmod(co->anchor_s - 5.5, 37.0);
@@ -243,8 +243,8 @@ static void test_collector_rounds(void **state)
 	memset(co, 0, sizeof(*co));
 	for (f->now_s = 1; f->now_s <= 700; f->now_s++) {	/* lookups only: no rounds */
 		co->left = 20;
-		fc_collector_exit(co, f->now_s * NS, 7);
-		fc_collector_second(f);
+		fc_gc_exit(co, f->now_s * NS, 7);
+		fc_gc_second(f);
 	}
 	assert_true(co->n_rounds == 0 && co->period_s == 0.0);
 	forecast_destroy(f);

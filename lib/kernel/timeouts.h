@@ -3,14 +3,14 @@
  * The kernel's timeouts by name, sysctl, protocol and state; from timeouts.def.
  * Pure and total: what is out of range gives NULL, 0 or -1.
  */
-#ifndef CONNTIDE_SHM_TIMEOUTS_H
-#define CONNTIDE_SHM_TIMEOUTS_H
+#ifndef CONNTIDE_KERNEL_TIMEOUTS_H
+#define CONNTIDE_KERNEL_TIMEOUTS_H
 
 #include <stdint.h>
 
 enum timeout_id {
 #define TIMEOUT(id, l4proto, name, sysctl, default_s) TIMEOUT_##id,
-#include "lib/shm/timeouts.def"
+#include "lib/kernel/timeouts.def"
 #undef TIMEOUT
 	TIMEOUT_COUNT
 };

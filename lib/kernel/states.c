@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 #include <stddef.h>
 #include <strings.h>
@@ -35,13 +35,13 @@ _Static_assert(CELLS_BEFORE_GRE + PORTLESS_ROWS * 4u == CELL_COUNT, "cell count 
 static const struct l4proto_info protos[L4_COUNT] = {
 #define L4PROTO(id, name, has_ports, cls, help)                                                    \
 	[L4_##id] = {name, help, CLASS_##cls, has_ports, SLOT_BITS_##cls, PROTO_BASES_##id},
-#include "lib/shm/states.def"
+#include "lib/kernel/states.def"
 #undef L4PROTO
 };
 
 static const char *const directions[DIR_COUNT] = {
 #define DIRECTION(id, name, help) [DIR_##id] = name,
-#include "lib/shm/states.def"
+#include "lib/kernel/states.def"
 #undef DIRECTION
 };
 
@@ -52,7 +52,7 @@ struct state_text {
 
 static const struct state_text states[][STATE_SLOTS_MAX] = {
 #define STATE(cls, index, id, name, help) [CLASS_##cls][index] = {name, help},
-#include "lib/shm/states.def"
+#include "lib/kernel/states.def"
 #undef STATE
 };
 

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lib/shm/timeouts.h"
+#include "lib/kernel/timeouts.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "lib/shm/states.h"
+#include "lib/kernel/states.h"
 
 static const struct timeout_info infos[TIMEOUT_COUNT] = {
 #define TIMEOUT(id, l4proto, name, sysctl, default_s) {name, sysctl, default_s, L4_##l4proto},
-#include "lib/shm/timeouts.def"
+#include "lib/kernel/timeouts.def"
 #undef TIMEOUT
 };
 
 /* One more than the timeout; 0: none. */
 static const uint8_t by_state[L4_COUNT][STATE_SLOTS_MAX] = {
 #define TIMEOUT_STATE(l4proto, cls, state, id) [L4_##l4proto][ST_##cls##_##state] = TIMEOUT_##id + 1,
-#include "lib/shm/timeouts.def"
+#include "lib/kernel/timeouts.def"
 #undef TIMEOUT_STATE
 };
 

@@ -13,22 +13,22 @@
  * CELL_INVALID, ROW_INVALID, NULL or false, never undefined behaviour, because
  * numbers read from a segment are outside input.
  */
-#ifndef CONNTIDE_SHM_STATES_H
-#define CONNTIDE_SHM_STATES_H
+#ifndef CONNTIDE_KERNEL_STATES_H
+#define CONNTIDE_KERNEL_STATES_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum l4proto {
 #define L4PROTO(id, name, has_ports, cls, help) L4_##id,
-#include "lib/shm/states.def"
+#include "lib/kernel/states.def"
 #undef L4PROTO
 	L4_COUNT
 };
 
 enum direction {
 #define DIRECTION(id, name, help) DIR_##id,
-#include "lib/shm/states.def"
+#include "lib/kernel/states.def"
 #undef DIRECTION
 	DIR_COUNT
 };
@@ -37,7 +37,7 @@ enum state_class { CLASS_TCP, CLASS_SCTP, CLASS_GENERIC };
 
 enum state_index {
 #define STATE(cls, index, id, name, help) ST_##cls##_##id = (index),
-#include "lib/shm/states.def"
+#include "lib/kernel/states.def"
 #undef STATE
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* lib/kernel/collector.c against the kernel's rule, entry by entry, in integers. */
+/* lib/kernel/gc.c against the kernel's rule, entry by entry, in integers. */
 #include "tests/unit/unit.h"
 
 #include <math.h>
 
-#include "lib/kernel/collector.h"
+#include "lib/kernel/gc.h"
 
 #define PARTS  4
 #define ROUNDS 12
@@ -56,12 +56,12 @@ static double literal_round(struct rng *rng, const struct part *parts, unsigned 
 
 static double modelled(const struct part *parts, unsigned int hz)
 {
-	struct collector collector;
+	struct kernel_gc gc;
 
-	collector_init(&collector);
+	kernel_gc_init(&gc);
 	for (unsigned int i = 0; i < PARTS; i++)
-		collector_add(&collector, parts[i].entries, parts[i].timeout_s);
-	return collector_mean_s(&collector, hz);
+		kernel_gc_add(&gc, parts[i].entries, parts[i].timeout_s);
+	return kernel_gc_mean_s(&gc, hz);
 }
 
 static void compare(uint64_t seed, const struct part *parts, unsigned int hz)
@@ -126,11 +126,11 @@ static void test_table(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < UNIT_COUNT(every_s); i++) {
-		struct collector collector;
+		struct kernel_gc gc;
 
-		collector_init(&collector);
-		collector_add(&collector, 50000, timeouts_s[i]);
-		near(collector_interval_s(&collector, 250), every_s[i], 0.05);
+		kernel_gc_init(&gc);
+		kernel_gc_add(&gc, 50000, timeouts_s[i]);
+		near(kernel_gc_interval_s(&gc, 250), every_s[i], 0.05);
 	}
 }
 
@@ -144,24 +144,24 @@ static double pure(double timeout_s, unsigned int hz)
 /* What the header promises; and how much the clock matters. */
 static void test_figures(void **state)
 {
-	struct collector collector;
+	struct kernel_gc gc;
 
 	(void)state;
-	collector_init(&collector);
-	near(collector_mean_s(&collector, 250), 60, 1e-9);
-	near(collector_interval_s(&collector, 250), 61.44, 1e-9);
+	kernel_gc_init(&gc);
+	near(kernel_gc_mean_s(&gc, 250), 60, 1e-9);
+	near(kernel_gc_interval_s(&gc, 250), 61.44, 1e-9);
 	near(pure(20, 250), 12.9, 0.1);
 	near(pure(5, 250), 7.7, 0.1);
 	near(pure(20, 1000), 10.8, 0.1);
-	near(collector_timer_s(pure(20, 1000), 1000), 11.3, 0.05);
-	near(collector_timer_s(pure(5, 1000), 1000), 5.1, 0.05);
+	near(kernel_gc_timer_s(pure(20, 1000), 1000), 11.3, 0.05);
+	near(kernel_gc_timer_s(pure(5, 1000), 1000), 5.1, 0.05);
 	near(pure(120, 250), 60, 0.1);
 	near(pure(120, 1000), 60, 0.1);
 	near(pure(0.5, 100), 9.7, 0.2);
 	near(pure(432000, 250), 60, 1e-9);
 	/* 50 entries are 100 in two chains: as many as are pretended. */
-	collector_add(&collector, 50, 20);
-	near(collector_mean_s(&collector, 1000), (60 + 10) / 2.0, 0.2);
+	kernel_gc_add(&gc, 50, 20);
+	near(kernel_gc_mean_s(&gc, 1000), (60 + 10) / 2.0, 0.2);
 }
 
 /* All of them with as much left, give or take half a second. */
@@ -169,43 +169,43 @@ static void test_one_point(void **state)
 {
 	(void)state;
 	for (unsigned int left_s = 3; left_s <= 60; left_s += 7) {
-		struct collector collector;
+		struct kernel_gc gc;
 		long mean = 60 * 250;
 
 		for (long met = 101; met <= 10100; met++)
 			mean += ((long)left_s * 250 - mean) / met;
-		collector_init(&collector);
-		collector_add_left(&collector, 5000, left_s);
-		near(collector_mean_s(&collector, 250), mean / 250.0, 0.1 + mean * 0.01 / 250);
+		kernel_gc_init(&gc);
+		kernel_gc_add_left(&gc, 5000, left_s);
+		near(kernel_gc_mean_s(&gc, 250), mean / 250.0, 0.1 + mean * 0.01 / 250);
 	}
 }
 
 static void test_bad_input(void **state)
 {
-	struct collector collector;
+	struct kernel_gc gc;
 
 	(void)state;
-	collector_init(&collector);
-	collector_add(&collector, -5, 30);
-	collector_add(&collector, (double)NAN, 30);
-	collector_add(&collector, (double)INFINITY, 30);
-	collector_add(&collector, 5, 0);
-	collector_add(&collector, 5, (double)NAN);
-	collector_add_left(&collector, -5, 30);
-	collector_add_left(&collector, 5, (double)INFINITY);
-	collector_add_left(&collector, 1000, -7);
-	near(collector.visits, 0, 0);
-	collector_add_left(&collector, 1000, 0);
-	collector_add_left(&collector, 1000, 1e12);
-	collector_add_left(&collector, 1000, 300.2);
-	collector_add(&collector, 1000, 1e-6);
-	collector_add(&collector, 1000, 300);
-	collector_add(&collector, 4e9, 1e-300);
-	near(collector.visits, 8e9 + 10000, 0);
-	assert_true(collector_mean_s(&collector, 250) >= 1);
-	assert_true(collector_mean_s(&collector, 250) <= 60);
-	near(collector_mean_s(&collector, 0), collector_mean_s(&collector, 250), 0);
-	near(collector_mean_s(&collector, 4000000), collector_mean_s(&collector, 250), 0);
+	kernel_gc_init(&gc);
+	kernel_gc_add(&gc, -5, 30);
+	kernel_gc_add(&gc, (double)NAN, 30);
+	kernel_gc_add(&gc, (double)INFINITY, 30);
+	kernel_gc_add(&gc, 5, 0);
+	kernel_gc_add(&gc, 5, (double)NAN);
+	kernel_gc_add_left(&gc, -5, 30);
+	kernel_gc_add_left(&gc, 5, (double)INFINITY);
+	kernel_gc_add_left(&gc, 1000, -7);
+	near(gc.visits, 0, 0);
+	kernel_gc_add_left(&gc, 1000, 0);
+	kernel_gc_add_left(&gc, 1000, 1e12);
+	kernel_gc_add_left(&gc, 1000, 300.2);
+	kernel_gc_add(&gc, 1000, 1e-6);
+	kernel_gc_add(&gc, 1000, 300);
+	kernel_gc_add(&gc, 4e9, 1e-300);
+	near(gc.visits, 8e9 + 10000, 0);
+	assert_true(kernel_gc_mean_s(&gc, 250) >= 1);
+	assert_true(kernel_gc_mean_s(&gc, 250) <= 60);
+	near(kernel_gc_mean_s(&gc, 0), kernel_gc_mean_s(&gc, 250), 0);
+	near(kernel_gc_mean_s(&gc, 4000000), kernel_gc_mean_s(&gc, 250), 0);
 }
 
 /* What was measured on Linux 6.18 at HZ 250, 200 UDP entries a second: 7.7 to 7.9 s with a
@@ -215,14 +215,14 @@ static void test_timer(void **state)
 	const struct part five[PARTS] = {{5, 1000}}, forty[PARTS] = {{40, 8000}};
 
 	(void)state;
-	near(collector_timer_s(modelled(five, 250), 250), 7.8, 0.15);
-	near(collector_timer_s(modelled(forty, 250), 250), 22.53, 0.01);
-	near(collector_timer_s(1, 100), 1.04, 1e-9);
-	near(collector_timer_s(0.62, 100), 0.62, 1e-9);
+	near(kernel_gc_timer_s(modelled(five, 250), 250), 7.8, 0.15);
+	near(kernel_gc_timer_s(modelled(forty, 250), 250), 22.53, 0.01);
+	near(kernel_gc_timer_s(1, 100), 1.04, 1e-9);
+	near(kernel_gc_timer_s(0.62, 100), 0.62, 1e-9);
 	for (unsigned int h = 0; h < UNIT_COUNT(tick_rates); h++) {
-		near(collector_timer_s(60, tick_rates[h]), 61.44, 1e-9);
+		near(kernel_gc_timer_s(60, tick_rates[h]), 61.44, 1e-9);
 		for (double wait_s = 1; wait_s < 60; wait_s += 0.37) {
-			double fires_s = collector_timer_s(wait_s, tick_rates[h]);
+			double fires_s = kernel_gc_timer_s(wait_s, tick_rates[h]);
 
 			assert_true(fires_s >= wait_s - 1.0 / tick_rates[h]);
 			assert_true(fires_s <= wait_s * 9 / 8 + 1.0 / tick_rates[h]);
@@ -233,12 +233,12 @@ static void test_timer(void **state)
 static void test_lag(void **state)
 {
 	(void)state;
-	near(collector_lag_s(60, 0, 65536), 30, 1e-9);
-	near(collector_lag_s(60, 100, 0), 30, 1e-9);
+	near(kernel_gc_lag_s(60, 0, 65536), 30, 1e-9);
+	near(kernel_gc_lag_s(60, 100, 0), 30, 1e-9);
 	/* Chains walked 10 times a second: 0.1 s, whatever the interval. */
-	near(collector_lag_s(60, 5000, 1000), 0.1, 1e-3);
-	assert_true(collector_lag_s(60, 1000, 65536) < 30);
-	assert_true(collector_lag_s(60, 1000, 65536) > collector_lag_s(60, 2000, 65536));
+	near(kernel_gc_lag_s(60, 5000, 1000), 0.1, 1e-3);
+	assert_true(kernel_gc_lag_s(60, 1000, 65536) < 30);
+	assert_true(kernel_gc_lag_s(60, 1000, 65536) > kernel_gc_lag_s(60, 2000, 65536));
 }
 
 int main(void)

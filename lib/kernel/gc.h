@@ -32,46 +32,46 @@
  *
  * Older kernels have other rules: 5.14 to 5.16 scanned every two minutes.
  *
- * Pure. No allocation; struct collector is about 2.5 kB. Threads: none shared.
+ * Pure. No allocation; struct kernel_gc is about 2.5 kB. Threads: none shared.
  */
-#ifndef CONNTIDE_KERNEL_COLLECTOR_H
-#define CONNTIDE_KERNEL_COLLECTOR_H
+#ifndef CONNTIDE_KERNEL_GC_H
+#define CONNTIDE_KERNEL_GC_H
 
-#define COLLECTOR_BIAS_VISITS 100u /* GC_SCAN_INITIAL_COUNT */
-#define COLLECTOR_MIN_S	      1u   /* GC_SCAN_INTERVAL_MIN */
-#define COLLECTOR_MAX_S	      60u  /* GC_SCAN_INTERVAL_MAX */
-#define COLLECTOR_CLAMP_S     300u /* GC_SCAN_INTERVAL_CLAMP */
+#define GC_BIAS_VISITS 100u /* GC_SCAN_INITIAL_COUNT */
+#define GC_MIN_S	      1u   /* GC_SCAN_INTERVAL_MIN */
+#define GC_MAX_S	      60u  /* GC_SCAN_INTERVAL_MAX */
+#define GC_CLAMP_S     300u /* GC_SCAN_INTERVAL_CLAMP */
 /* Longest time between two rounds: 61.44 s at HZ 100, 250, 300 and 1000 alike. */
-#define COLLECTOR_ROUND_MAX_S 61.5
+#define GC_ROUND_MAX_S 61.5
 /* CONFIG_HZ where it is not known: what most distributions have. */
-#define COLLECTOR_TICK_HZ 250u
+#define GC_TICK_HZ 250u
 
-struct collector {
+struct kernel_gc {
 	double visits; /* two for each entry */
 	/* Visits by whole seconds left, as differences from one second to the next. */
-	double steps[COLLECTOR_CLAMP_S + 1];
-	double longer; /* COLLECTOR_CLAMP_S and more */
+	double steps[GC_CLAMP_S + 1];
+	double longer; /* GC_CLAMP_S and more */
 };
 
-void collector_init(struct collector *collector);
+void kernel_gc_init(struct kernel_gc *gc);
 /* Both ignore what is not a positive number of entries, and what has expired. */
 /* `entries` that wait for a deadline of `timeout_s`, at any point on the way. */
-void collector_add(struct collector *collector, double entries, double timeout_s);
+void kernel_gc_add(struct kernel_gc *gc, double entries, double timeout_s);
 /* `entries` that have `left_s`, give or take half a second; less than 0: expired. */
-void collector_add_left(struct collector *collector, double entries, double left_s);
+void kernel_gc_add_left(struct kernel_gc *gc, double entries, double left_s);
 
 /* `tick_hz`: CONFIG_HZ; what cannot be one (0): not known. */
-/* What the rule says at the end of a round, COLLECTOR_MIN_S to COLLECTOR_MAX_S. */
-double collector_mean_s(const struct collector *collector, unsigned int tick_hz);
+/* What the rule says at the end of a round, GC_MIN_S to GC_MAX_S. */
+double kernel_gc_mean_s(const struct kernel_gc *gc, unsigned int tick_hz);
 /* When a timer set at the beginning of a round to `wait_s` fires, finite and positive. */
-double collector_timer_s(double wait_s, unsigned int tick_hz);
+double kernel_gc_timer_s(double wait_s, unsigned int tick_hz);
 /* From one round to the next: both. */
-double collector_interval_s(const struct collector *collector, unsigned int tick_hz);
+double kernel_gc_interval_s(const struct kernel_gc *gc, unsigned int tick_hz);
 
 /*
  * Mean time from deadline to removal. Whoever inserts an entry walks through chains on the
  * way and frees what has expired there. `buckets` 0: nobody else frees anything.
  */
-double collector_lag_s(double interval_s, double inserts_per_s, double buckets);
+double kernel_gc_lag_s(double interval_s, double inserts_per_s, double buckets);
 
 #endif
