@@ -11,10 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <libmnl/libmnl.h>
-
 #include "agent/capture_lines.h"
 #include "agent/confine.h"
+#include "agent/parser.h"
 #include "lib/base/clock.h"
 
 #define BUFFER_MAX_BYTES (256u << 20)
@@ -144,12 +143,12 @@ static int ask(struct capture *capture, enum query_kind kind, struct query_answe
 
 static int take_chunk(struct capture *capture, const struct query_answer *chunk)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)chunk->bytes;
-	int left = (int)chunk->len;
+	int left;
 	struct ct_event record;
 	int err = 0;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	for (const struct nlmsghdr *nlh = ct_message_first(chunk->bytes, chunk->len, &left); nlh;
+	     nlh = ct_message_next(nlh, &left)) {
 		int bad = ct_event_parse(nlh, (size_t)left, &record);
 
 		if (bad == -EBADMSG)

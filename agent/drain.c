@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/parser.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 

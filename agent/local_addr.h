@@ -47,8 +47,7 @@ struct local_addrs {
 void local_addrs_init(struct local_addrs *set);
 void local_addrs_free(struct local_addrs *set);
 
-/* Adds one RTM_NEWADDR message (other types are ignored). 0, -EBADMSG, -ENOMEM. */
-int local_addrs_add_message(struct local_addrs *set, const void *nlmsg, size_t len);
+/* 0 or -ENOMEM; beyond the bound the set is marked as overflowed. */
 int local_addrs_add(struct local_addrs *set, const struct local_addr *addr);
 /* Sorts; must be called after the last addition and before the first look-up. */
 void local_addrs_finish(struct local_addrs *set);

@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 
 struct pseudonym {
 	uint64_t key[2];

@@ -16,7 +16,9 @@
 
 #include <libmnl/libmnl.h>
 
+#include "agent/addresses.h"
 #include "agent/nlsock.h"
+#include "agent/parser.h"
 #include "agent/worker.h"
 #include "lib/base/check.h"
 
@@ -224,7 +226,7 @@ static int add_addresses(struct local_addrs *set, const uint8_t *bytes, size_t l
 	int err = 0;
 
 	for (; !err && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-		err = local_addrs_add_message(set, nlh, (size_t)left);
+		err = addresses_add_message(set, nlh, (size_t)left);
 	return err;
 }
 

@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 #include "agent/local_addr.h"
 
 #define QUERY_GETS_MAX	32u

@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libmnl/libmnl.h>
-
 #include "agent/agent.h"
+#include "agent/parser.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -56,13 +55,13 @@ static void watch_buckets(struct agent *agent)
 static void apply_chunk(struct agent *agent)
 {
 	const struct query_answer *chunk = &agent->dump.chunk;
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)chunk->bytes;
-	int left = (int)chunk->len;
+	int left;
 	struct ct_event event;
 
 	watch_buckets(agent);
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	for (const struct nlmsghdr *nlh = ct_message_first(chunk->bytes, chunk->len, &left); nlh;
+	     nlh = ct_message_next(nlh, &left)) {
 		int err = ct_event_parse(nlh, (size_t)left, &event);
 
 		if (err == -EBADMSG) {
@@ -162,8 +161,7 @@ static void take_addresses(struct agent *agent, const struct query_answer *answe
 
 static void take_stats(struct agent *agent, const struct query_answer *answer)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)answer->bytes;
-	int left = (int)answer->len;
+	int left;
 	char text[65536];
 
 	agent->told = CT_LIMITS_UNKNOWN;
@@ -172,7 +170,8 @@ static void take_stats(struct agent *agent, const struct query_answer *answer)
 			ct_counters_text(&agent->counters, text);
 		return;
 	}
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	for (const struct nlmsghdr *nlh = ct_message_first(answer->bytes, answer->len, &left); nlh;
+	     nlh = ct_message_next(nlh, &left)) {
 		if (ct_counters_message(&agent->counters, nlh, (size_t)left) == -ENOMSG)
 			ct_limits_message(&agent->told, nlh, (size_t)left);
 	}

@@ -37,7 +37,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 #include "agent/tracker.h"
 
 enum resync_phase { RESYNC_IDLE, RESYNC_DUMPING, RESYNC_COUNTING, RESYNC_SWEEPING };

@@ -41,7 +41,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 #include "agent/tally.h"
 #include "lib/shm/layout.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 
 #define NONE 0u
 

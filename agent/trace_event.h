@@ -24,7 +24,7 @@
 
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 #include "agent/trace.h"
 
 /* A DUMP, NEW, UPDATE or DESTROY line. NULL, or the column that is wrong (static

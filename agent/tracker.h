@@ -32,7 +32,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 #include "agent/flow_table.h"
 #include "agent/histogram.h"
 #include "agent/local_addr.h"

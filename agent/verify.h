@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 
 #define VERIFY_DELAY_NS	  UINT64_C(250000000)
 #define AUDIT_DELAY_NS	  UINT64_C(2000000000)

@@ -33,7 +33,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
 #include "agent/flow_table.h"
 #include "lib/shm/layout.h"
 

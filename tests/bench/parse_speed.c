@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * parse_speed: reading an event with agent/ct_event.c, and with libnetfilter_conntrack.
+ * parse_speed: reading an event with agent/parser.c, and with libnetfilter_conntrack.
  *
  *	parse_speed FEED [ROUNDS]
  *
@@ -18,7 +18,8 @@
 
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 
-#include "agent/ct_event.h"
+#include "agent/event.h"
+#include "agent/parser.h"
 #include "agent/recorder.h"
 #include "lib/base/clock.h"
 

@@ -92,7 +92,7 @@ def incidents():
 
 
 def main():
-    for target, inputs in (("fuzz_ct_event", events()), ("fuzz_shm_reader", segments()),
+    for target, inputs in (("fuzz_parser", events()), ("fuzz_shm_reader", segments()),
                            ("fuzz_incident", incidents())):
         directory = os.path.join(sys.argv[1], target)
         os.makedirs(directory, exist_ok=True)

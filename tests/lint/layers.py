@@ -86,8 +86,8 @@ LOG = {"agent/agent.c", "agent/drain.c", "agent/flight.c", "agent/main.c", "agen
 LIBRARIES = {
     "microhttpd.h": {"exporters/http/server.c"},
     "cjson/": {"exporters/render/json.c"},
-    "libnetfilter_conntrack/": {"agent/ct_event.c"},
-    "xxhash.h": {"agent/ct_event.c"},
+    "libnetfilter_conntrack/": {"agent/parser.c"},
+    "xxhash.h": {"agent/parser.c"},
     "seccomp.h": {"lib/base/sandbox.c"},
     "cap-ng.h": {"lib/base/sandbox.c"},
     "yaml.h": {"exporters/http/web_config.c"},
@@ -95,7 +95,7 @@ LIBRARIES = {
     "crypt.h": {"exporters/http/auth.c"},
     "zlib.h": {"exporters/http/gzip.c"},
     "curses": {"exporters/cli/term.c"},
-    "libmnl/": {"agent/capture.c", "agent/ct_event.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
+    "libmnl/": {"agent/capture.c", "agent/parser.c", "agent/ct_stats.c", "agent/local_addr.c", "agent/query.c",
                 "agent/requests.c"},
     "systemd/": set(),
 }

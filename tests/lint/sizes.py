@@ -19,7 +19,7 @@ ASKED = {
     "tests/unit/test_tracker.c": "a case for each rule",
     "tests/unit/test_incident_file.c": "one format, and each way in which it can be wrong",
     "tests/unit/test_segment.c": "writer and reader of one file",
-    "tests/unit/test_ct_event.c": "one parser",
+    "tests/unit/test_parser.c": "one parser",
     "tests/unit/test_resync_model.c": "one model",
 }
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/parser.h"
 #include "agent/recorder.h"
 #include "tests/unit/world.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* agent/local_addr: which addresses are ours, and the direction by them. */
+#include "agent/addresses.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -69,7 +70,7 @@ static void add(struct address what)
 	_Alignas(8) uint8_t buf[512];
 	struct nlmsghdr *nlh = build(buf, &what);
 
-	assert_int_equal(local_addrs_add_message(&set, nlh, nlh->nlmsg_len), 0);
+	assert_int_equal(addresses_add_message(&set, nlh, nlh->nlmsg_len), 0);
 }
 
 static enum direction direction(const char *src, const char *dst)
@@ -251,7 +252,7 @@ static void test_bad_messages(void **state)
 
 	(void)state;
 	for (uint32_t len = 0; len < whole; len++)
-		assert_int_equal(local_addrs_add_message(&set, nlh, len), -EBADMSG);
+		assert_int_equal(addresses_add_message(&set, nlh, len), -EBADMSG);
 	for (uint32_t len = 0; len < whole; len++) {
 		uint8_t *block = malloc(whole);
 
@@ -259,21 +260,21 @@ static void test_bad_messages(void **state)
 		memcpy(block, buf, whole);
 		((struct nlmsghdr *)(void *)block)->nlmsg_len = len;
 		block = realloc(block, len < sizeof(*nlh) ? sizeof(*nlh) : len);
-		local_addrs_add_message(&set, block, len < sizeof(*nlh) ? sizeof(*nlh) : len);
+		addresses_add_message(&set, block, len < sizeof(*nlh) ? sizeof(*nlh) : len);
 		free(block);
 	}
 	local_addrs_free(&set);
 	/* Without an address; an address of a wrong size; another message. */
 	what = (struct address){2, NULL, NULL, NULL, 24};
 	nlh = build(buf, &what);
-	assert_int_equal(local_addrs_add_message(&set, nlh, nlh->nlmsg_len), -EBADMSG);
+	assert_int_equal(addresses_add_message(&set, nlh, nlh->nlmsg_len), -EBADMSG);
 	mnl_attr_put_u64(nlh, IFA_LOCAL, 5);
-	assert_int_equal(local_addrs_add_message(&set, nlh, nlh->nlmsg_len), -EBADMSG);
+	assert_int_equal(addresses_add_message(&set, nlh, nlh->nlmsg_len), -EBADMSG);
 	nlh->nlmsg_type = RTM_DELADDR;
-	assert_int_equal(local_addrs_add_message(&set, nlh, nlh->nlmsg_len), 0);
+	assert_int_equal(addresses_add_message(&set, nlh, nlh->nlmsg_len), 0);
 	nlh->nlmsg_type = RTM_NEWADDR;
 	((struct ifaddrmsg *)mnl_nlmsg_get_payload(nlh))->ifa_family = AF_UNIX;
-	assert_int_equal(local_addrs_add_message(&set, nlh, nlh->nlmsg_len), 0);
+	assert_int_equal(addresses_add_message(&set, nlh, nlh->nlmsg_len), 0);
 	assert_int_equal(set.count, 0);
 }
 

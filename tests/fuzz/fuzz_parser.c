@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/ct_event.h"
+#include "agent/addresses.h"
+#include "agent/event.h"
 #include "agent/ct_stats.h"
 #include "agent/local_addr.h"
+#include "agent/parser.h"
 #include "lib/base/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,7 +47,7 @@ static void read_message(uint8_t kind, const uint8_t *message, size_t len)
 		break;
 	default:
 		local_addrs_init(&addrs);
-		local_addrs_add_message(&addrs, message, len);
+		addresses_add_message(&addrs, message, len);
 		local_addrs_finish(&addrs);
 		local_addrs_free(&addrs);
 	}

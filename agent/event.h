@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * ctnetlink messages <-> struct ct_event. The only file that knows the wire
- * format and the only user of libnetfilter_conntrack.
+ * A conntrack event as everything behind the parser sees it, and the key by which an
+ * entry is found. Free of netlink: agent/netlink/parser.h fills it from messages,
+ * lib/trace from the lines of a trace, tests by hand.
  *
- * Attributes are walked by hand with every length checked, because this is the
- * hot path and because what is skipped matters as much as what is read: unknown
- * attributes, sizes and message types are passed over, a message that lacks its
- * tuple is malformed. tests/unit holds the result against
- * nfct_nlmsg_parse() of libnetfilter_conntrack on the same bytes.
+ * The hash is keyed (xxhash, XXH3 with a secret), because remote hosts choose tuples.
+ * This is the only user of xxhash.
  *
- * Requests (GET of one entry) are built with libnetfilter_conntrack.
- *
- * Threads: pure functions, but for ct_hash_seed(), called once at start.
- * Source: net/netfilter/nf_conntrack_netlink.c (ctnetlink_conntrack_event,
- * ctnetlink_fill_info), 5.4 to 6.18.
+ * Threads: pure functions, except for ct_hash_seed() and ct_hash_seed_fixed(), one of
+ * which is called once at start. Errors: -errno.
  */
-#ifndef CONNTIDE_AGENT_CT_EVENT_H
-#define CONNTIDE_AGENT_CT_EVENT_H
+#ifndef CONNTIDE_AGENT_EVENT_H
+#define CONNTIDE_AGENT_EVENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/kernel/states.h"
-
-struct nlmsghdr;
 
 enum ct_kind {
 	CT_NEW,	    /* the first message of an entry, a related one included */
@@ -95,16 +88,5 @@ enum l4proto ct_l4proto(uint8_t l4num);
 
 /* The port that was dialled; 0 where the protocol has none. */
 uint16_t ct_key_port(const struct ct_key *key);
-
-/*
- * One netlink message -> *event. 0; -ENOMSG when it is not a conntrack entry
- * (control message, expectation, other subsystem); -EBADMSG when it is cut or
- * lacks its tuple. `len` is what is readable at nlh, at least a header.
- */
-int ct_event_parse(const struct nlmsghdr *nlh, size_t len, struct ct_event *event);
-
-/* Request messages; return their length, or -EMSGSIZE / -errno. */
-int ct_request_dump(void *buf, size_t bytes, uint32_t seq);
-int ct_request_get(void *buf, size_t bytes, uint32_t seq, const struct ct_key *key);
 
 #endif
