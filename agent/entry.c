@@ -62,18 +62,18 @@ bool entry_cell_unknown(uint32_t cell)
 
 void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key *key)
 {
-	struct witness *witness = mirror->witness;
+	struct entry_hook *hook = mirror->hook;
 
-	if (!witness || !((flow->cell_flags ^ witness->tally_flag) & FLOW_TALLIED))
+	if (!hook || !((flow->cell_flags ^ hook->counted_flag) & FLOW_COUNTED))
 		return;
-	witness_shown(witness, key);
-	flow->cell_flags ^= FLOW_TALLIED;
+	hook->shown(hook, key);
+	flow->cell_flags ^= FLOW_COUNTED;
 }
 
-void mirror_tally_reset(const struct mirror *mirror, struct flow *flow)
+void mirror_counted_reset(const struct mirror *mirror, struct flow *flow)
 {
-	if (mirror->witness)
-		flow->cell_flags = (flow->cell_flags & ~FLOW_TALLIED) | mirror->witness->tally_flag;
+	if (mirror->hook)
+		flow->cell_flags = (flow->cell_flags & ~FLOW_COUNTED) | mirror->hook->counted_flag;
 }
 
 void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_key *key)
@@ -109,34 +109,34 @@ uint32_t entry_status_flags(const struct ct_event *event)
 
 /* --- what is told --------------------------------------------------------- */
 
-#define FLOW_OWN (FLOW_SINCE_UNKNOWN | FLOW_TALLIED)
+#define FLOW_OWN (FLOW_SINCE_UNKNOWN | FLOW_COUNTED)
 
 /* Tells, and takes over since when the entry is in its state. */
-static void tell(struct mirror *mirror, struct flow *flow, struct sighting *seen)
+static void report(struct mirror *mirror, struct flow *flow, struct entry_change *change)
 {
-	seen->now_ns = mirror->now_ns;
-	seen->flow = flow;
-	seen->table_entries = mirror->entries;
-	if (!mirror->witness) {
-		seen->since = flow_tick(mirror->now_ns);
-		seen->since_known = true;
+	change->now_ns = mirror->now_ns;
+	change->flow = flow;
+	change->table_entries = mirror->entries;
+	if (!mirror->hook) {
+		change->since = flow_tick(mirror->now_ns);
+		change->since_known = true;
 		return;
 	}
-	witness_tell(mirror->witness, seen);
+	mirror->hook->changed(mirror->hook, change);
 }
 
-static void take_since(struct flow *flow, const struct sighting *seen)
+static void take_since(struct flow *flow, const struct entry_change *change)
 {
-	flow->since = seen->since;
-	if (seen->since_known)
+	flow->since = change->since;
+	if (change->since_known)
 		flow->cell_flags &= ~FLOW_SINCE_UNKNOWN;
 	else
 		flow->cell_flags |= FLOW_SINCE_UNKNOWN;
 }
 
-static void tell_appeared(struct mirror *mirror, struct flow *flow, const struct ct_event *event)
+static void report_appeared(struct mirror *mirror, struct flow *flow, const struct ct_event *event)
 {
-	struct sighting seen = {
+	struct entry_change change = {
 		.from_cell = CELL_INVALID,
 		.to_cell = flow_cell(flow),
 		.found = !(flow->cell_flags & FLOW_BORN_SEEN),
@@ -144,22 +144,22 @@ static void tell_appeared(struct mirror *mirror, struct flow *flow, const struct
 		.event = event,
 	};
 
-	tell(mirror, flow, &seen);
-	take_since(flow, &seen);
-	mirror_tally_reset(mirror, flow);
+	report(mirror, flow, &change);
+	take_since(flow, &change);
+	mirror_counted_reset(mirror, flow);
 }
 
-static void tell_went(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
+static void report_gone(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
 		      const struct ct_event *event)
 {
-	struct sighting seen = {
+	struct entry_change change = {
 		.from_cell = flow_cell(flow),
 		.to_cell = CELL_INVALID,
 		.key = key,
 		.event = event,
 	};
 
-	tell(mirror, flow, &seen);
+	report(mirror, flow, &change);
 }
 
 /* Age up to now, in ticks; of an entry whose birth was seen. */
@@ -177,17 +177,17 @@ static uint32_t age_between(uint32_t since, uint32_t later)
 static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
 			const struct ct_event *event)
 {
-	struct sighting seen = {
+	struct entry_change change = {
 		.from_cell = flow_cell(flow),
 		.to_cell = cell,
 		.key = &event->key,
 		.event = event,
 	};
 
-	tell(mirror, flow, &seen);
+	report(mirror, flow, &change);
 	/* The age is that up to `since`, which is not now when only the row changes. */
-	flow->age = flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, seen.since));
-	take_since(flow, &seen);
+	flow->age = flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, change.since));
+	take_since(flow, &change);
 }
 
 /* Puts an entry where it belongs now. Flags not named in `keep` are `flags`. */
@@ -215,7 +215,7 @@ static void fill(struct mirror *mirror, struct flow *flow, const struct ct_event
 	flow->age = 0;
 	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
 			   entry_status_flags(event) | flags;
-	tell_appeared(mirror, flow, event);
+	report_appeared(mirror, flow, event);
 	count(mirror, flow);
 }
 
@@ -237,7 +237,7 @@ void entry_count_new(struct mirror *mirror, const struct flow *flow)
 	histogram_count_new(mirror->hist, flow_cell(flow));
 }
 
-static void went(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
+static void remove_counts(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
 		 const struct ct_event *event)
 {
 	uint64_t lifetime_ms = UINT64_MAX;
@@ -247,13 +247,13 @@ static void went(struct mirror *mirror, struct flow *flow, const struct ct_key *
 		lifetime_ms = ((uint64_t)age_ticks(mirror, flow) << FLOW_TICK_SHIFT) / 1000000u;
 	mirror->counters.destroyed_entries++;
 	histogram_count_destroyed(mirror->hist, flow_cell(flow), lifetime_ms);
-	tell_went(mirror, flow, key, event);
+	report_gone(mirror, flow, key, event);
 	uncount(mirror, flow);
 }
 
 void mirror_sweep_record(struct mirror *mirror, struct flow *flow)
 {
-	went(mirror, flow, NULL, NULL);
+	remove_counts(mirror, flow, NULL, NULL);
 }
 
 /* Replaces what is resident under the key by another incarnation. */
@@ -262,7 +262,7 @@ void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *ev
 {
 	struct flow *flow = flow_at(&mirror->table, at);
 
-	went(mirror, flow, &event->key, NULL);
+	remove_counts(mirror, flow, &event->key, NULL);
 	fill(mirror, flow, event, flags);
 	entry_count_new(mirror, flow);
 }
@@ -332,7 +332,7 @@ void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
 void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at, const struct ct_key *key,
 		  const struct ct_event *event)
 {
-	went(mirror, flow_at(&mirror->table, at), key, event);
+	remove_counts(mirror, flow_at(&mirror->table, at), key, event);
 	flow_bury(&mirror->table, hash, at);
 	tombstone_append(mirror, at);
 }

@@ -40,7 +40,7 @@
 #define FLOW_ASSURED	(1u << 28)
 #define FLOW_BORN_SEEN	(1u << 29) /* its NEW was received: the age is true */
 #define FLOW_SINCE_UNKNOWN (1u << 30) /* nobody knows when it entered its state */
-#define FLOW_TALLIED	(1u << 31) /* for talkers.h: the tally that has counted it */
+#define FLOW_COUNTED	(1u << 31) /* for talkers.h: the tally that has counted it */
 
 /* Stamp: epoch of the last dump that showed it, and mark of its last event. */
 #define FLOW_MARK_MASK 0x00ffffffu

@@ -19,8 +19,9 @@ int replay_create(struct replay *replay)
 		return -ENOMEM;
 	/* There is nobody whom a sample of entries could be checked with. */
 	replay->world.verify.audit_rate = 0;
+	witness_init(&replay->witness);
 	replay->witness.forecast = replay->forecast;
-	replay->world.mirror.witness = &replay->witness;
+	replay->world.mirror.hook = &replay->witness.hook;
 	world_time(&replay->world, 0);
 	return 0;
 }

@@ -23,8 +23,8 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	if (++mirror->epoch == 0)
 		mirror->epoch = 1;
 	mirror->dump_running = true;
-	if (mirror->witness)
-		witness_dump_begins(mirror->witness);
+	if (mirror->hook)
+		mirror->hook->dump(mirror->hook, ENTRY_DUMP_BEGINS);
 	/* What is there at the start was born unheard, whatever the reason. */
 	mirror->corrections_mute = resync->first || !explained;
 	resync->begin_mark = mirror_mark(mirror);
@@ -146,7 +146,7 @@ static bool visit_sweep(void *arg, struct flow *flow, uint32_t at)
 	if (!mirror_mark_later(flow, sweep->resync->begin_mark))
 		flow->stamp &= ~FLOW_MARK_MASK;
 	if (!sweep->resync->valid)
-		mirror_tally_reset(sweep->mirror, flow);
+		mirror_counted_reset(sweep->mirror, flow);
 	return false;
 }
 
@@ -176,8 +176,8 @@ enum resync_result resync_sweep(struct resync *resync, struct mirror *mirror)
 	if (counting) {
 		if (incredible(resync, mirror))
 			resync->valid = false;
-		if (!resync->valid && mirror->witness)
-			witness_dump_fails(mirror->witness);
+		if (!resync->valid && mirror->hook)
+			mirror->hook->dump(mirror->hook, ENTRY_DUMP_FAILS);
 		resync->phase = RESYNC_SWEEPING;
 		resync->cursor = (struct flow_cursor){0, SWEEP_STEP_BUCKETS};
 		return RESYNC_PENDING;
@@ -185,7 +185,7 @@ enum resync_result resync_sweep(struct resync *resync, struct mirror *mirror)
 	resync->phase = RESYNC_IDLE;
 	if (resync->valid)
 		resync->first = false;
-	if (resync->valid && mirror->witness)
-		witness_dump_ends(mirror->witness);
+	if (resync->valid && mirror->hook)
+		mirror->hook->dump(mirror->hook, ENTRY_DUMP_ENDS);
 	return resync->valid ? RESYNC_VALID : RESYNC_INVALID;
 }

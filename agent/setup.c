@@ -254,10 +254,11 @@ static int create_statistics(struct agent *agent)
 	agent->forecast = forecast_create((int64_t)agent->started_ns);
 	if (!agent->forecast)
 		return -ENOMEM;
+	witness_init(&agent->witness);
 	agent->witness.forecast = agent->forecast;
 	agent->witness.stays = &agent->stays;
 	agent->witness.talkers = &agent->talkers;
-	agent->mirror.witness = &agent->witness;
+	agent->mirror.hook = &agent->witness.hook;
 	return create_records(agent);
 }
 

@@ -13,7 +13,7 @@
  *
  * The mirror keeps no tuple, so what a comparison with the kernel's table finds gone
  * cannot be subtracted. Therefore each dump builds a second tally: entries that it or an
- * event shows are counted there, once each (FLOW_TALLIED of the record says whether
+ * event shows are counted there, once each (FLOW_COUNTED of the record says whether
  * that has happened; which value means yes, changes with every dump), while the first
  * is kept up as before. When a valid dump has swept, what lives has been shown, and
  * the second tally takes the place of the first. A dump that is not valid has its tally

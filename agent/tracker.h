@@ -32,12 +32,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/change.h"
 #include "agent/event.h"
 #include "agent/flow_table.h"
 #include "agent/histogram.h"
 #include "agent/local_addr.h"
 #include "agent/verify.h"
-#include "agent/witness.h"
 
 struct mirror_counters {
 	uint64_t events[CT_KINDS];
@@ -60,7 +60,7 @@ struct mirror {
 	struct histogram *hist;
 	const struct local_addrs *addrs;
 	struct verify *verify;
-	struct witness *witness; /* NULL: nobody keeps statistics */
+	struct entry_hook *hook; /* NULL: nobody keeps statistics */
 	uint64_t now_ns; /* boot clock */
 	uint64_t last_silent_ns; /* last confirmed silent change; 0 never */
 	uint32_t mark;	 /* 1 .. FLOW_MARK_MASK */
@@ -78,7 +78,7 @@ struct mirror {
 };
 
 /* hist, addrs and verify are borrowed and must outlive the mirror; so is the
- * witness, set in the struct before anything is told, or never. */
+ * hook, set in the struct before the first event, or never. */
 int mirror_create(struct mirror *mirror, uint32_t limit_entries, struct histogram *hist,
 		  const struct local_addrs *addrs, struct verify *verify);
 void mirror_destroy(struct mirror *mirror);
@@ -113,7 +113,7 @@ void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_eve
 /* Something has shown the entry: whoever counts by address has it from now on. */
 void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key *key);
 /* Nobody builds a new count by address; the record says so. */
-void mirror_tally_reset(const struct mirror *mirror, struct flow *flow);
+void mirror_counted_reset(const struct mirror *mirror, struct flow *flow);
 /* The entry is gone, unheard; the record is about to be removed by its scan. */
 void mirror_sweep_record(struct mirror *mirror, struct flow *flow);
 

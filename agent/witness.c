@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/witness.h"
 
+#include <stddef.h>
+
 #include "agent/forecast.h"
 #include "agent/stays.h"
 #include "agent/talkers.h"
 #include "lib/kernel/timeouts.h"
+
+/* The hook is the first member. */
+static struct witness *of_hook(struct entry_hook *hook)
+{
+	return (struct witness *)hook;
+}
+
+_Static_assert(offsetof(struct witness, hook) == 0, "of_hook() relies on it");
 
 /* The forecast's stage of a state; what a state slot does not name is unknown. */
 static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
@@ -76,18 +86,18 @@ static bool timeout_left(const struct ct_event *event)
 	return event->has & CT_HAS_TIMEOUT && event->timeout_s > 0;
 }
 
-static bool is_crowded(const struct witness *witness, const struct sighting *seen)
+static bool is_crowded(const struct witness *witness, const struct entry_change *seen)
 {
 	return witness->crowd_entries && seen->table_entries >= witness->crowd_entries;
 }
 
-static bool may_collect(const struct witness *witness, const struct sighting *seen)
+static bool may_collect(const struct witness *witness, const struct entry_change *seen)
 {
 	return witness->dropped_ns && seen->now_ns - witness->dropped_ns < WITNESS_DROPPING_NS;
 }
 
 /* With time left and by nobody's order. */
-static unsigned int untimely_end(const struct witness *witness, const struct sighting *seen,
+static unsigned int untimely_end(const struct witness *witness, const struct entry_change *seen,
 				 bool closes)
 {
 	bool assured = seen->flow->cell_flags & FLOW_ASSURED;
@@ -97,7 +107,7 @@ static unsigned int untimely_end(const struct witness *witness, const struct sig
 	return closes ? SHM_END_CLOSED : SHM_END_DELETED;
 }
 
-unsigned int witness_end(const struct witness *witness, const struct sighting *seen)
+unsigned int witness_end(const struct witness *witness, const struct entry_change *seen)
 {
 	const struct ct_event *event = seen->event;
 	struct row_key key;
@@ -147,7 +157,7 @@ static void set_class(struct fc_move *move, const struct row_key *key)
 	move->port = key->port;
 }
 
-static uint8_t forecast_end(const struct sighting *seen)
+static uint8_t forecast_end(const struct entry_change *seen)
 {
 	if (!seen->event)
 		return FC_END_UNKNOWN;
@@ -172,7 +182,7 @@ static void tell_rerouted(struct forecast *forecast, struct fc_move *move,
 	forecast_move(forecast, move);
 }
 
-static void tell_forecast(struct forecast *forecast, struct sighting *seen)
+static void tell_forecast(struct forecast *forecast, struct entry_change *seen)
 {
 	struct fc_move move = {.from = FC_NONE, .to = FC_NONE, .since_ns = FC_SINCE_UNKNOWN};
 	struct row_key from = {0}, to = {0};
@@ -219,7 +229,7 @@ static bool has_known_stay(const struct flow *flow)
 	       FLOW_BORN_SEEN;
 }
 
-static void tell_stays(const struct witness *witness, const struct sighting *seen)
+static void tell_stays(const struct witness *witness, const struct entry_change *seen)
 {
 	const struct flow *flow = seen->flow;
 	uint32_t stay = flow_tick(seen->now_ns) - flow->since;
@@ -243,10 +253,10 @@ static void tell_stays(const struct witness *witness, const struct sighting *see
 
 static bool is_told(const struct witness *witness, const struct flow *flow)
 {
-	return ((flow->cell_flags ^ witness->tally_flag) & FLOW_TALLIED) == 0;
+	return ((flow->cell_flags ^ witness->hook.counted_flag) & FLOW_COUNTED) == 0;
 }
 
-static void tell_talkers(const struct witness *witness, const struct sighting *seen)
+static void tell_talkers(const struct witness *witness, const struct entry_change *seen)
 {
 	uint64_t hash = seen->event ? seen->event->hash : 0;
 
@@ -274,43 +284,40 @@ void witness_foresee_records(const struct witness *witness, const struct ct_even
 		talkers_foresee_records(witness->talkers, &event->key, event->hash);
 }
 
-void witness_shown(struct witness *witness, const struct ct_key *key)
+static void shown(struct entry_hook *hook, const struct ct_key *key)
 {
+	struct witness *witness = of_hook(hook);
+
 	if (witness->talkers)
 		talkers_shown(witness->talkers, key, 0);
 }
 
-void witness_dump_begins(struct witness *witness)
+static void dump_step(struct entry_hook *hook, enum entry_dump step)
 {
+	struct witness *witness = of_hook(hook);
+
 	if (!witness->talkers)
 		return;
-	talkers_begin(witness->talkers);
-	witness->tally_flag ^= FLOW_TALLIED;
-}
-
-void witness_dump_fails(struct witness *witness)
-{
-	if (!witness->talkers)
-		return;
-	talkers_drop(witness->talkers);
-	witness->tally_flag ^= FLOW_TALLIED;
-}
-
-void witness_dump_ends(struct witness *witness)
-{
-	if (witness->talkers)
+	if (step == ENTRY_DUMP_BEGINS)
+		talkers_begin(witness->talkers);
+	else if (step == ENTRY_DUMP_FAILS)
+		talkers_drop(witness->talkers);
+	else
 		talkers_complete(witness->talkers);
+	if (step != ENTRY_DUMP_ENDS)
+		hook->counted_flag ^= FLOW_COUNTED;
 }
 
 /* The same state in another row, because what is local has changed. */
-static bool only_rerouted(const struct sighting *seen)
+static bool only_rerouted(const struct entry_change *seen)
 {
 	return seen->from_cell != CELL_INVALID && seen->to_cell != CELL_INVALID &&
 	       cell_state(seen->from_cell) == cell_state(seen->to_cell);
 }
 
-void witness_tell(struct witness *witness, struct sighting *seen)
+static void changed(struct entry_hook *hook, struct entry_change *seen)
 {
+	struct witness *witness = of_hook(hook);
 	bool rerouted = only_rerouted(seen);
 
 	seen->since = rerouted ? seen->flow->since : flow_tick(seen->now_ns);
@@ -321,4 +328,10 @@ void witness_tell(struct witness *witness, struct sighting *seen)
 		tell_talkers(witness, seen);
 	if (witness->forecast)
 		tell_forecast(witness->forecast, seen);
+}
+
+void witness_init(struct witness *witness)
+{
+	*witness = (struct witness){
+		.hook = {.changed = changed, .shown = shown, .dump = dump_step}};
 }

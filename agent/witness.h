@@ -2,8 +2,7 @@
 /*
  * What entries do, told to whoever keeps statistics of it: the one place where
  * the mirror's changes leave it for the forecast, for how long entries stay (stays.h)
- * and for who holds them (talkers.h). The mirror (entry.c) calls witness_tell() for each
- * entry that appears, changes its cell or goes, and never looks at what becomes of it.
+ * and for who holds them (talkers.h). It is the mirror's hook (change.h).
  *
  * How an entry ended, by what the DESTROY says (nf_conntrack_core.c,
  * nf_conntrack_proto_tcp.c, nf_conntrack_netlink.c; CTA_TIMEOUT and CTA_PROTOINFO are in
@@ -33,8 +32,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/event.h"
-#include "agent/flow_table.h"
+#include "agent/change.h"
 #include "lib/shm/layout.h"
 
 struct forecast;
@@ -48,46 +46,23 @@ struct talkers;
 #define WITNESS_COUNTERS_NS UINT64_C(5000000000)
 
 struct witness {
+	struct entry_hook hook;	/* first: the hook's functions find the witness by it */
 	struct forecast *forecast;
 	struct stays *stays;
 	struct talkers *talkers;
-	uint32_t tally_flag;	/* FLOW_TALLIED or 0: how an entry's is once talkers have it */
 	uint32_t crowd_entries; /* so many are a crowd; 0: no number is */
 	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
 	uint64_t dropped_ns;
 	uint64_t limit_since_ns; /* of the first witness_limit() */
 };
 
-/* One change of one entry. */
-struct sighting {
-	uint64_t now_ns;
-	const struct flow *flow;       /* as it was before; for one that appeared: as it is */
-	uint32_t table_entries;	       /* in the mirror */
-	uint32_t from_cell;	       /* CELL_INVALID: it appeared */
-	uint32_t to_cell;	       /* CELL_INVALID: it went */
-	bool found;		       /* it appeared, but was there before */
-	const struct ct_key *key;      /* NULL: not known (swept) */
-	const struct ct_event *event;  /* what told of it; NULL: nothing did (swept, replaced) */
-	/* Out: since when it is in to_cell, in ticks; and whether that is known. */
-	uint32_t since;
-	bool since_known;
-};
-
-void witness_tell(struct witness *witness, struct sighting *seen);
-
-/* An event or a record of a dump showed an entry whose FLOW_TALLIED is not tally_flag;
- * the caller makes it so. */
-void witness_shown(struct witness *witness, const struct ct_key *key);
+/* Sets the hook that the mirror calls; the rest of *witness is zero or set by the caller. */
+void witness_init(struct witness *witness);
 
 /* Of a batch of events about to be told, what they lead to is brought into the cache: the
  * one for each event of it, then the other for each. */
 void witness_foresee(struct witness *witness, const struct ct_event *event);
 void witness_foresee_records(const struct witness *witness, const struct ct_event *event);
-
-/* A dump begins; it will sweep nothing; all that it did not show is swept. */
-void witness_dump_begins(struct witness *witness);
-void witness_dump_fails(struct witness *witness);
-void witness_dump_ends(struct witness *witness);
 
 /* Once a second: the limit (0, negative: none known) and the kernel's count of drops. */
 void witness_limit(struct witness *witness, int64_t max_entries, uint64_t drops, uint64_t now_ns);
@@ -99,6 +74,6 @@ uint8_t witness_stage(unsigned int l4proto, unsigned int state);
 void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s);
 
 /* How an entry ended, by what is known of it: enum shm_end. */
-unsigned int witness_end(const struct witness *witness, const struct sighting *seen);
+unsigned int witness_end(const struct witness *witness, const struct entry_change *seen);
 
 #endif

@@ -19,6 +19,7 @@
 #include "agent/scenes.h"
 #include "agent/stays.h"
 #include "agent/talkers.h"
+#include "agent/witness.h"
 #include "tests/unit/world.h"
 #include "lib/shm/seqlock.h"
 
@@ -49,6 +50,7 @@ static void create(struct bench *bench, enum who who)
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&bench->details[i].row, ROW_INVALID);
 	bench->stays.details = bench->details;
+	witness_init(&bench->witness);
 	if (who >= FORECAST)
 		bench->witness.forecast = forecast_create((int64_t)bench->world.mirror.now_ns);
 	if (who >= STAYS)
@@ -56,7 +58,7 @@ static void create(struct bench *bench, enum who who)
 	if (who >= TALKERS)
 		bench->witness.talkers = &bench->talkers;
 	if (who != NOBODY)
-		bench->world.mirror.witness = &bench->witness;
+		bench->world.mirror.hook = &bench->witness.hook;
 }
 
 static void destroy(struct bench *bench)

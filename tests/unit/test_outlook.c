@@ -57,9 +57,10 @@ static void scene_create(struct scene *scene)
 	memset(scene, 0, sizeof(*scene));
 	ct_hash_seed_fixed(1);
 	assert_int_equal(world_create(&scene->world, 100000), 0);
+	witness_init(&scene->witness);
 	scene->witness.forecast = forecast_create((int64_t)scene->world.mirror.now_ns);
 	assert_non_null(scene->witness.forecast);
-	scene->world.mirror.witness = &scene->witness;
+	scene->world.mirror.hook = &scene->witness.hook;
 	scene->pasts = calloc(1, sizeof(struct shm_pasts) + SHM_PASTS * sizeof(struct shm_past));
 	assert_non_null(scene->pasts);
 	outlook_init(&scene->outlook, scene->witness.forecast, &scene->to, scene->pasts,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "agent/talkers.h"
+#include "agent/witness.h"
 #include "lib/base/clock.h"
 #include "lib/shm/seqlock.h"
 #include "tests/unit/world.h"
@@ -570,8 +571,9 @@ static void run(uint64_t seed)
 	assert_int_equal(world_create(&model.world, 4096), 0);
 	/* In every fourth run the addresses have no room. */
 	assert_int_equal(talkers_create(&model.talkers, seed % 4 ? 64 : 16), 0);
+	witness_init(&model.witness);
 	model.witness.talkers = &model.talkers;
-	model.world.mirror.witness = &model.witness;
+	model.world.mirror.hook = &model.witness.hook;
 	for (uint32_t i = 0; i < 300; i++)
 		random_step(&model);
 	model.quiet = true;

@@ -67,8 +67,9 @@ static void house_create(struct house *house)
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&house->details[i].row, ROW_INVALID);
 	house->stays.details = house->details;
+	witness_init(&house->witness);
 	house->witness.stays = &house->stays;
-	house->world.mirror.witness = &house->witness;
+	house->world.mirror.hook = &house->witness.hook;
 }
 
 static void house_destroy(struct house *house)
@@ -285,7 +286,7 @@ static void test_ends(void **state)
 		struct flow flow = {.cell_flags = rows[i].with & ASSURED ? FLOW_ASSURED : 0};
 		struct ct_event event = {
 			.kind = CT_DESTROY, .timeout_s = rows[i].left_s, .portid = rows[i].portid};
-		const struct sighting seen = {
+		const struct entry_change seen = {
 			.now_ns = now_ns,
 			.flow = &flow,
 			.table_entries = rows[i].with & CROWD ? 900 : 899,
