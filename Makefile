@@ -46,12 +46,14 @@ endif
 
 # Folders say what may happen in them: see docs/architecture.md.
 LIB_SRC := $(sort $(wildcard lib/*/*.c))
-AGENT_MAINS := agent/main.c agent/record_main.c agent/replay_main.c
+AGENT_MAINS := agent/main.c agent/record/main.c
 AGENT_SRC := $(filter-out $(AGENT_MAINS),$(sort $(wildcard agent/*.c agent/*/*.c)))
 SHOW_SRC := $(sort $(wildcard exporters/render/*.c exporters/advice/*.c))
 HTTP_MAIN := exporters/http/main.c
 HTTP_SRC := $(filter-out $(HTTP_MAIN),$(sort $(wildcard exporters/http/*.c exporters/http/*/*.c)))
 CLI_SRC := $(sort $(wildcard exporters/cli/*.c))
+REPLAY_MAIN := exporters/replay/main.c
+REPLAY_SRC := $(filter-out $(REPLAY_MAIN),$(sort $(wildcard exporters/replay/*.c)))
 
 comma := ,
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -82,7 +84,7 @@ $(BUILD)/%.o: %.c Makefile
 
 EXTRA_lib_shm_layout := -Wpadded
 # Statistics are kept in floats, for their size, and computed in doubles.
-$(call obj,$(wildcard agent/forecast*.c)): CPPFLAGS += -Wno-double-promotion
+$(call obj,$(wildcard lib/forecast/*.c)): CPPFLAGS += -Wno-double-promotion
 
 link = $(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(1) $(2)
 archive = $(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
@@ -105,9 +107,12 @@ $(HTTP_LIB): $(call obj,$(HTTP_SRC))
 $(BUILD)/conntide-agent: $(call obj,agent/main.c) $(AGENT_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 
-$(BUILD)/conntide-record $(BUILD)/conntide-replay: $(BUILD)/conntide-%: \
-		$(BUILD)/agent/%_main.o $(AGENT_LIB) $(LIB)
+$(BUILD)/conntide-record: $(call obj,agent/record/main.c) $(AGENT_LIB) $(LIB)
 	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
+# The mirror and the forecast without a kernel: no netlink, no privilege.
+$(BUILD)/conntide-replay: $(call obj,$(REPLAY_MAIN) $(REPLAY_SRC)) $(LIB)
+	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs libxxhash) -lm)
 
 $(BUILD)/conntide-exporter: $(call obj,$(HTTP_MAIN)) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs $(HTTP_LIBS)) -lpthread -lm)

@@ -103,6 +103,35 @@ static bool dump_would_help(const struct agent *agent)
 		mirror->table.linked < mirror->table.limit_entries / 4 * 3);
 }
 
+/* Before the first dump and the first counters there is nothing to look at; but they may
+ * never come. */
+#define PICTURE_PATIENCE_NS (30 * NS_PER_S)
+
+static bool has_picture(const struct agent *agent)
+{
+	bool counters = agent->told.count_entries >= 0;
+
+	return (counters && agent->schedule.mode != SHM_MODE_STARTING) ||
+	       agent->mirror.now_ns - agent->started_ns > PICTURE_PATIENCE_NS;
+}
+
+static void record_incidents(struct agent *agent)
+{
+	const uint64_t *values = agent->counters.values;
+	const struct incident_trigger_input in = {
+		.now_ns = agent->mirror.now_ns,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = agent->limits.count_entries,
+		.max_entries = agent->limits.max_entries,
+		.chain_limit_entries = ct_chain_limit(agent->limits.buckets),
+		.drops = values[CT_STAT_DROP],
+		.early_drops = values[CT_STAT_EARLY_DROP],
+		.chain_drops = values[CT_STAT_CHAINTOOLONG],
+	};
+
+	incident_recorder_second(&agent->incidents, has_picture(agent) ? &in : NULL);
+}
+
 static void on_second(struct agent *agent)
 {
 	uint64_t expirations;
@@ -113,7 +142,7 @@ static void on_second(struct agent *agent)
 	agent_drain(agent);
 	now_ns = agent->mirror.now_ns;
 	publish_second(agent);
-	flight_second(agent);
+	record_incidents(agent);
 	follow_limit(agent);
 	watch_residual(agent);
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);

@@ -8,10 +8,10 @@
  *	requests.c	what is asked of the kernel next, and what its answers do
  *	publish.c	trust, scalars, history into the segment
  *	drain.c		events from the socket into the mirror
- *	flight.c	incidents to disk
+ *	incident/	incidents to disk
  *
  * This struct is passed, never global. One thread, but for the workers inside
- * struct query, which sees nothing of it, and struct flight, which reads the segment.
+ * struct query, which sees nothing of it, and struct incident_recorder, which reads the segment.
  */
 #ifndef CONNTIDE_AGENT_AGENT_H
 #define CONNTIDE_AGENT_AGENT_H
@@ -20,26 +20,26 @@
 #include <stdint.h>
 
 #include "agent/config.h"
-#include "agent/ct_stats.h"
-#include "agent/flight.h"
-#include "agent/ct_timeouts.h"
-#include "agent/histogram.h"
-#include "agent/local_addr.h"
-#include "agent/nlsock.h"
-#include "agent/outlook.h"
-#include "agent/pace.h"
-#include "agent/ports.h"
-#include "agent/query.h"
-#include "agent/recorder.h"
-#include "agent/resync.h"
-#include "agent/scenes.h"
+#include "agent/forecast_publish.h"
+#include "agent/incident/incident_recorder.h"
+#include "agent/netlink/ct_stats.h"
+#include "agent/netlink/ct_timeouts.h"
+#include "agent/netlink/pace.h"
+#include "agent/netlink/query.h"
+#include "agent/netlink/sockets.h"
+#include "agent/record/feed.h"
 #include "agent/schedule.h"
-#include "agent/segment.h"
-#include "agent/stays.h"
-#include "agent/talkers.h"
-#include "agent/tracker.h"
-#include "agent/verify.h"
-#include "agent/witness.h"
+#include "lib/mirror/histogram.h"
+#include "lib/mirror/local_addr.h"
+#include "lib/mirror/ports.h"
+#include "lib/mirror/resync.h"
+#include "lib/mirror/tracker.h"
+#include "lib/mirror/verify.h"
+#include "lib/shm/writer.h"
+#include "lib/stats/durations.h"
+#include "lib/stats/observer.h"
+#include "lib/stats/table_log.h"
+#include "lib/stats/talkers.h"
 
 /* The dump that runs, as seen by requests.c. */
 struct dump_state {
@@ -91,7 +91,7 @@ struct agent {
 	struct resync resync;
 	struct schedule schedule;
 	struct ports ports;
-	struct flight flight;
+	struct incident_recorder incidents;
 	struct witness witness;
 	struct forecast *forecast;
 	struct outlook outlook;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/parser.h"
+#include "agent/netlink/parser.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 

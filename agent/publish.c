@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/trust.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/mirror/trust.h"
 #include "lib/shm/seqlock.h"
 
 /* Between two publications of the scalars, while events come. */
@@ -150,14 +150,14 @@ static void write_agent(const struct agent *agent, struct shm_live *live, uint32
 	set(&live->event_buffer_bytes, agent->events.buffer_bytes);
 }
 
-static void write_flight(const struct flight *flight, struct shm_live *live)
+static void write_incidents(const struct incident_recorder *incidents, struct shm_live *live)
 {
-	set(&live->incidents_recorded, (int64_t)flight->recorded);
-	set(&live->incidents_suppressed, (int64_t)flight->logic.suppressed);
-	set(&live->incident_writes_ok, (int64_t)flight->writes_ok);
-	set(&live->incident_writes_failed, (int64_t)flight->writes_failed);
-	set(&live->incidents_kept, (int64_t)flight->kept);
-	set(&live->incident_active, flight->logic.episode);
+	set(&live->incidents_recorded, (int64_t)incidents->recorded);
+	set(&live->incidents_suppressed, (int64_t)incidents->trigger.suppressed);
+	set(&live->incident_writes_ok, (int64_t)incidents->writes_ok);
+	set(&live->incident_writes_failed, (int64_t)incidents->writes_failed);
+	set(&live->incidents_kept, (int64_t)incidents->kept);
+	set(&live->incident_active, incidents->trigger.episode);
 }
 
 static void write_live(struct agent *agent)
@@ -169,7 +169,7 @@ static void write_live(struct agent *agent)
 	write_kernel(agent, live);
 	write_mirror(agent, live);
 	write_agent(agent, live, doubt_bits);
-	write_flight(&agent->flight, live);
+	write_incidents(&agent->incidents, live);
 	seq_write_end(&live->seq);
 	agent->published_ns = agent->mirror.now_ns;
 	agent->unpublished = false;

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/confine.h"
+#include "agent/base/confine.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -195,6 +195,24 @@ static gid_t readers_group(const struct config *config, int *ret_err)
 	return gid;
 }
 
+static void prepare_incidents(struct agent *agent, gid_t readers)
+{
+	const struct config *config = &agent->config;
+	const struct incident_limits limits = {.max_count = config->incidents_max,
+					       .max_bytes = config->incidents_max_bytes,
+					       .readers = readers};
+
+	incident_recorder_prepare(&agent->incidents, config->state_dir, config->name, &limits);
+}
+
+static void start_incidents(struct agent *agent)
+{
+	struct shm_reader from;
+
+	segment_reader(&agent->segment, &from);
+	incident_recorder_start(&agent->incidents, &from, clock_real_ns());
+}
+
 static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	const struct config *config = &agent->config;
@@ -228,7 +246,7 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 		snprintf(why, AGENT_WHY_BYTES, "cannot set the readers of %s: %s",
 			 agent->segment.path, strerror(-err));
 	else
-		flight_prepare(agent, gid);
+		prepare_incidents(agent, gid);
 	return err;
 }
 
@@ -326,7 +344,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	resync_init(&agent->resync);
 	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
 		      config->mute_interval_s * NS_PER_S, agent->started_ns);
-	flight_init(&agent->flight);
+	incident_recorder_init(&agent->incidents, agent->started_ns);
 	ct_proc_open(&agent->proc);
 	ct_timeouts_open(&agent->timeouts);
 }
@@ -363,7 +381,7 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 		err = open_queries(agent, why);
 	if (err)
 		return err;
-	segment_attach(&agent->segment, &agent->hist);
+	histogram_attach(&agent->hist, &agent->segment);
 	attach_statistics(agent);
 	err = first_addresses(agent, why);
 	if (!err) {
@@ -371,7 +389,7 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 			   segment_rates(&agent->segment), segment_live(&agent->segment),
 			   config->top_ports);
 		mirror_set_time(&agent->mirror, clock_boot_ns());
-		flight_start(agent);
+		start_incidents(agent);
 		publish_start(agent);
 		err = open_loop(agent);
 		if (err)
@@ -391,7 +409,7 @@ void agent_destroy(struct agent *agent)
 	if (err)
 		log_error("record", "recording is not complete: %s", strerror(-err));
 	query_destroy(agent->query);
-	flight_close(&agent->flight);
+	incident_recorder_close(&agent->incidents);
 	event_socket_close(&agent->events);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)

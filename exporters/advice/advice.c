@@ -10,7 +10,7 @@
 
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/remedies.h"
-#include "exporters/render/judge.h"
+#include "lib/health/health.h"
 
 /* A remedy that is no cure must save this part of the table, or it is noise. */
 #define SAVES_RATIO_MIN 0.05

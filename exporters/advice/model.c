@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/kernel/gc.h"
 #include "exporters/advice/model_priv.h"
+#include "lib/kernel/gc.h"
 
 #define LAST_MINUTE 6u /* scenes */
 #define LAST_THREE  18u

@@ -36,9 +36,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/shm/snap_story.h"
-#include "lib/shm/snapshot.h"
 #include "lib/kernel/timeouts.h"
+#include "lib/shm/snap_detail.h"
+#include "lib/shm/snapshot.h"
 
 /* Kernel memory: an entry with the extension that events need (anybody who listens
  * makes the kernel add it), one without, and a bucket. x86-64, Linux 6.1 to 6.18. */

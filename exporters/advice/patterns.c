@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/render/judge.h"
+#include "lib/health/health.h"
 
 /* Over so many scenes of ten seconds losses are of now. */
 #define RECENT_SCENES 18u

@@ -5,7 +5,7 @@
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/whatif.h"
 #include "exporters/advice/write.h"
-#include "exporters/render/judge.h"
+#include "lib/health/health.h"
 
 const struct column whatif_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},

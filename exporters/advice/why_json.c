@@ -3,8 +3,8 @@
 
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/write.h"
-#include "exporters/render/judge.h"
 #include "exporters/render/talkers.h"
+#include "lib/health/health.h"
 
 #define HOSTS_HIDDEN                                                                               \
 	"addresses are shown over loopback, a unix socket or to authenticated clients: "           \

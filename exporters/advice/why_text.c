@@ -3,9 +3,9 @@
 #include <math.h>
 
 #include "exporters/advice/patterns.h"
-#include "exporters/render/judge.h"
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
+#include "lib/health/health.h"
 
 static void add_row_name(const struct row_key *key, const struct services *services,
 			 struct text *out)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "exporters/advice/advice.h"
-#include "exporters/cli/ground.h"
+#include "exporters/cli/context.h"
 
 int cmd_advice(struct cli *cli)
 {

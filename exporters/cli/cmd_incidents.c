@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "exporters/advice/past.h"
+#include "exporters/advice/incident_view.h"
 #include "exporters/cli/cli.h"
 #include "exporters/render/incidents.h"
 #include "exporters/render/services.h"

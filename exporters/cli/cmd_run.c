@@ -17,9 +17,9 @@
 
 #include "exporters/cli/cli.h"
 #include "exporters/cli/program.h"
-#include "exporters/render/judge.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
+#include "lib/health/health.h"
 #include "lib/shm/reader.h"
 
 #define ARGS_MAX	 64

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "exporters/advice/whatif.h"
-#include "exporters/cli/ground.h"
+#include "exporters/cli/context.h"
 
 static int refuse(const char *argument, const char *why)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exporters/advice/why.h"
-#include "exporters/cli/ground.h"
+#include "exporters/cli/context.h"
 
 int cmd_why(struct cli *cli)
 {

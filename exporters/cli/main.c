@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "exporters/cli/cli.h"
-#include "exporters/render/judge.h"
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
 #include "lib/base/clock.h"
-#include "lib/shm/incident.h"
-#include "lib/shm/reader.h"
+#include "lib/health/health.h"
+#include "lib/incident/incident.h"
 #include "lib/kernel/states.h"
+#include "lib/shm/reader.h"
 
 static const struct command commands[] = {
 	{"status", cmd_status, "", "how full the table is, and how far that can be trusted", "rNj"},

@@ -8,10 +8,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "exporters/http/app.h"
-#include "exporters/http/listen.h"
+#include "exporters/http/routes/app.h"
 #include "exporters/http/serve.h"
-#include "exporters/http/systemd.h"
+#include "exporters/http/toolkit/listen.h"
+#include "exporters/http/toolkit/systemd.h"
 #include "lib/base/log.h"
 #include "lib/base/sandbox.h"
 

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "exporters/http/server.h"
-#include "exporters/http/systemd.h"
-#include "exporters/render/judge.h"
+#include "exporters/http/toolkit/systemd.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/health/health.h"
 
 #define HEADER_NS     (10 * NS_PER_S)
 #define REPLY_NS      (30 * NS_PER_S)

@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-#include "exporters/http/app.h"
-#include "exporters/http/listen.h"
+#include "exporters/http/routes/app.h"
+#include "exporters/http/toolkit/listen.h"
 
 struct server_options {
 	const char *config_path; /* NULL: none */

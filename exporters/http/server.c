@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/http/listen.h"
-#include "exporters/http/routes.h"
+#include "exporters/http/routes/routes.h"
+#include "exporters/http/toolkit/listen.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

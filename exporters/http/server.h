@@ -16,10 +16,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "exporters/http/app.h"
 #include "exporters/http/connections.h"
-#include "exporters/http/gate.h"
-#include "exporters/http/web.h"
+#include "exporters/http/routes/app.h"
+#include "exporters/http/toolkit/gate.h"
+#include "exporters/http/toolkit/web.h"
 
 /* What all endpoints work with. One thread. */
 struct server_core {

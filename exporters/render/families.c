@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/render/judge.h"
 #include "lib/base/check.h"
+#include "lib/health/health.h"
 #include "lib/kernel/states.h"
 
 static const struct family_info infos[FAMILY_COUNT] = {

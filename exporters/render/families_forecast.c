@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "exporters/render/families.h"
-#include "exporters/render/judge.h"
+#include "lib/health/health.h"
 
 #define COUNT(list)  (sizeof(list) / sizeof((list)[0]))
 #define LABELS_BYTES 320u

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "exporters/render/forecast_text.h"
-#include "exporters/render/judge.h"
+#include "lib/health/health.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

@@ -5,7 +5,7 @@
 
 #include "exporters/render/forecast.h"
 #include "exporters/render/forecast_text.h"
-#include "exporters/render/judge.h"
+#include "lib/health/health.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define CELL_BYTES  32u

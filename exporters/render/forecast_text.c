@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "exporters/render/judge.h"
 #include "exporters/render/table.h"
+#include "lib/health/health.h"
 
 /* Below this people count in seconds. */
 #define SECONDS_BELOW_MS 90000u

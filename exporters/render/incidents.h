@@ -7,8 +7,8 @@
 #define CONNTIDE_RENDER_INCIDENTS_H
 
 #include "exporters/render/rows.h"
-#include "lib/shm/incident_dir.h"
-#include "lib/shm/snap_story.h"
+#include "lib/incident/incident_dir.h"
+#include "lib/shm/snap_detail.h"
 #include "lib/shm/snapshot.h"
 
 /* The default of what one incident shows of its table. */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "exporters/render/forecast_text.h"
-#include "exporters/render/judge.h"
 #include "lib/base/check.h"
+#include "lib/health/health.h"
 
 const struct column status_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},

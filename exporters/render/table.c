@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "exporters/render/forecast_text.h"
-#include "exporters/render/judge.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
+#include "lib/health/health.h"
 
 const char *format_age(uint64_t age_ns, char out[32])
 {

@@ -8,7 +8,7 @@
 
 #include "exporters/render/rows.h"
 #include "exporters/render/text.h"
-#include "lib/shm/snap_story.h"
+#include "lib/shm/snap_detail.h"
 #include "lib/shm/snapshot.h"
 
 #define ADDRESS_BYTES 64u

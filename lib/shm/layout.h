@@ -312,7 +312,7 @@ struct shm_pasts {
 #define SHM_DETAIL_POOLS (L4_COUNT * DIR_COUNT)
 #define SHM_STAY_BUCKETS 24u
 
-/* Told by the DESTROY (agent/witness.h says how); before Linux 5.11 it names no timeout
+/* Told by the DESTROY (lib/stats/observer.h says how); before Linux 5.11 it names no timeout
  * and no state, and evictions are counted as expired or closed. */
 enum shm_end {
 	SHM_END_EXPIRED, /* its timeout ran out while it was open or half open */
@@ -366,7 +366,7 @@ enum shm_talker_kind {
 /*
  * By the original tuple: the destination is what the client dialled, before DNAT. Both
  * errors are 0 as long as there are no more than `room` keys and no sweep goes on;
- * why they hold otherwise is proved in agent/tally.h.
+ * why they hold otherwise is proved in lib/stats/topk.h.
  */
 struct shm_talker {
 	_Atomic uint64_t address[2]; /* 16 bytes in network order; IPv4: the first four; /64: the first 8 */

@@ -18,9 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/kernel/timeouts.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/snap_forecast.h"
-#include "lib/kernel/timeouts.h"
 
 /* Scalars of metrics.def, in its order. */
 struct snap_live {

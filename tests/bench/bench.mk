@@ -8,7 +8,7 @@
 
 BENCH ?=
 
-$(BUILD)/tests/reader: tests/bench/reader.c agent/pace.c agent/pace.h lib/base/clock.h Makefile
+$(BUILD)/tests/reader: tests/bench/reader.c agent/netlink/pace.c agent/netlink/pace.h lib/base/clock.h Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) $(ALL_LDFLAGS)
 

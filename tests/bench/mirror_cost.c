@@ -15,13 +15,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "agent/forecast.h"
-#include "agent/scenes.h"
-#include "agent/stays.h"
-#include "agent/talkers.h"
-#include "agent/witness.h"
-#include "tests/unit/world.h"
+#include "lib/forecast/forecast.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/durations.h"
+#include "lib/stats/observer.h"
+#include "lib/stats/table_log.h"
+#include "lib/stats/talkers.h"
+#include "tests/unit/world.h"
 
 #define ROUNDS_MAX 64u
 

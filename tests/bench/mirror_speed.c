@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "agent/nlsock.h"
+#include "agent/netlink/sockets.h"
 #include "lib/base/clock.h"
 #include "tests/unit/world.h"
 
@@ -40,7 +40,7 @@ struct options {
 
 static struct world world;
 
-/* For many hashes one step, then the next: see agent/flow_table.h. */
+/* For many hashes one step, then the next: see lib/mirror/flow_table.h. */
 static void warm(const struct ct_event *events, unsigned int depth)
 {
 	const struct flow_table *table = &world.mirror.table;

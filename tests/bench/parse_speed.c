@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * parse_speed: reading an event with agent/parser.c, and with libnetfilter_conntrack.
+ * parse_speed: reading an event with agent/netlink/parser.c, and with libnetfilter_conntrack.
  *
  *	parse_speed FEED [ROUNDS]
  *
- * FEED is a recording of the agent (agent/recorder.h); its events are read again and
+ * FEED is a recording of the agent (agent/record/feed.h); its events are read again and
  * again. The library is used as it does itself for its callbacks: an object for each
  * event. It does not compute the keyed hash, which ct_event_parse() does. Prints ns an
  * event, "ours L M H library L M H": least, median and most of the rounds.
@@ -18,10 +18,10 @@
 
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
 
-#include "agent/event.h"
-#include "agent/parser.h"
-#include "agent/recorder.h"
+#include "agent/netlink/parser.h"
+#include "agent/record/feed.h"
 #include "lib/base/clock.h"
+#include "lib/event/event.h"
 
 #define ROUNDS_MAX 101u
 #define REPEATS	   20u

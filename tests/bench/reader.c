@@ -10,7 +10,7 @@
  *	reader dump	receives the kernel's table once
  *
  *	-b buffer bytes  -n messages a batch  -s bytes a message
- *	-p pause us, always as long (otherwise as agent/pace.h has it, from 1 ms on)
+ *	-p pause us, always as long (otherwise as agent/netlink/pace.h has it, from 1 ms on)
  *	-g groups: 1 NEW, 2 UPDATE, 4 DESTROY, added up
  *	-f a filter drops UPDATEs before the queue
  *	-m a socket for each group
@@ -42,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/pace.h"
+#include "agent/netlink/pace.h"
 #include "lib/base/clock.h"
 
 #define BATCH_MAX   1024u

@@ -25,7 +25,7 @@ KEPT = os.path.join(HERE, "instructions.json")
 # Versions of one compiler, and of the C library's memcpy, differ by 1 or 2 %.
 TOLERANCE = 0.03
 
-# What is counted: functions, and the kind of frame it is divided by (agent/recorder.h).
+# What is counted: functions, and the kind of frame it is divided by (agent/record/feed.h).
 WHAT = {
     "event": (("on_event", "mirror_purge_tombstones"), 1),
     "record of a dump": (("on_record",), 4),

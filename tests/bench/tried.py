@@ -132,7 +132,7 @@ def parse_section(say):
     values = [float(value) for value in re.findall(r"[\d.]+", text)]
     rows = [[name, figures.number(values[at + 1]),
              f"{figures.number(values[at])} to {figures.number(values[at + 2])}"]
-            for name, at in (("agent/parser.c, the keyed hash included", 0),
+            for name, at in (("agent/netlink/parser.c, the keyed hash included", 0),
                              ("nfct_nlmsg_parse() of libnetfilter_conntrack", 3))]
     return "### Tried: parsing an event\n\n" + figures.table(["", "ns", "spread"], rows)
 

@@ -14,7 +14,7 @@ FUZZ_DIR := $(BUILD)/fuzz
 FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	-DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"'
-FUZZ_SRC := $(LIB_SRC) agent/event.c agent/parser.c agent/ct_stats.c agent/local_addr.c agent/addresses.c $(SHOW_SRC)
+FUZZ_SRC := $(LIB_SRC) $(wildcard agent/netlink/*.c) agent/base/worker.c $(SHOW_SRC)
 # Has this clang a libFuzzer? Asked when it matters only.
 FUZZ_MISSING = $(shell printf 'int LLVMFuzzerTestOneInput(void *d, unsigned long n){(void)d;(void)n;return 0;}' | \
 	$(FUZZ_CC) -x c -fsanitize=fuzzer,address - -o /dev/null 2>/dev/null || echo missing)

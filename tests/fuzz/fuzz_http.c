@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/http/auth.h"
-#include "exporters/http/gate.h"
-#include "exporters/http/routes.h"
+#include "exporters/http/routes/routes.h"
+#include "exporters/http/toolkit/auth.h"
+#include "exporters/http/toolkit/gate.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 

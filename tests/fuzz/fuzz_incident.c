@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/advice/past.h"
+#include "exporters/advice/incident_view.h"
 #include "lib/base/check.h"
-#include "lib/shm/incident.h"
+#include "lib/incident/incident.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/snapshot.h"
 

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/addresses.h"
-#include "agent/event.h"
-#include "agent/ct_stats.h"
-#include "agent/local_addr.h"
-#include "agent/parser.h"
+#include "agent/netlink/addresses.h"
+#include "agent/netlink/ct_stats.h"
+#include "agent/netlink/parser.h"
 #include "lib/base/check.h"
+#include "lib/event/event.h"
+#include "lib/mirror/local_addr.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

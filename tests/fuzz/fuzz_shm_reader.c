@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/check.h"
 #include "exporters/advice/advice.h"
 #include "exporters/render/talkers.h"
+#include "lib/base/check.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/snapshot.h"

@@ -36,9 +36,9 @@ def test_one_writable_mapping():
         for call in re.findall(r"mmap\s*\([^;]*;", source.code(path)):
             if "PROT_WRITE" in call and "MAP_PRIVATE" not in call:
                 wrong.append(path)
-    assert wrong in ([], ["agent/segment.c"])
+    assert wrong in ([], ["lib/shm/writer.c"])
     # Reserved private memory made usable; elsewhere it could make a mapping writable.
-    assert all(hit.startswith("agent/flow_table.c:") for hit in found(r"\bmprotect\s*\("))
+    assert all(hit.startswith("lib/mirror/flow_table.c:") for hit in found(r"\bmprotect\s*\("))
 
 
 def test_no_pointers_in_the_layout():
@@ -65,8 +65,8 @@ def test_never_named(word):
 
 def test_kernel_is_only_asked():
     """Nothing is deleted or created there; DELETE is a message we receive."""
-    assert not outside(r"IPCTNL_MSG_CT_DELETE|nfct_query|NFCT_Q_", {"agent/parser.c"})
-    assert not outside(r"NLM_F_(CREATE|REPLACE|EXCL)", {"agent/parser.c"})
+    assert not outside(r"IPCTNL_MSG_CT_DELETE|nfct_query|NFCT_Q_", {"agent/netlink/parser.c"})
+    assert not outside(r"NLM_F_(CREATE|REPLACE|EXCL)", {"agent/netlink/parser.c"})
 
 
 def test_no_sysctl_is_written():
@@ -79,7 +79,7 @@ def test_no_sysctl_is_written():
                 wrong.append(f"{path}: {call}")
     assert not wrong, "\n".join(wrong)
     # Paths that travel through a variable: where they are opened, it is for reading.
-    opened = re.findall(r"open\(path, ([^;)]*)\)", source.code("agent/ct_stats.c"))
+    opened = re.findall(r"open\(path, ([^;)]*)\)", source.code("agent/netlink/ct_stats.c"))
     assert opened and all("O_RDONLY" in flags for flags in opened)
 
 

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/parser.h"
-#include "agent/recorder.h"
+#include "agent/netlink/parser.h"
+#include "agent/record/feed.h"
 #include "tests/unit/world.h"
 
 /* The longest frame is a list of addresses. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads and writes the frames of agent/recorder.h; runs mirror_replay."""
+"""Reads and writes the frames of agent/record/feed.h; runs mirror_replay."""
 import json
 import os
 import struct

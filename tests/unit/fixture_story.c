@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/shm/seqlock.h"
 #include "lib/kernel/timeouts.h"
+#include "lib/shm/seqlock.h"
 
 static unsigned int ring; /* of the last `scene` */
 

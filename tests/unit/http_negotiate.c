@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "exporters/http/negotiate.h"
+#include "exporters/http/message/negotiate.h"
 
 static const struct offer offers[] = {
 	{"application", "json", NULL}, {"text", "csv", NULL}, {"text", "plain", NULL}};

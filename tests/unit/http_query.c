@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "exporters/http/gate.h"
-#include "exporters/http/query.h"
-#include "exporters/http/routes.h"
+#include "exporters/http/message/query.h"
+#include "exporters/http/routes/routes.h"
+#include "exporters/http/toolkit/gate.h"
 
 static void test_good(void **state)
 {

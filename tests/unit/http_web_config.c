@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "exporters/http/auth.h"
-#include "exporters/http/web.h"
-#include "exporters/http/web_config.h"
+#include "exporters/http/toolkit/auth.h"
+#include "exporters/http/toolkit/web.h"
+#include "exporters/http/toolkit/web_config.h"
 
 /* bcrypt of "secret", cost 4. */
 #define HASH "$2b$04$SALTSALTSALTSALTSALTSOo1IqF9jyjPyCqAeYcTJ6lc2fDXN4vN."

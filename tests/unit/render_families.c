@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "exporters/render/families.h"
-#include "exporters/render/judge.h"
 #include "exporters/render/prom_text.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
+#include "lib/health/health.h"
 #include "lib/kernel/states.h"
 
 static struct snap_row rows[400];

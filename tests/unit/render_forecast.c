@@ -4,11 +4,11 @@
 
 #include <string.h>
 
+#include "exporters/http/page/forecast_html.h"
 #include "exporters/render/families.h"
 #include "exporters/render/forecast.h"
-#include "exporters/render/forecast_html.h"
 #include "exporters/render/forecast_text.h"
-#include "exporters/render/judge.h"
+#include "lib/health/health.h"
 
 #define S   UINT64_C(1000)
 #define MIN (60 * S)

@@ -36,11 +36,11 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/shm/incident_pack.h"
+#include "lib/incident/incident_pack.h"
+#include "lib/kernel/states.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
-#include "lib/kernel/states.h"
 #include "tests/unit/fixture_forecast.h"
 #include "tests/unit/fixture_story.h"
 

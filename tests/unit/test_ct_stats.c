@@ -10,7 +10,7 @@
 
 #include <libmnl/libmnl.h>
 
-#include "agent/ct_stats.h"
+#include "agent/netlink/ct_stats.h"
 
 static struct ct_counters counters;
 static _Alignas(8) uint8_t buf[1024];

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "agent/flow_table.h"
+#include "lib/mirror/flow_table.h"
 
 /* The reference: an array of entries by number, and which of them are where. */
 struct model_entry {

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "agent/ports.h"
 #include "lib/base/check.h"
+#include "lib/mirror/ports.h"
 #include "lib/shm/seqlock.h"
 #include "tests/unit/world.h"
 

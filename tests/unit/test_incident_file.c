@@ -13,14 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/incident_write.h"
-#include "agent/segment.h"
+#include "agent/incident/incident_writer.h"
 #include "lib/base/crc32.h"
-#include "lib/shm/incident_dir.h"
-#include "lib/shm/incident_pack.h"
+#include "lib/incident/incident_dir.h"
+#include "lib/incident/incident_pack.h"
+#include "lib/kernel/timeouts.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
-#include "lib/kernel/timeouts.h"
+#include "lib/mirror/histogram.h"
+#include "lib/shm/writer.h"
 
 #define S	 UINT64_C(1000000000)
 #define EVERYONE ((gid_t)-1)
@@ -66,7 +67,7 @@ static int set_up(void **state)
 	if (!mkdtemp(dir) || segment_create(&segment, dir, &identity, &what, &pid) < 0)
 		return -1;
 	memset(&hist, 0, sizeof(hist));
-	segment_attach(&segment, &hist);
+	histogram_attach(&hist, &segment);
 	segment_reader(&segment, &from);
 	dir_fd = incident_dir_prepare(dir, "unit", EVERYONE);
 	return dir_fd < 0 ? -1 : 0;

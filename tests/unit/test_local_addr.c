@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* agent/local_addr: which addresses are ours, and the direction by them. */
-#include "agent/addresses.h"
+#include "agent/netlink/addresses.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 
 #include <libmnl/libmnl.h>
 
-#include "agent/local_addr.h"
+#include "lib/mirror/local_addr.h"
 
 static struct local_addrs set;
 

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/nlsock.h"
+#include "agent/netlink/sockets.h"
 
 static struct event_socket sock;
 

@@ -5,9 +5,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "agent/outlook.h"
-#include "agent/witness.h"
+#include "agent/forecast_publish.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/observer.h"
 #include "tests/unit/world.h"
 
 #define S UINT64_C(1000000000)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "agent/pace.h"
+#include "agent/netlink/pace.h"
 
 #include "tests/unit/unit.h"
 

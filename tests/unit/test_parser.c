@@ -3,7 +3,7 @@
  * agent/ct_event: messages built by libnetfilter_conntrack, read by ours and by
  * nfct_nlmsg_parse(), must tell the same; and nothing is read past the end.
  */
-#include "agent/parser.h"
+#include "agent/netlink/parser.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -22,7 +22,7 @@
 #include <libnetfilter_conntrack/libnetfilter_conntrack_sctp.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
 
-#include "agent/event.h"
+#include "lib/event/event.h"
 
 #define ROOM 2048
 

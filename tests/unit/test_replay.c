@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agent/replay.h"
+#include "exporters/replay/replay.h"
 #include "tests/unit/world.h"
 
 #define S INT64_C(1000000000)

@@ -14,10 +14,10 @@
 
 #include <string.h>
 
-#include "agent/talkers.h"
-#include "agent/witness.h"
 #include "lib/base/clock.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/observer.h"
+#include "lib/stats/talkers.h"
 #include "tests/unit/world.h"
 
 #define KEYS	    48u

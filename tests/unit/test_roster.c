@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/roster.h"
+#include "agent/record/ct_cache.h"
 #include "lib/kernel/states.h"
 #include "tests/unit/world.h"
 

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "agent/scenes.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/table_log.h"
 #include "tests/unit/world.h"
 
 #define S UINT64_C(1000000000)

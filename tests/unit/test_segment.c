@@ -16,10 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/segment.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
+#include "lib/mirror/histogram.h"
+#include "lib/shm/writer.h"
 
 #define S UINT64_C(1000000000)
 
@@ -52,7 +53,7 @@ static int set_up(void **state)
 		return -1;
 	snprintf(path, sizeof(path), "%s/unit.table", dir);
 	memset(&hist, 0, sizeof(hist));
-	segment_attach(&segment, &hist);
+	histogram_attach(&hist, &segment);
 	snapshot_init(&snap);
 	return shm_reader_init(&reader, dir, "unit");
 }

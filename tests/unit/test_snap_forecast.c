@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/segment.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
+#include "lib/shm/writer.h"
 
 static char dir[64];
 static struct segment segment;

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/stays.h"
-#include "agent/witness.h"
 #include "lib/base/clock.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/durations.h"
+#include "lib/stats/observer.h"
 #include "tests/unit/world.h"
 
 #define S		UINT64_C(1000000000)

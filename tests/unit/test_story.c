@@ -9,7 +9,7 @@
 
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
-#include "lib/shm/snap_story.h"
+#include "lib/shm/snap_detail.h"
 #include "lib/shm/snapshot.h"
 
 struct world {

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/talkers.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/talkers.h"
 #include "tests/unit/world.h"
 
 #define KEYS 4096u

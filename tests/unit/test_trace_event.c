@@ -6,10 +6,10 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "agent/pseudonym.h"
-#include "agent/trace_event.h"
 #include "lib/kernel/states.h"
 #include "lib/kernel/timeouts.h"
+#include "lib/trace/pseudonym.h"
+#include "lib/trace/trace_event.h"
 
 static struct trace_record line(enum trace_kind kind, const char *proto, const char *state,
 				bool assured)

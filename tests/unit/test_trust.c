@@ -2,7 +2,7 @@
 /* agent/trust: each doubt by itself, and none without a reason. */
 #include "tests/unit/unit.h"
 
-#include "agent/trust.h"
+#include "lib/mirror/trust.h"
 #include "lib/shm/snapshot.h"
 
 #define S UINT64_C(1000000000)

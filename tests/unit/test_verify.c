@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agent/verify.h"
+#include "lib/mirror/verify.h"
 #include "tests/unit/world.h"
 
 #define S UINT64_C(1000000000)

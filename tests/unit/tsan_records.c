@@ -14,10 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/scenes.h"
-#include "agent/stays.h"
-#include "agent/talkers.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/durations.h"
+#include "lib/stats/table_log.h"
+#include "lib/stats/talkers.h"
 #include "tests/unit/world.h"
 
 #define S	UINT64_C(1000000000)

@@ -16,12 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/ports.h"
-#include "agent/segment.h"
 #include "lib/base/clock.h"
+#include "lib/mirror/ports.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
+#include "lib/mirror/histogram.h"
+#include "lib/shm/writer.h"
 
 #define READERS 2
 #define PORTS	40u
@@ -208,7 +209,7 @@ static int set_up(const char *dir)
 		err = shm_reader_init(&reader, dir, "tsan");
 	if (err)
 		return err;
-	segment_attach(&segment, &hist);
+	histogram_attach(&hist, &segment);
 	ports_init(&ports, &hist, segment_slots(&segment), segment_rates(&segment),
 		   segment_live(&segment), 8);
 	/* The readers' mapping is the writer's own. */

@@ -8,7 +8,7 @@
 
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
-UNIT_UNDER_TEST := $(LIB_SRC) $(AGENT_SRC)
+UNIT_UNDER_TEST := $(LIB_SRC) $(AGENT_SRC) $(REPLAY_SRC)
 UNIT_LIB := $(BUILD)/tests/unit/libundertest.a
 # Numbers in tests are small and literal: conversions of theirs prove nothing.
 UNIT_CFLAGS := -Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers
@@ -26,7 +26,8 @@ $(UNIT_PROGRAMS): %: %.o $(UNIT_LIB)
 	$(call link,$^,$(shell pkg-config --libs cmocka $(AGENT_LIBS)) -lpthread -lm)
 
 # The reader's and the writer's own code is instrumented too, so it is compiled here.
-TSAN_SRC := tests/unit/tsan_segment.c $(wildcard lib/base/*.c lib/shm/*.c) agent/segment.c agent/histogram.c agent/ports.c
+TSAN_SRC := tests/unit/tsan_segment.c $(wildcard lib/base/*.c lib/kernel/*.c lib/shm/*.c) \
+	lib/mirror/histogram.c lib/mirror/ports.c
 TSAN_CFLAGS = $(filter-out -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) $(UNIT_CFLAGS) \
 	-fsanitize=thread -fno-omit-frame-pointer $(if $(findstring clang,$(CC)),,-Wno-tsan)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What tests say and ask of a world (agent/world.h), the mirror without a kernel.
+ * What tests say and ask of a world (lib/mirror/mirror_offline.h), the mirror without a kernel.
  * Included by tests/unit and tests/replay only.
  */
 #ifndef CONNTIDE_TESTS_WORLD_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/world.h"
+#include "lib/mirror/mirror_offline.h"
 
 /* Sum of all cells of active rows. */
 uint64_t world_cells(const struct histogram *hist);

@@ -16,8 +16,8 @@ fc_dir := tests/replay/forecast
 fc_out := $(BUILD)/forecast
 fc_sim_src := $(addprefix $(fc_dir)/,kinds.c oracle.c sim.c sim_life.c sim_stay.c sim_table.c)
 fc_gen_src := $(fc_dir)/gen_main.c $(fc_sim_src)
-fc_src := $(wildcard agent/forecast*.c lib/kernel/*.c)
-fc_headers := $(wildcard agent/*.h lib/*/*.h lib/*/*.def $(fc_dir)/*.h)
+fc_src := $(wildcard lib/forecast/*.c lib/kernel/*.c)
+fc_headers := $(wildcard lib/*/*.h lib/*/*.def $(fc_dir)/*.h)
 
 # what `make test` runs: kind.seed, chosen to cover each part of the forecast
 FORECAST_SHORT := steady.11 step_plateau.11 step_fill.11 syn_flood.11 leak.11 flash.11 lost_events.11 keepalive_off.11
@@ -37,7 +37,7 @@ $(fc_out)/test_habits: $(fc_dir)/test_habits.c $(fc_src) $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lm -lcmocka
 
-$(fc_out)/test_trace: $(fc_dir)/test_trace.c agent/trace.c $(fc_headers)
+$(fc_out)/test_trace: $(fc_dir)/test_trace.c lib/trace/trace.c $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka
 

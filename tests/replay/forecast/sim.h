@@ -6,7 +6,7 @@
  * A scenario (struct scenario) is a set of services with their arrival rates
  * and stays, a list of changes over time, a limit and the behaviour of the
  * collector. sim_run() plays it and writes the trace (format version 1, see
- * agent/trace.h), the truth for every second and the spells at the limit.
+ * lib/trace/trace.h), the truth for every second and the spells at the limit.
  *
  * What is simulated: the TCP and UDP states with the default timeouts; entries
  * past their timeout stay counted until a lookup in their bucket (rate

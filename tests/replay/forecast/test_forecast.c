@@ -10,7 +10,7 @@
  * The forecast learns stays from entries fed to it, its projection is given
  * the true rate, and the two must agree.
  */
-#include "agent/forecast_priv.h"
+#include "lib/forecast/priv.h"
 #include "rng.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The trace format: what is read, what is skipped, what is refused and where. */
-#include "agent/trace.h"
+#include "lib/trace/trace.h"
 
 #include <errno.h>
 #include <setjmp.h>

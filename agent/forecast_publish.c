@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/forecast_publish.h"
+
+#include <math.h>
+
+#include "lib/base/clock.h"
+#include "lib/shm/seqlock.h"
+#include "lib/stats/observer.h"
+
+_Static_assert((int)FC_HORIZONS == (int)SHM_HORIZONS &&
+		       (int)FC_FULL_HORIZONS == (int)SHM_FULL_HORIZONS &&
+		       (int)FC_REASONS == (int)SHM_REASONS,
+	       "the segment holds what the forecast says");
+_Static_assert((int)FC_WATCHING == (int)SHM_VERDICT_WATCHING &&
+		       (int)FC_FILLING == (int)SHM_VERDICT_FILLING &&
+		       (int)FC_UNLIMITED == (int)SHM_VERDICT_UNLIMITED,
+	       "verdicts are numbered alike");
+
+#define PAST_INTERVAL_NS (60 * NS_PER_S)
+/* A comparison that comes later than this is with another moment. */
+#define JUDGE_LATE_NS (5 * NS_PER_S)
+
+void outlook_init(struct outlook *outlook, struct forecast *forecast, struct shm_forecast *to,
+		  struct shm_pasts *pasts, uint64_t now_boot_ns)
+{
+	*outlook = (struct outlook){.forecast = forecast,
+				    .to = to,
+				    .pasts = pasts,
+				    .next_past_ns = now_boot_ns + PAST_INTERVAL_NS,
+				    .calm_ns = now_boot_ns};
+	for (unsigned int h = 0; h < SHM_HORIZONS; h++)
+		poke_u32(&to->outlook[h].horizon_s, fc_horizon_s[h]);
+	for (unsigned int h = 0; h < SHM_FULL_HORIZONS; h++)
+		poke_u32(&to->chance[h].horizon_s, fc_full_horizon_s[h]);
+}
+
+void outlook_timeouts(struct outlook *outlook, const uint32_t values_s[TIMEOUT_COUNT])
+{
+	for (unsigned int id = 0; id < TIMEOUT_COUNT; id++)
+		witness_timeout(outlook->forecast, id, values_s[id]);
+}
+
+/* --- limits ------------------------------------------------------------------- */
+
+static void lower(uint32_t *limit, uint32_t *kind, int64_t candidate, uint32_t candidate_kind)
+{
+	if (candidate <= 0 || candidate >= (int64_t)UINT32_MAX)
+		return;
+	if (*limit && *limit <= (uint32_t)candidate)
+		return;
+	*limit = (uint32_t)candidate;
+	*kind = candidate_kind;
+}
+
+uint32_t outlook_limit(const struct outlook_second *second, uint32_t *ret_kind)
+{
+	uint32_t limit = 0;
+
+	*ret_kind = SHM_LIMIT_NONE;
+	lower(&limit, ret_kind, second->max_entries, SHM_LIMIT_MAX);
+	lower(&limit, ret_kind, second->chain_limit_entries, SHM_LIMIT_CHAIN);
+	lower(&limit, ret_kind, second->assumed_max_entries, SHM_LIMIT_ASSUMED);
+	return limit;
+}
+
+/* --- writing -------------------------------------------------------------------- */
+
+static uint32_t entries_of(double value)
+{
+	if (!(value > 0))
+		return 0;
+	return value < (double)(UINT32_MAX - 1u) ? (uint32_t)lround(value) : UINT32_MAX - 1u;
+}
+
+static uint32_t ppm_of(double probability)
+{
+	return entries_of(fmin(probability, 1.0) * 1e6);
+}
+
+static uint64_t ms_of(double seconds)
+{
+	return isfinite(seconds) && seconds >= 0 ? (uint64_t)llround(seconds * 1e3) : SHM_NEVER_MS;
+}
+
+static void write_reason(struct shm_reason *to, const struct fc_reason *from)
+{
+	double slope = fmax(fmin(from->slope_per_s2 * 1e6, (double)INT32_MAX), (double)INT32_MIN);
+
+	poke_u32(&to->key, from->l4proto | (uint32_t)from->direction << 8 |
+				   (uint32_t)from->port << 16);
+	poke_u32(&to->pooled, from->pooled);
+	poke_u32(&to->entries, entries_of(from->entries));
+	poke_u32(&to->entries_600, entries_of(from->entries_600));
+	poke_u32(&to->steady_entries, entries_of(from->steady_entries));
+	poke_u32(&to->new_milli_per_s, entries_of(from->rate_per_s * 1e3));
+	poke_i32(&to->slope_micro_per_s2, isnan(slope) ? 0 : (int32_t)lround(slope));
+}
+
+static void write_quantiles(struct shm_forecast *to, const struct fc_forecast *from)
+{
+	for (unsigned int h = 0; h < SHM_HORIZONS; h++) {
+		struct shm_outlook *outlook = &to->outlook[h];
+		const struct fc_count *count = &from->count[h];
+
+		poke_u32(&outlook->p50_entries, entries_of(count->p50));
+		poke_u32(&outlook->lo80_entries, entries_of(count->lo80));
+		poke_u32(&outlook->hi80_entries, entries_of(count->hi80));
+		poke_u32(&outlook->lo95_entries, entries_of(count->lo95));
+		poke_u32(&outlook->hi95_entries, entries_of(count->hi95));
+	}
+	for (unsigned int h = 0; h < SHM_FULL_HORIZONS; h++) {
+		poke_u32(&to->chance[h].full_ppm, ppm_of(from->p_full[h]));
+		poke_u32(&to->chance[h].drop_ppm, ppm_of(from->p_drop[h]));
+	}
+}
+
+static void write_forecast(struct outlook *outlook, const struct fc_forecast *from,
+			   const struct outlook_second *second, uint64_t cost_ns)
+{
+	struct shm_forecast *to = outlook->to;
+	uint32_t kind, limit = outlook_limit(second, &kind);
+	unsigned int reasons = from->n_reasons < SHM_REASONS ? from->n_reasons : SHM_REASONS;
+
+	seq_write_begin(&to->seq);
+	poke_u64(&to->computed_boot_ns, second->now_boot_ns);
+	poke_u64(&to->computed_real_ns, second->now_real_ns);
+	poke_u64(&to->full_early_ms, ms_of(from->tte_early_s));
+	poke_u64(&to->full_likely_ms, ms_of(from->tte_s));
+	poke_u64(&to->full_late_ms, ms_of(from->tte_late_s));
+	poke_u32(&to->limit_entries, limit);
+	poke_u32(&to->limit_kind, kind);
+	poke_u32(&to->verdict, from->verdict);
+	poke_u32(&to->alarm, from->alarm);
+	poke_u32(&to->watching_s, entries_of(ceil(from->watching_s)));
+	poke_u32(&to->count_entries, entries_of((double)second->count_entries));
+	poke_u32(&to->steady_entries, entries_of(from->steady_entries));
+	poke_u32(&to->soft_entries, entries_of(from->soft_entries));
+	poke_u32(&to->cost_us, entries_of((double)cost_ns / 1e3));
+	poke_u32(&to->reason_count, reasons);
+	write_quantiles(to, from);
+	for (unsigned int i = 0; i < reasons; i++)
+		write_reason(&to->reason[i], &from->reason[i]);
+	seq_write_end(&to->seq);
+}
+
+/* --- its own record --------------------------------------------------------------- */
+
+static void keep_past(struct outlook *outlook, const struct fc_forecast *from,
+		      const struct outlook_second *second)
+{
+	uint64_t head = peek_u64(&outlook->pasts->head);
+	struct shm_past *past = &outlook->pasts->pasts[head % SHM_PASTS];
+
+	poke_u64(&past->real_ns, second->now_real_ns);
+	for (unsigned int h = 0; h < SHM_HORIZONS; h++) {
+		poke_u32(&past->p50_entries[h], entries_of(from->count[h].p50));
+		poke_u32(&past->lo80_entries[h], entries_of(from->count[h].lo80));
+		poke_u32(&past->hi80_entries[h], entries_of(from->count[h].hi80));
+		poke_u32(&past->came_entries[h], SHM_NOT_YET);
+	}
+	poke_u32(&past->full_likely_s,
+		 isfinite(from->tte_s) ? entries_of(from->tte_s) : SHM_NOT_YET);
+	poke_u32(&past->alarm, from->alarm);
+	outlook->made_ns[head % OUTLOOK_WAITING] = second->now_boot_ns;
+	publish_u64(&outlook->pasts->head, head + 1);
+}
+
+static void judge(struct outlook *outlook, unsigned int h, uint64_t index, uint32_t count)
+{
+	struct shm_past *past = &outlook->pasts->pasts[index % SHM_PASTS];
+	struct shm_outlook *record = &outlook->to->outlook[h];
+	bool held = count >= peek_u32(&past->lo80_entries[h]) &&
+		    count <= peek_u32(&past->hi80_entries[h]);
+
+	poke_u32(&past->came_entries[h], count);
+	poke_u32(&record->compared, peek_u32(&record->compared) + 1u);
+	poke_u32(&record->held, peek_u32(&record->held) + held);
+}
+
+/* Those whose moment has come, in the order in which they were made. */
+static void judge_pasts(struct outlook *outlook, const struct outlook_second *second)
+{
+	uint64_t head = peek_u64(&outlook->pasts->head);
+
+	for (unsigned int h = 0; h < SHM_HORIZONS; h++) {
+		uint64_t ahead_ns = fc_horizon_s[h] * NS_PER_S;
+
+		for (; outlook->judged[h] < head; outlook->judged[h]++) {
+			uint64_t due_ns = outlook->made_ns[outlook->judged[h] % OUTLOOK_WAITING] +
+					  ahead_ns;
+
+			if (second->now_boot_ns < due_ns)
+				break;
+			if (second->now_boot_ns - due_ns <= JUDGE_LATE_NS)
+				judge(outlook, h, outlook->judged[h],
+				      (uint32_t)second->count_entries);
+		}
+	}
+}
+
+void outlook_second(struct outlook *outlook, const struct outlook_second *second)
+{
+	uint32_t kind;
+	struct outlook_second other = *second;
+	struct fc_stat stat = {
+		.now_ns = (int64_t)second->now_boot_ns,
+		.count = entries_of((double)second->count_entries),
+		.max = second->max_entries > 0 ? entries_of((double)second->max_entries) : 0,
+		.drop = second->drops,
+		.early_drop = second->early_drops,
+		.tick_hz = second->tick_hz,
+	};
+	struct fc_forecast forecast;
+	uint64_t began_ns = clock_cpu_ns();
+
+	if (second->count_entries < 0)
+		return;
+	/* The kernel evicts and drops at max only: other limits are just reached. */
+	other.max_entries = 0;
+	stat.ceiling = outlook_limit(&other, &kind);
+	forecast_second(outlook->forecast, &stat);
+	forecast_compute(outlook->forecast, &forecast);
+	if (!forecast.alarm)
+		outlook->calm_ns = second->now_boot_ns;
+	forecast.alarm = second->now_boot_ns - outlook->calm_ns >= OUTLOOK_ALARM_NS;
+	judge_pasts(outlook, second);
+	write_forecast(outlook, &forecast, second, clock_cpu_ns() - began_ns);
+	if (second->now_boot_ns < outlook->next_past_ns || forecast.verdict == FC_WATCHING)
+		return;
+	outlook->next_past_ns = second->now_boot_ns + PAST_INTERVAL_NS;
+	keep_past(outlook, &forecast, second);
+}

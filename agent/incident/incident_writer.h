@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Writes incidents, on a thread of its own: a disk may stall, the agent must not. The
+ * thread reads the segment as any reader does; it shares nothing else with the agent.
+ *
+ * A stage is written under another name, synced, renamed into place, and the directory
+ * synced: a crash leaves it whole or not there. Only then are older incidents
+ * dropped, if there are too many (incident_trigger_victim()): a write that fails, be it for
+ * a full disk, costs nothing that was there. So for a moment there is one file
+ * more than the limits say.
+ *
+ * The directory is <state-dir>/<name>.incidents, opened, made if need be and locked
+ * (flock) by incident_dir_prepare(), before privileges are given up; after that
+ * everything is done by names below its descriptor.
+ *
+ * Threads: all functions are called by one. Errors: -errno.
+ */
+#ifndef CONNTIDE_AGENT_INCIDENT_INCIDENT_WRITER_H
+#define CONNTIDE_AGENT_INCIDENT_INCIDENT_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/incident/incident.h"
+
+struct incident_limits {
+	uint32_t max_count;
+	uint64_t max_bytes;
+	gid_t readers; /* group that may read, or -1: everybody */
+};
+
+struct incident_written {
+	int stage;
+	int err;
+	uint32_t kept; /* incidents there now; meant when err is 0 */
+	uint64_t kept_bytes;
+};
+
+struct incident_writer;
+
+/* A descriptor, or -errno; -EBUSY: another agent writes there. */
+int incident_dir_prepare(const char *state_dir, const char *name, gid_t readers);
+
+/*
+ * Tries whether files can be made there, then starts the thread. `from` is a reader of
+ * the segment, copied; the mapping outlives the writer. Takes `dir_fd` on success only.
+ */
+int incident_writer_create(struct incident_writer **ret_writer, int dir_fd,
+			   const struct shm_reader *from, const struct incident_limits *limits);
+/* Waits for a write under way. */
+void incident_writer_destroy(struct incident_writer *writer);
+
+/* False while the one before is being written. `head` as incident_pack() wants it. */
+bool incident_writer_post(struct incident_writer *writer, const struct incident_head *head);
+
+/* What came of it, once; false while nothing did. */
+bool incident_writer_collect(struct incident_writer *writer, struct incident_written *ret_written);
+
+/* The two halves of what the thread does, for those who have one already. */
+int incident_write_file(int dir_fd, const struct incident_head *head, const void *data,
+			size_t bytes, gid_t readers);
+int incident_trim(int dir_fd, const struct incident_limits *limits, const char *current_id,
+		  struct incident_written *ret_kept);
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/netlink/ct_timeouts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The kernel keeps them in jiffies; nobody means more than this. */
+#define TIMEOUT_MAX_S 2147483647u
+
+void ct_timeouts_open(struct ct_timeouts *timeouts)
+{
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++) {
+		const struct timeout_info *info = timeout_info(i);
+		char path[128];
+
+		snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", info->sysctl);
+		timeouts->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+		timeouts->values_s[i] = info->default_s;
+	}
+	ct_timeouts_read(timeouts);
+}
+
+static bool read_seconds(int fd, uint32_t *ret_s)
+{
+	char text[32], *end;
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+	unsigned long value;
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (end == text || errno || value > TIMEOUT_MAX_S)
+		return false;
+	*ret_s = (uint32_t)value;
+	return true;
+}
+
+bool ct_timeouts_read(struct ct_timeouts *timeouts)
+{
+	bool changed = false;
+
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++) {
+		uint32_t value_s;
+
+		if (!read_seconds(timeouts->fds[i], &value_s))
+			continue;
+		changed |= value_s != timeouts->values_s[i];
+		timeouts->values_s[i] = value_s;
+	}
+	return changed;
+}
+
+void ct_timeouts_close(struct ct_timeouts *timeouts)
+{
+	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++) {
+		if (timeouts->fds[i] >= 0)
+			close(timeouts->fds[i]);
+		timeouts->fds[i] = -1;
+	}
+}

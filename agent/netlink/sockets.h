@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Netlink sockets: the event socket with batched receive, and sockets for
+ * requests. Knows buffers, groups and losses, not what messages mean.
+ *
+ * The event socket runs with NETLINK_NO_ENOBUFS, so that one loss does not shut
+ * the queue until it is empty; losses are read from the socket's drop counter
+ * after every drain. ENOBUFS is still handled: an allocation failure in the
+ * packet path raises it without counting. NETLINK_BROADCAST_ERROR is never set:
+ * with it a slow reader would keep dead entries in the kernel's table.
+ * (net/netlink/af_netlink.c: netlink_overrun, netlink_set_err.)
+ *
+ * Errors: -errno. Threads: a socket belongs to one thread.
+ */
+#ifndef CONNTIDE_AGENT_NETLINK_SOCKETS_H
+#define CONNTIDE_AGENT_NETLINK_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NLSOCK_BATCH	    128u
+#define NLSOCK_EVENT_BYTES  1024u
+#define NLSOCK_CHUNK_BYTES  65536u
+
+/* Groups of conntrack events. */
+enum {
+	NLSOCK_NEW = 1u << 0,
+	NLSOCK_UPDATE = 1u << 1,
+	NLSOCK_DESTROY = 1u << 2,
+	NLSOCK_ALL = NLSOCK_NEW | NLSOCK_UPDATE | NLSOCK_DESTROY
+};
+
+struct event_socket {
+	int fd;
+	uint32_t groups;	/* NLSOCK_*, as subscribed now */
+	uint32_t buffer_bytes;	/* as the kernel granted */
+	uint32_t drops;		/* the kernel's counter, as last read */
+	uint64_t lost;		/* since the start, wraps undone */
+	uint64_t truncated;	/* messages larger than NLSOCK_EVENT_BYTES... */
+	uint64_t truncated_told; /* ...and how many of them were told as lost */
+	uint64_t foreign;	/* not from the kernel: ignored */
+	uint32_t queue_bytes;	/* in the queue when last looked at */
+	struct event_batch *batch;
+};
+
+/* `buffer_bytes`: wanted size of the receive buffer, as the kernel accounts it. */
+int event_socket_open(struct event_socket *sock, uint32_t buffer_bytes);
+void event_socket_close(struct event_socket *sock);
+
+/* Subscribes to exactly these groups. 0, -EPERM without CAP_NET_ADMIN, -errno. */
+int event_socket_subscribe(struct event_socket *sock, uint32_t groups);
+
+/* Grows (or sets) the buffer as far as allowed; the size granted is in
+ * sock->buffer_bytes. */
+int event_socket_resize(struct event_socket *sock, uint32_t buffer_bytes);
+
+/*
+ * One recvmmsg(): up to NLSOCK_BATCH messages, without waiting. Number of
+ * messages; 0 when the queue is empty; -ENOBUFS after a loss that the drop counter
+ * does not show (go on reading); -errno.
+ */
+int event_socket_receive(struct event_socket *sock);
+
+/* Message i of the last batch: its bytes, or NULL if it is to be skipped: from
+ * another process than the kernel, or cut, which counts as lost. */
+const void *event_socket_message(struct event_socket *sock, unsigned int i, size_t *ret_len);
+
+/* Reads fill and drop counter. Returns the events lost since the last call,
+ * those that were cut included. */
+uint64_t event_socket_check_loss(struct event_socket *sock);
+
+/* A socket for requests; `protocol` NETLINK_NETFILTER or NETLINK_ROUTE, `groups`
+ * as in sockaddr_nl. The fd, or -errno. */
+int request_socket_open(int protocol, uint32_t groups);
+
+/*
+ * A listener of DESTROY events that receives none: its filter drops everything.
+ * While it is open the kernel gives new entries what they need to speak
+ * (nf_conntrack_events = 2: only while somebody listens). The fd, or -errno.
+ */
+int sentinel_socket_open(void);
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The entries of the kernel's table as a recording knows them: a dump and the events
+ * around it made into one list without doubles, and afterwards the last known state
+ * of each entry, for events that do not tell it. The mirror (tracker.h) keeps no
+ * tuples; a trace needs them.
+ *
+ * While a dump runs (roster_dump_begin() .. roster_dump_end()) events and records
+ * come mixed, and an entry may be told of by both. Whoever calls has subscribed
+ * before the dump began and empties the queue of events before each chunk. Then the
+ * event wins: what it tells is either newer than the record, or its successors are
+ * still to come. So a record is ignored if an event told of the entry, dead or alive,
+ * but for a state that no event told. Tombstones are kept until the dump ends.
+ *
+ * Found by the keyed hash of the tuple; bounded by a limit given at the start, with
+ * memory that is touched only where used. O(1) an event, no allocation after
+ * roster_create(). What does not fit is counted, and recorded without its history.
+ * Pure but for mmap. One thread. Errors: -ENOMEM.
+ */
+#ifndef CONNTIDE_AGENT_RECORD_CT_CACHE_H
+#define CONNTIDE_AGENT_RECORD_CT_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/event/event.h"
+
+#define ROSTER_LIMIT_MAX (16u << 20)
+
+struct roster_entry {
+	struct ct_event event; /* the last that told of it, its state completed */
+	uint64_t at_ns;	       /* when that was */
+	uint32_t next;	       /* in its chain, or the next free one */
+	bool buried;	       /* gone while the dump runs */
+	bool by_event;	       /* told of by an event since the dump began */
+};
+
+struct roster {
+	struct roster_entry *entries; /* [0] is not used */
+	uint32_t *heads;
+	uint32_t limit_entries;
+	uint32_t bucket_mask;
+	uint32_t used; /* ever taken */
+	uint32_t free_head;
+	uint32_t live;
+	bool dump_running;
+	uint64_t refused; /* found no room */
+};
+
+int roster_create(struct roster *roster, uint32_t limit_entries);
+void roster_destroy(struct roster *roster);
+
+/* Forgets everything; events and records from now on make a new list. */
+void roster_dump_begin(struct roster *roster);
+void roster_record(struct roster *roster, const struct ct_event *record, uint64_t now_ns);
+void roster_dump_end(struct roster *roster);
+
+/*
+ * NEW, UPDATE or DESTROY. Completes *event by the state last known, if it tells
+ * none. False: nothing happened that is worth a line: an UPDATE that was overtaken,
+ * or a message of a dying entry, whose DESTROY follows.
+ */
+bool roster_event(struct roster *roster, struct ct_event *event, uint64_t now_ns);
+
+/* All live entries, in no order: *cursor 0 to begin; NULL at the end. */
+const struct roster_entry *roster_next(const struct roster *roster, uint32_t *cursor);
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agent/record/feed.h"
+
+#include <errno.h>
+#include <string.h>
+
+int recorder_open(struct recorder *recorder, const char *path)
+{
+	recorder->error = 0;
+	recorder->file = fopen(path, "wbe");
+	if (!recorder->file)
+		return -errno;
+	if (fwrite(RECORDER_MAGIC, strlen(RECORDER_MAGIC), 1, recorder->file) == 1)
+		return 0;
+	recorder_close(recorder);
+	return -EIO;
+}
+
+static void put_parts(struct recorder *recorder, uint64_t boot_ns, enum recorder_kind kind,
+		      const void *first, size_t first_len, const void *second, size_t second_len)
+{
+	static const uint8_t zeros[8];
+	size_t len = first_len + second_len;
+	struct recorder_frame frame = {boot_ns, (uint32_t)kind, (uint32_t)len};
+	size_t pad = (8 - len % 8) % 8;
+
+	if (!recorder->file)
+		return;
+	if (fwrite(&frame, sizeof(frame), 1, recorder->file) == 1 &&
+	    (!first_len || fwrite(first, first_len, 1, recorder->file) == 1) &&
+	    (!second_len || fwrite(second, second_len, 1, recorder->file) == 1) &&
+	    (!pad || fwrite(zeros, pad, 1, recorder->file) == 1))
+		return;
+	recorder->error = errno ? -errno : -EIO;
+	fclose(recorder->file);
+	recorder->file = NULL;
+}
+
+void recorder_put(struct recorder *recorder, uint64_t boot_ns, enum recorder_kind kind,
+		  const void *bytes, size_t len)
+{
+	if (recorder->file)
+		put_parts(recorder, boot_ns, kind, bytes, len, NULL, 0);
+}
+
+void recorder_record(struct recorder *recorder, uint64_t boot_ns, uint32_t fill_mark,
+		     const void *message, size_t len)
+{
+	struct recorder_record head = {.fill_mark = fill_mark};
+
+	put_parts(recorder, boot_ns, RECORD_RECORD, &head, sizeof(head), message, len);
+}
+
+void recorder_answer(struct recorder *recorder, uint64_t boot_ns, const struct verify_item *item,
+		     uint32_t asked_mark, const void *message, size_t len)
+{
+	struct recorder_answer head = {
+		.item = *item, .asked_mark = asked_mark, .found = message != NULL};
+
+	put_parts(recorder, boot_ns, RECORD_ANSWER, &head, sizeof(head), message,
+		  message ? len : 0);
+}
+
+int recorder_close(struct recorder *recorder)
+{
+	int err = recorder->error;
+
+	if (recorder->file && fclose(recorder->file) != 0 && !err)
+		err = -errno;
+	recorder->file = NULL;
+	return err;
+}

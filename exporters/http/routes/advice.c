@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Why, advice, what-if and talkers: what is computed from a snapshot and its story. */
+#include <stdlib.h>
+
+#include "exporters/advice/advice.h"
+#include "exporters/http/routes/api.h"
+#include "exporters/http/routes/routes.h"
+#include "exporters/render/talkers.h"
+
+/* What an answer is made from; `model` is to be freed. */
+struct ground {
+	const struct snapshot *snap;
+	const struct snap_story *story;
+	struct model model;
+	enum rows_format format;
+};
+
+static const struct snap_story *take_story(struct app *app, struct response *response)
+{
+	const struct snap_story *story = source_story(&app->source);
+
+	if (!story) {
+		response_problem(response, 503, NULL, "%s.", app->source.why);
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
+	}
+	return story;
+}
+
+static bool take_ground(struct app *app, const struct request *request, const char *what,
+			struct ground *ground, struct response *response)
+{
+	if (!api_take_document(request, what, &ground->format, response))
+		return false;
+	ground->snap = api_snapshot(app, api_wants_stale(request), response);
+	ground->story = ground->snap ? take_story(app, response) : NULL;
+	if (!ground->story)
+		return false;
+	response_type(response, 200, rows_format_media_type(ground->format));
+	if (!model_build(ground->snap, ground->story, &ground->model))
+		return true;
+	model_free(&ground->model);
+	response->body.failed = true;
+	return false;
+}
+
+void route_why(struct app *app, const struct request *request, const struct route_match *match,
+	       struct response *response)
+{
+	bool hosts = hosts_allowed(request->trusted, app->options.expose_hosts);
+	struct ground ground;
+	struct why why;
+
+	(void)match;
+	if (!take_ground(app, request, "Why", &ground, response))
+		return;
+	why_look(ground.snap, ground.story, &ground.model, &why);
+	if (ground.format == ROWS_TEXT)
+		why_text(&why, app->services, hosts, &response->body);
+	else
+		why_json(&why, app->services, hosts, &response->body);
+	model_free(&ground.model);
+}
+
+void route_advice(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response)
+{
+	struct ground ground;
+	struct advice *advice;
+	struct why why;
+
+	(void)match;
+	if (!take_ground(app, request, "Advice", &ground, response))
+		return;
+	why_look(ground.snap, ground.story, &ground.model, &why);
+	advice = malloc(sizeof(*advice));
+	if (!advice || advice_make(&why, advice))
+		response->body.failed = true;
+	else if (ground.format == ROWS_TEXT)
+		advice_text(advice, &response->body);
+	else
+		advice_json(advice, &response->body);
+	free(advice);
+	model_free(&ground.model);
+}
+
+static bool take_changes(const struct request *request, struct whatif *whatif,
+			 struct response *response)
+{
+	const struct query *query = request->query;
+	char why[WHATIF_WHY_BYTES], key[WHATIF_KEY_BYTES];
+
+	whatif->count = 0;
+	for (size_t i = 0; i < query->param_count; i++) {
+		const char *name = query->params[i].name;
+
+		if (whatif_is_key(name) &&
+		    whatif_add(whatif, name, query->params[i].value, why) < 0) {
+			response_problem(response, 400, name, "%s", why);
+			return false;
+		}
+	}
+	if (whatif_check(whatif, key, why) < 0) {
+		response_problem(response, 400, key, "%s", why);
+		return false;
+	}
+	return true;
+}
+
+void route_whatif(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response)
+{
+	struct whatif_result result;
+	struct whatif whatif;
+	struct ground ground;
+
+	(void)match;
+	if (!take_changes(request, &whatif, response) ||
+	    !take_ground(app, request, "What-if", &ground, response))
+		return;
+	if (whatif_run(&whatif, &ground.model, &result))
+		response->body.failed = true;
+	else if (ground.format == ROWS_TEXT)
+		whatif_text(&whatif, &result, ground.snap, app->services, &response->body);
+	else
+		whatif_json(&whatif, &result, ground.snap, app->services, &response->body);
+	whatif_free(&result);
+	model_free(&ground.model);
+}
+
+void route_talkers(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response)
+{
+	const char *kind = query_value(request->query, "kind");
+	const struct snapshot *snap;
+	const struct snap_story *story;
+	struct api api;
+
+	(void)match;
+	if (!api_take_params(request, &api, response))
+		return;
+	snap = api_snapshot(app, api.stale, response);
+	story = snap ? take_story(app, response) : NULL;
+	if (!story)
+		return;
+	response_type(response, 200, rows_format_media_type(api.format));
+	render_talkers(snap, story, kind ? talker_kind_by_name(kind) : -1, api.select.limit,
+		       app->services, api.format, &response->body);
+}

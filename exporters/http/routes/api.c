@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdlib.h>
+#include <string.h>
+
+#include "exporters/http/routes/api.h"
+#include "exporters/http/message/negotiate.h"
+#include "exporters/http/routes/routes.h"
+#include "exporters/render/json.h"
+#include "exporters/render/table.h"
+#include "lib/base/clock.h"
+#include "lib/health/health.h"
+#include "lib/kernel/states.h"
+
+#define API_LIMIT_DEFAULT 50000u
+#define API_LIMIT_MAX	  500000u
+#define STATUS_PORTS	  10u
+
+static bool parse_number(const char *text, unsigned long max, unsigned long *ret_value)
+{
+	if (!*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9)
+		return false;
+	*ret_value = strtoul(text, NULL, 10);
+	return *ret_value <= max;
+}
+
+static bool take_format(const struct request *request, struct api *api, struct response *response)
+{
+	static const struct offer offers[] = {[ROWS_JSON] = {"application", "json", NULL},
+					      [ROWS_NDJSON] = {"application", "x-ndjson", NULL},
+					      [ROWS_CSV] = {"text", "csv", NULL},
+					      [ROWS_TEXT] = {"text", "plain", NULL}};
+	const char *name = query_value(request->query, "format");
+	int chosen = name ? rows_format_by_name(name)
+			  : negotiate(request->accept, offers, ROWS_FORMAT_COUNT);
+
+	if (chosen < 0) {
+		response_problem(response, 406, NULL,
+				 "Ask for application/json, application/x-ndjson, text/csv or "
+				 "text/plain, or say format=json.");
+		return false;
+	}
+	api->format = (enum rows_format)chosen;
+	return true;
+}
+
+bool api_wants_stale(const struct request *request)
+{
+	const char *value = query_value(request->query, "stale");
+
+	return value && (!strcmp(value, "1") || !strcmp(value, "true"));
+}
+
+bool api_take_params(const struct request *request, struct api *api, struct response *response)
+{
+	const struct query *query = request->query;
+	const char *value;
+	unsigned long number;
+
+	memset(api, 0, sizeof(*api));
+	select_init(&api->select);
+	api->select.limit = API_LIMIT_DEFAULT;
+	if ((value = query_value(query, "l4proto")))
+		api->select.l4proto = l4proto_by_name(value);
+	if ((value = query_value(query, "direction")))
+		api->select.direction = direction_by_name(value);
+	if ((value = query_value(query, "port"))) {
+		if (!parse_number(value, 65535, &number)) {
+			response_problem(response, 400, "port",
+					 "port is a number from 0 to 65535.");
+			return false;
+		}
+		api->select.port = (int)number;
+	}
+	if ((value = query_value(query, "state"))) {
+		if (!state_name_exists(value) || strlen(value) >= sizeof(api->select.state)) {
+			response_problem(response, 400, "state",
+					 "No protocol has a state of that name; conntide explain "
+					 "TIME_WAIT, for example, tells what one means.");
+			return false;
+		}
+		strcpy(api->select.state, value);
+	}
+	if ((value = query_value(query, "limit"))) {
+		if (!parse_number(value, API_LIMIT_MAX, &number) || number == 0) {
+			response_problem(response, 400, "limit", "limit is a number from 1 to %u.",
+					 API_LIMIT_MAX);
+			return false;
+		}
+		api->select.limit = number;
+	}
+	if ((value = query_value(query, "sort"))) {
+		bool down = value[0] == '-';
+		enum sort_key key = (enum sort_key)sort_key_by_name(value + down);
+
+		api->select.sort = key;
+		api->select.ascending = !down && key != SORT_ENTRIES && key != SORT_NEW &&
+					key != SORT_DESTROYED && key != SORT_LIFETIME;
+	}
+	api->stale = api_wants_stale(request);
+	if ((value = query_value(query, "horizon")))
+		api->horizon_s = (uint32_t)strtoul(value, NULL, 10);
+	value = query_value(query, "resolution");
+	api->minutes = value && !strcmp(value, "1m");
+	return take_format(request, api, response);
+}
+
+static void add_freshness(const struct snapshot *snap, struct response *response)
+{
+	response_header(response, "Conntide-Agent", "%s", judge_state(snap));
+	response_header(response, "Conntide-Exact", "%s", judge_exact(snap) ? "true" : "false");
+	if (snap->age_ns != UINT64_MAX)
+		response_header(response, "Conntide-Age-Seconds", "%.3f",
+				(double)snap->age_ns / 1e9);
+}
+
+const struct snapshot *api_snapshot(struct app *app, bool stale, struct response *response)
+{
+	const struct snapshot *snap =
+		source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
+	char age[32];
+
+	if (!snap) {
+		response_problem(response, 503, NULL, "%s.", app->source.why);
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
+		return NULL;
+	}
+	if (!judge_fresh(snap) && !stale) {
+		response_problem(response, 503, NULL,
+				 "%s. The numbers are %s%s; stale=1 asks for them all the same.",
+				 judge_reason(snap), format_age(snap->age_ns, age),
+				 snap->age_ns == UINT64_MAX ? "" : " old");
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
+		add_freshness(snap, response);
+		return NULL;
+	}
+	add_freshness(snap, response);
+	return snap;
+}
+
+static void add_counts(const struct selection *selection, struct response *response)
+{
+	response_header(response, "Conntide-Total-Rows", "%zu", selection->matches);
+	if (selection->matches > selection->count)
+		response_header(response, "Conntide-Truncated", "true");
+}
+
+bool api_take_document(const struct request *request, const char *what,
+		       enum rows_format *ret_format, struct response *response)
+{
+	static const struct offer offers[] = {{"application", "json", NULL},
+					      {"text", "plain", NULL}};
+	const char *format = query_value(request->query, "format");
+	/* json or text: the route's table has no other. */
+	int chosen = format ? !strcmp(format, "text") : negotiate(request->accept, offers, 2);
+
+	if (chosen < 0) {
+		response_problem(response, 406, NULL,
+				 "%s is served as application/json and as text/plain.", what);
+		return false;
+	}
+	*ret_format = chosen ? ROWS_TEXT : ROWS_JSON;
+	return true;
+}
+
+void route_status(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response)
+{
+	const struct snapshot *snap;
+	enum rows_format format;
+
+	(void)match;
+	if (!api_take_document(request, "The status", &format, response))
+		return;
+	snap = source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
+	response_type(response, snap ? 200 : 503, rows_format_media_type(format));
+	if (!snap)
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
+	if (snap && format == ROWS_TEXT)
+		table_status(snap, app->services, STATUS_PORTS, &response->body);
+	else if (snap)
+		json_status(snap, &response->body);
+	else if (format == ROWS_TEXT)
+		text_add_format(&response->body, "%s\n", app->source.why);
+	else
+		json_status_missing(app->source.netns, app->source.why, &response->body);
+}
+
+static void answer_rows(struct app *app, const struct request *request, struct response *response,
+			bool cells)
+{
+	const struct snapshot *snap;
+	struct selection selection;
+	struct api api;
+	int err;
+
+	if (!api_take_params(request, &api, response))
+		return;
+	snap = api_snapshot(app, api.stale, response);
+	if (!snap)
+		return;
+	response_type(response, 200, rows_format_media_type(api.format));
+	err = cells ? select_cells(snap, &api.select, &selection)
+		    : select_ports(snap, &api.select, &selection);
+	if (err)
+		response->body.failed = true;
+	if (cells)
+		render_cells(&selection, api.format, &response->body);
+	else
+		render_ports(snap, &selection, app->services, api.format, &response->body);
+	add_counts(&selection, response);
+	selection_free(&selection);
+}
+
+void route_cells(struct app *app, const struct request *request, const struct route_match *match,
+		 struct response *response)
+{
+	(void)match;
+	answer_rows(app, request, response, true);
+}
+
+void route_ports(struct app *app, const struct request *request, const struct route_match *match,
+		 struct response *response)
+{
+	(void)match;
+	answer_rows(app, request, response, false);
+}
+
+static void wrap_port(const struct snapshot *snap, const struct selection *selection,
+		      const struct app *app, const struct select *select, struct text *out)
+{
+	unsigned int l4proto = (unsigned int)select->l4proto;
+	uint64_t entries = 0;
+	double all = (double)snap->live.mirror_entries;
+
+	for (size_t i = 0; i < selection->count; i++)
+		entries += selection->picks[i].entries;
+	text_add_format(out,
+			"{\"l4proto\":\"%s\",\"port\":%d,\"service\":", l4proto_info(l4proto)->name,
+			select->port);
+	text_add_json_string(out, services_name(app->services, l4proto, (uint16_t)select->port));
+	text_add(out, ",\"entries\":");
+	text_add_u64(out, entries);
+	text_add_format(out,
+			",\"share\":%.6g,\"directions\":", all > 0 ? (double)entries / all : 0);
+	render_ports(snap, selection, app->services, ROWS_JSON, out);
+	text_add(out, "}\n");
+}
+
+void route_port(struct app *app, const struct request *request, const struct route_match *match,
+		struct response *response)
+{
+	int l4proto = l4proto_by_name(match->segments[0]);
+	const struct snapshot *snap;
+	struct selection selection;
+	struct api api;
+	unsigned long port;
+
+	if (l4proto < 0) {
+		response_problem(response, 404, NULL,
+				 "There is no such protocol; there are tcp, udp, sctp, icmp, "
+				 "icmpv6, gre and other.");
+		return;
+	}
+	if (!parse_number(match->segments[1], 65535, &port)) {
+		response_problem(response, 404, NULL, "A port is a number from 0 to 65535.");
+		return;
+	}
+	if (!api_take_params(request, &api, response))
+		return;
+	api.select.l4proto = l4proto;
+	api.select.port = (int)port;
+	snap = api_snapshot(app, api.stale, response);
+	if (!snap)
+		return;
+	response_type(response, 200, rows_format_media_type(api.format));
+	if (select_ports(snap, &api.select, &selection) < 0)
+		response->body.failed = true;
+	if (api.format == ROWS_JSON)
+		wrap_port(snap, &selection, app, &api.select, &response->body);
+	else
+		render_ports(snap, &selection, app->services, api.format, &response->body);
+	selection_free(&selection);
+}
+
+void route_history(struct app *app, const struct request *request, const struct route_match *match,
+		   struct response *response)
+{
+	const struct snap_history *history;
+	struct api api;
+
+	(void)match;
+	if (!api_take_params(request, &api, response) || !api_snapshot(app, api.stale, response))
+		return;
+	history = source_history(&app->source, api.minutes);
+	if (!history) {
+		response_problem(response, 503, NULL, "%s.", app->source.why);
+		return;
+	}
+	response_type(response, 200, rows_format_media_type(api.format));
+	render_history(history, api.select.limit, api.format, &response->body);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the routes under /api/v1/ share: their parameters, checked; a snapshot that is
+ * fresh unless old ones were asked for; the headers that tell its age. A function that
+ * returns false or NULL has made the response an error. One thread.
+ */
+#ifndef CONNTIDE_HTTP_ROUTES_API_H
+#define CONNTIDE_HTTP_ROUTES_API_H
+
+#include "exporters/http/message/message.h"
+#include "exporters/http/routes/app.h"
+#include "exporters/render/rows.h"
+
+#define API_RETRY_AFTER_S "5"
+
+struct api {
+	struct select select;
+	enum rows_format format;
+	bool stale;
+	bool minutes;	    /* resolution=1m */
+	uint32_t horizon_s; /* 0: all */
+};
+
+/* Words were checked against the route's table already; numbers are checked here. */
+bool api_take_params(const struct request *request, struct api *api, struct response *response);
+
+/* For documents: ROWS_JSON or ROWS_TEXT, after `format` and the Accept header. `what`
+ * is "The status", for the message. */
+bool api_take_document(const struct request *request, const char *what,
+		       enum rows_format *ret_format, struct response *response);
+
+/* Rows carry no age, so old ones are given only to those who ask for old ones. */
+const struct snapshot *api_snapshot(struct app *app, bool stale, struct response *response);
+
+/* stale=1 was given. */
+bool api_wants_stale(const struct request *request);
+
+#endif

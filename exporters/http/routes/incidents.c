@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the flight recorder kept. Read anew for each request: it must not need an agent. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "exporters/advice/incident_view.h"
+#include "exporters/http/routes/api.h"
+#include "exporters/http/routes/routes.h"
+#include "exporters/render/incidents.h"
+
+/* A directory that is not there yet holds no incident; else false after a problem. */
+static bool read_list(const struct app *app, int *ret_fd, struct incident_list *list,
+		      struct response *response)
+{
+	int fd = incident_dir_open(app->options.state_dir, app->source.netns);
+	int err = 0;
+
+	memset(list, 0, sizeof(*list));
+	*ret_fd = fd < 0 ? -1 : fd;
+	if (fd >= 0)
+		err = incident_list_read(list, fd);
+	else if (fd != -ENOENT && fd != -ENOTDIR)
+		err = fd;
+	if (!err)
+		return true;
+	if (fd >= 0)
+		close(fd);
+	response_problem(response, 503, NULL,
+			 "Cannot read %.150s/%.60s" INCIDENT_DIR_SUFFIX
+			 ": %s; the exporter must be in the group of the agent's files, and "
+			 "--state-dir the same as the agent's.",
+			 app->options.state_dir, app->source.netns, strerror(-err));
+	return false;
+}
+
+void route_incidents(struct app *app, const struct request *request,
+		     const struct route_match *match, struct response *response)
+{
+	const char *patterns[INCIDENT_PATTERNS];
+	struct incident_list list;
+	struct past_files files;
+	struct api api;
+	int fd;
+
+	(void)match;
+	if (!api_take_params(request, &api, response) || !read_list(app, &fd, &list, response))
+		return;
+	response_type(response, 200, rows_format_media_type(api.format));
+	files = (struct past_files){incident_load, fd};
+	past_patterns(&files, &list, api.select.limit, patterns);
+	render_incidents(&list, app->source.reader.boot_id, patterns, api.select.limit, api.format,
+			 &response->body);
+	response_header(response, "Conntide-Total-Rows", "%zu", list.count);
+	if (list.bad_count)
+		response_header(response, "Conntide-Unreadable-Files", "%zu", list.bad_count);
+	incident_list_free(&list);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void answer(const struct app *app, const struct incident_item *item, int fd, int stage,
+		   size_t limit, bool text, bool hosts, struct response *response)
+{
+	struct past_files files = {incident_load, fd};
+	struct incident_view view = {.item = item,
+				     .boot_id = app->source.reader.boot_id,
+				     .shown = &item->worst,
+				     .pattern = past_pattern(&files, item),
+				     .services = app->services,
+				     .problem = "",
+				     .limit = limit};
+	struct incident_image image;
+	int err = incident_load(&image, fd, item->last.id, (enum incident_stage)stage);
+
+	if (err == -ENOMEM) {
+		response->body.failed = true;
+		return;
+	}
+	response_type(response, 200, rows_format_media_type(text ? ROWS_TEXT : ROWS_JSON));
+	if (err)
+		view.problem = incident_explain(err);
+	else
+		view.shown = &image.head;
+	past_incident(&view, err ? NULL : &image, hosts, text, &response->body);
+	if (!err)
+		incident_image_close(&image);
+}
+
+void route_incident(struct app *app, const struct request *request, const struct route_match *match,
+		    struct response *response)
+{
+	const char *id = match->segments[0], *name = query_value(request->query, "stage");
+	const struct incident_item *item = NULL;
+	struct incident_list list;
+	enum rows_format format;
+	struct api api;
+	int fd, stage;
+
+	if (!api_take_document(request, "An incident", &format, response) ||
+	    !api_take_params(request, &api, response) || !read_list(app, &fd, &list, response))
+		return;
+	if (!query_value(request->query, "limit"))
+		api.select.limit = 0;
+	if (incident_id_good(id))
+		item = incident_find(&list, id);
+	stage = name ? incident_stage_by_name(name) : item ? item->worst.stage : -1;
+	if (!item)
+		response_problem(response, 404, NULL,
+				 "There is no such incident; /api/v1/incidents lists them.");
+	else if (stage < 0 || !(item->stages & 1u << stage))
+		response_problem(response, 404, "stage",
+				 "That incident has no snapshot of this stage.");
+	else
+		answer(app, item, fd, stage, api.select.limit, format == ROWS_TEXT,
+		       hosts_allowed(request->trusted, app->options.expose_hosts), response);
+	incident_list_free(&list);
+	if (fd >= 0)
+		close(fd);
+}

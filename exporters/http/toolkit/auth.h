@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Basic authentication against bcrypt hashes. The only user of libcrypt.
+ *
+ * An unknown user costs as much time as a wrong password: the hash of the first
+ * user is computed in his place. Results, good and bad, are remembered as keyed
+ * digests, so that a scrape costs no bcrypt; and how many hashes are computed in a
+ * second is bounded, so that guessing cannot stop the exporter.
+ */
+#ifndef CONNTIDE_HTTP_TOOLKIT_AUTH_H
+#define CONNTIDE_HTTP_TOOLKIT_AUTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "exporters/http/toolkit/tls.h"
+#include "exporters/http/toolkit/web_config.h"
+
+#define AUTH_CACHE_SLOTS 64u
+#define AUTH_BURST	 10.0
+#define AUTH_PER_S	 5.0
+
+enum auth_result {
+	AUTH_OK,
+	AUTH_DENIED,  /* wrong, unknown, or not given */
+	AUTH_TOO_MANY /* too many guesses lately: come back later */
+};
+
+struct auth_entry {
+	uint8_t digest[DIGEST_BYTES];
+	bool used;
+	bool good;
+};
+
+struct auth {
+	uint8_t key[DIGEST_BYTES];
+	struct auth_entry cache[AUTH_CACHE_SLOTS];
+	unsigned int next; /* slot to go next */
+	double tokens;
+	uint64_t tokens_at_ns;
+};
+
+/* 0 or -errno. Also after the users have changed. */
+int auth_init(struct auth *auth);
+
+/* `header`: value of Authorization, or NULL. AUTH_OK when no users are configured. */
+enum auth_result auth_check(struct auth *auth, const struct web_config *config, const char *header,
+			    uint64_t now_ns);
+
+/* "dXNlcjpwdw==" into out (with a NUL). False for anything that is not base64 of
+ * text without NUL that fits. */
+bool base64_decode(const char *text, char *out, size_t out_bytes);
+
+#endif

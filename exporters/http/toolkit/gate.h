@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What is decided about a request before anybody looks at what it asks for: its
+ * form, its sender's credentials, and whether there is time for it.
+ */
+#ifndef CONNTIDE_HTTP_TOOLKIT_GATE_H
+#define CONNTIDE_HTTP_TOOLKIT_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "exporters/http/message/message.h"
+#include "exporters/http/message/query.h"
+#include "exporters/http/toolkit/auth.h"
+#include "exporters/http/toolkit/web.h"
+
+struct gate {
+	struct web *web; /* in force */
+	struct auth auth;
+	size_t max_requests; /* replies under way at once; 0: no limit */
+	uint64_t *refused;   /* [REFUSED_COUNT] */
+};
+
+/* The headers that matter here; values belong to the server, NULL when not sent. */
+struct gate_view {
+	const char *accept;
+	const char *accept_encoding;
+	const char *if_none_match;
+	const char *authorization;
+	const char *host;
+	bool has_body;	/* announces one, in whatever way */
+	bool forwarded; /* came through a proxy */
+	bool malformed; /* a header name that is none, or two hosts */
+};
+
+void gate_see_header(struct gate_view *view, const char *name, const char *value);
+
+/* Sent by a program on this host itself: not passed on by a proxy, and not by a
+ * browser that a page elsewhere sent here under a name of its own. */
+bool gate_is_direct(const struct gate_view *view);
+
+/* GET or HEAD, no body, nothing malformed: the next request begins where this ends. */
+bool gate_is_plain(const char *method, const struct gate_view *view);
+
+/* True, or false with the refusal in *response. `busy`: replies under way. */
+bool gate_admit(struct gate *gate, const char *method, const struct query *query, int query_error,
+		const struct gate_view *view, size_t busy, uint64_t now_ns,
+		struct response *response);
+
+#endif

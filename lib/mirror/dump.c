@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What answers of the kernel do to the mirror: records of dumps, answers to GETs. */
+#include "lib/mirror/entry.h"
+#include "lib/mirror/tracker.h"
+
+static uint32_t correction_flags(const struct mirror *mirror)
+{
+	return mirror->corrections_mute ? FLOW_MUTE : 0;
+}
+
+bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record)
+{
+	uint32_t grave = flow_find_tombstone(&mirror->table, record->hash, record->id);
+
+	return grave != FLOW_NONE && flow_cell(flow_at(&mirror->table, grave)) == mirror->epoch;
+}
+
+uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)
+{
+	return entry_insert(mirror, event, correction_flags(mirror));
+}
+
+void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event)
+{
+	struct flow *flow = flow_at(&mirror->table, at);
+	struct row_key key = entry_row_key(mirror, event);
+	unsigned int state = cell_state(flow_cell(flow));
+
+	if (entry_cell_unknown(flow_cell(flow)))
+		state = entry_state_told((enum l4proto)key.l4proto, event, state);
+	/* The direction follows the addresses of today. */
+	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
+		   flow->cell_flags & ~FLOW_CELL_MASK, event);
+}
+
+/*
+ * The record is newer than every event applied to the entry, so what differs
+ * changed without telling, or its event is on its way and will clear the mark.
+ */
+void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
+{
+	struct flow *flow = flow_at(&mirror->table, at);
+	struct row_key key = entry_row_key(mirror, event);
+	unsigned int had = cell_state(flow_cell(flow));
+	unsigned int state = entry_state_told((enum l4proto)key.l4proto, event, had);
+	/* Bits that went away mean another life under the same id: its record counts. */
+	uint32_t flags = flow->cell_flags & ~(FLOW_CELL_MASK | FLOW_SEEN_REPLY | FLOW_ASSURED);
+
+	if (state != had && !entry_cell_unknown(flow_cell(flow))) {
+		mirror->counters.repairs_state++;
+		flags |= correction_flags(mirror);
+	}
+	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
+		   flags | entry_status_flags(event), event);
+}
+
+void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
+{
+	mirror->counters.repairs_replaced++;
+	entry_replace(mirror, at, event, correction_flags(mirror));
+}
+
+static void settle_answer(struct mirror *mirror, const struct verify_item *item, uint32_t at,
+			  const struct ct_event *found)
+{
+	if (item->attempt == 0) {
+		verify_again(mirror->verify, item, mirror->now_ns);
+		return;
+	}
+	if (item->audit) {
+		mirror->counters.audits_mismatch++;
+		mirror->last_silent_ns = mirror->now_ns;
+	}
+	if (!found) {
+		mirror->counters.repairs_ghost++;
+		entry_remove(mirror, item->hash, at, &item->key, NULL);
+	} else if (flow_at(&mirror->table, at)->id != found->id) {
+		mirror_replace_record(mirror, at, found);
+	} else {
+		mirror_apply_record(mirror, at, found);
+	}
+}
+
+void mirror_answer(struct mirror *mirror, const struct verify_item *item,
+		   const struct ct_event *found, uint32_t asked_mark)
+{
+	uint32_t at = flow_find(&mirror->table, item->hash);
+	const struct flow *flow = flow_at(&mirror->table, at);
+	struct row_key key;
+	unsigned int state;
+
+	/* The kernel looks in both directions; another entry's reply is not ours. */
+	if (found && found->hash != item->hash)
+		found = NULL;
+	/* Gone meanwhile, or told something newer than the answer: nothing to learn. */
+	if (at == FLOW_NONE || mirror_mark_later(flow, asked_mark))
+		return;
+	if (!found || found->status & CT_STATUS_DYING || found->id != flow->id) {
+		settle_answer(mirror, item, at, found && !(found->status & CT_STATUS_DYING)
+							? found
+							: NULL);
+		return;
+	}
+	if (!cell_key_of(flow_cell(flow), &key, &state))
+		return;
+	if (entry_cell_unknown(flow_cell(flow)))
+		mirror_fill_unknown(mirror, at, found);
+	else if (entry_state_told((enum l4proto)key.l4proto, found, state) != state)
+		settle_answer(mirror, item, at, found);
+	else if (item->audit)
+		mirror->counters.audits_match++;
+}

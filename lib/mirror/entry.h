@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One entry's life in the mirror: where it is counted, how it moves, how it
+ * leaves. Private to tracker.c (events) and dump.c (dumps and GETs), which
+ * decide what happens; here is how. Every change of a record's cell or flags goes
+ * through these functions, so that no counter can differ from the records.
+ *
+ * `at` is a record number, `flags` are FLOW_* of flow_table.h. Pure; one thread.
+ */
+#ifndef CONNTIDE_MIRROR_ENTRY_H
+#define CONNTIDE_MIRROR_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/mirror/tracker.h"
+
+/* Protocol, direction by the addresses of today, and port. */
+struct row_key entry_row_key(const struct mirror *mirror, const struct ct_event *event);
+
+/* The state that an event tells, or `otherwise` when it tells none. */
+unsigned int entry_state_told(enum l4proto l4proto, const struct ct_event *event,
+			      unsigned int otherwise);
+bool entry_cell_unknown(uint32_t cell);
+/* FLOW_SEEN_REPLY and FLOW_ASSURED as the event has them. */
+uint32_t entry_status_flags(const struct ct_event *event);
+
+/* A new record for the event's entry; FLOW_NONE when the mirror is full. */
+uint32_t entry_insert(struct mirror *mirror, const struct ct_event *event, uint32_t flags);
+/* The record holds another incarnation from now on. */
+void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *event,
+		   uint32_t flags);
+/* `event` told of it. Of the flags, what is the entry's own business stays. */
+void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags,
+		const struct ct_event *event);
+/* Gone: a tombstone stays for a second, longer while a dump runs. `event` is the
+ * DESTROY; NULL when its absence told. */
+void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at, const struct ct_key *key,
+		  const struct ct_event *event);
+/* A DESTROY of something that is not here. */
+void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event);
+
+void entry_count_new(struct mirror *mirror, const struct flow *flow);
+/* An event of this mark has told of it. */
+void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_key *key);
+
+/* A second, in ticks of 2^24 ns: how long a tombstone is remembered. */
+#define TOMBSTONE_TICKS 60u
+
+#endif

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The mirror's memory: one 28-byte record per conntrack entry, found by the
+ * keyed hash of its original tuple and zone.
+ *
+ * Linear hashing (Litwin, "Linear hashing: a new tool for file and table
+ * addressing", 1980) over chains of record numbers: the index grows by one
+ * bucket per insertion, so there is no moment of rehashing, no second copy, and
+ * the cost an entry is 28 bytes of record and at most 4 / 1.25 of index at any
+ * size. Address space is reserved at the start, for any limit to come, and made
+ * usable 2 MiB at a time, so that nothing is ever copied and a system that counts
+ * promises of memory is promised no more than is needed. Records are reused
+ * before new ones are taken.
+ *
+ * A record keeps 58 bits of the hash (48 stored, 10 by its place), not the
+ * tuple. Two live entries are taken for one with probability n / 2^58 per new
+ * entry, one in 2.9e11 at a million entries; the next resync repairs it.
+ *
+ * A record number is valid until the record is removed; FLOW_NONE is none.
+ * A record is live or a tombstone (see tracker.h); both are in the chains.
+ * Threads: one. Errors: -ENOMEM, -ENOSPC at the limit. Pure but for mmap.
+ */
+#ifndef CONNTIDE_MIRROR_FLOW_TABLE_H
+#define CONNTIDE_MIRROR_FLOW_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/prefetch.h"
+
+#define FLOW_NONE 0u
+
+/* Flags share a word with the cell, whose numbers fit 24 bits. */
+#define FLOW_CELL_BITS	24u
+#define FLOW_CELL_MASK	0x00ffffffu
+#define FLOW_LIVE	(1u << 24)
+#define FLOW_TOMBSTONE	(1u << 25)
+#define FLOW_MUTE	(1u << 26) /* may change without telling */
+#define FLOW_SEEN_REPLY (1u << 27)
+#define FLOW_ASSURED	(1u << 28)
+#define FLOW_BORN_SEEN	(1u << 29) /* its NEW was received: the age is true */
+#define FLOW_SINCE_UNKNOWN (1u << 30) /* nobody knows when it entered its state */
+#define FLOW_COUNTED	(1u << 31) /* for talkers.h: the tally that has counted it */
+
+/* Stamp: epoch of the last dump that showed it, and mark of its last event. */
+#define FLOW_MARK_MASK 0x00ffffffu
+#define FLOW_MARK_NONE 0u
+
+/*
+ * Times are in ticks of 2^24 ns (16.8 ms) of the boot clock and wrap after 2.28
+ * years: only differences mean anything.
+ */
+#define FLOW_TICK_SHIFT 24u
+
+struct flow {
+	uint32_t next;	    /* in its chain, or the next free record */
+	uint32_t hash_low;  /* bits 10..41 of the hash */
+	uint32_t id;	    /* CTA_ID */
+	uint32_t cell_flags;
+	uint32_t stamp;	    /* live: epoch << 24 | mark; tombstone: next younger one */
+	uint32_t since;	    /* tick of the last change of state, see witness.h; tombstone: of death */
+	uint16_t hash_high; /* bits 42..57 of the hash */
+	uint16_t age;	    /* ticks from birth to `since`, packed; see flow_bury() */
+};
+
+_Static_assert(sizeof(struct flow) == 28, "the memory goal of the mirror stands on this");
+
+struct flow_table {
+	struct flow *records;	/* [0] is not used */
+	uint32_t *heads;	/* by bucket */
+	uint64_t record_room;	/* records and buckets that address space is reserved for... */
+	uint64_t bucket_room;
+	uint64_t record_backed; /* ...and that are usable now */
+	uint64_t bucket_backed;
+	uint32_t limit_entries; /* insertion refuses beyond this */
+	uint32_t used;		/* records ever taken: scans end there */
+	uint32_t free_head;
+	uint32_t linked;	/* records in chains, tombstones included */
+	uint32_t buckets;
+	uint32_t level_mask;	/* 2^level - 1, 2^level <= buckets < 2^(level+1) */
+};
+
+/* The largest limit there can be. */
+#define FLOW_LIMIT_MAX (64u << 20)
+
+/* 0 or -ENOMEM. The limit can be less than was asked for where address space is. */
+int flow_table_create(struct flow_table *table, uint32_t limit_entries);
+/* From now on. What is there stays, also beyond a lower limit. */
+void flow_table_set_limit(struct flow_table *table, uint32_t limit_entries);
+void flow_table_destroy(struct flow_table *table);
+
+/* Bytes of records and index touched so far. */
+uint64_t flow_table_bytes(const struct flow_table *table);
+
+static inline struct flow *flow_at(const struct flow_table *table, uint32_t at)
+{
+	return &table->records[at];
+}
+
+/* The live record with this hash, or FLOW_NONE. */
+uint32_t flow_find(const struct flow_table *table, uint64_t hash);
+/* The youngest tombstone with this hash and id, or FLOW_NONE. */
+uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint32_t id);
+
+/* A new record in the chain, fields but for hash and links zero. FLOW_NONE at
+ * the limit. Moves no other record. */
+uint32_t flow_insert(struct flow_table *table, uint64_t hash);
+
+/* Unlinks and frees. The record must be linked under this hash. */
+void flow_remove(struct flow_table *table, uint64_t hash, uint32_t at);
+
+/* Turns a live record into a tombstone that can later be removed without its
+ * hash: its age gives way to the hash bits that its place stood for. Of its flags
+ * FLOW_BORN_SEEN stays. */
+void flow_bury(struct flow_table *table, uint64_t hash, uint32_t at);
+void flow_remove_tombstone(struct flow_table *table, uint32_t at);
+
+/* Where a scan is; {0, n} to begin, n buckets a call. */
+struct flow_cursor {
+	uint32_t bucket;
+	uint32_t step_buckets;
+};
+
+/*
+ * Walks all chains, a bounded number of buckets a call. `visit` returns true to
+ * have its record removed, and changes nothing else of the table. What is
+ * linked from the first call to the last is seen at least once, and twice only
+ * if its bucket was split meanwhile. Returns true when the end was reached.
+ */
+bool flow_scan(struct flow_table *table, struct flow_cursor *cursor,
+	       bool (*visit)(void *arg, struct flow *flow, uint32_t at), void *arg);
+
+/*
+ * Bring the chain head, then the first record, then the second into the cache. Each is
+ * read to find the next one, so do one step for many hashes before the next step:
+ * these reads wait for memory all at once, those of flow_find() one after the other.
+ */
+static inline uint32_t flow_bucket(const struct flow_table *table, uint64_t hash)
+{
+	uint32_t bucket = (uint32_t)hash & (table->level_mask << 1 | 1u);
+
+	return bucket < table->buckets ? bucket : bucket & table->level_mask;
+}
+
+static inline void flow_prefetch_head(const struct flow_table *table, uint64_t hash)
+{
+	prefetch(&table->heads[flow_bucket(table, hash)]);
+}
+
+static inline void flow_prefetch_record(const struct flow_table *table, uint64_t hash)
+{
+	prefetch(flow_at(table, table->heads[flow_bucket(table, hash)]));
+}
+
+static inline void flow_prefetch_next(const struct flow_table *table, uint64_t hash)
+{
+	uint32_t first = table->heads[flow_bucket(table, hash)];
+
+	prefetch(flow_at(table, flow_at(table, first)->next));
+}
+
+/* 16-bit float, 11 bits of mantissa: exact below 2048, then within 1/2048. */
+uint16_t flow_age_pack(uint32_t ticks);
+uint32_t flow_age_unpack(uint16_t age);
+
+static inline uint32_t flow_tick(uint64_t boot_ns)
+{
+	return (uint32_t)(boot_ns >> FLOW_TICK_SHIFT);
+}
+
+static inline uint32_t flow_cell(const struct flow *flow)
+{
+	return flow->cell_flags & FLOW_CELL_MASK;
+}
+
+#endif

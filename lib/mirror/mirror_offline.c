@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/mirror/mirror_offline.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lib/base/clock.h"
+#include "lib/shm/seqlock.h"
+
+#define CELL_BYTES	((size_t)CELL_COUNT * sizeof(uint32_t))
+#define ROWMAP_BYTES	((size_t)(ROW_COUNT + 63u) / 64u * sizeof(uint64_t))
+#define ROW_BYTES	((size_t)ROW_COUNT * sizeof(struct shm_row))
+#define LIFETIMES_BYTES ((size_t)L4_COUNT * sizeof(struct shm_lifetime))
+
+static void *sparse(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void release(void *at, size_t bytes)
+{
+	if (at)
+		munmap(at, bytes);
+}
+
+int world_histogram(struct histogram *hist)
+{
+	memset(hist, 0, sizeof(*hist));
+	hist->cells = sparse(CELL_BYTES);
+	hist->rowmap = sparse(ROWMAP_BYTES);
+	hist->rows = sparse(ROW_BYTES);
+	hist->slots = sparse(sizeof(struct shm_slots));
+	hist->lifetimes = sparse(LIFETIMES_BYTES);
+	if (!hist->cells || !hist->rowmap || !hist->rows || !hist->slots || !hist->lifetimes)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
+		poke_u32(&hist->slots->slot[i].row, ROW_INVALID);
+	return 0;
+}
+
+void world_histogram_free(struct histogram *hist)
+{
+	release(hist->cells, CELL_BYTES);
+	release(hist->rowmap, ROWMAP_BYTES);
+	release(hist->rows, ROW_BYTES);
+	release(hist->slots, sizeof(struct shm_slots));
+	release(hist->lifetimes, LIFETIMES_BYTES);
+	memset(hist, 0, sizeof(*hist));
+}
+
+int world_create(struct world *world, uint32_t limit_entries)
+{
+	int err;
+
+	memset(world, 0, sizeof(*world));
+	err = world_histogram(&world->hist);
+	local_addrs_init(&world->addrs);
+	local_addrs_finish(&world->addrs);
+	resync_init(&world->resync);
+	if (!err)
+		err = verify_create(&world->verify, 32, 1);
+	if (!err)
+		err = mirror_create(&world->mirror, limit_entries, &world->hist, &world->addrs,
+				    &world->verify);
+	if (!err)
+		mirror_set_time(&world->mirror, 1000 * NS_PER_S);
+	return err;
+}
+
+void world_destroy(struct world *world)
+{
+	mirror_destroy(&world->mirror);
+	verify_destroy(&world->verify);
+	local_addrs_free(&world->addrs);
+	world_histogram_free(&world->hist);
+}
+
+void world_pass(struct world *world, uint64_t ns)
+{
+	mirror_set_time(&world->mirror, world->mirror.now_ns + ns);
+}
+
+void world_time(struct world *world, uint64_t boot_ns)
+{
+	mirror_set_time(&world->mirror, boot_ns);
+	mirror_purge_tombstones(&world->mirror);
+}
+
+enum resync_result world_sweep(struct world *world)
+{
+	enum resync_result result = RESYNC_PENDING;
+
+	while (world->resync.phase == RESYNC_COUNTING || world->resync.phase == RESYNC_SWEEPING)
+		result = resync_sweep(&world->resync, &world->mirror);
+	return result;
+}
+
+static void print_row(const struct histogram *hist, uint32_t row, const char **separator,
+		      FILE *out)
+{
+	uint32_t first = row_first_cell(row);
+	struct row_key key;
+
+	if (!row_key_of(row, &key))
+		return;
+	for (uint32_t i = 0; i < row_state_slots(row); i++) {
+		uint32_t entries = peek_u32(&hist->cells[first + i]);
+
+		if (!entries)
+			continue;
+		fprintf(out,
+			"%s\n{\"l4proto\":\"%s\",\"direction\":\"%s\",\"port\":%u,\"state\":\"%s\","
+			"\"entries\":%u}",
+			*separator, l4proto_info(key.l4proto)->name, direction_name(key.direction),
+			key.port, state_name(key.l4proto, i), entries);
+		*separator = ",";
+	}
+}
+
+int world_print_cells(const struct histogram *hist, FILE *out)
+{
+	const char *separator = "";
+
+	fputs("[", out);
+	for (uint32_t row = 0; row < ROW_COUNT; row++)
+		if (histogram_row_active(hist, row))
+			print_row(hist, row, &separator, out);
+	fputs("\n]\n", out);
+	return ferror(out) ? -EIO : 0;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/mirror/resync.h"
+
+#include "lib/base/check.h"
+
+/* About a millisecond of work. */
+#define SWEEP_STEP_BUCKETS 16384u
+
+#define EPOCH_SHIFT 24u
+
+void resync_init(struct resync *resync)
+{
+	*resync = (struct resync){.phase = RESYNC_IDLE, .first = true};
+}
+
+void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
+{
+	BUG_ON(resync->phase != RESYNC_IDLE);
+	resync->phase = RESYNC_DUMPING;
+	resync->records = 0;
+	resync->refused_before = mirror->counters.refused_entries;
+	/* 0 is what the records have that no dump has shown yet. */
+	if (++mirror->epoch == 0)
+		mirror->epoch = 1;
+	mirror->dump_running = true;
+	if (mirror->hook)
+		mirror->hook->dump(mirror->hook, ENTRY_DUMP_BEGINS);
+	/* What is there at the start was born unheard, whatever the reason. */
+	mirror->corrections_mute = resync->first || !explained;
+	resync->begin_mark = mirror_mark(mirror);
+	/* Chunk 1 is filled inside the sending of the request. */
+	resync->next_fill_mark = resync->begin_mark;
+}
+
+uint32_t resync_next(struct resync *resync, struct mirror *mirror)
+{
+	uint32_t fill_mark = resync->next_fill_mark;
+
+	resync->next_fill_mark = mirror_mark(mirror);
+	return fill_mark;
+}
+
+static void set_seen(struct mirror *mirror, uint32_t at, const struct ct_event *record)
+{
+	struct flow *flow = flow_at(&mirror->table, at);
+
+	flow->stamp = (flow->stamp & FLOW_MARK_MASK) | (uint32_t)mirror->epoch << EPOCH_SHIFT;
+	mirror_shown(mirror, flow, &record->key);
+}
+
+static void record_of_resident(struct mirror *mirror, uint32_t at, const struct ct_event *record,
+			       uint32_t fill_mark)
+{
+	const struct flow *flow = flow_at(&mirror->table, at);
+	bool event_wins = mirror_mark_later(flow, fill_mark);
+
+	if (flow->id == record->id) {
+		if (event_wins)
+			mirror_fill_unknown(mirror, at, record);
+		else
+			mirror_apply_record(mirror, at, record);
+		set_seen(mirror, at, record);
+	} else if (!event_wins) {
+		mirror_replace_record(mirror, at, record);
+		set_seen(mirror, at, record);
+	}
+	/* Else the record is of the incarnation before the one events told of. */
+}
+
+void resync_record(struct resync *resync, struct mirror *mirror, const struct ct_event *record,
+		   uint32_t fill_mark)
+{
+	uint32_t at;
+
+	resync->records++;
+	if (record->status & CT_STATUS_DYING)
+		return;
+	at = flow_find(&mirror->table, record->hash);
+	if (at != FLOW_NONE) {
+		record_of_resident(mirror, at, record, fill_mark);
+		return;
+	}
+	/* Its DESTROY was read already; had it come back, its NEW would have too. A
+	 * death before the dump began is no reason: the record is of the next life. */
+	if (mirror_buried_in_dump(mirror, record)) {
+		mirror->counters.tombstone_skips++;
+		return;
+	}
+	at = mirror_insert_record(mirror, record);
+	if (at == FLOW_NONE)
+		return;
+	set_seen(mirror, at, record);
+	if (!resync->first)
+		mirror->counters.repairs_missing++;
+}
+
+void resync_dump_done(struct resync *resync, struct mirror *mirror, bool valid,
+		      int64_t kernel_entries)
+{
+	BUG_ON(resync->phase != RESYNC_DUMPING);
+	/* A mirror that had to refuse entries is not what the dump showed. */
+	resync->valid = valid && mirror->counters.refused_entries == resync->refused_before;
+	resync->kernel_entries = kernel_entries;
+	resync->unseen = 0;
+	resync->phase = RESYNC_COUNTING;
+	resync->cursor = (struct flow_cursor){0, SWEEP_STEP_BUCKETS};
+	mirror->dump_running = false;
+	mirror->corrections_mute = true;
+}
+
+struct sweep {
+	struct resync *resync;
+	struct mirror *mirror;
+};
+
+static bool unseen(const struct sweep *sweep, const struct flow *flow)
+{
+	return flow->cell_flags & FLOW_LIVE &&
+	       flow->stamp >> EPOCH_SHIFT != sweep->mirror->epoch &&
+	       !mirror_mark_later(flow, sweep->resync->begin_mark);
+}
+
+static bool visit_count(void *arg, struct flow *flow, uint32_t at)
+{
+	struct sweep *sweep = arg;
+
+	(void)at;
+	sweep->resync->unseen += unseen(sweep, flow);
+	return false;
+}
+
+/* Removes what is gone if the dump was valid; makes old marks none in any case,
+ * so that they never come within half the range of the marks to come. */
+static bool visit_sweep(void *arg, struct flow *flow, uint32_t at)
+{
+	struct sweep *sweep = arg;
+
+	(void)at;
+	if (!(flow->cell_flags & FLOW_LIVE))
+		return false;
+	if (sweep->resync->valid && unseen(sweep, flow)) {
+		sweep->mirror->counters.repairs_ghost++;
+		mirror_sweep_record(sweep->mirror, flow);
+		return true;
+	}
+	if (!mirror_mark_later(flow, sweep->resync->begin_mark))
+		flow->stamp &= ~FLOW_MARK_MASK;
+	if (!sweep->resync->valid)
+		mirror_counted_reset(sweep->mirror, flow);
+	return false;
+}
+
+static int64_t distance(int64_t a, int64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+static bool incredible(const struct resync *resync, const struct mirror *mirror)
+{
+	int64_t now = mirror->entries;
+	int64_t then = now - resync->unseen;
+
+	return (uint64_t)resync->unseen * 5u > mirror->entries && resync->kernel_entries >= 0 &&
+	       distance(resync->kernel_entries, then) > distance(resync->kernel_entries, now);
+}
+
+enum resync_result resync_sweep(struct resync *resync, struct mirror *mirror)
+{
+	struct sweep sweep = {resync, mirror};
+	bool counting = resync->phase == RESYNC_COUNTING;
+
+	BUG_ON(!counting && resync->phase != RESYNC_SWEEPING);
+	if (!flow_scan(&mirror->table, &resync->cursor, counting ? visit_count : visit_sweep,
+		       &sweep))
+		return RESYNC_PENDING;
+	if (counting) {
+		if (incredible(resync, mirror))
+			resync->valid = false;
+		if (!resync->valid && mirror->hook)
+			mirror->hook->dump(mirror->hook, ENTRY_DUMP_FAILS);
+		resync->phase = RESYNC_SWEEPING;
+		resync->cursor = (struct flow_cursor){0, SWEEP_STEP_BUCKETS};
+		return RESYNC_PENDING;
+	}
+	resync->phase = RESYNC_IDLE;
+	if (resync->valid)
+		resync->first = false;
+	if (resync->valid && mirror->hook)
+		mirror->hook->dump(mirror->hook, ENTRY_DUMP_ENDS);
+	return resync->valid ? RESYNC_VALID : RESYNC_INVALID;
+}

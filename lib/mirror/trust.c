@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/mirror/trust.h"
+
+static bool residual(const struct trust_inputs *in)
+{
+	int64_t off = in->kernel_entries - (int64_t)in->mirror_entries;
+
+	if (in->kernel_entries < 0)
+		return true;
+	return (off < 0 ? -off : off) > (int64_t)in->in_flight;
+}
+
+uint32_t trust_doubts(const struct trust_inputs *in)
+{
+	uint32_t doubts = 0;
+
+	if (in->mode == SHM_MODE_STARTING || in->last_valid_begin_ns == 0)
+		doubts |= SHM_DOUBT_STARTING;
+	if (in->last_loss_ns != 0 && in->last_loss_ns >= in->last_valid_begin_ns)
+		doubts |= SHM_DOUBT_LOSS;
+	if (in->mode == SHM_MODE_NO_UPDATE || in->mode == SHM_MODE_POLLING)
+		doubts |= SHM_DOUBT_DEGRADED;
+	if (in->mute_entries > 0)
+		doubts |= SHM_DOUBT_MUTE;
+	if (in->unknown_entries > 0)
+		doubts |= SHM_DOUBT_UNKNOWN;
+	if (in->verify_pending > 0)
+		doubts |= SHM_DOUBT_VERIFY;
+	if (in->last_silent_ns != 0 && in->now_ns - in->last_silent_ns < TRUST_SILENT_NS)
+		doubts |= SHM_DOUBT_SILENT;
+	if (in->out_of_memory)
+		doubts |= SHM_DOUBT_MEMORY;
+	if (in->last_valid_begin_ns != 0 && !in->last_resync_valid)
+		doubts |= SHM_DOUBT_RESYNC;
+	if (residual(in))
+		doubts |= SHM_DOUBT_RESIDUAL;
+	return doubts;
+}

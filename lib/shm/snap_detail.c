@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/shm/snap_detail.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/shm/reader.h"
+#include "lib/shm/ring.h"
+#include "lib/shm/seq_retry.h"
+#include "lib/shm/seqlock.h"
+
+#define DETAILS_ALL (SHM_DETAILS + SHM_DETAIL_POOLS)
+#define FAMILY_IPV4 2u /* AF_INET, AF_INET6: as the kernel's attributes have them */
+#define FAMILY_IPV6 10u
+
+/* Above every counter that can be true, and far below where a sum of 24 wraps. */
+#define COUNTER_MAX (UINT64_C(1) << 56)
+
+double snap_stay_edge_s(unsigned int i)
+{
+	return i + 1 >= SHM_STAY_BUCKETS ? (double)INFINITY : ldexp(1, (int)i - 4);
+}
+
+void snap_story_init(struct snap_story *story)
+{
+	memset(story, 0, sizeof(*story));
+}
+
+void snap_story_free(struct snap_story *story)
+{
+	free(story->details);
+	free(story->minutes.scenes);
+	free(story->hour.scenes);
+	snap_story_init(story);
+}
+
+static uint64_t peek_counter(const _Atomic uint64_t *word)
+{
+	uint64_t value = peek_u64(word);
+
+	return value < COUNTER_MAX ? value : COUNTER_MAX;
+}
+
+/* The sum and the buckets are read one after the other, and may be anything. */
+static void copy_stays(const struct shm_stays *from, struct snap_stays *to)
+{
+	double least = 0, most = 0;
+
+	to->count = 0;
+	for (unsigned int i = 0; i < SHM_STAY_BUCKETS; i++) {
+		to->buckets[i] = peek_counter(&from->buckets[i]);
+		to->count += to->buckets[i];
+		least += i ? (double)to->buckets[i] * snap_stay_edge_s(i - 1) : 0;
+		most += to->buckets[i] ? (double)to->buckets[i] * snap_stay_edge_s(i) : 0;
+	}
+	to->sum_s = (double)peek_u64(&from->sum_ms) / 1e3;
+	if (to->sum_s < least)
+		to->sum_s = least;
+	if (to->sum_s > most)
+		to->sum_s = most;
+}
+
+/* A hand-over takes microseconds and comes every ten seconds at most: who meets it twice
+ * does without that row. */
+#define HAND_ATTEMPTS 3
+
+static void copy_counters(const struct shm_detail *from, struct snap_detail *to)
+{
+	to->ended = 0;
+	for (unsigned int i = 0; i < SHM_END_COUNT; i++) {
+		to->ends[i] = peek_counter(&from->ends[i]);
+		to->ended += to->ends[i];
+	}
+	copy_stays(&from->whole, &to->whole);
+	copy_stays(&from->tail, &to->tail);
+	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
+		copy_stays(&from->states[i], &to->states[i]);
+}
+
+/* False: free, or changing hands all the time. */
+static bool copy_detail(const struct shm_detail *from, struct snap_detail *to)
+{
+	for (int attempt = 0; attempt < HAND_ATTEMPTS; attempt++) {
+		uint32_t at;
+
+		if (!hand_read_begin(&from->generation, &at))
+			continue;
+		if (!row_key_of(peek_u32(&from->row), &to->key))
+			return false;
+		copy_counters(from, to);
+		if (hand_read_valid(&from->generation, at))
+			return true;
+	}
+	return false;
+}
+
+/* A pool has its place, which its row must name. */
+static bool copy_pool(const struct shm_detail *from, unsigned int index, struct snap_detail *to)
+{
+	struct row_key key = {(uint8_t)(index / DIR_COUNT), (uint8_t)(index % DIR_COUNT), 0};
+
+	to->pool = true;
+	return copy_detail(from, to) && row_of(to->key) == row_of(key);
+}
+
+static bool has_stays(const struct snap_detail *detail)
+{
+	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
+		if (detail->states[i].count)
+			return true;
+	return detail->ended != 0;
+}
+
+struct story_copy {
+	struct shm_reader *reader;
+	struct snap_story *story;
+};
+
+static int copy_details(void *arg)
+{
+	struct story_copy *copy = arg;
+	struct snap_story *story = copy->story;
+	const struct shm_detail *from = shm_reader_section(copy->reader, SHM_SECTION_DETAILS);
+
+	story->detail_count = 0;
+	for (unsigned int i = 0; i < DETAILS_ALL; i++) {
+		struct snap_detail *to = &story->details[story->detail_count];
+		bool good;
+
+		memset(to, 0, sizeof(*to));
+		good = i < SHM_DETAILS ? copy_detail(&from[i], to)
+				       : copy_pool(&from[i], i - SHM_DETAILS, to);
+		story->detail_count += good && has_stays(to);
+	}
+	return 0;
+}
+
+static bool copy_talker(const struct shm_talker *from, bool service, struct snap_talker *to)
+{
+	uint32_t key = peek_u32(&from->key);
+	unsigned int family = key & 0xff;
+	uint64_t words[2] = {peek_u64(&from->address[0]), peek_u64(&from->address[1])};
+
+	memset(to, 0, sizeof(*to));
+	to->entries = peek_u32(&from->entries);
+	to->error_entries = peek_u32(&from->error_entries);
+	to->more_entries = peek_u32(&from->more_entries);
+	if (to->error_entries > to->entries)
+		to->error_entries = to->entries;
+	if (to->more_entries > UINT32_MAX - to->entries)
+		to->more_entries = UINT32_MAX - to->entries;
+	if ((family != FAMILY_IPV4 && family != FAMILY_IPV6) || to->entries == 0)
+		return false;
+	to->ipv6 = family == FAMILY_IPV6;
+	memcpy(to->address, words, to->ipv6 ? 16 : 4);
+	if (!service)
+		return true;
+	to->l4proto = (uint8_t)(key >> 8);
+	to->port = (uint16_t)(key >> 16);
+	return to->l4proto < L4_COUNT;
+}
+
+static int talker_compare(const void *left, const void *right)
+{
+	const struct snap_talker *a = left;
+	const struct snap_talker *b = right;
+
+	if (a->entries != b->entries)
+		return a->entries > b->entries ? -1 : 1;
+	return memcmp(a->address, b->address, sizeof(a->address));
+}
+
+static void copy_talker_list(const struct shm_talker_list *from, bool service,
+			     struct snap_talker_list *to)
+{
+	uint32_t count = peek_u32(&from->count);
+
+	to->tracked = peek_u32(&from->tracked);
+	to->missed_entries = peek_u32(&from->missed_entries);
+	to->count = 0;
+	for (uint32_t i = 0; i < count && i < SHM_TALKERS; i++)
+		if (copy_talker(&from->talker[i], service, &to->talkers[to->count]))
+			to->count++;
+}
+
+static int copy_talkers(void *arg)
+{
+	struct story_copy *copy = arg;
+	struct snap_story *story = copy->story;
+	const struct shm_talkers *from = shm_reader_section(copy->reader, SHM_SECTION_TALKERS);
+
+	story->talkers_valid = false;
+	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, seq_nap_if_due(attempt)) {
+		uint64_t at;
+
+		if (!seq_read_begin(&from->seq, &at))
+			continue;
+		story->talkers_boot_ns = peek_u64(&from->taken_boot_ns);
+		for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++)
+			copy_talker_list(&from->list[i], i == SHM_TALKER_SERVICE,
+					 &story->talkers[i]);
+		if (!seq_read_valid(&from->seq, at))
+			continue;
+		story->talkers_valid = story->talkers_boot_ns != 0;
+		break;
+	}
+	for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++) {
+		struct snap_talker_list *list = &story->talkers[i];
+
+		if (!story->talkers_valid)
+			memset(list, 0, sizeof(*list));
+		qsort(list->talkers, list->count, sizeof(list->talkers[0]), talker_compare);
+	}
+	return 0;
+}
+
+static void copy_scene_lists(const struct shm_scene *from, struct snap_scene *to)
+{
+	for (unsigned int i = 0; i < SHM_SCENE_CELLS; i++) {
+		struct snap_scene_cell *cell = &to->cells[to->cell_count];
+		unsigned int state;
+
+		if (!cell_key_of(peek_u32(&from->cells[i].cell), &cell->key, &state))
+			continue;
+		cell->state = (uint8_t)state;
+		cell->entries = peek_u32(&from->cells[i].entries);
+		to->cell_count++;
+	}
+	for (unsigned int i = 0; i < SHM_SCENE_ROWS; i++) {
+		struct snap_scene_row *row = &to->rows[to->row_count];
+
+		if (!row_key_of(peek_u32(&from->rows[i].row), &row->key))
+			continue;
+		row->entries = peek_u32(&from->rows[i].entries);
+		row->new_entries = peek_u32(&from->rows[i].new_entries);
+		row->destroyed_entries = peek_u32(&from->rows[i].destroyed_entries);
+		to->row_count++;
+	}
+	for (unsigned int i = 0; i < SHM_SCENE_HOSTS; i++)
+		to->host_count += copy_talker(&from->hosts[i], false, &to->hosts[to->host_count]);
+}
+
+static void copy_scene(const void *from_arg, void *to_arg)
+{
+	const struct shm_scene *from = from_arg;
+	struct snap_scene *to = to_arg;
+
+	memset(to, 0, sizeof(*to));
+	to->real_ns = peek_u64(&from->real_ns);
+	to->count_entries = peek_u32(&from->count_entries);
+	to->max_entries = peek_u32(&from->max_entries);
+	to->mirror_entries = peek_u32(&from->mirror_entries);
+	to->unassured_entries = peek_u32(&from->unassured_entries);
+	to->rows_active = peek_u32(&from->rows_active);
+	to->sources = peek_u32(&from->sources);
+	to->new_entries = peek_u32(&from->new_entries);
+	to->destroyed_entries = peek_u32(&from->destroyed_entries);
+	to->drops = peek_u32(&from->drops);
+	to->early_drops = peek_u32(&from->early_drops);
+	to->insert_failed = peek_u32(&from->insert_failed);
+	to->chaintoolong = peek_u32(&from->chaintoolong);
+	to->clash_resolved = peek_u32(&from->clash_resolved);
+	to->found = peek_u32(&from->found);
+	to->invalid = peek_u32(&from->invalid);
+	to->lost_events = peek_u32(&from->lost_events);
+	copy_scene_lists(from, to);
+}
+
+static int take_scenes(struct shm_reader *reader, unsigned int id, double interval_s,
+		       struct snap_scenes *scenes)
+{
+	const struct shm_scenes *from = shm_reader_section(reader, id);
+	struct ring ring = {.head = &from->head,
+			    .elements = from->scenes,
+			    .slots = SHM_SCENES,
+			    .from_bytes = sizeof(struct shm_scene),
+			    .to_bytes = sizeof(struct snap_scene),
+			    .copy = copy_scene,
+			    .to = scenes->scenes};
+	int err = shm_guarded(ring_copy, &ring);
+
+	scenes->interval_s = interval_s;
+	scenes->count = err ? 0 : ring.count;
+	return err;
+}
+
+static int make_room(struct snap_story *story)
+{
+	struct snap_scenes *rings[] = {&story->minutes, &story->hour};
+
+	if (!story->details)
+		story->details = calloc(DETAILS_ALL, sizeof(*story->details));
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!rings[i]->scenes)
+			rings[i]->scenes = calloc(SHM_SCENES, sizeof(struct snap_scene));
+	}
+	return story->details && rings[0]->scenes && rings[1]->scenes ? 0 : -ENOMEM;
+}
+
+int snapshot_take_story(struct shm_reader *reader, struct snap_story *story)
+{
+	struct story_copy copy = {reader, story};
+	int err;
+
+	if (!reader->base)
+		return -ENOENT;
+	err = make_room(story);
+	if (!err)
+		err = shm_guarded(copy_details, &copy);
+	if (!err)
+		err = shm_guarded(copy_talkers, &copy);
+	if (!err)
+		err = take_scenes(reader, SHM_SECTION_SCENES_SHORT, 10, &story->minutes);
+	if (!err)
+		err = take_scenes(reader, SHM_SECTION_SCENES_LONG, 60, &story->hour);
+	return err;
+}

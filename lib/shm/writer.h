@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Creates and publishes the segment: the only writable mapping of it. Its
+ * content is for others: nothing is ever read back to decide anything.
+ *
+ * The file is written as <name>.table.new and renamed into place complete, over
+ * whatever an earlier agent left there, so a reader never sees half a file.
+ * <name>.lock (flock) keeps a second agent from the same name. On a clean stop
+ * the file stays, marked as stopped; after a crash it stays with an old heartbeat.
+ *
+ * Pages are allocated (fallocate) before they are touched, so a full runtime
+ * directory is an error code and not a SIGBUS.
+ *
+ * Errors: -errno; segment_create() says in `ret_what` what could not be done.
+ * Threads: one.
+ */
+#ifndef CONNTIDE_SHM_WRITER_H
+#define CONNTIDE_SHM_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/shm/layout.h"
+#include "lib/shm/reader.h"
+
+struct segment {
+	uint8_t *base;
+	uint64_t size_bytes;
+	struct shm_section sections[SHM_SECTION_COUNT];
+	int fd;
+	int lock_fd;
+	uint64_t *backed; /* a bit per page that is allocated */
+	uint32_t rows_refused;
+	bool published;
+	char path[256];
+	char temporary[264];
+};
+
+struct segment_identity {
+	const char *name; /* of the watched namespace */
+	uint64_t netns_inode;
+	uint64_t now_real_ns;
+	uint64_t now_boot_ns;
+};
+
+/* Creates the directory if need be, takes the lock, builds the file. -EBUSY: another
+ * agent holds it (its pid in *ret_pid if known). */
+int segment_create(struct segment *segment, const char *runtime_dir,
+		   const struct segment_identity *identity, const char **ret_what,
+		   pid_t *ret_pid);
+
+/* Who may read it: group `gid` (mode 0640), or everybody (0644) for -1. 0 or -errno. */
+int segment_set_readers(struct segment *segment, gid_t gid);
+
+/* Makes it visible under its name. 0 or -errno. */
+int segment_publish(struct segment *segment);
+
+/* Marks a clean stop (0: none) and unmaps; a published file stays. */
+void segment_close(struct segment *segment, uint64_t stopped_real_ns);
+
+struct shm_live *segment_live(struct segment *segment);
+struct shm_slots *segment_slots(struct segment *segment);
+struct shm_rate *segment_rates(struct segment *segment);
+struct shm_history *segment_history(struct segment *segment, bool minutes);
+struct shm_forecast *segment_forecast(struct segment *segment);
+struct shm_pasts *segment_pasts(struct segment *segment);
+_Atomic uint32_t *segment_timeouts(struct segment *segment); /* [TIMEOUT_COUNT] */
+struct shm_detail *segment_details(struct segment *segment); /* details, then pools */
+struct shm_talkers *segment_talkers(struct segment *segment);
+struct shm_scenes *segment_scenes(struct segment *segment, bool minutes);
+
+/* A reader of it, for another thread; valid until segment_close(). */
+void segment_reader(const struct segment *segment, struct shm_reader *reader);
+
+/* What lib/mirror/histogram.h writes. */
+_Atomic uint32_t *segment_cells(struct segment *segment);
+_Atomic uint64_t *segment_rowmap(struct segment *segment);
+struct shm_row *segment_rows(struct segment *segment);
+struct shm_lifetime *segment_lifetimes(struct segment *segment);
+/* Allocates the pages of a row; false when there is no room for them. */
+bool segment_back_row(void *segment, uint32_t row);
+
+/* Bytes of the file that are allocated. */
+uint64_t segment_bytes(const struct segment *segment);
+
+#endif

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/stats/observer.h"
+
+#include <stddef.h>
+
+#include "lib/forecast/forecast.h"
+#include "lib/kernel/timeouts.h"
+#include "lib/stats/durations.h"
+#include "lib/stats/talkers.h"
+
+/* The hook is the first member. */
+static struct witness *of_hook(struct entry_hook *hook)
+{
+	return (struct witness *)hook;
+}
+
+_Static_assert(offsetof(struct witness, hook) == 0, "of_hook() relies on it");
+
+/* The forecast's stage of a state; what a state slot does not name is unknown. */
+static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
+	[ST_TCP_NONE] = FC_UNKNOWN,	    [ST_TCP_SYN_SENT] = FC_SYN_SENT,
+	[ST_TCP_SYN_RECV] = FC_SYN_RECV,    [ST_TCP_ESTABLISHED] = FC_ESTABLISHED,
+	[ST_TCP_FIN_WAIT] = FC_FIN_WAIT,    [ST_TCP_CLOSE_WAIT] = FC_CLOSE_WAIT,
+	[ST_TCP_LAST_ACK] = FC_LAST_ACK,    [ST_TCP_TIME_WAIT] = FC_TIME_WAIT,
+	[ST_TCP_CLOSE] = FC_CLOSE,	    [ST_TCP_SYN_SENT2] = FC_SYN_SENT,
+	[ST_TCP_UNKNOWN] = FC_UNKNOWN,	    [ST_TCP_OFFLOADED] = FC_UNKNOWN,
+	[12] = FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
+};
+static const uint8_t sctp_stage[STATE_SLOTS_MAX] = {
+	[ST_SCTP_NONE] = FC_UNKNOWN,
+	[ST_SCTP_CLOSED] = FC_CLOSE,
+	[ST_SCTP_COOKIE_WAIT] = FC_SYN_SENT,
+	[ST_SCTP_COOKIE_ECHOED] = FC_SYN_RECV,
+	[ST_SCTP_ESTABLISHED] = FC_ESTABLISHED,
+	[ST_SCTP_SHUTDOWN_SENT] = FC_FIN_WAIT,
+	[ST_SCTP_SHUTDOWN_RECD] = FC_CLOSE_WAIT,
+	[ST_SCTP_SHUTDOWN_ACK_SENT] = FC_LAST_ACK,
+	[ST_SCTP_HEARTBEAT_SENT] = FC_UNKNOWN,
+	[ST_SCTP_HEARTBEAT_ACKED] = FC_ESTABLISHED,
+	[ST_SCTP_UNKNOWN] = FC_UNKNOWN,
+	[ST_SCTP_OFFLOADED] = FC_UNKNOWN,
+	[12] = FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
+};
+static const uint8_t generic_stage[STATE_SLOTS_MAX] = {
+	[ST_GENERIC_UNREPLIED] = FC_UNREPLIED,
+	[ST_GENERIC_REPLIED] = FC_REPLIED,
+	[ST_GENERIC_ASSURED] = FC_ASSURED,
+	[ST_GENERIC_OFFLOADED] = FC_UNKNOWN,
+	[4] = FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
+	FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
+};
+
+uint8_t witness_stage(unsigned int l4proto, unsigned int state)
+{
+	switch (l4proto) {
+	case L4_TCP:
+		return tcp_stage[state % STATE_SLOTS_MAX];
+	case L4_SCTP:
+		return sctp_stage[state % STATE_SLOTS_MAX];
+	default:
+		return generic_stage[state % STATE_SLOTS_MAX];
+	}
+}
+
+void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s)
+{
+	for (unsigned int l4proto = 0; l4proto < L4_COUNT; l4proto++)
+		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
+			if (timeout_of_state(l4proto, state) == (int)id)
+				forecast_timeout(forecast, (uint8_t)l4proto,
+						 (enum fc_stage)witness_stage(l4proto, state),
+						 value_s);
+}
+
+/* --- how it ended ------------------------------------------------------------- */
+
+static bool closing(unsigned int l4proto, unsigned int state)
+{
+	uint8_t stage = witness_stage(l4proto, state);
+
+	return stage >= FC_FIN_WAIT && stage <= FC_CLOSE;
+}
+
+static bool timeout_left(const struct ct_event *event)
+{
+	return event->has & CT_HAS_TIMEOUT && event->timeout_s > 0;
+}
+
+static bool is_crowded(const struct witness *witness, const struct entry_change *seen)
+{
+	return witness->crowd_entries && seen->table_entries >= witness->crowd_entries;
+}
+
+static bool may_collect(const struct witness *witness, const struct entry_change *seen)
+{
+	return witness->dropped_ns && seen->now_ns - witness->dropped_ns < WITNESS_DROPPING_NS;
+}
+
+/* With time left and by nobody's order. */
+static unsigned int untimely_end(const struct witness *witness, const struct entry_change *seen,
+				 bool closes)
+{
+	bool assured = seen->flow->cell_flags & FLOW_ASSURED;
+
+	if (is_crowded(witness, seen) && (!assured || (closes && may_collect(witness, seen))))
+		return SHM_END_EVICTED;
+	return closes ? SHM_END_CLOSED : SHM_END_DELETED;
+}
+
+unsigned int witness_end(const struct witness *witness, const struct entry_change *seen)
+{
+	const struct ct_event *event = seen->event;
+	struct row_key key;
+	unsigned int state, last;
+
+	if (!event || event->kind != CT_DESTROY || !cell_key_of(seen->from_cell, &key, &state))
+		return SHM_END_UNSEEN;
+	if (event->portid)
+		return SHM_END_DELETED;
+	/* It may know of a state that no event told. */
+	last = state;
+	if ((key.l4proto == L4_TCP || key.l4proto == L4_SCTP) && event->has & CT_HAS_PROTO_STATE)
+		last = event->proto_state;
+	if (!timeout_left(event))
+		return closing(key.l4proto, last) ? SHM_END_CLOSED : SHM_END_EXPIRED;
+	if (key.l4proto == L4_TCP && last == ST_TCP_CLOSE && state != ST_TCP_CLOSE)
+		return SHM_END_CLOSED;
+	return untimely_end(witness, seen, closing(key.l4proto, last));
+}
+
+void witness_limit(struct witness *witness, int64_t max_entries, uint64_t drops, uint64_t now_ns)
+{
+	int64_t crowd = max_entries > 0 ? max_entries - max_entries / 10 : 0;
+
+	witness->crowd_entries = crowd < UINT32_MAX ? (uint32_t)crowd : 0;
+	if (!witness->limit_since_ns)
+		witness->limit_since_ns = now_ns;
+	if (drops != witness->drops && now_ns - witness->limit_since_ns >= WITNESS_COUNTERS_NS)
+		witness->dropped_ns = now_ns;
+	witness->drops = drops;
+}
+
+/* --- the forecast ----------------------------------------------------------- */
+
+/* Ticks back to the clock they were cut from: wraps are years apart. */
+static int64_t tick_ns(uint64_t now_ns, uint32_t tick)
+{
+	uint64_t now = now_ns >> FLOW_TICK_SHIFT;
+
+	return (int64_t)((now - (uint32_t)((uint32_t)now - tick)) << FLOW_TICK_SHIFT);
+}
+
+static void set_class(struct fc_move *move, const struct row_key *key)
+{
+	move->l4proto = key->l4proto;
+	move->direction = key->direction;
+	move->port = key->port;
+}
+
+static uint8_t forecast_end(const struct entry_change *seen)
+{
+	if (!seen->event)
+		return FC_END_UNKNOWN;
+	return timeout_left(seen->event) ? FC_END_EARLY : FC_END_EXPIRED;
+}
+
+/* The same entry under another row, because what is local has changed. */
+static void tell_rerouted(struct forecast *forecast, struct fc_move *move,
+			  const struct row_key *from, const struct row_key *to)
+{
+	uint8_t stage = move->to;
+
+	set_class(move, from);
+	move->to = FC_NONE;
+	move->end = FC_END_UNKNOWN;
+	forecast_move(forecast, move);
+	set_class(move, to);
+	move->from = FC_NONE;
+	move->to = stage;
+	move->found = true;
+	move->timeout_s = 0;
+	forecast_move(forecast, move);
+}
+
+static void tell_forecast(struct forecast *forecast, struct entry_change *seen)
+{
+	struct fc_move move = {.from = FC_NONE, .to = FC_NONE, .since_ns = FC_SINCE_UNKNOWN};
+	struct row_key from = {0}, to = {0};
+	unsigned int state;
+	bool was = cell_key_of(seen->from_cell, &from, &state);
+
+	/* Whole ticks, so that what is kept of a time names the same second later. */
+	move.now_ns = (int64_t)(seen->now_ns >> FLOW_TICK_SHIFT << FLOW_TICK_SHIFT);
+	if (was)
+		move.from = witness_stage(from.l4proto, state);
+	if (was && !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN))
+		move.since_ns = tick_ns(seen->now_ns, seen->flow->since);
+	if (cell_key_of(seen->to_cell, &to, &state)) {
+		move.to = witness_stage(to.l4proto, state);
+		set_class(&move, &to);
+		if (seen->event && seen->event->has & CT_HAS_TIMEOUT)
+			move.timeout_s = seen->event->timeout_s;
+	} else {
+		set_class(&move, &from);
+		move.end = forecast_end(seen);
+	}
+	move.found = seen->found;
+	if (was && move.to != FC_NONE && row_of(from) != row_of(to))
+		tell_rerouted(forecast, &move, &from, &to);
+	else
+		forecast_move(forecast, &move);
+	if (move.keep_since_ns == FC_SINCE_UNKNOWN)
+		seen->since_known = false;
+	else
+		seen->since = flow_tick((uint64_t)move.keep_since_ns);
+}
+
+/* --- how long it stayed ------------------------------------------------------- */
+
+static uint64_t ticks_ns(uint32_t ticks)
+{
+	return (uint64_t)ticks << FLOW_TICK_SHIFT;
+}
+
+/* Mute entries change unheard; of those found, the first state began unseen. */
+static bool has_known_stay(const struct flow *flow)
+{
+	return (flow->cell_flags & (FLOW_BORN_SEEN | FLOW_MUTE | FLOW_SINCE_UNKNOWN)) ==
+	       FLOW_BORN_SEEN;
+}
+
+static void tell_stays(const struct witness *witness, const struct entry_change *seen)
+{
+	const struct flow *flow = seen->flow;
+	uint32_t stay = flow_tick(seen->now_ns) - flow->since;
+	uint64_t stay_ns = has_known_stay(flow) ? ticks_ns(stay) : STAYS_UNKNOWN;
+	uint64_t life_ns = STAYS_UNKNOWN;
+	unsigned int end;
+
+	if (seen->to_cell != CELL_INVALID) {
+		stays_moved(witness->stays, seen->from_cell, stay_ns);
+		return;
+	}
+	end = witness_end(witness, seen);
+	if (end == SHM_END_UNSEEN)
+		stay_ns = STAYS_UNKNOWN;
+	else if (flow->cell_flags & FLOW_BORN_SEEN)
+		life_ns = ticks_ns(flow_age_unpack(flow->age) + stay);
+	stays_ended(witness->stays, seen->from_cell, end, stay_ns, life_ns);
+}
+
+/* --- who has it --------------------------------------------------------------- */
+
+static bool is_told(const struct witness *witness, const struct flow *flow)
+{
+	return ((flow->cell_flags ^ witness->hook.counted_flag) & FLOW_COUNTED) == 0;
+}
+
+static void tell_talkers(const struct witness *witness, const struct entry_change *seen)
+{
+	uint64_t hash = seen->event ? seen->event->hash : 0;
+
+	if (seen->from_cell == CELL_INVALID)
+		talkers_appeared(witness->talkers, seen->key, hash);
+	else if (seen->to_cell == CELL_INVALID)
+		talkers_went(witness->talkers, seen->key, hash, is_told(witness, seen->flow));
+}
+
+/* An UPDATE changes nobody's count. */
+static bool counts(const struct ct_event *event)
+{
+	return event->kind != CT_UPDATE;
+}
+
+void witness_foresee(struct witness *witness, const struct ct_event *event)
+{
+	if (witness->talkers && counts(event))
+		talkers_foresee(witness->talkers, &event->key, event->hash);
+}
+
+void witness_foresee_records(const struct witness *witness, const struct ct_event *event)
+{
+	if (witness->talkers && counts(event))
+		talkers_foresee_records(witness->talkers, &event->key, event->hash);
+}
+
+static void shown(struct entry_hook *hook, const struct ct_key *key)
+{
+	struct witness *witness = of_hook(hook);
+
+	if (witness->talkers)
+		talkers_shown(witness->talkers, key, 0);
+}
+
+static void dump_step(struct entry_hook *hook, enum entry_dump step)
+{
+	struct witness *witness = of_hook(hook);
+
+	if (!witness->talkers)
+		return;
+	if (step == ENTRY_DUMP_BEGINS)
+		talkers_begin(witness->talkers);
+	else if (step == ENTRY_DUMP_FAILS)
+		talkers_drop(witness->talkers);
+	else
+		talkers_complete(witness->talkers);
+	if (step != ENTRY_DUMP_ENDS)
+		hook->counted_flag ^= FLOW_COUNTED;
+}
+
+/* The same state in another row, because what is local has changed. */
+static bool only_rerouted(const struct entry_change *seen)
+{
+	return seen->from_cell != CELL_INVALID && seen->to_cell != CELL_INVALID &&
+	       cell_state(seen->from_cell) == cell_state(seen->to_cell);
+}
+
+static void changed(struct entry_hook *hook, struct entry_change *seen)
+{
+	struct witness *witness = of_hook(hook);
+	bool rerouted = only_rerouted(seen);
+
+	seen->since = rerouted ? seen->flow->since : flow_tick(seen->now_ns);
+	seen->since_known = !rerouted || !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN);
+	if (witness->stays && seen->from_cell != CELL_INVALID && !rerouted)
+		tell_stays(witness, seen);
+	if (witness->talkers)
+		tell_talkers(witness, seen);
+	if (witness->forecast)
+		tell_forecast(witness->forecast, seen);
+}
+
+void witness_init(struct witness *witness)
+{
+	*witness = (struct witness){
+		.hook = {.changed = changed, .shown = shown, .dump = dump_step}};
+}

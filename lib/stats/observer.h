@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What entries do, told to whoever keeps statistics of it: the one place where
+ * the mirror's changes leave it for the forecast, for how long entries stay (stays.h)
+ * and for who holds them (talkers.h). It is the mirror's hook (change.h).
+ *
+ * How an entry ended, by what the DESTROY says (nf_conntrack_core.c,
+ * nf_conntrack_proto_tcp.c, nf_conntrack_netlink.c; CTA_TIMEOUT and CTA_PROTOINFO are in
+ * it since 5.11):
+ *
+ *	somebody's port id			deleted by a program
+ *	no time left				closed or expired, by its last state
+ *	state CLOSE, which nothing told before	a reset killed it: closed
+ *	closing, unassured, table crowded	evicted (early drop)
+ *	closing, crowded, packets dropped	evicted (the collector takes them then)
+ *	closing					closed: a new connection took its place
+ *	open, unassured, table crowded		evicted
+ *	open					deleted by the kernel: nf_ct_iterate_cleanup,
+ *						when a masquerading interface goes down
+ *
+ * "Crowded" is nine tenths of the limit, by the mirror at that event: evictions begin at
+ * 95 % and the mirror may lack some. What cannot be told apart: in a crowded table that
+ * drops packets, a new connection over one in TIME_WAIT from an eviction; and
+ * what is evicted in the last second of its timeout from what expired.
+ *
+ * Owns nothing: what it feeds is borrowed and must outlive it. NULL members are
+ * left out. O(1), no allocation, no system call. One thread.
+ */
+#ifndef CONNTIDE_STATS_OBSERVER_H
+#define CONNTIDE_STATS_OBSERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/mirror/change.h"
+#include "lib/shm/layout.h"
+
+struct forecast;
+struct stays;
+struct talkers;
+
+/* For so long after a dropped packet the kernel's collector may evict: its runs are no
+ * more than a minute apart (GC_SCAN_INTERVAL_MAX), and the counter is read once a second. */
+#define WITNESS_DROPPING_NS UINT64_C(120000000000)
+/* Until the counters of before the start have arrived. */
+#define WITNESS_COUNTERS_NS UINT64_C(5000000000)
+
+struct witness {
+	struct entry_hook hook;	/* first: the hook's functions find the witness by it */
+	struct forecast *forecast;
+	struct stays *stays;
+	struct talkers *talkers;
+	uint32_t crowd_entries; /* so many are a crowd; 0: no number is */
+	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
+	uint64_t dropped_ns;
+	uint64_t limit_since_ns; /* of the first witness_limit() */
+};
+
+/* Sets the hook that the mirror calls; the rest of *witness is zero or set by the caller. */
+void witness_init(struct witness *witness);
+
+/* Of a batch of events about to be told, what they lead to is brought into the cache: the
+ * one for each event of it, then the other for each. */
+void witness_foresee(struct witness *witness, const struct ct_event *event);
+void witness_foresee_records(const struct witness *witness, const struct ct_event *event);
+
+/* Once a second: the limit (0, negative: none known) and the kernel's count of drops. */
+void witness_limit(struct witness *witness, int64_t max_entries, uint64_t drops, uint64_t now_ns);
+
+/* enum fc_stage of a protocol's state. */
+uint8_t witness_stage(unsigned int l4proto, unsigned int state);
+
+/* Tells a forecast that this timeout (enum timeout_id) is so long from now on. */
+void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s);
+
+/* How an entry ended, by what is known of it: enum shm_end. */
+unsigned int witness_end(const struct witness *witness, const struct entry_change *seen);
+
+#endif
