@@ -92,12 +92,12 @@ struct agent {
 	struct schedule schedule;
 	struct ports ports;
 	struct incident_recorder incidents;
-	struct witness witness;
+	struct observer observer;
 	struct forecast *forecast;
-	struct outlook outlook;
-	struct stays stays;
+	struct forecast_publish forecast_publish;
+	struct durations durations;
 	struct talkers talkers;
-	struct scenes scenes;
+	struct table_log table_log;
 	struct ct_timeouts timeouts;
 	uint64_t timeouts_due_ns;
 

@@ -26,14 +26,14 @@ static void apply_batch(struct agent *agent, unsigned int n)
 			continue;
 		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_EVENT, message, len);
 		flow_prefetch_head(&agent->mirror.table, events[count].hash);
-		witness_foresee(&agent->witness, &events[count]);
+		observer_foresee(&agent->observer, &events[count]);
 		count++;
 	}
 	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_record(&agent->mirror.table, events[i].hash);
 	for (unsigned int i = 0; i < count; i++) {
 		flow_prefetch_next(&agent->mirror.table, events[i].hash);
-		witness_foresee_records(&agent->witness, &events[i]);
+		observer_foresee_records(&agent->observer, &events[i]);
 	}
 	for (unsigned int i = 0; i < count; i++)
 		mirror_event(&agent->mirror, &events[i]);

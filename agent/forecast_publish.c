@@ -20,24 +20,24 @@ _Static_assert((int)FC_WATCHING == (int)SHM_VERDICT_WATCHING &&
 /* A comparison that comes later than this is with another moment. */
 #define JUDGE_LATE_NS (5 * NS_PER_S)
 
-void outlook_init(struct outlook *outlook, struct forecast *forecast, struct shm_forecast *to,
+void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast, struct shm_forecast *to,
 		  struct shm_pasts *pasts, uint64_t now_boot_ns)
 {
-	*outlook = (struct outlook){.forecast = forecast,
+	*publisher = (struct forecast_publish){.forecast = forecast,
 				    .to = to,
 				    .pasts = pasts,
 				    .next_past_ns = now_boot_ns + PAST_INTERVAL_NS,
 				    .calm_ns = now_boot_ns};
 	for (unsigned int h = 0; h < SHM_HORIZONS; h++)
-		poke_u32(&to->outlook[h].horizon_s, fc_horizon_s[h]);
+		poke_u32(&to->horizon[h].horizon_s, fc_horizon_s[h]);
 	for (unsigned int h = 0; h < SHM_FULL_HORIZONS; h++)
 		poke_u32(&to->chance[h].horizon_s, fc_full_horizon_s[h]);
 }
 
-void outlook_timeouts(struct outlook *outlook, const uint32_t values_s[TIMEOUT_COUNT])
+void forecast_publish_timeouts(struct forecast_publish *publisher, const uint32_t values_s[TIMEOUT_COUNT])
 {
 	for (unsigned int id = 0; id < TIMEOUT_COUNT; id++)
-		witness_timeout(outlook->forecast, id, values_s[id]);
+		observer_timeout(publisher->forecast, id, values_s[id]);
 }
 
 /* --- limits ------------------------------------------------------------------- */
@@ -52,7 +52,7 @@ static void lower(uint32_t *limit, uint32_t *kind, int64_t candidate, uint32_t c
 	*kind = candidate_kind;
 }
 
-uint32_t outlook_limit(const struct outlook_second *second, uint32_t *ret_kind)
+uint32_t forecast_publish_limit(const struct forecast_publish_second *second, uint32_t *ret_kind)
 {
 	uint32_t limit = 0;
 
@@ -99,14 +99,14 @@ static void write_reason(struct shm_reason *to, const struct fc_reason *from)
 static void write_quantiles(struct shm_forecast *to, const struct fc_forecast *from)
 {
 	for (unsigned int h = 0; h < SHM_HORIZONS; h++) {
-		struct shm_outlook *outlook = &to->outlook[h];
+		struct shm_horizon *horizon = &to->horizon[h];
 		const struct fc_count *count = &from->count[h];
 
-		poke_u32(&outlook->p50_entries, entries_of(count->p50));
-		poke_u32(&outlook->lo80_entries, entries_of(count->lo80));
-		poke_u32(&outlook->hi80_entries, entries_of(count->hi80));
-		poke_u32(&outlook->lo95_entries, entries_of(count->lo95));
-		poke_u32(&outlook->hi95_entries, entries_of(count->hi95));
+		poke_u32(&horizon->p50_entries, entries_of(count->p50));
+		poke_u32(&horizon->lo80_entries, entries_of(count->lo80));
+		poke_u32(&horizon->hi80_entries, entries_of(count->hi80));
+		poke_u32(&horizon->lo95_entries, entries_of(count->lo95));
+		poke_u32(&horizon->hi95_entries, entries_of(count->hi95));
 	}
 	for (unsigned int h = 0; h < SHM_FULL_HORIZONS; h++) {
 		poke_u32(&to->chance[h].full_ppm, ppm_of(from->p_full[h]));
@@ -114,11 +114,11 @@ static void write_quantiles(struct shm_forecast *to, const struct fc_forecast *f
 	}
 }
 
-static void write_forecast(struct outlook *outlook, const struct fc_forecast *from,
-			   const struct outlook_second *second, uint64_t cost_ns)
+static void write_forecast(struct forecast_publish *publisher, const struct fc_forecast *from,
+			   const struct forecast_publish_second *second, uint64_t cost_ns)
 {
-	struct shm_forecast *to = outlook->to;
-	uint32_t kind, limit = outlook_limit(second, &kind);
+	struct shm_forecast *to = publisher->to;
+	uint32_t kind, limit = forecast_publish_limit(second, &kind);
 	unsigned int reasons = from->n_reasons < SHM_REASONS ? from->n_reasons : SHM_REASONS;
 
 	seq_write_begin(&to->seq);
@@ -145,11 +145,11 @@ static void write_forecast(struct outlook *outlook, const struct fc_forecast *fr
 
 /* --- its own record --------------------------------------------------------------- */
 
-static void keep_past(struct outlook *outlook, const struct fc_forecast *from,
-		      const struct outlook_second *second)
+static void keep_past(struct forecast_publish *publisher, const struct fc_forecast *from,
+		      const struct forecast_publish_second *second)
 {
-	uint64_t head = peek_u64(&outlook->pasts->head);
-	struct shm_past *past = &outlook->pasts->pasts[head % SHM_PASTS];
+	uint64_t head = peek_u64(&publisher->pasts->head);
+	struct shm_past *past = &publisher->pasts->pasts[head % SHM_PASTS];
 
 	poke_u64(&past->real_ns, second->now_real_ns);
 	for (unsigned int h = 0; h < SHM_HORIZONS; h++) {
@@ -161,14 +161,14 @@ static void keep_past(struct outlook *outlook, const struct fc_forecast *from,
 	poke_u32(&past->full_likely_s,
 		 isfinite(from->tte_s) ? entries_of(from->tte_s) : SHM_NOT_YET);
 	poke_u32(&past->alarm, from->alarm);
-	outlook->made_ns[head % OUTLOOK_WAITING] = second->now_boot_ns;
-	publish_u64(&outlook->pasts->head, head + 1);
+	publisher->made_ns[head % FORECAST_PUBLISH_WAITING] = second->now_boot_ns;
+	publish_u64(&publisher->pasts->head, head + 1);
 }
 
-static void judge(struct outlook *outlook, unsigned int h, uint64_t index, uint32_t count)
+static void compare_with(struct forecast_publish *publisher, unsigned int h, uint64_t index, uint32_t count)
 {
-	struct shm_past *past = &outlook->pasts->pasts[index % SHM_PASTS];
-	struct shm_outlook *record = &outlook->to->outlook[h];
+	struct shm_past *past = &publisher->pasts->pasts[index % SHM_PASTS];
+	struct shm_horizon *record = &publisher->to->horizon[h];
 	bool held = count >= peek_u32(&past->lo80_entries[h]) &&
 		    count <= peek_u32(&past->hi80_entries[h]);
 
@@ -178,30 +178,30 @@ static void judge(struct outlook *outlook, unsigned int h, uint64_t index, uint3
 }
 
 /* Those whose moment has come, in the order in which they were made. */
-static void judge_pasts(struct outlook *outlook, const struct outlook_second *second)
+static void compare_pasts(struct forecast_publish *publisher, const struct forecast_publish_second *second)
 {
-	uint64_t head = peek_u64(&outlook->pasts->head);
+	uint64_t head = peek_u64(&publisher->pasts->head);
 
 	for (unsigned int h = 0; h < SHM_HORIZONS; h++) {
 		uint64_t ahead_ns = fc_horizon_s[h] * NS_PER_S;
 
-		for (; outlook->judged[h] < head; outlook->judged[h]++) {
-			uint64_t due_ns = outlook->made_ns[outlook->judged[h] % OUTLOOK_WAITING] +
+		for (; publisher->compared[h] < head; publisher->compared[h]++) {
+			uint64_t due_ns = publisher->made_ns[publisher->compared[h] % FORECAST_PUBLISH_WAITING] +
 					  ahead_ns;
 
 			if (second->now_boot_ns < due_ns)
 				break;
 			if (second->now_boot_ns - due_ns <= JUDGE_LATE_NS)
-				judge(outlook, h, outlook->judged[h],
+				compare_with(publisher, h, publisher->compared[h],
 				      (uint32_t)second->count_entries);
 		}
 	}
 }
 
-void outlook_second(struct outlook *outlook, const struct outlook_second *second)
+void forecast_publish_second(struct forecast_publish *publisher, const struct forecast_publish_second *second)
 {
 	uint32_t kind;
-	struct outlook_second other = *second;
+	struct forecast_publish_second other = *second;
 	struct fc_stat stat = {
 		.now_ns = (int64_t)second->now_boot_ns,
 		.count = entries_of((double)second->count_entries),
@@ -217,16 +217,16 @@ void outlook_second(struct outlook *outlook, const struct outlook_second *second
 		return;
 	/* The kernel evicts and drops at max only: other limits are just reached. */
 	other.max_entries = 0;
-	stat.ceiling = outlook_limit(&other, &kind);
-	forecast_second(outlook->forecast, &stat);
-	forecast_compute(outlook->forecast, &forecast);
+	stat.ceiling = forecast_publish_limit(&other, &kind);
+	forecast_second(publisher->forecast, &stat);
+	forecast_compute(publisher->forecast, &forecast);
 	if (!forecast.alarm)
-		outlook->calm_ns = second->now_boot_ns;
-	forecast.alarm = second->now_boot_ns - outlook->calm_ns >= OUTLOOK_ALARM_NS;
-	judge_pasts(outlook, second);
-	write_forecast(outlook, &forecast, second, clock_cpu_ns() - began_ns);
-	if (second->now_boot_ns < outlook->next_past_ns || forecast.verdict == FC_WATCHING)
+		publisher->calm_ns = second->now_boot_ns;
+	forecast.alarm = second->now_boot_ns - publisher->calm_ns >= FORECAST_PUBLISH_ALARM_NS;
+	compare_pasts(publisher, second);
+	write_forecast(publisher, &forecast, second, clock_cpu_ns() - began_ns);
+	if (second->now_boot_ns < publisher->next_past_ns || forecast.verdict == FC_WATCHING)
 		return;
-	outlook->next_past_ns = second->now_boot_ns + PAST_INTERVAL_NS;
-	keep_past(outlook, &forecast, second);
+	publisher->next_past_ns = second->now_boot_ns + PAST_INTERVAL_NS;
+	keep_past(publisher, &forecast, second);
 }

@@ -23,22 +23,22 @@
 
 /* The first seconds of a step look like the beginning of a ramp: an alarm that does
  * not last this long is none. */
-#define OUTLOOK_ALARM_NS UINT64_C(4000000000)
+#define FORECAST_PUBLISH_ALARM_NS UINT64_C(4000000000)
 
 /* An hour of forecasts a minute apart may wait for their moment, and a few more. */
-#define OUTLOOK_WAITING 64u
+#define FORECAST_PUBLISH_WAITING 64u
 
-struct outlook {
+struct forecast_publish {
 	struct forecast *forecast;
 	struct shm_forecast *to;
 	struct shm_pasts *pasts;
-	uint64_t made_ns[OUTLOOK_WAITING];   /* of the past at the same place, boot clock */
-	uint64_t judged[SHM_HORIZONS];	     /* pasts compared so far, by horizon */
+	uint64_t made_ns[FORECAST_PUBLISH_WAITING];   /* of the past at the same place, boot clock */
+	uint64_t compared[SHM_HORIZONS];	     /* pasts compared so far, by horizon */
 	uint64_t next_past_ns;
 	uint64_t calm_ns; /* when a forecast last saw no reason for an alarm */
 };
 
-struct outlook_second {
+struct forecast_publish_second {
 	uint64_t now_boot_ns;
 	uint64_t now_real_ns;
 	int64_t count_entries;	/* negative: not known */
@@ -50,16 +50,16 @@ struct outlook_second {
 	uint32_t tick_hz;	/* CONFIG_HZ; 0: not known */
 };
 
-void outlook_init(struct outlook *outlook, struct forecast *forecast, struct shm_forecast *to,
+void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast, struct shm_forecast *to,
 		  struct shm_pasts *pasts, uint64_t now_boot_ns);
 
 /* Tells the forecast what timeouts are in force. */
-void outlook_timeouts(struct outlook *outlook, const uint32_t values_s[TIMEOUT_COUNT]);
+void forecast_publish_timeouts(struct forecast_publish *publisher, const uint32_t values_s[TIMEOUT_COUNT]);
 
 /* After the moves of that second: learn, compute, write, compare. */
-void outlook_second(struct outlook *outlook, const struct outlook_second *second);
+void forecast_publish_second(struct forecast_publish *publisher, const struct forecast_publish_second *second);
 
 /* The limit that comes first and what kind it is (enum shm_limit); 0: none. */
-uint32_t outlook_limit(const struct outlook_second *second, uint32_t *ret_kind);
+uint32_t forecast_publish_limit(const struct forecast_publish_second *second, uint32_t *ret_kind);
 
 #endif

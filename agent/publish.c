@@ -250,7 +250,7 @@ void publish_timeouts(struct agent *agent)
 
 	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
 		poke_u32(&to[i], agent->timeouts.values_s[i]);
-	outlook_timeouts(&agent->outlook, agent->timeouts.values_s);
+	forecast_publish_timeouts(&agent->forecast_publish, agent->timeouts.values_s);
 }
 
 static void timeouts_second(struct agent *agent)
@@ -265,7 +265,7 @@ static void timeouts_second(struct agent *agent)
 static void forecast_now(struct agent *agent)
 {
 	const uint64_t *values = agent->counters.values;
-	const struct outlook_second second = {
+	const struct forecast_publish_second second = {
 		.now_boot_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
 		.count_entries = agent->limits.count_entries,
@@ -280,8 +280,8 @@ static void forecast_now(struct agent *agent)
 	/* While events are missing on purpose, rates are not what arrives. */
 	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
 		forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)agent->mirror.now_ns);
-	witness_limit(&agent->witness, second.max_entries, second.drops, second.now_boot_ns);
-	outlook_second(&agent->outlook, &second);
+	observer_limit(&agent->observer, second.max_entries, second.drops, second.now_boot_ns);
+	forecast_publish_second(&agent->forecast_publish, &second);
 }
 
 /* --- who, and what it looked like --------------------------------------------------- */
@@ -290,7 +290,7 @@ static void records_second(struct agent *agent)
 {
 	struct shm_talkers *talkers = segment_talkers(&agent->segment);
 	const uint64_t *values = agent->counters.values;
-	const struct scenes_second second = {
+	const struct table_log_second second = {
 		.now_boot_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
 		.count_entries = agent->limits.count_entries,
@@ -314,7 +314,7 @@ static void records_second(struct agent *agent)
 	};
 
 	talkers_second(&agent->talkers, talkers, agent->mirror.now_ns);
-	scenes_second(&agent->scenes, &second);
+	table_log_second(&agent->table_log, &second);
 }
 
 void publish_second(struct agent *agent)
@@ -349,6 +349,6 @@ void publish_start(struct agent *agent)
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	agent->second_base = agent->minute_base = sums(agent);
 	/* The first evictions may come before the first second. */
-	witness_limit(&agent->witness, agent->limits.max_entries, 0, agent->mirror.now_ns);
+	observer_limit(&agent->observer, agent->limits.max_entries, 0, agent->mirror.now_ns);
 	write_live(agent);
 }

@@ -252,17 +252,17 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 
 static int create_records(struct agent *agent)
 {
-	int err = stays_create(&agent->stays, &agent->hist);
+	int err = durations_create(&agent->durations, &agent->hist);
 
 	if (!err)
-		err = scenes_create(&agent->scenes, &agent->hist, agent->started_ns);
+		err = table_log_create(&agent->table_log, &agent->hist, agent->started_ns);
 	return err ? err : talkers_create(&agent->talkers, TALKERS_KEYS);
 }
 
 static void destroy_records(struct agent *agent)
 {
-	stays_destroy(&agent->stays);
-	scenes_destroy(&agent->scenes);
+	durations_destroy(&agent->durations);
+	table_log_destroy(&agent->table_log);
 	talkers_destroy(&agent->talkers);
 }
 
@@ -272,22 +272,22 @@ static int create_statistics(struct agent *agent)
 	agent->forecast = forecast_create((int64_t)agent->started_ns);
 	if (!agent->forecast)
 		return -ENOMEM;
-	witness_init(&agent->witness);
-	agent->witness.forecast = agent->forecast;
-	agent->witness.stays = &agent->stays;
-	agent->witness.talkers = &agent->talkers;
-	agent->mirror.hook = &agent->witness.hook;
+	observer_init(&agent->observer);
+	agent->observer.forecast = agent->forecast;
+	agent->observer.durations = &agent->durations;
+	agent->observer.talkers = &agent->talkers;
+	agent->mirror.hook = &agent->observer.hook;
 	return create_records(agent);
 }
 
 static void attach_statistics(struct agent *agent)
 {
-	outlook_init(&agent->outlook, agent->forecast, segment_forecast(&agent->segment),
+	forecast_publish_init(&agent->forecast_publish, agent->forecast, segment_forecast(&agent->segment),
 		     segment_pasts(&agent->segment), agent->started_ns);
-	agent->stays.details = segment_details(&agent->segment);
-	agent->scenes.rings[0] = segment_scenes(&agent->segment, false);
-	agent->scenes.rings[1] = segment_scenes(&agent->segment, true);
-	agent->scenes.stays = &agent->stays;
+	agent->durations.details = segment_details(&agent->segment);
+	agent->table_log.rings[0] = segment_frames(&agent->segment, false);
+	agent->table_log.rings[1] = segment_frames(&agent->segment, true);
+	agent->table_log.durations = &agent->durations;
 	publish_timeouts(agent);
 }
 

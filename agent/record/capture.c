@@ -49,7 +49,7 @@ static void take_batch(struct capture *capture, unsigned int n)
 
 		if (err == -EBADMSG)
 			capture->malformed_events++;
-		if (!err && roster_event(&capture->roster, &event, capture->now_ns) &&
+		if (!err && ct_cache_event(&capture->cache, &event, capture->now_ns) &&
 		    capture->began_ns) {
 			capture_write_event(capture, &event);
 			capture->event_lines++;
@@ -154,7 +154,7 @@ static int take_chunk(struct capture *capture, const struct query_answer *chunk)
 		if (bad == -EBADMSG)
 			err = bad;
 		if (!bad)
-			roster_record(&capture->roster, &record, capture->now_ns);
+			ct_cache_record(&capture->cache, &record, capture->now_ns);
 	}
 	return err;
 }
@@ -192,9 +192,9 @@ static int dump_once(struct capture *capture)
 	ct_proc_read(&capture->proc, &CT_LIMITS_UNKNOWN, &capture->limits);
 	buckets_before = capture->limits.buckets;
 	lost_before = capture->lost_events;
-	roster_dump_begin(&capture->roster);
+	ct_cache_dump_begin(&capture->cache);
 	err = read_dump(capture);
-	roster_dump_end(&capture->roster);
+	ct_cache_dump_end(&capture->cache);
 	ct_proc_read(&capture->proc, &CT_LIMITS_UNKNOWN, &capture->limits);
 	if (!err && (capture->lost_events != lost_before ||
 		     capture->limits.buckets != buckets_before))
@@ -343,12 +343,12 @@ static int open_signals(struct capture *capture)
 }
 
 /* Room for twice what the kernel allows: a limit may be raised meanwhile. */
-static uint32_t roster_limit(const struct ct_limits *limits)
+static uint32_t ct_cache_limit(const struct ct_limits *limits)
 {
 	int64_t max = limits->max_entries;
 
-	if (max <= 0 || 2 * max + 65536 > ROSTER_LIMIT_MAX)
-		return ROSTER_LIMIT_MAX;
+	if (max <= 0 || 2 * max + 65536 > CT_CACHE_LIMIT_MAX)
+		return CT_CACHE_LIMIT_MAX;
 	return (uint32_t)(2 * max + 65536);
 }
 
@@ -359,7 +359,7 @@ static int open_parts(struct capture *capture)
 	if (!err)
 		err = pseudonym_draw(&capture->pseudonym);
 	if (!err)
-		err = roster_create(&capture->roster, roster_limit(&capture->limits));
+		err = ct_cache_create(&capture->cache, ct_cache_limit(&capture->limits));
 	if (!err)
 		err = open_signals(capture);
 	if (!err && capture->config.sandbox)
@@ -393,7 +393,7 @@ void capture_destroy(struct capture *capture)
 {
 	query_destroy(capture->query);
 	event_socket_close(&capture->events);
-	roster_destroy(&capture->roster);
+	ct_cache_destroy(&capture->cache);
 	ct_timeouts_close(&capture->timeouts);
 	ct_proc_close(&capture->proc);
 	ct_counters_free(&capture->counters);

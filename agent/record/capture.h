@@ -49,7 +49,7 @@ struct capture {
 	FILE *out;		/* borrowed */
 	struct event_socket events;
 	struct query *query;
-	struct roster roster;
+	struct ct_cache cache;
 	struct pseudonym pseudonym;
 	struct ct_proc proc;
 	struct ct_limits limits;

@@ -83,10 +83,10 @@ static uint32_t remaining_s(const struct ct_event *event, uint64_t age_ns)
 
 void capture_write_table(struct capture *capture)
 {
-	const struct roster_entry *entry;
+	const struct ct_cache_entry *entry;
 	uint32_t cursor = 0;
 
-	while ((entry = roster_next(&capture->roster, &cursor)) != NULL) {
+	while ((entry = ct_cache_next(&capture->cache, &cursor)) != NULL) {
 		struct ct_event event = entry->event;
 
 		event.timeout_s = remaining_s(&event, capture->began_ns - entry->at_ns);

@@ -13,40 +13,40 @@ static void *sparse(size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static size_t entries_bytes(const struct roster *roster)
+static size_t entries_bytes(const struct ct_cache *cache)
 {
-	return ((size_t)roster->limit_entries + 1) * sizeof(struct roster_entry);
+	return ((size_t)cache->limit_entries + 1) * sizeof(struct ct_cache_entry);
 }
 
-static size_t heads_bytes(const struct roster *roster)
+static size_t heads_bytes(const struct ct_cache *cache)
 {
-	return ((size_t)roster->bucket_mask + 1) * sizeof(uint32_t);
+	return ((size_t)cache->bucket_mask + 1) * sizeof(uint32_t);
 }
 
-int roster_create(struct roster *roster, uint32_t limit_entries)
+int ct_cache_create(struct ct_cache *cache, uint32_t limit_entries)
 {
-	memset(roster, 0, sizeof(*roster));
-	roster->limit_entries = limit_entries < ROSTER_LIMIT_MAX ? limit_entries : ROSTER_LIMIT_MAX;
-	roster->used = 1;
-	while (roster->bucket_mask < roster->limit_entries)
-		roster->bucket_mask = roster->bucket_mask << 1 | 1;
-	roster->entries = sparse(entries_bytes(roster));
-	roster->heads = sparse(heads_bytes(roster));
-	return roster->entries && roster->heads ? 0 : -ENOMEM;
+	memset(cache, 0, sizeof(*cache));
+	cache->limit_entries = limit_entries < CT_CACHE_LIMIT_MAX ? limit_entries : CT_CACHE_LIMIT_MAX;
+	cache->used = 1;
+	while (cache->bucket_mask < cache->limit_entries)
+		cache->bucket_mask = cache->bucket_mask << 1 | 1;
+	cache->entries = sparse(entries_bytes(cache));
+	cache->heads = sparse(heads_bytes(cache));
+	return cache->entries && cache->heads ? 0 : -ENOMEM;
 }
 
-void roster_destroy(struct roster *roster)
+void ct_cache_destroy(struct ct_cache *cache)
 {
-	if (roster->entries)
-		munmap(roster->entries, entries_bytes(roster));
-	if (roster->heads)
-		munmap(roster->heads, heads_bytes(roster));
-	memset(roster, 0, sizeof(*roster));
+	if (cache->entries)
+		munmap(cache->entries, entries_bytes(cache));
+	if (cache->heads)
+		munmap(cache->heads, heads_bytes(cache));
+	memset(cache, 0, sizeof(*cache));
 }
 
-static uint32_t *head_of(const struct roster *roster, const struct ct_event *event)
+static uint32_t *head_of(const struct ct_cache *cache, const struct ct_event *event)
 {
-	return &roster->heads[event->hash & roster->bucket_mask];
+	return &cache->heads[event->hash & cache->bucket_mask];
 }
 
 static bool same_key(const struct ct_event *a, const struct ct_event *b)
@@ -54,72 +54,72 @@ static bool same_key(const struct ct_event *a, const struct ct_event *b)
 	return a->hash == b->hash && memcmp(&a->key, &b->key, sizeof(a->key)) == 0;
 }
 
-static struct roster_entry *find(const struct roster *roster, const struct ct_event *event)
+static struct ct_cache_entry *find(const struct ct_cache *cache, const struct ct_event *event)
 {
-	for (uint32_t at = *head_of(roster, event); at; at = roster->entries[at].next)
-		if (same_key(&roster->entries[at].event, event))
-			return &roster->entries[at];
+	for (uint32_t at = *head_of(cache, event); at; at = cache->entries[at].next)
+		if (same_key(&cache->entries[at].event, event))
+			return &cache->entries[at];
 	return NULL;
 }
 
 /* A live entry, not filled in. NULL: no room. */
-static struct roster_entry *add(struct roster *roster, const struct ct_event *event)
+static struct ct_cache_entry *add(struct ct_cache *cache, const struct ct_event *event)
 {
-	uint32_t *head = head_of(roster, event);
-	uint32_t at = roster->free_head;
+	uint32_t *head = head_of(cache, event);
+	uint32_t at = cache->free_head;
 
 	if (at) {
-		roster->free_head = roster->entries[at].next;
-	} else if (roster->used > roster->limit_entries) {
-		roster->refused++;
+		cache->free_head = cache->entries[at].next;
+	} else if (cache->used > cache->limit_entries) {
+		cache->refused++;
 		return NULL;
 	} else {
-		at = roster->used++;
+		at = cache->used++;
 	}
-	roster->entries[at] = (struct roster_entry){.next = *head};
+	cache->entries[at] = (struct ct_cache_entry){.next = *head};
 	*head = at;
-	roster->live++;
-	return &roster->entries[at];
+	cache->live++;
+	return &cache->entries[at];
 }
 
 /* Out of its chain and into the list of free ones; it is not live any more. */
-static void release(struct roster *roster, struct roster_entry *entry)
+static void release(struct ct_cache *cache, struct ct_cache_entry *entry)
 {
-	uint32_t *link = head_of(roster, &entry->event);
-	uint32_t at = (uint32_t)(entry - roster->entries);
+	uint32_t *link = head_of(cache, &entry->event);
+	uint32_t at = (uint32_t)(entry - cache->entries);
 
 	while (*link != at)
-		link = &roster->entries[*link].next;
+		link = &cache->entries[*link].next;
 	*link = entry->next;
-	entry->next = roster->free_head;
+	entry->next = cache->free_head;
 	entry->event = (struct ct_event){0};
 	entry->buried = true;
 	entry->by_event = false;
-	roster->free_head = at;
+	cache->free_head = at;
 }
 
-static void put(struct roster_entry *entry, const struct ct_event *event, uint64_t now_ns)
+static void put(struct ct_cache_entry *entry, const struct ct_event *event, uint64_t now_ns)
 {
 	entry->event = *event;
 	entry->at_ns = now_ns;
 }
 
-static void revive(struct roster *roster, struct roster_entry *entry)
+static void revive(struct ct_cache *cache, struct ct_cache_entry *entry)
 {
-	roster->live += entry->buried;
+	cache->live += entry->buried;
 	entry->buried = false;
 }
 
 /* --- the dump ------------------------------------------------------------------- */
 
-void roster_dump_begin(struct roster *roster)
+void ct_cache_dump_begin(struct ct_cache *cache)
 {
-	memset(roster->heads, 0, heads_bytes(roster));
-	roster->used = 1;
-	roster->free_head = 0;
-	roster->live = 0;
-	roster->refused = 0;
-	roster->dump_running = true;
+	memset(cache->heads, 0, heads_bytes(cache));
+	cache->used = 1;
+	cache->free_head = 0;
+	cache->live = 0;
+	cache->refused = 0;
+	cache->dump_running = true;
 }
 
 static void take_state(struct ct_event *to, const struct ct_event *from)
@@ -130,15 +130,15 @@ static void take_state(struct ct_event *to, const struct ct_event *from)
 	to->has |= CT_HAS_PROTO_STATE;
 }
 
-void roster_record(struct roster *roster, const struct ct_event *record, uint64_t now_ns)
+void ct_cache_record(struct ct_cache *cache, const struct ct_event *record, uint64_t now_ns)
 {
-	struct roster_entry *entry;
+	struct ct_cache_entry *entry;
 
 	if (record->status & CT_STATUS_DYING)
 		return;
-	entry = find(roster, record);
+	entry = find(cache, record);
 	if (!entry) {
-		entry = add(roster, record);
+		entry = add(cache, record);
 		if (entry)
 			put(entry, record, now_ns);
 	} else if (!entry->by_event) {
@@ -148,34 +148,34 @@ void roster_record(struct roster *roster, const struct ct_event *record, uint64_
 	}
 }
 
-void roster_dump_end(struct roster *roster)
+void ct_cache_dump_end(struct ct_cache *cache)
 {
-	roster->dump_running = false;
-	for (uint32_t at = 1; at < roster->used; at++)
-		if (roster->entries[at].buried && roster->entries[at].by_event)
-			release(roster, &roster->entries[at]);
+	cache->dump_running = false;
+	for (uint32_t at = 1; at < cache->used; at++)
+		if (cache->entries[at].buried && cache->entries[at].by_event)
+			release(cache, &cache->entries[at]);
 }
 
 /* --- events ----------------------------------------------------------------------- */
 
-static void destroy(struct roster *roster, struct roster_entry *entry, struct ct_event *event)
+static void destroy(struct ct_cache *cache, struct ct_cache_entry *entry, struct ct_event *event)
 {
 	if (entry && !entry->buried) {
 		/* A late message of the life before this one ends nothing. */
 		if (entry->event.id != event->id)
 			return;
 		take_state(event, &entry->event);
-		roster->live--;
+		cache->live--;
 		entry->buried = true;
-		if (!roster->dump_running) {
-			release(roster, entry);
+		if (!cache->dump_running) {
+			release(cache, entry);
 			return;
 		}
-	} else if (!entry && roster->dump_running) {
-		entry = add(roster, event);
+	} else if (!entry && cache->dump_running) {
+		entry = add(cache, event);
 		if (!entry)
 			return;
-		roster->live--;
+		cache->live--;
 		entry->buried = true;
 	}
 	if (entry) {
@@ -184,20 +184,20 @@ static void destroy(struct roster *roster, struct roster_entry *entry, struct ct
 	}
 }
 
-static bool overtaken(const struct roster_entry *entry, const struct ct_event *event)
+static bool overtaken(const struct ct_cache_entry *entry, const struct ct_event *event)
 {
 	const uint32_t never_lost = CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED;
 
 	return entry->event.status & ~event->status & never_lost;
 }
 
-bool roster_event(struct roster *roster, struct ct_event *event, uint64_t now_ns)
+bool ct_cache_event(struct ct_cache *cache, struct ct_event *event, uint64_t now_ns)
 {
-	struct roster_entry *entry = find(roster, event);
+	struct ct_cache_entry *entry = find(cache, event);
 	bool known = entry && !entry->buried && entry->event.id == event->id;
 
 	if (event->kind == CT_DESTROY) {
-		destroy(roster, entry, event);
+		destroy(cache, entry, event);
 		return true;
 	}
 	if (event->status & CT_STATUS_DYING)
@@ -208,19 +208,19 @@ bool roster_event(struct roster *roster, struct ct_event *event, uint64_t now_ns
 		take_state(event, &entry->event);
 	}
 	if (!entry)
-		entry = add(roster, event);
+		entry = add(cache, event);
 	if (!entry)
 		return true;
-	revive(roster, entry);
+	revive(cache, entry);
 	put(entry, event, now_ns);
 	entry->by_event = true;
 	return true;
 }
 
-const struct roster_entry *roster_next(const struct roster *roster, uint32_t *cursor)
+const struct ct_cache_entry *ct_cache_next(const struct ct_cache *cache, uint32_t *cursor)
 {
-	while (++*cursor < roster->used)
-		if (!roster->entries[*cursor].buried)
-			return &roster->entries[*cursor];
+	while (++*cursor < cache->used)
+		if (!cache->entries[*cursor].buried)
+			return &cache->entries[*cursor];
 	return NULL;
 }

@@ -5,7 +5,7 @@
  * of each entry, for events that do not tell it. The mirror (tracker.h) keeps no
  * tuples; a trace needs them.
  *
- * While a dump runs (roster_dump_begin() .. roster_dump_end()) events and records
+ * While a dump runs (ct_cache_dump_begin() .. ct_cache_dump_end()) events and records
  * come mixed, and an entry may be told of by both. Whoever calls has subscribed
  * before the dump began and empties the queue of events before each chunk. Then the
  * event wins: what it tells is either newer than the record, or its successors are
@@ -14,7 +14,7 @@
  *
  * Found by the keyed hash of the tuple; bounded by a limit given at the start, with
  * memory that is touched only where used. O(1) an event, no allocation after
- * roster_create(). What does not fit is counted, and recorded without its history.
+ * ct_cache_create(). What does not fit is counted, and recorded without its history.
  * Pure but for mmap. One thread. Errors: -ENOMEM.
  */
 #ifndef CONNTIDE_AGENT_RECORD_CT_CACHE_H
@@ -25,9 +25,9 @@
 
 #include "lib/event/event.h"
 
-#define ROSTER_LIMIT_MAX (16u << 20)
+#define CT_CACHE_LIMIT_MAX (16u << 20)
 
-struct roster_entry {
+struct ct_cache_entry {
 	struct ct_event event; /* the last that told of it, its state completed */
 	uint64_t at_ns;	       /* when that was */
 	uint32_t next;	       /* in its chain, or the next free one */
@@ -35,8 +35,8 @@ struct roster_entry {
 	bool by_event;	       /* told of by an event since the dump began */
 };
 
-struct roster {
-	struct roster_entry *entries; /* [0] is not used */
+struct ct_cache {
+	struct ct_cache_entry *entries; /* [0] is not used */
 	uint32_t *heads;
 	uint32_t limit_entries;
 	uint32_t bucket_mask;
@@ -47,22 +47,22 @@ struct roster {
 	uint64_t refused; /* found no room */
 };
 
-int roster_create(struct roster *roster, uint32_t limit_entries);
-void roster_destroy(struct roster *roster);
+int ct_cache_create(struct ct_cache *cache, uint32_t limit_entries);
+void ct_cache_destroy(struct ct_cache *cache);
 
 /* Forgets everything; events and records from now on make a new list. */
-void roster_dump_begin(struct roster *roster);
-void roster_record(struct roster *roster, const struct ct_event *record, uint64_t now_ns);
-void roster_dump_end(struct roster *roster);
+void ct_cache_dump_begin(struct ct_cache *cache);
+void ct_cache_record(struct ct_cache *cache, const struct ct_event *record, uint64_t now_ns);
+void ct_cache_dump_end(struct ct_cache *cache);
 
 /*
  * NEW, UPDATE or DESTROY. Completes *event by the state last known, if it tells
  * none. False: nothing happened that is worth a line: an UPDATE that was overtaken,
  * or a message of a dying entry, whose DESTROY follows.
  */
-bool roster_event(struct roster *roster, struct ct_event *event, uint64_t now_ns);
+bool ct_cache_event(struct ct_cache *cache, struct ct_event *event, uint64_t now_ns);
 
 /* All live entries, in no order: *cursor 0 to begin; NULL at the end. */
-const struct roster_entry *roster_next(const struct roster *roster, uint32_t *cursor);
+const struct ct_cache_entry *ct_cache_next(const struct ct_cache *cache, uint32_t *cursor);
 
 #endif

@@ -86,7 +86,7 @@ static void report(const struct capture *capture)
 		"conntide-record: %.1f s: %" PRIu64 " entries at the start, %" PRIu64
 		" events; %u entries now, the kernel counts %" PRId64 "\n",
 		(double)(capture->now_ns - capture->began_ns) / (double)NS_PER_S,
-		capture->dumped_entries, capture->event_lines, capture->roster.live,
+		capture->dumped_entries, capture->event_lines, capture->cache.live,
 		capture->limits.count_entries);
 	if (capture->lost_events)
 		fprintf(stderr,
@@ -96,9 +96,9 @@ static void report(const struct capture *capture)
 	if (capture->malformed_events)
 		fprintf(stderr, "conntide-record: %" PRIu64 " messages could not be understood\n",
 			capture->malformed_events);
-	if (capture->roster.refused)
+	if (capture->cache.refused)
 		fprintf(stderr, "conntide-record: %" PRIu64 " entries found no room\n",
-			capture->roster.refused);
+			capture->cache.refused);
 	if (capture->dump_doubtful)
 		say("the table at the start may be incomplete: it changed under each dump");
 	if (capture->counters_missing)

@@ -6,39 +6,39 @@
 
 #include "exporters/advice/why.h"
 
-struct past {
+struct incident_snapshot {
 	struct snapshot snap;
 	struct snap_history history;
-	struct snap_story story;
+	struct snap_detail details;
 	struct model model;
 	struct why why;
 };
 
 /* To be freed in any case. */
-static int past_take(struct past *past, struct incident_image *image)
+static int incident_view_take(struct incident_snapshot *past, struct incident_image *image)
 {
 	int err;
 
 	memset(past, 0, sizeof(*past));
 	snapshot_init(&past->snap);
 	snap_history_init(&past->history);
-	snap_story_init(&past->story);
+	snap_detail_init(&past->details);
 	err = incident_snapshot(image, &past->snap);
 	if (!err)
 		err = snapshot_take_history(&image->reader, false, &past->history);
 	if (!err)
-		err = snapshot_take_story(&image->reader, &past->story);
+		err = snapshot_take_detail(&image->reader, &past->details);
 	if (!err)
-		err = model_build(&past->snap, &past->story, &past->model);
+		err = model_build(&past->snap, &past->details, &past->model);
 	if (!err)
-		why_look(&past->snap, &past->story, &past->model, &past->why);
+		why_look(&past->snap, &past->details, &past->model, &past->why);
 	return err;
 }
 
-static void past_free(struct past *past)
+static void incident_view_free(struct incident_snapshot *past)
 {
 	model_free(&past->model);
-	snap_story_free(&past->story);
+	snap_detail_free(&past->details);
 	snap_history_free(&past->history);
 	snapshot_free(&past->snap);
 }
@@ -59,36 +59,36 @@ static const char *best_pattern(const struct why *why)
 	return best ? pattern_info(best->pattern)->id : NULL;
 }
 
-const char *past_pattern(const struct past_files *files, const struct incident_item *item)
+const char *incident_view_pattern(const struct incident_view_files *files, const struct incident_item *item)
 {
 	const char *pattern = NULL;
 	struct incident_image image;
-	struct past past;
+	struct incident_snapshot past;
 
 	if (files->load(&image, files->dir_fd, item->last.id,
 			(enum incident_stage)item->worst.stage))
 		return NULL;
-	if (!past_take(&past, &image))
+	if (!incident_view_take(&past, &image))
 		pattern = best_pattern(&past.why);
-	past_free(&past);
+	incident_view_free(&past);
 	incident_image_close(&image);
 	return pattern;
 }
 
-void past_patterns(const struct past_files *files, const struct incident_list *list, size_t limit,
+void incident_view_patterns(const struct incident_view_files *files, const struct incident_list *list, size_t limit,
 		   const char *patterns[INCIDENT_PATTERNS])
 {
 	for (size_t i = 0; i < INCIDENT_PATTERNS; i++)
 		patterns[i] = i < list->count && (!limit || i < limit)
-				      ? past_pattern(files, &list->items[i])
+				      ? incident_view_pattern(files, &list->items[i])
 				      : NULL;
 }
 
-int past_incident(struct incident_view *view, struct incident_image *image, bool hosts, bool text,
+int incident_view_incident(struct incident_view *view, struct incident_image *image, bool hosts, bool text,
 		  struct text *out)
 {
 	struct text why;
-	struct past past;
+	struct incident_snapshot past;
 	int err = 0;
 
 	if (!image) {
@@ -99,7 +99,7 @@ int past_incident(struct incident_view *view, struct incident_image *image, bool
 		return 0;
 	}
 	text_init(&why);
-	err = past_take(&past, image);
+	err = incident_view_take(&past, image);
 	if (err == -ENOMEM)
 		out->failed = true;
 	if (err) {
@@ -107,7 +107,7 @@ int past_incident(struct incident_view *view, struct incident_image *image, bool
 	} else {
 		view->snap = &past.snap;
 		view->history = &past.history;
-		view->talkers = hosts ? &past.story : NULL;
+		view->talkers = hosts ? &past.details : NULL;
 		view->why = &why;
 		if (text)
 			why_text(&past.why, view->services, hosts, &why);
@@ -123,6 +123,6 @@ int past_incident(struct incident_view *view, struct incident_image *image, bool
 	view->talkers = NULL;
 	view->why = NULL;
 	text_free(&why);
-	past_free(&past);
+	incident_view_free(&past);
 	return err;
 }

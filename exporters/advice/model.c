@@ -9,10 +9,10 @@
 #include "exporters/advice/model_priv.h"
 #include "lib/kernel/gc.h"
 
-#define LAST_MINUTE 6u /* scenes */
+#define LAST_MINUTE 6u /* frames */
 #define LAST_THREE  18u
-/* Scenes end so long ago at most, or they are not of now. */
-#define SCENE_FRESH_NS UINT64_C(30000000000)
+/* Frames end so long ago at most, or they are not of now. */
+#define FRAME_FRESH_NS UINT64_C(30000000000)
 
 const char *basis_name(enum basis basis)
 {
@@ -21,43 +21,43 @@ const char *basis_name(enum basis basis)
 	return names[basis];
 }
 
-static bool scenes_fresh(const struct snapshot *snap, const struct snap_scenes *scenes)
+static bool table_log_fresh(const struct snapshot *snap, const struct snap_table_log *frames)
 {
-	const struct snap_scene *last = scenes->count ? &scenes->scenes[scenes->count - 1] : NULL;
+	const struct snap_frame *last = frames->count ? &frames->frames[frames->count - 1] : NULL;
 
-	return last && snap->taken_real_ns < last->real_ns + SCENE_FRESH_NS &&
-	       last->real_ns < snap->taken_real_ns + SCENE_FRESH_NS;
+	return last && snap->taken_real_ns < last->real_ns + FRAME_FRESH_NS &&
+	       last->real_ns < snap->taken_real_ns + FRAME_FRESH_NS;
 }
 
-/* Mean over the last `wanted` scenes; NaN when the row is not in all of them. */
-static double scene_rate(const struct snap_scenes *scenes, const struct row_key *key, size_t wanted)
+/* Mean over the last `wanted` frames; NaN when the row is not in all of them. */
+static double frame_rate(const struct snap_table_log *frames, const struct row_key *key, size_t wanted)
 {
 	double sum = 0;
 
-	if (scenes->count < wanted)
+	if (frames->count < wanted)
 		return (double)NAN;
-	for (size_t i = scenes->count - wanted; i < scenes->count; i++) {
-		const struct snap_scene *scene = &scenes->scenes[i];
+	for (size_t i = frames->count - wanted; i < frames->count; i++) {
+		const struct snap_frame *frame = &frames->frames[i];
 		uint32_t j = 0;
 
-		while (j < scene->row_count && memcmp(&scene->rows[j].key, key, sizeof(*key)) != 0)
+		while (j < frame->row_count && memcmp(&frame->rows[j].key, key, sizeof(*key)) != 0)
 			j++;
-		if (j == scene->row_count)
+		if (j == frame->row_count)
 			return (double)NAN;
-		sum += scene->rows[j].new_entries;
+		sum += frame->rows[j].new_entries;
 	}
-	return sum / ((double)wanted * scenes->interval_s);
+	return sum / ((double)wanted * frames->interval_s);
 }
 
-double arrivals_per_s(const struct snapshot *snap, const struct snap_story *story,
+double arrivals_per_s(const struct snapshot *snap, const struct snap_detail *details,
 		      const struct snap_row *row)
 {
 	double minute, three;
 
-	if (!scenes_fresh(snap, &story->minutes))
+	if (!table_log_fresh(snap, &details->minutes))
 		return row->new_per_s;
-	minute = scene_rate(&story->minutes, &row->key, LAST_MINUTE);
-	three = scene_rate(&story->minutes, &row->key, LAST_THREE);
+	minute = frame_rate(&details->minutes, &row->key, LAST_MINUTE);
+	three = frame_rate(&details->minutes, &row->key, LAST_THREE);
 	if (isnan(minute))
 		return row->new_per_s;
 	return three > minute ? three : minute;
@@ -193,7 +193,7 @@ static size_t count_phases(struct views *views, const struct snapshot *snap)
 	return count;
 }
 
-static int build(const struct snapshot *snap, const struct snap_story *story, struct views *views,
+static int build(const struct snapshot *snap, const struct snap_detail *details, struct views *views,
 		 struct model *model)
 {
 	for (size_t i = 0; i < snap->row_count; i++) {
@@ -209,7 +209,7 @@ static int build(const struct snapshot *snap, const struct snap_story *story, st
 		return -ENOMEM;
 	for (size_t i = 0; i < snap->row_count; i++)
 		add_class(model, &snap->rows[i], view_of(views, &snap->rows[i]),
-			  arrivals_per_s(snap, story, &snap->rows[i]));
+			  arrivals_per_s(snap, details, &snap->rows[i]));
 	return 0;
 }
 
@@ -304,7 +304,7 @@ double model_run(const struct model *model, struct scenario *scenario)
 
 /* --- all of it ------------------------------------------------------------------- */
 
-int model_build(const struct snapshot *snap, const struct snap_story *story, struct model *model)
+int model_build(const struct snapshot *snap, const struct snap_detail *details, struct model *model)
 {
 	struct scenario now = {.then = &model->settings};
 	struct views *views = malloc(sizeof(*views));
@@ -312,12 +312,12 @@ int model_build(const struct snapshot *snap, const struct snap_story *story, str
 
 	memset(model, 0, sizeof(*model));
 	if (views)
-		err = views_init(views, story);
+		err = views_init(views, details);
 	if (!err) {
 		take_settings(snap, model);
 		guess_lag(snap, model);
-		measure_lag(model, story);
-		err = build(snap, story, views, model);
+		measure_lag(model, details);
+		err = build(snap, details, views, model);
 		views_free(views);
 	}
 	free(views);

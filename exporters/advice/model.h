@@ -97,7 +97,7 @@ struct model {
 };
 
 /* 0 or -ENOMEM. *model is to be freed in either case. */
-int model_build(const struct snapshot *snap, const struct snap_story *story, struct model *model);
+int model_build(const struct snapshot *snap, const struct snap_detail *details, struct model *model);
 void model_free(struct model *model);
 
 /*
@@ -117,7 +117,7 @@ struct scenario {
 double model_run(const struct model *model, struct scenario *scenario);
 
 /* Arrivals of a row, per second: NaN when nobody knows yet. */
-double arrivals_per_s(const struct snapshot *snap, const struct snap_story *story,
+double arrivals_per_s(const struct snapshot *snap, const struct snap_detail *details,
 		      const struct snap_row *row);
 
 /* "measured", "timeouts", "present". */

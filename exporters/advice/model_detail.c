@@ -24,14 +24,14 @@ static int view_compare(const void *left, const void *right)
 	return a->row < b->row ? -1 : a->row > b->row;
 }
 
-int views_init(struct views *views, const struct snap_story *story)
+int views_init(struct views *views, const struct snap_detail *details)
 {
 	memset(views, 0, sizeof(*views));
-	views->own = calloc(story->detail_count + 1, sizeof(*views->own));
+	views->own = calloc(details->detail_count + 1, sizeof(*views->own));
 	if (!views->own)
 		return -ENOMEM;
-	for (size_t i = 0; i < story->detail_count; i++) {
-		const struct snap_detail *detail = &story->details[i];
+	for (size_t i = 0; i < details->detail_count; i++) {
+		const struct snap_row_detail *detail = &details->details[i];
 		struct view *view =
 			detail->pool ? &views->pools[detail->key.l4proto][detail->key.direction]
 				     : &views->own[views->own_count++];
@@ -234,12 +234,12 @@ void views_derive(struct views *views, const struct model *model)
 			derive(model, &views->pools[p][d]);
 }
 
-void measure_lag(struct model *model, const struct snap_story *story)
+void measure_lag(struct model *model, const struct snap_detail *details)
 {
 	double late_s = 0, count = 0;
 
-	for (size_t i = 0; i < story->detail_count; i++) {
-		const struct snap_detail *detail = &story->details[i];
+	for (size_t i = 0; i < details->detail_count; i++) {
+		const struct snap_row_detail *detail = &details->details[i];
 
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
 			double timeout = timeout_s(&model->settings,

@@ -17,7 +17,7 @@ struct split {
 };
 
 struct view {
-	const struct snap_detail *detail; /* NULL: none */
+	const struct snap_row_detail *detail; /* NULL: none */
 	uint32_t row;			  /* of a detail of its own */
 	uint64_t states[STATE_SLOTS_MAX]; /* entries of its rows */
 	bool measured;			  /* the rest means something */
@@ -35,7 +35,7 @@ struct views {
 };
 
 /* 0 or -ENOMEM; views_free() in either case. */
-int views_init(struct views *views, const struct snap_story *story);
+int views_init(struct views *views, const struct snap_detail *details);
 void views_free(struct views *views);
 /* Its own, or the pool's; never NULL. */
 struct view *view_of(struct views *views, const struct snap_row *row);
@@ -63,6 +63,6 @@ bool state_waits(unsigned int l4proto, unsigned int state);
 
 /* Mean lag of the stays that nothing refreshes; model->lag_s stays as it is when too few
  * are known, or what they say cannot be. */
-void measure_lag(struct model *model, const struct snap_story *story);
+void measure_lag(struct model *model, const struct snap_detail *details);
 
 #endif

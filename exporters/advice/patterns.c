@@ -8,8 +8,8 @@
 
 #include "lib/health/health.h"
 
-/* Over so many scenes of ten seconds losses are of now. */
-#define RECENT_SCENES 18u
+/* Over so many frames of ten seconds losses are of now. */
+#define RECENT_FRAMES 18u
 
 static const struct {
 	struct pattern_info info;
@@ -148,11 +148,11 @@ double look_share(const struct look *look, double entries)
 
 double look_sources(const struct look *look)
 {
-	const struct snap_scenes *scenes = &look->story->minutes;
-	double scene = scenes->count ? scenes->scenes[scenes->count - 1].sources : 0;
-	double tracked = look->story->talkers[SHM_TALKER_SOURCE].tracked;
+	const struct snap_table_log *frames = &look->details->minutes;
+	double frame = frames->count ? frames->frames[frames->count - 1].sources : 0;
+	double tracked = look->details->talkers[SHM_TALKER_SOURCE].tracked;
 
-	return scene > tracked ? scene : tracked;
+	return frame > tracked ? frame : tracked;
 }
 
 double look_own_entries(const struct look *look)
@@ -168,7 +168,7 @@ double look_own_entries(const struct look *look)
 
 const struct snap_talker *look_service(const struct look *look, const struct row_key *key)
 {
-	const struct snap_talker_list *list = &look->story->talkers[SHM_TALKER_SERVICE];
+	const struct snap_talker_list *list = &look->details->talkers[SHM_TALKER_SERVICE];
 
 	for (uint32_t i = 0; i < list->count; i++)
 		if (list->talkers[i].l4proto == key->l4proto && list->talkers[i].port == key->port)
@@ -182,7 +182,7 @@ const struct snap_talker *look_service(const struct look *look, const struct row
  */
 const struct snap_talker *look_stranger(const struct look *look, double *ret_entries)
 {
-	const struct snap_talker_list *list = &look->story->talkers[SHM_TALKER_SOURCE];
+	const struct snap_talker_list *list = &look->details->talkers[SHM_TALKER_SOURCE];
 	double own = look_own_entries(look);
 
 	for (uint32_t i = 0; i < list->count; i++) {
@@ -205,7 +205,7 @@ const struct snap_talker *look_stranger(const struct look *look, double *ret_ent
 void pattern_table_full(struct look *look)
 {
 	const struct snap_live *live = &look->snap->live;
-	double fill = judge_fill_ratio(live);
+	double fill = health_fill_ratio(live);
 	double lost = look->recent.drops + look->recent.early_drops;
 	struct finding *finding;
 
@@ -300,20 +300,20 @@ void pattern_nat_collisions(struct look *look)
 
 /* --- all of them ---------------------------------------------------------------------- */
 
-static struct recent sum_recent(const struct snap_scenes *scenes)
+static struct recent sum_recent(const struct snap_table_log *frames)
 {
-	size_t first = scenes->count > RECENT_SCENES ? scenes->count - RECENT_SCENES : 0;
-	struct recent recent = {.over_s = (double)(scenes->count - first) * scenes->interval_s};
+	size_t first = frames->count > RECENT_FRAMES ? frames->count - RECENT_FRAMES : 0;
+	struct recent recent = {.over_s = (double)(frames->count - first) * frames->interval_s};
 
-	for (size_t i = first; i < scenes->count; i++) {
-		const struct snap_scene *scene = &scenes->scenes[i];
+	for (size_t i = first; i < frames->count; i++) {
+		const struct snap_frame *frame = &frames->frames[i];
 
-		recent.drops += scene->drops;
-		recent.early_drops += scene->early_drops;
-		recent.insert_failed += scene->insert_failed;
-		recent.chaintoolong += scene->chaintoolong;
-		recent.found += scene->found;
-		recent.new_entries += scene->new_entries;
+		recent.drops += frame->drops;
+		recent.early_drops += frame->early_drops;
+		recent.insert_failed += frame->insert_failed;
+		recent.chaintoolong += frame->chaintoolong;
+		recent.found += frame->found;
+		recent.new_entries += frame->new_entries;
 	}
 	return recent;
 }
@@ -354,12 +354,12 @@ void patterns_look(struct why *why)
 {
 	struct look look = {.why = why,
 			    .snap = why->snap,
-			    .story = why->story,
+			    .details = why->details,
 			    .model = why->model,
 			    .entries = (double)why->snap->live.mirror_entries,
 			    .min_entries = least_entries(&why->snap->live),
-			    .recent = sum_recent(&why->story->minutes)};
-	double fill = judge_fill_ratio(&why->snap->live);
+			    .recent = sum_recent(&why->details->minutes)};
+	double fill = health_fill_ratio(&why->snap->live);
 
 	why->finding_count = 0;
 	for (unsigned int i = 0; i < PATTERN_COUNT; i++)

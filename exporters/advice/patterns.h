@@ -28,7 +28,7 @@ struct recent {
 struct look {
 	struct why *why;
 	const struct snapshot *snap;
-	const struct snap_story *story;
+	const struct snap_detail *details;
 	const struct model *model; /* its classes are the snapshot's rows, in order */
 	double entries;		   /* of the mirror: what rows add up to */
 	uint32_t min_entries;

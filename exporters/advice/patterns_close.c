@@ -45,7 +45,7 @@ static double stay_in(const struct model *model, const struct class *class, unsi
 #define RATIO_LIKELY 2.0
 /* Below this rate per second counts say more than arrivals. */
 #define RATE_MIN 0.5
-/* Scenes in which both sides must move together before chance is ruled out. */
+/* Frames in which both sides must move together before chance is ruled out. */
 #define TOGETHER_MIN   4u
 #define TOGETHER_RATIO 1.5
 #define TOGETHER_NEW   10u
@@ -108,27 +108,27 @@ static bool find_front(const struct look *look, const struct class *upstream, st
 	return found;
 }
 
-static const struct snap_scene_row *scene_row(const struct snap_scene *scene,
+static const struct snap_frame_row *frame_row(const struct snap_frame *frame,
 					      const struct row_key *key)
 {
-	for (uint32_t i = 0; i < scene->row_count; i++)
-		if (!memcmp(&scene->rows[i].key, key, sizeof(*key)))
-			return &scene->rows[i];
+	for (uint32_t i = 0; i < frame->row_count; i++)
+		if (!memcmp(&frame->rows[i].key, key, sizeof(*key)))
+			return &frame->rows[i];
 	return NULL;
 }
 
 /* Ten-second intervals in which both had arrivals, and in how many they were alike. */
 static uint32_t move_together(const struct look *look, const struct pair *pair, uint32_t *ret_of)
 {
-	const struct snap_scenes *scenes = &look->story->minutes;
+	const struct snap_table_log *frames = &look->details->minutes;
 	uint32_t together = 0;
 
 	*ret_of = 0;
-	for (size_t i = 0; i < scenes->count; i++) {
-		const struct snap_scene_row *front =
-			scene_row(&scenes->scenes[i], &pair->front->row->key);
-		const struct snap_scene_row *up =
-			scene_row(&scenes->scenes[i], &pair->upstream->row->key);
+	for (size_t i = 0; i < frames->count; i++) {
+		const struct snap_frame_row *front =
+			frame_row(&frames->frames[i], &pair->front->row->key);
+		const struct snap_frame_row *up =
+			frame_row(&frames->frames[i], &pair->upstream->row->key);
 		double ratio;
 
 		if (!front || !up || front->new_entries + up->new_entries < 2 * TOGETHER_NEW)

@@ -77,7 +77,7 @@ static double saved_ratio(const struct whatif_result *result)
 
 static uint32_t warnings_of(const struct whatif_result *result, const struct snapshot *snap)
 {
-	return result->warnings | (judge_fresh(snap) ? 0 : WARN(STALE));
+	return result->warnings | (health_fresh(snap) ? 0 : WARN(STALE));
 }
 
 /* --- text ------------------------------------------------------------------------------ */

@@ -11,51 +11,51 @@
 #define MINUTES_MIN_S 60.0
 /* Less than this part of the table is noise. */
 #define GROWTH_SHARE 0.01
-/* The hour before those minutes; of fewer scenes a mean says nothing. */
+/* The hour before those minutes; of fewer frames a mean says nothing. */
 #define HOUR_S	    3900.0
-#define HOUR_SCENES 10u
+#define HOUR_FRAMES 10u
 
-static double scene_age_s(const struct snapshot *snap, const struct snap_scene *scene)
+static double frame_age_s(const struct snapshot *snap, const struct snap_frame *frame)
 {
-	return snap->taken_real_ns > scene->real_ns
-		       ? (double)(snap->taken_real_ns - scene->real_ns) / 1e9
+	return snap->taken_real_ns > frame->real_ns
+		       ? (double)(snap->taken_real_ns - frame->real_ns) / 1e9
 		       : 0;
 }
 
-/* What a scene says about a cell. One that is not listed had at most what the last of a
+/* What a frame says about a cell. One that is not listed had at most what the last of a
  * full list had: half of that is off by half at most. */
-static double scene_entries(const struct snap_scene *scene, const struct row_key *key, int state)
+static double frame_entries(const struct snap_frame *frame, const struct row_key *key, int state)
 {
-	for (uint32_t i = 0; i < scene->cell_count; i++)
-		if (scene->cells[i].state == state &&
-		    !memcmp(&scene->cells[i].key, key, sizeof(*key)))
-			return scene->cells[i].entries;
-	return scene->cell_count == SHM_SCENE_CELLS
-		       ? scene->cells[SHM_SCENE_CELLS - 1].entries / 2.0
+	for (uint32_t i = 0; i < frame->cell_count; i++)
+		if (frame->cells[i].state == state &&
+		    !memcmp(&frame->cells[i].key, key, sizeof(*key)))
+			return frame->cells[i].entries;
+	return frame->cell_count == SHM_FRAME_CELLS
+		       ? frame->cells[SHM_FRAME_CELLS - 1].entries / 2.0
 		       : 0;
 }
 
-static double scene_host(const struct snap_scene *scene, const struct snap_talker *host)
+static double frame_host(const struct snap_frame *frame, const struct snap_talker *host)
 {
-	for (uint32_t i = 0; i < scene->host_count; i++)
-		if (scene->hosts[i].ipv6 == host->ipv6 &&
-		    !memcmp(scene->hosts[i].address, host->address, sizeof(host->address)))
-			return scene->hosts[i].entries;
-	return scene->host_count == SHM_SCENE_HOSTS ? scene->hosts[SHM_SCENE_HOSTS - 1].entries : 0;
+	for (uint32_t i = 0; i < frame->host_count; i++)
+		if (frame->hosts[i].ipv6 == host->ipv6 &&
+		    !memcmp(frame->hosts[i].address, host->address, sizeof(host->address)))
+			return frame->hosts[i].entries;
+	return frame->host_count == SHM_FRAME_HOSTS ? frame->hosts[SHM_FRAME_HOSTS - 1].entries : 0;
 }
 
-/* The scenes that a comparison is with: one, or those of an hour. */
-struct past {
-	const struct snap_scene *scenes;
+/* The frames that a comparison is with: one, or those of an hour. */
+struct table_before {
+	const struct snap_frame *frames;
 	size_t count;
 };
 
-static double past_entries(const struct past *past, const struct row_key *key, int state)
+static double past_entries(const struct table_before *past, const struct row_key *key, int state)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < past->count; i++)
-		sum += scene_entries(&past->scenes[i], key, state);
+		sum += frame_entries(&past->frames[i], key, state);
 	return sum / (double)past->count;
 }
 
@@ -90,7 +90,7 @@ static bool may_grow(const struct snapshot *snap, const struct change_of_table *
 	       (change->row_count < WHY_GROWTHS || entries > last->entries - last->before_entries);
 }
 
-static void compare_cells(const struct snapshot *snap, const struct past *past,
+static void compare_cells(const struct snapshot *snap, const struct table_before *past,
 			  struct change_of_table *change)
 {
 	for (size_t i = 0; i < snap->row_count; i++) {
@@ -108,10 +108,10 @@ static void compare_cells(const struct snapshot *snap, const struct past *past,
 	}
 }
 
-static void compare_hosts(const struct snapshot *snap, const struct snap_story *story,
-			  const struct past *past, struct change_of_table *change)
+static void compare_hosts(const struct snapshot *snap, const struct snap_detail *details,
+			  const struct table_before *past, struct change_of_table *change)
 {
-	const struct snap_talker_list *list = &story->talkers[SHM_TALKER_SOURCE];
+	const struct snap_talker_list *list = &details->talkers[SHM_TALKER_SOURCE];
 
 	for (uint32_t i = 0; i < list->count && change->host_count < WHY_HOSTS; i++) {
 		struct host_growth *host = &change->hosts[change->host_count];
@@ -119,66 +119,66 @@ static void compare_hosts(const struct snapshot *snap, const struct snap_story *
 		host->host = list->talkers[i];
 		host->before_entries = 0;
 		for (size_t j = 0; j < past->count; j++)
-			host->before_entries += scene_host(&past->scenes[j], &host->host);
+			host->before_entries += frame_host(&past->frames[j], &host->host);
 		host->before_entries /= (double)past->count;
 		change->host_count += matters(snap, host->host.entries - host->before_entries);
 	}
 }
 
-static void compare(const struct snapshot *snap, const struct snap_story *story,
-		    const struct past *past, struct change_of_table *change)
+static void compare(const struct snapshot *snap, const struct snap_detail *details,
+		    const struct table_before *past, struct change_of_table *change)
 {
 	change->known = past->count != 0;
 	if (!change->known)
 		return;
 	change->entries = (double)snap->live.count_entries;
 	for (size_t i = 0; i < past->count; i++)
-		change->before_entries += past->scenes[i].count_entries / (double)past->count;
+		change->before_entries += past->frames[i].count_entries / (double)past->count;
 	compare_cells(snap, past, change);
-	compare_hosts(snap, story, past, change);
+	compare_hosts(snap, details, past, change);
 }
 
-static void compare_minutes(const struct snapshot *snap, const struct snap_story *story,
+static void compare_minutes(const struct snapshot *snap, const struct snap_detail *details,
 			    struct change_of_table *change)
 {
-	struct past past = {NULL, 0};
+	struct table_before past = {NULL, 0};
 	double best = (double)INFINITY;
 
-	for (size_t i = 0; i < story->minutes.count; i++) {
-		const struct snap_scene *scene = &story->minutes.scenes[i];
-		double age = scene_age_s(snap, scene);
+	for (size_t i = 0; i < details->minutes.count; i++) {
+		const struct snap_frame *frame = &details->minutes.frames[i];
+		double age = frame_age_s(snap, frame);
 
 		if (age < MINUTES_MIN_S || fabs(age - MINUTES_S) >= best)
 			continue;
 		best = fabs(age - MINUTES_S);
-		past = (struct past){scene, 1};
+		past = (struct table_before){frame, 1};
 		change->over_s = age;
 	}
-	/* An agent that was away for long has only scenes of before. */
+	/* An agent that was away for long has only frames of before. */
 	if (past.count && change->over_s > 2 * MINUTES_S)
 		past.count = 0;
-	compare(snap, story, &past, change);
+	compare(snap, details, &past, change);
 }
 
-static void compare_hour(const struct snapshot *snap, const struct snap_story *story,
+static void compare_hour(const struct snapshot *snap, const struct snap_detail *details,
 			 struct change_of_table *change)
 {
-	const struct snap_scenes *scenes = &story->hour;
-	struct past past = {scenes->scenes, 0};
+	const struct snap_table_log *frames = &details->hour;
+	struct table_before past = {frames->frames, 0};
 
-	for (size_t i = 0; i < scenes->count; i++) {
-		double age = scene_age_s(snap, &scenes->scenes[i]);
+	for (size_t i = 0; i < frames->count; i++) {
+		double age = frame_age_s(snap, &frames->frames[i]);
 
 		if (age > HOUR_S)
-			past.scenes = &scenes->scenes[i + 1];
+			past.frames = &frames->frames[i + 1];
 		else if (age > MINUTES_S)
 			past.count++;
 	}
-	if (past.count < HOUR_SCENES)
+	if (past.count < HOUR_FRAMES)
 		past.count = 0;
 	else
-		change->over_s = (double)past.count * scenes->interval_s;
-	compare(snap, story, &past, change);
+		change->over_s = (double)past.count * frames->interval_s;
+	compare(snap, details, &past, change);
 }
 
 static int largest_state(const struct snap_row *row)
@@ -191,12 +191,12 @@ static int largest_state(const struct snap_row *row)
 	return best;
 }
 
-static const struct snap_detail *detail_of(const struct snap_story *story,
+static const struct snap_row_detail *detail_of(const struct snap_detail *details,
 					   const struct row_key *key)
 {
-	for (size_t i = 0; i < story->detail_count; i++)
-		if (!story->details[i].pool && !memcmp(&story->details[i].key, key, sizeof(*key)))
-			return &story->details[i];
+	for (size_t i = 0; i < details->detail_count; i++)
+		if (!details->details[i].pool && !memcmp(&details->details[i].key, key, sizeof(*key)))
+			return &details->details[i];
 	return NULL;
 }
 
@@ -224,19 +224,19 @@ static void find_holders(struct why *why)
 
 		holder->share =
 			(double)holder->row->entries / (double)why->snap->live.mirror_entries;
-		holder->detail = detail_of(why->story, &holder->row->key);
+		holder->detail = detail_of(why->details, &holder->row->key);
 	}
 }
 
-void why_look(const struct snapshot *snap, const struct snap_story *story,
+void why_look(const struct snapshot *snap, const struct snap_detail *details,
 	      const struct model *model, struct why *why)
 {
 	memset(why, 0, sizeof(*why));
 	why->snap = snap;
-	why->story = story;
+	why->details = details;
 	why->model = model;
 	find_holders(why);
-	compare_minutes(snap, story, &why->minutes);
-	compare_hour(snap, story, &why->hour);
+	compare_minutes(snap, details, &why->minutes);
+	compare_hour(snap, details, &why->hour);
 	patterns_look(why);
 }

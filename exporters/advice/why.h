@@ -92,7 +92,7 @@ struct holder {
 	int state; /* the largest */
 	double new_per_s;
 	double stay_s; /* mean life; NaN */
-	const struct snap_detail *detail; /* its own, or NULL: how its entries ended */
+	const struct snap_row_detail *detail; /* its own, or NULL: how its entries ended */
 };
 
 /* What grew, compared with an earlier moment or mean. */
@@ -121,7 +121,7 @@ struct change_of_table {
 
 struct why {
 	const struct snapshot *snap;
-	const struct snap_story *story;
+	const struct snap_detail *details;
 	const struct model *model;
 	bool urgent;
 	struct holder holders[WHY_HOLDERS];
@@ -132,7 +132,7 @@ struct why {
 	uint32_t finding_count;
 };
 
-void why_look(const struct snapshot *snap, const struct snap_story *story,
+void why_look(const struct snapshot *snap, const struct snap_detail *details,
 	      const struct model *model, struct why *why);
 
 const struct pattern_info *pattern_info(enum pattern_id id);

@@ -43,7 +43,7 @@ static void write_state(struct json *json, const struct row_key *key, int state)
 }
 
 /* Since the agent has kept them for this port; null where it has not. */
-static void write_ends(struct json *json, const struct snap_detail *detail)
+static void write_ends(struct json *json, const struct snap_row_detail *detail)
 {
 	static const char *const names[SHM_END_COUNT] = {"expired", "closed", "evicted", "deleted",
 							 "unseen"};
@@ -166,7 +166,7 @@ static void write_finding(const struct finding *finding, const struct services *
 void why_json(const struct why *why, const struct services *services, bool hosts, struct text *out)
 {
 	const struct snap_live *live = &why->snap->live;
-	double fill = judge_fill_ratio(live);
+	double fill = health_fill_ratio(live);
 	struct json json;
 
 	json_begin(&json);
@@ -175,7 +175,7 @@ void why_json(const struct why *why, const struct services *services, bool hosts
 	json_number(&json, "max", (double)live->max_entries);
 	json_number(&json, "fill_ratio", fill >= 0 ? write_round(fill) : (double)NAN);
 	json_number(&json, "steady_entries", round(why->model->steady_entries));
-	json_bool(&json, "exact", judge_exact(why->snap));
+	json_bool(&json, "exact", health_exact(why->snap));
 	json_bool(&json, "urgent", why->urgent);
 	json_string(&json, "hosts_hidden", hosts ? NULL : HOSTS_HIDDEN);
 	json_open_array(&json, "patterns");

@@ -21,7 +21,7 @@ static void add_row_name(const struct row_key *key, const struct services *servi
 static void add_head(const struct why *why, struct text *out)
 {
 	const struct snap_live *live = &why->snap->live;
-	double fill = judge_fill_ratio(live);
+	double fill = health_fill_ratio(live);
 
 	text_add_format(out, "%s: %" PRId64 " of %" PRId64 " entries", why->snap->netns_name,
 			live->count_entries, live->max_entries);
@@ -29,8 +29,8 @@ static void add_head(const struct why *why, struct text *out)
 		text_add_format(out, ", %.1f %% full", 100 * fill);
 	text_add_format(out, "; at these rates it comes to rest at about %.0f\n",
 			why->model->steady_entries);
-	if (!judge_exact(why->snap))
-		text_add_format(out, "the numbers are not exact: %s\n", judge_reason(why->snap));
+	if (!health_exact(why->snap))
+		text_add_format(out, "the numbers are not exact: %s\n", health_reason(why->snap));
 }
 
 static void add_holders(const struct why *why, const struct services *services, struct text *out)

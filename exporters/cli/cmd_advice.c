@@ -7,14 +7,14 @@
 int cmd_advice(struct cli *cli)
 {
 	struct advice *advice = malloc(sizeof(*advice));
-	struct ground ground;
+	struct context context;
 	struct why why;
 	struct text out;
-	int status = ground_take(cli, &ground);
+	int status = context_take(cli, &context);
 
 	text_init(&out);
 	if (status != CLI_ERROR) {
-		why_look(&ground.snap, &ground.story, &ground.model, &why);
+		why_look(&context.snap, &context.details, &context.model, &why);
 		if (!advice || advice_make(&why, advice))
 			out.failed = true;
 		else if (cli->format == ROWS_JSON)
@@ -22,7 +22,7 @@ int cmd_advice(struct cli *cli)
 		else
 			advice_text(advice, &out);
 	}
-	ground_free(&ground);
+	context_free(&context);
 	free(advice);
 	return cli_print(&out, status);
 }

@@ -24,12 +24,12 @@ static int complain(const struct cli *cli, int err)
 static int show_list(const struct cli *cli, const struct incident_list *list, int fd,
 		     const uint8_t boot_id[16])
 {
-	struct past_files files = {incident_load, fd};
+	struct incident_view_files files = {incident_load, fd};
 	const char *patterns[INCIDENT_PATTERNS];
 	struct text out;
 
 	text_init(&out);
-	past_patterns(&files, list, cli->select.limit, patterns);
+	incident_view_patterns(&files, list, cli->select.limit, patterns);
 	if (!list->count && !list->bad_count && cli->format == ROWS_TEXT)
 		text_add_format(&out, "no incident has been kept in %s/%s" INCIDENT_DIR_SUFFIX "\n",
 				cli->state_dir, cli->netns);
@@ -47,7 +47,7 @@ static int print_one(const struct cli *cli, struct incident_view *view,
 
 	text_init(&out);
 	view->services = services;
-	err = past_incident(view, image, true, cli->format != ROWS_JSON, &out);
+	err = incident_view_incident(view, image, true, cli->format != ROWS_JSON, &out);
 	if (err)
 		fprintf(stderr, "conntide: %s\n", incident_explain(err));
 	services_free(services);
@@ -60,7 +60,7 @@ static int show_one(const struct cli *cli, const struct incident_list *list, int
 	const struct incident_item *item = incident_find(list, cli->argv[0]);
 	struct incident_view view = {
 		.item = item, .boot_id = boot_id, .problem = "", .limit = cli->select.limit};
-	struct past_files files = {incident_load, fd};
+	struct incident_view_files files = {incident_load, fd};
 	struct incident_image image;
 	int stage, status, err;
 
@@ -75,7 +75,7 @@ static int show_one(const struct cli *cli, const struct incident_list *list, int
 			incident_stage_name((unsigned int)stage));
 		return CLI_ERROR;
 	}
-	view.pattern = past_pattern(&files, item);
+	view.pattern = incident_view_pattern(&files, item);
 	err = incident_load(&image, fd, item->last.id, (enum incident_stage)stage);
 	view.shown = err ? &item->worst : &image.head;
 	if (err) {

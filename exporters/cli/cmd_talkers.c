@@ -5,31 +5,31 @@
 
 #define TALKERS_LIMIT_TEXT 10u
 
-static int take_story(struct shm_reader *reader, void *arg)
+static int take_detail(struct shm_reader *reader, void *arg)
 {
-	return snapshot_take_story(reader, arg);
+	return snapshot_take_detail(reader, arg);
 }
 
 int cmd_talkers(struct cli *cli)
 {
 	struct services *services;
-	struct snap_story story;
+	struct snap_detail details;
 	struct snapshot snap;
 	struct text out;
 	int status;
 
-	snap_story_init(&story);
+	snap_detail_init(&details);
 	text_init(&out);
-	status = cli_snapshot_with(cli, &snap, take_story, &story);
+	status = cli_snapshot_with(cli, &snap, take_detail, &details);
 	if (status != CLI_ERROR) {
 		if (!cli->limit_given && cli->format == ROWS_TEXT)
 			cli->select.limit = TALKERS_LIMIT_TEXT;
 		services = services_load();
-		render_talkers(&snap, &story, cli->kind, cli->select.limit, services, cli->format,
+		render_talkers(&snap, &details, cli->kind, cli->select.limit, services, cli->format,
 			       &out);
 		services_free(services);
 		snapshot_free(&snap);
 	}
-	snap_story_free(&story);
+	snap_detail_free(&details);
 	return cli_print(&out, status);
 }

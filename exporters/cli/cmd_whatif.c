@@ -35,23 +35,23 @@ int cmd_whatif(struct cli *cli)
 {
 	struct whatif whatif = {.count = 0};
 	struct whatif_result result;
-	struct ground ground;
+	struct context context;
 	struct text out;
 	int status = take_changes(cli, &whatif);
 
 	if (status)
 		return status;
 	text_init(&out);
-	status = ground_take(cli, &ground);
+	status = context_take(cli, &context);
 	if (status != CLI_ERROR) {
-		if (whatif_run(&whatif, &ground.model, &result))
+		if (whatif_run(&whatif, &context.model, &result))
 			out.failed = true;
 		else if (cli->format == ROWS_JSON)
-			whatif_json(&whatif, &result, &ground.snap, ground.services, &out);
+			whatif_json(&whatif, &result, &context.snap, context.services, &out);
 		else
-			whatif_text(&whatif, &result, &ground.snap, ground.services, &out);
+			whatif_text(&whatif, &result, &context.snap, context.services, &out);
 		whatif_free(&result);
 	}
-	ground_free(&ground);
+	context_free(&context);
 	return cli_print(&out, status);
 }

@@ -4,19 +4,19 @@
 
 int cmd_why(struct cli *cli)
 {
-	struct ground ground;
+	struct context context;
 	struct why why;
 	struct text out;
-	int status = ground_take(cli, &ground);
+	int status = context_take(cli, &context);
 
 	text_init(&out);
 	if (status != CLI_ERROR) {
-		why_look(&ground.snap, &ground.story, &ground.model, &why);
+		why_look(&context.snap, &context.details, &context.model, &why);
 		if (cli->format == ROWS_JSON)
-			why_json(&why, ground.services, true, &out);
+			why_json(&why, context.services, true, &out);
 		else
-			why_text(&why, ground.services, true, &out);
+			why_text(&why, context.services, true, &out);
 	}
-	ground_free(&ground);
+	context_free(&context);
 	return cli_print(&out, status);
 }

@@ -6,32 +6,32 @@
 
 #include "exporters/render/services.h"
 
-static int take_story(struct shm_reader *reader, void *arg)
+static int take_detail(struct shm_reader *reader, void *arg)
 {
-	return snapshot_take_story(reader, arg);
+	return snapshot_take_detail(reader, arg);
 }
 
-int ground_take(const struct cli *cli, struct ground *ground)
+int context_take(const struct cli *cli, struct context *context)
 {
 	int status;
 
-	memset(ground, 0, sizeof(*ground));
-	snap_story_init(&ground->story);
-	status = cli_snapshot_with(cli, &ground->snap, take_story, &ground->story);
+	memset(context, 0, sizeof(*context));
+	snap_detail_init(&context->details);
+	status = cli_snapshot_with(cli, &context->snap, take_detail, &context->details);
 	if (status == CLI_ERROR)
 		return status;
-	if (model_build(&ground->snap, &ground->story, &ground->model) < 0) {
+	if (model_build(&context->snap, &context->details, &context->model) < 0) {
 		fprintf(stderr, "conntide: out of memory\n");
 		return CLI_ERROR;
 	}
-	ground->services = services_load();
+	context->services = services_load();
 	return status;
 }
 
-void ground_free(struct ground *ground)
+void context_free(struct context *context)
 {
-	services_free(ground->services);
-	model_free(&ground->model);
-	snap_story_free(&ground->story);
-	snapshot_free(&ground->snap);
+	services_free(context->services);
+	model_free(&context->model);
+	snap_detail_free(&context->details);
+	snapshot_free(&context->snap);
 }

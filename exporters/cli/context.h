@@ -6,15 +6,15 @@
 #include "exporters/advice/model.h"
 #include "exporters/cli/cli.h"
 
-struct ground {
+struct context {
 	struct snapshot snap;
-	struct snap_story story;
+	struct snap_detail details;
 	struct model model;
 	struct services *services;
 };
 
 /* As cli_snapshot(); to be freed in any case. */
-int ground_take(const struct cli *cli, struct ground *ground);
-void ground_free(struct ground *ground);
+int context_take(const struct cli *cli, struct context *context);
+void context_free(struct context *context);
 
 #endif

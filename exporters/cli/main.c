@@ -280,10 +280,10 @@ int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 		snapshot_free(snap);
 		return CLI_ERROR;
 	}
-	if (!judge_fresh(snap)) {
+	if (!health_fresh(snap)) {
 		char age[32];
 
-		fprintf(stderr, "conntide: %s; the numbers are %s%s\n", judge_reason(snap),
+		fprintf(stderr, "conntide: %s; the numbers are %s%s\n", health_reason(snap),
 			format_age(snap->age_ns, age), snap->age_ns == UINT64_MAX ? "" : " old");
 		return CLI_STALE;
 	}

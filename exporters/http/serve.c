@@ -164,11 +164,11 @@ static void watch_table(struct server *server, uint64_t now_ns)
 {
 	struct source *source = &server->core.app->source;
 	const struct snapshot *snap = source_snapshot(source, now_ns, clock_real_ns());
-	const char *state = snap ? judge_state(snap) : source_missing_state(source);
+	const char *state = snap ? health_state(snap) : source_missing_state(source);
 
 	if (now_ns - server->started_ns < PATIENCE_NS || !strcmp(server->table_state, state))
 		return;
-	log_info("table", "%s: %s", state, snap ? judge_reason(snap) : source->why);
+	log_info("table", "%s: %s", state, snap ? health_reason(snap) : source->why);
 	server->table_state = state;
 }
 

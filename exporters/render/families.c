@@ -165,7 +165,7 @@ static void add_scalars(struct build *build)
 	{                                                                                          \
 		enum family_id id = FAMILY_##family;                                               \
 		int64_t number =                                                                   \
-			FAMILY_##family == FAMILY_EXACT ? judge_exact(build->snap) : live->field;  \
+			FAMILY_##family == FAMILY_EXACT ? health_exact(build->snap) : live->field;  \
 		const char *labels =                                                               \
 			label[0] ? with_one(build, label, label_value) : with(build, "");          \
 		scale(number);                                                                     \
@@ -354,9 +354,9 @@ static void add_agent(struct build *build, const char *missing_state)
 	static const char *const states[] = {"up",	"starting", "degraded", "silent",
 					     "stopped", "rebooted", "missing",	"unreadable"};
 	const struct snapshot *snap = build->snap;
-	const char *now = snap ? judge_state(snap) : missing_state;
+	const char *now = snap ? health_state(snap) : missing_state;
 
-	add_integer(build->families, FAMILY_UP, with(build, ""), snap && judge_up(snap));
+	add_integer(build->families, FAMILY_UP, with(build, ""), snap && health_up(snap));
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		add_integer(build->families, FAMILY_AGENT_STATE,
 			    with_one(build, "state", states[i]), !strcmp(states[i], now));
@@ -408,7 +408,7 @@ void families_build(struct families *families, const struct snapshot *snap, cons
 	for (;;) {
 		add_agent(&build, missing_state);
 		add_build_info(&build);
-		if (snap && judge_fresh(snap))
+		if (snap && health_fresh(snap))
 			add_table(&build);
 		if (!options->series_limit || families->failed ||
 		    families->count + options->series_taken <= options->series_limit ||

@@ -43,15 +43,15 @@ static void add_future(struct target *to, const struct snap_forecast *forecast)
 	add_time(to, "likely", forecast->full_likely_ms);
 	add_time(to, "late", forecast->full_late_ms);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
-		const struct snap_outlook *outlook = &forecast->outlook[i];
+		const struct snap_horizon *horizon = &forecast->horizon[i];
 		uint32_t seconds = snap_horizons_s[i];
 
 		families_add_u64(to->families, FAMILY_FORECAST_ENTRIES,
-				 with_horizon(to, seconds, "low"), outlook->lo80_entries);
+				 with_horizon(to, seconds, "low"), horizon->lo80_entries);
 		families_add_u64(to->families, FAMILY_FORECAST_ENTRIES,
-				 with_horizon(to, seconds, "likely"), outlook->p50_entries);
+				 with_horizon(to, seconds, "likely"), horizon->p50_entries);
 		families_add_u64(to->families, FAMILY_FORECAST_ENTRIES,
-				 with_horizon(to, seconds, "high"), outlook->hi80_entries);
+				 with_horizon(to, seconds, "high"), horizon->hi80_entries);
 	}
 	for (size_t i = 0; i < COUNT(chance_horizons_s); i++) {
 		uint32_t seconds = chance_horizons_s[i];
@@ -72,12 +72,12 @@ static void add_future(struct target *to, const struct snap_forecast *forecast)
 static void add_record(struct target *to, const struct snap_forecast *forecast)
 {
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
-		const struct snap_outlook *outlook = &forecast->outlook[i];
+		const struct snap_horizon *horizon = &forecast->horizon[i];
 
 		families_add_u64(to->families, FAMILY_FORECAST_COMPARED,
-				 with_horizon(to, snap_horizons_s[i], NULL), outlook->compared);
+				 with_horizon(to, snap_horizons_s[i], NULL), horizon->compared);
 		families_add_u64(to->families, FAMILY_FORECAST_HELD,
-				 with_horizon(to, snap_horizons_s[i], NULL), outlook->held);
+				 with_horizon(to, snap_horizons_s[i], NULL), horizon->held);
 	}
 	families_add_double(to->families, FAMILY_FORECAST_CPU, to->prefix, forecast->cost_us / 1e6);
 }
@@ -91,7 +91,7 @@ void families_add_forecast(struct families *families, const struct snapshot *sna
 	if (!forecast->valid)
 		return;
 	add_record(&to, forecast);
-	if (!judge_forecast(snap))
+	if (!health_forecast(snap))
 		return;
 	add_future(&to, forecast);
 	if (forecast->limit_kind == SHM_LIMIT_NONE)

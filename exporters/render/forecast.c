@@ -112,9 +112,9 @@ static double ppm(uint32_t millionths)
 	return millionths / (double)SNAP_PPM;
 }
 
-static double hit_ratio(const struct snap_outlook *outlook)
+static double hit_ratio(const struct snap_horizon *horizon)
 {
-	return outlook->compared ? outlook->held / (double)outlook->compared : (double)NAN;
+	return horizon->compared ? horizon->held / (double)horizon->compared : (double)NAN;
 }
 
 /* --- JSON -------------------------------------------------------------------------- */
@@ -154,14 +154,14 @@ static void add_horizons(const struct snap_forecast *forecast, bool shown, struc
 	member(out, "horizons");
 	rows_begin(&rows, out, ROWS_JSON, horizon_columns, COUNT(horizon_columns));
 	for (unsigned int i = 0; i < SHM_HORIZONS && shown; i++) {
-		const struct snap_outlook *outlook = &forecast->outlook[i];
+		const struct snap_horizon *horizon = &forecast->horizon[i];
 
 		rows_u64(&rows, snap_horizons_s[i]);
-		rows_u64(&rows, outlook->lo80_entries);
-		rows_u64(&rows, outlook->p50_entries);
-		rows_u64(&rows, outlook->hi80_entries);
-		rows_u64(&rows, outlook->lo95_entries);
-		rows_u64(&rows, outlook->hi95_entries);
+		rows_u64(&rows, horizon->lo80_entries);
+		rows_u64(&rows, horizon->p50_entries);
+		rows_u64(&rows, horizon->hi80_entries);
+		rows_u64(&rows, horizon->lo95_entries);
+		rows_u64(&rows, horizon->hi95_entries);
 		rows_double(&rows, ppm(snap_chance_at(forecast, snap_horizons_s[i])->full_ppm));
 	}
 	rows_end(&rows);
@@ -212,9 +212,9 @@ static void add_hits(const struct snap_forecast *forecast, struct text *out)
 	rows_begin(&rows, out, ROWS_JSON, hit_columns, COUNT(hit_columns));
 	for (unsigned int i = 0; i < SHM_HORIZONS && forecast->valid; i++) {
 		rows_u64(&rows, snap_horizons_s[i]);
-		rows_u64(&rows, forecast->outlook[i].compared);
-		rows_u64(&rows, forecast->outlook[i].held);
-		rows_double(&rows, hit_ratio(&forecast->outlook[i]));
+		rows_u64(&rows, forecast->horizon[i].compared);
+		rows_u64(&rows, forecast->horizon[i].held);
+		rows_double(&rows, hit_ratio(&forecast->horizon[i]));
 	}
 	rows_end(&rows);
 }
@@ -256,8 +256,8 @@ static void add_time_to_full(const struct snap_forecast *forecast, bool shown, s
 void render_forecast_json(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_forecast *forecast = &snap->forecast;
-	bool shown = judge_forecast_shown(snap);
-	bool watching = judge_forecast_recent(snap) && forecast->verdict == SHM_VERDICT_WATCHING;
+	bool shown = health_forecast_shown(snap);
+	bool watching = health_forecast_recent(snap) && forecast->verdict == SHM_VERDICT_WATCHING;
 	char words[FORECAST_WORDS_BYTES];
 
 	text_add_char(out, '{');
@@ -267,7 +267,7 @@ void render_forecast_json(const struct snapshot *snap, struct text *out)
 	text_add_json_string(out,
 			     shown || watching ? snap_verdict_name(forecast->verdict) : "unknown");
 	member(out, "alarm");
-	text_add(out, judge_forecast(snap) && forecast->alarm ? "true" : "false");
+	text_add(out, health_forecast(snap) && forecast->alarm ? "true" : "false");
 	member(out, "entries");
 	text_add_format(out, "%" PRId64, snap->live.count_entries);
 	member(out, "max");

@@ -75,15 +75,15 @@ static void add_levels(const struct snap_forecast *forecast, struct text *out)
 	text_add(out, forecast->alarm ? "YES: full within ten minutes is likely\n" : "no\n");
 }
 
-static void add_hits(struct rows *rows, const struct snap_outlook *outlook)
+static void add_hits(struct rows *rows, const struct snap_horizon *horizon)
 {
 	char cell[2 * CELL_BYTES];
 
-	if (!outlook->compared)
+	if (!horizon->compared)
 		snprintf(cell, sizeof(cell), "not compared yet");
 	else
-		snprintf(cell, sizeof(cell), "%" PRIu32 " of %" PRIu32 ", %.0f %%", outlook->held,
-			 outlook->compared, 100.0 * outlook->held / outlook->compared);
+		snprintf(cell, sizeof(cell), "%" PRIu32 " of %" PRIu32 ", %.0f %%", horizon->held,
+			 horizon->compared, 100.0 * horizon->held / horizon->compared);
 	rows_string(rows, cell);
 }
 
@@ -95,21 +95,21 @@ static void add_ahead(const struct snap_forecast *forecast, struct text *out)
 	text_add_char(out, '\n');
 	rows_begin(&rows, out, ROWS_TEXT, ahead_columns, COUNT(ahead_columns));
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
-		const struct snap_outlook *outlook = &forecast->outlook[i];
+		const struct snap_horizon *horizon = &forecast->horizon[i];
 		const struct snap_chance *chance = snap_chance_at(forecast, snap_horizons_s[i]);
 
 		rows_string(&rows, forecast_span(snap_horizons_s[i] * UINT64_C(1000), cell));
-		rows_u64(&rows, outlook->lo80_entries);
-		rows_u64(&rows, outlook->p50_entries);
-		rows_u64(&rows, outlook->hi80_entries);
+		rows_u64(&rows, horizon->lo80_entries);
+		rows_u64(&rows, horizon->p50_entries);
+		rows_u64(&rows, horizon->hi80_entries);
 		rows_string(&rows, forecast->limit_entries
-					   ? percent((double)outlook->p50_entries /
+					   ? percent((double)horizon->p50_entries /
 							     forecast->limit_entries,
 						     cell)
 					   : "");
 		rows_string(&rows, percent(chance->full_ppm / (double)SNAP_PPM, cell));
 		rows_string(&rows, percent(chance->drop_ppm / (double)SNAP_PPM, cell));
-		add_hits(&rows, outlook);
+		add_hits(&rows, horizon);
 	}
 	rows_end(&rows);
 	text_add(out, "LOW to HIGH should hold in 8 cases of 10; the last column says how often it "
@@ -156,7 +156,7 @@ void render_forecast_text(const struct snapshot *snap, const struct services *se
 	label(out, "forecast");
 	text_add_format(out, "%s\n", forecast_words(snap, words));
 	add_limit(snap, out);
-	if (!judge_forecast_shown(snap))
+	if (!health_forecast_shown(snap))
 		return;
 	label(out, "full");
 	text_add_format(out, "%s\n", forecast_when(forecast, words));

@@ -160,28 +160,28 @@ static void say_old(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
 {
 	char said[FORECAST_WORDS_BYTES], age[32];
 
-	snprintf(out, FORECAST_WORDS_BYTES, "cannot say: the agent is %s", judge_state(snap));
+	snprintf(out, FORECAST_WORDS_BYTES, "cannot say: the agent is %s", health_state(snap));
 	if (!snap->forecast.valid || snap->forecast.verdict == SHM_VERDICT_WATCHING ||
 	    snap->age_ns == UINT64_MAX)
 		return;
 	say(&snap->forecast, said);
 	snprintf(out, FORECAST_WORDS_BYTES, "cannot say: the agent is %s; %s ago it said: %.150s",
-		 judge_state(snap), format_age(snap->age_ns, age), said);
+		 health_state(snap), format_age(snap->age_ns, age), said);
 }
 
 const char *forecast_words(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
 {
-	if (!judge_fresh(snap))
+	if (!health_fresh(snap))
 		say_old(snap, out);
 	else if (snap->live.mode == SHM_MODE_STARTING)
 		snprintf(out, FORECAST_WORDS_BYTES,
 			 "cannot say yet: the agent reads the table for the first time");
-	else if (!judge_up(snap))
+	else if (!health_up(snap))
 		snprintf(out, FORECAST_WORDS_BYTES,
 			 "cannot say: the agent is overloaded and does not see all changes");
 	else if (!snap->forecast.valid)
 		snprintf(out, FORECAST_WORDS_BYTES, "cannot say: the agent made no forecast");
-	else if (!judge_forecast_recent(snap))
+	else if (!health_forecast_recent(snap))
 		snprintf(out, FORECAST_WORDS_BYTES,
 			 "cannot say: the agent makes no forecasts any more");
 	else

@@ -29,7 +29,7 @@ const struct column incidents_columns[] = {
 	{"early_drops", 7, "EARLY", "integer|null", "entries evicted since it began"},
 	{"chain_drops", 7, "CHAIN", "integer|null",
 	 "packets dropped for long chains since it began"},
-	{"culprit", 40, "LARGEST PORT", "object|null",
+	{"top_cell", 40, "LARGEST PORT", "object|null",
 	 "the largest port and state, when it was worst"},
 	{"pattern", 27, "PATTERN", "string|null",
 	 "the surest known pattern then, see why; of the newest 8 incidents"},
@@ -85,46 +85,46 @@ static void add_stages(struct rows *rows, uint32_t bits)
 	rows_value(rows, json, plain);
 }
 
-struct culprit {
+struct top_cell {
 	struct row_key key;
 	const char *l4proto;
 	const char *direction;
 	const char *state;
 };
 
-static bool find_culprit(const struct incident_head *head, struct culprit *culprit)
+static bool find_top_cell(const struct incident_head *head, struct top_cell *top_cell)
 {
 	unsigned int state = 0;
 	const struct l4proto_info *info;
 
-	if (!cell_key_of(head->culprit_cell, &culprit->key, &state))
+	if (!cell_key_of(head->top_cell, &top_cell->key, &state))
 		return false;
-	info = l4proto_info(culprit->key.l4proto);
-	culprit->l4proto = info ? info->name : "unknown";
-	culprit->direction = direction_name(culprit->key.direction);
-	culprit->state = state_name(culprit->key.l4proto, state);
-	if (!culprit->state)
-		culprit->state = "unknown";
-	return culprit->direction != NULL;
+	info = l4proto_info(top_cell->key.l4proto);
+	top_cell->l4proto = info ? info->name : "unknown";
+	top_cell->direction = direction_name(top_cell->key.direction);
+	top_cell->state = state_name(top_cell->key.l4proto, state);
+	if (!top_cell->state)
+		top_cell->state = "unknown";
+	return top_cell->direction != NULL;
 }
 
-static void add_culprit(struct rows *rows, const struct incident_head *head)
+static void add_top_cell(struct rows *rows, const struct incident_head *head)
 {
 	char json[256], plain[160];
-	struct culprit culprit;
+	struct top_cell top_cell;
 
-	if (!find_culprit(head, &culprit)) {
+	if (!find_top_cell(head, &top_cell)) {
 		rows_value(rows, "null", "-");
 		return;
 	}
 	snprintf(json, sizeof(json),
 		 "{\"l4proto\":\"%s\",\"direction\":\"%s\",\"port\":%u,\"entries\":%" PRIu32
 		 ",\"state\":\"%s\",\"state_entries\":%" PRIu32 "}",
-		 culprit.l4proto, culprit.direction, culprit.key.port, head->culprit_row_entries,
-		 culprit.state, head->culprit_cell_entries);
-	snprintf(plain, sizeof(plain), "%s/%s/%u=%" PRIu32 " %s=%" PRIu32, culprit.l4proto,
-		 culprit.direction, culprit.key.port, head->culprit_row_entries, culprit.state,
-		 head->culprit_cell_entries);
+		 top_cell.l4proto, top_cell.direction, top_cell.key.port, head->top_row_entries,
+		 top_cell.state, head->top_cell_entries);
+	snprintf(plain, sizeof(plain), "%s/%s/%u=%" PRIu32 " %s=%" PRIu32, top_cell.l4proto,
+		 top_cell.direction, top_cell.key.port, head->top_row_entries, top_cell.state,
+		 head->top_cell_entries);
 	rows_value(rows, json, plain);
 }
 
@@ -150,7 +150,7 @@ static void add_item(struct rows *rows, const struct incident_item *item, const 
 	rows_u64(rows, head->drops);
 	rows_u64(rows, head->early_drops);
 	rows_u64(rows, head->chain_drops);
-	add_culprit(rows, &item->worst);
+	add_top_cell(rows, &item->worst);
 	if (pattern)
 		rows_string(rows, pattern);
 	else
@@ -281,7 +281,7 @@ static void label(struct text *out, const char *name)
 static void text_summary(const struct incident_view *view, struct text *out)
 {
 	const struct incident_head *head = &view->item->last;
-	struct culprit culprit;
+	struct top_cell top_cell;
 	char time[32];
 
 	label(out, "incident");
@@ -308,13 +308,13 @@ static void text_summary(const struct incident_view *view, struct text *out)
 			"%" PRIu64 " drops, %" PRIu64 " early drops, %" PRIu64
 			" chain drops since it began\n",
 			head->drops, head->early_drops, head->chain_drops);
-	if (!find_culprit(&view->item->worst, &culprit))
+	if (!find_top_cell(&view->item->worst, &top_cell))
 		return;
 	label(out, "largest");
 	text_add_format(out, "%s %s port %u: %" PRIu32 " entries, of them %" PRIu32 " %s\n",
-			culprit.l4proto, culprit.direction, culprit.key.port,
-			view->item->worst.culprit_row_entries,
-			view->item->worst.culprit_cell_entries, culprit.state);
+			top_cell.l4proto, top_cell.direction, top_cell.key.port,
+			view->item->worst.top_row_entries,
+			view->item->worst.top_cell_entries, top_cell.state);
 }
 
 void text_incident(const struct incident_view *view, struct text *out)

@@ -38,7 +38,7 @@ struct incident_view {
 	const struct incident_head *shown;
 	const struct snapshot *snap;	    /* NULL: only the summary, for `problem` */
 	const struct snap_history *history; /* with snap */
-	const struct snap_story *talkers;   /* NULL: hosts must not be shown */
+	const struct snap_detail *talkers;   /* NULL: hosts must not be shown */
 	const struct text *why;		    /* with snap: as JSON or as text, as it is written */
 	const char *pattern;		    /* of the worst stage; NULL: none */
 	const struct services *services;

@@ -92,7 +92,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
 	cJSON *object = cJSON_CreateObject();
-	double fill = judge_fill_ratio(live);
+	double fill = health_fill_ratio(live);
 	char words[FORECAST_WORDS_BYTES];
 
 	cJSON_AddStringToObject(object, "netns", snap->netns_name);
@@ -106,18 +106,18 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_number(object, "residual_entries", (double)live->residual_entries);
 	add_number(object, "mute_entries", (double)live->mute_entries);
 	add_number(object, "unassured_entries", (double)live->unassured_entries);
-	cJSON_AddBoolToObject(object, "exact", judge_exact(snap));
+	cJSON_AddBoolToObject(object, "exact", health_exact(snap));
 	cJSON_AddStringToObject(object, "mode", snap_mode_name(live->mode));
-	cJSON_AddBoolToObject(object, "agent_up", judge_fresh(snap));
+	cJSON_AddBoolToObject(object, "agent_up", health_fresh(snap));
 	cJSON_AddStringToObject(object, "agent", snap_agent_name(snap->agent));
 	if (snap->age_ns == UINT64_MAX)
 		cJSON_AddNullToObject(object, "age_seconds");
 	else
 		add_number(object, "age_seconds", (double)(snap->age_ns / 1000000u) / 1e3);
-	cJSON_AddStringToObject(object, "level", judge_level_name(judge_level(snap)));
-	cJSON_AddStringToObject(object, "reason", judge_reason(snap));
+	cJSON_AddStringToObject(object, "level", health_level_name(health_level(snap)));
+	cJSON_AddStringToObject(object, "reason", health_reason(snap));
 	cJSON_AddStringToObject(object, "verdict", forecast_words(snap, words));
-	cJSON_AddBoolToObject(object, "alarm", judge_forecast(snap) && snap->forecast.alarm);
+	cJSON_AddBoolToObject(object, "alarm", health_forecast(snap) && snap->forecast.alarm);
 	add_doubts(object, snap);
 	add_number(object, "buckets", (double)live->buckets);
 	add_number(object, "chain_limit_entries", (double)live->chain_limit_entries);

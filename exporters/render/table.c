@@ -40,14 +40,14 @@ static void label(struct text *out, const char *name)
 static void add_fill(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
-	double fill = judge_fill_ratio(live);
+	double fill = health_fill_ratio(live);
 	char words[FORECAST_WORDS_BYTES];
 
 	label(out, "table");
 	if (fill >= 0)
 		text_add_format(out, "%" PRId64 " of %" PRId64 " entries, %.1f %% full: %s\n",
 				live->count_entries, live->max_entries, 100 * fill,
-				judge_level_name(judge_level(snap)));
+				health_level_name(health_level(snap)));
 	else
 		text_add_format(out, "%" PRId64 " entries, no limit\n", live->count_entries);
 	label(out, "forecast");
@@ -73,18 +73,18 @@ static void add_trust(const struct snapshot *snap, struct text *out)
 	char age[32];
 
 	label(out, "agent");
-	text_add_format(out, "%s, mode %s, version %s, numbers are %s%s\n", judge_state(snap),
+	text_add_format(out, "%s, mode %s, version %s, numbers are %s%s\n", health_state(snap),
 			snap_mode_name(live->mode), snap->agent_version,
 			format_age(snap->age_ns, age), snap->age_ns == UINT64_MAX ? "" : " old");
-	if (!judge_up(snap)) {
+	if (!health_up(snap)) {
 		label(out, "");
-		text_add_format(out, "%s\n", judge_reason(snap));
+		text_add_format(out, "%s\n", health_reason(snap));
 	}
 	label(out, "mirror");
 	text_add_format(out,
 			"%s; %" PRId64 " entries, residual %" PRId64 ", mute %" PRId64
 			", unassured %" PRId64 "\n",
-			judge_exact(snap) ? "exact" : "NOT exact", live->mirror_entries,
+			health_exact(snap) ? "exact" : "NOT exact", live->mirror_entries,
 			live->residual_entries, live->mute_entries, live->unassured_entries);
 	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++) {
 		if (!(live->doubts & (int64_t)1 << bit))
@@ -128,13 +128,13 @@ void table_status(const struct snapshot *snap, const struct services *services, 
 void table_line(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
-	double fill = judge_fill_ratio(live);
+	double fill = health_fill_ratio(live);
 
 	text_add_format(out, "%s: %" PRId64 " of %" PRId64 " entries", snap->netns_name,
 			live->count_entries, live->max_entries);
 	if (fill >= 0)
 		text_add_format(out, " (%.1f %%, %s)", 100 * fill,
-				judge_level_name(judge_level(snap)));
+				health_level_name(health_level(snap)));
 	text_add_format(out, ", mirror %" PRId64 " (%s), agent %s\n", live->mirror_entries,
-			judge_exact(snap) ? "exact" : "not exact", judge_state(snap));
+			health_exact(snap) ? "exact" : "not exact", health_state(snap));
 }

@@ -69,7 +69,7 @@ static void render_talker(const struct snapshot *snap, const struct snap_talker 
 	rows_u64(rows, list->missed_entries);
 }
 
-void render_talkers(const struct snapshot *snap, const struct snap_story *story, int kind,
+void render_talkers(const struct snapshot *snap, const struct snap_detail *details, int kind,
 		    size_t limit, const struct services *services, enum rows_format format,
 		    struct text *out)
 {
@@ -77,7 +77,7 @@ void render_talkers(const struct snapshot *snap, const struct snap_story *story,
 
 	rows_begin(&rows, out, format, talkers_columns, talkers_column_count);
 	for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++) {
-		const struct snap_talker_list *list = &story->talkers[i];
+		const struct snap_talker_list *list = &details->talkers[i];
 
 		if (kind >= 0 && (unsigned int)kind != i)
 			continue;

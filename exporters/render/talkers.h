@@ -25,7 +25,7 @@ const char *format_address(const struct snap_talker *talker, bool prefix_64,
 			   char out[ADDRESS_BYTES]);
 
 /* Of one kind, or of all (kind -1); at most `limit` of each, 0: all there are. */
-void render_talkers(const struct snapshot *snap, const struct snap_story *story, int kind,
+void render_talkers(const struct snapshot *snap, const struct snap_detail *details, int kind,
 		    size_t limit, const struct services *services, enum rows_format format,
 		    struct text *out);
 

@@ -143,7 +143,7 @@ static void print_end(struct replay *replay, const struct options *options)
 	if (options->forecast)
 		return;
 	if (options->cells) {
-		world_print_cells(&replay->world.hist, stdout);
+		mirror_offline_print_cells(&replay->offline.hist, stdout);
 		return;
 	}
 	forecast_compute(replay->forecast, &fc);

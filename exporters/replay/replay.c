@@ -11,63 +11,63 @@ int replay_create(struct replay *replay)
 	int err;
 
 	memset(replay, 0, sizeof(*replay));
-	err = world_create(&replay->world, REPLAY_ENTRIES_MAX);
+	err = mirror_offline_create(&replay->offline, REPLAY_ENTRIES_MAX);
 	if (err)
 		return err;
 	replay->forecast = forecast_create(0);
 	if (!replay->forecast)
 		return -ENOMEM;
 	/* There is nobody whom a sample of entries could be checked with. */
-	replay->world.verify.audit_rate = 0;
-	witness_init(&replay->witness);
-	replay->witness.forecast = replay->forecast;
-	replay->world.mirror.hook = &replay->witness.hook;
-	world_time(&replay->world, 0);
+	replay->offline.verify.audit_rate = 0;
+	observer_init(&replay->observer);
+	replay->observer.forecast = replay->forecast;
+	replay->offline.mirror.hook = &replay->observer.hook;
+	mirror_offline_time(&replay->offline, 0);
 	return 0;
 }
 
 void replay_destroy(struct replay *replay)
 {
-	world_destroy(&replay->world);
+	mirror_offline_destroy(&replay->offline);
 	forecast_destroy(replay->forecast);
 	memset(replay, 0, sizeof(*replay));
 }
 
 static void begin_dump(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 
 	replay->dumping = true;
-	resync_begin(&world->resync, &world->mirror, replay->begun);
-	resync_next(&world->resync, &world->mirror);
+	resync_begin(&offline->resync, &offline->mirror, replay->begun);
+	resync_next(&offline->resync, &offline->mirror);
 }
 
 static void end_dump(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 
 	if (!replay->dumping)
 		return;
 	replay->dumping = false;
-	resync_dump_done(&world->resync, &world->mirror, !replay->begun, -1);
-	world_sweep(world);
+	resync_dump_done(&offline->resync, &offline->mirror, !replay->begun, -1);
+	mirror_offline_sweep(offline);
 }
 
 static const char *on_entry(struct replay *replay, const struct trace_record *rec)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 	struct ct_event event;
 	const char *wrong = trace_to_event(rec, &event);
 
 	if (wrong)
 		return wrong;
 	if (rec->kind != TRACE_DUMP) {
-		mirror_event(&world->mirror, &event);
+		mirror_event(&offline->mirror, &event);
 		return NULL;
 	}
 	if (!replay->dumping)
 		begin_dump(replay);
-	resync_record(&world->resync, &world->mirror, &event, world->resync.begin_mark);
+	resync_record(&offline->resync, &offline->mirror, &event, offline->resync.begin_mark);
 	return NULL;
 }
 
@@ -95,7 +95,7 @@ static void on_sysctl(struct replay *replay, const struct trace_record *rec)
 	int id = trace_timeout(rec->sysctl.name);
 
 	if (id >= 0)
-		witness_timeout(replay->forecast, (unsigned int)id, rec->sysctl.value_s);
+		observer_timeout(replay->forecast, (unsigned int)id, rec->sysctl.value_s);
 }
 
 const char *replay_line(struct replay *replay, const struct trace_record *rec)
@@ -110,7 +110,7 @@ const char *replay_line(struct replay *replay, const struct trace_record *rec)
 		replay->begun = true;
 	}
 	replay->last_ns = rec->t_ns;
-	world_time(&replay->world, (uint64_t)rec->t_ns);
+	mirror_offline_time(&replay->offline, (uint64_t)rec->t_ns);
 	switch (rec->kind) {
 	case TRACE_SYSCTL:
 		on_sysctl(replay, rec);
@@ -140,5 +140,5 @@ void replay_end(struct replay *replay)
 
 int64_t replay_residual(const struct replay *replay)
 {
-	return (int64_t)replay->count - (int64_t)replay->world.mirror.entries;
+	return (int64_t)replay->count - (int64_t)replay->offline.mirror.entries;
 }

@@ -2,7 +2,7 @@
 /*
  * A trace through the agent's own mirror and forecast, under the trace's clock:
  *
- *	trace line -> struct ct_event -> tracker, resync -> witness -> forecast
+ *	trace line -> struct ct_event -> tracker, resync -> observer -> forecast
  *
  * What a live agent has and a replay has not: the addresses of the host, so every
  * entry counts as forwarded; and a kernel to ask. Where events are missing (lost by
@@ -32,8 +32,8 @@
 #define REPLAY_ENTRIES_MAX (16u << 20)
 
 struct replay {
-	struct world world;
-	struct witness witness;
+	struct mirror_offline offline;
+	struct observer observer;
 	struct forecast *forecast;
 	bool dumping;	/* inside a block of DUMP lines */
 	bool begun;	/* something else than a DUMP line came */

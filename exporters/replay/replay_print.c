@@ -80,7 +80,7 @@ static unsigned int top_rows(const struct histogram *hist, struct top_row top[TO
 static void print_gaps(FILE *out, const struct replay *replay)
 {
 	int64_t residual = replay_residual(replay);
-	const struct mirror *mirror = &replay->world.mirror;
+	const struct mirror *mirror = &replay->offline.mirror;
 
 	if (replay->lost_events)
 		fprintf(out, "lost       %" PRIu64 " events, in %" PRIu64 " gaps\n", replay->lost_events,
@@ -98,10 +98,10 @@ static void print_gaps(FILE *out, const struct replay *replay)
 
 void replay_print_summary(FILE *out, const struct replay *replay, const struct fc_forecast *fc)
 {
-	const struct mirror *mirror = &replay->world.mirror;
+	const struct mirror *mirror = &replay->offline.mirror;
 	const uint64_t *lines = replay->lines;
 	struct top_row top[TOP_ROWS];
-	unsigned int n = top_rows(&replay->world.hist, top);
+	unsigned int n = top_rows(&replay->offline.hist, top);
 	char words[128];
 
 	forecast_words(fc, words, sizeof(words));
@@ -134,7 +134,7 @@ void replay_print_summary(FILE *out, const struct replay *replay, const struct f
 void replay_print_summary_json(FILE *out, const struct replay *replay,
 			       const struct fc_forecast *fc)
 {
-	const struct mirror *mirror = &replay->world.mirror;
+	const struct mirror *mirror = &replay->offline.mirror;
 	const uint64_t *lines = replay->lines;
 	char words[128];
 

@@ -266,7 +266,7 @@ static void censored_arrivals(struct forecast *f, uint64_t dropped)
 			f->cls[c].rate.bin_arrivals += 0.4 * (double)dropped * f->cls[c].rate.mean_per_s / total;
 }
 
-static void judge_past(struct forecast *f);
+static void health_past(struct forecast *f);
 
 void forecast_second(struct forecast *f, const struct fc_stat *st)
 {
@@ -294,12 +294,12 @@ void forecast_second(struct forecast *f, const struct fc_stat *st)
 	if (f->have_stat)
 		fc_full_second(f, before);
 	f->have_stat = true;
-	judge_past(f);
+	health_past(f);
 }
 
 /* ---- own record ---- */
 
-static void judge(struct forecast *f, struct fc_record_entry *r, unsigned int h)
+static void compare(struct forecast *f, struct fc_record_entry *r, unsigned int h)
 {
 	double now = f->stat.count, half;
 	bool in = now >= r->lo[h] && now <= r->hi[h];
@@ -316,7 +316,7 @@ static void judge(struct forecast *f, struct fc_record_entry *r, unsigned int h)
 	f->scale[h] = fmin(fmax(f->scale[h], 0.6), 2.5);
 }
 
-static void judge_past(struct forecast *f)
+static void health_past(struct forecast *f)
 {
 	unsigned int i, h;
 
@@ -327,7 +327,7 @@ static void judge_past(struct forecast *f)
 			if (r->done & 1u << h || f->now_s < r->at_s + fc_horizon_s[h])
 				continue;
 			r->done |= (uint8_t)(1u << h);
-			judge(f, r, h);
+			compare(f, r, h);
 		}
 	}
 }

@@ -61,7 +61,7 @@ static void never_table(const float *usual, float share, float *h)
 }
 
 /* Are stays short enough, for how long they have been watched, that most ends were seen? */
-static bool is_known(const struct forecast *f, const struct fc_regimes *rg, const struct fc_cell *c)
+static bool is_known(const struct forecast *f, const struct fc_hazard_shift *rg, const struct fc_cell *c)
 {
 	unsigned int b, until = fc_age_bin((f->now_s - f->start_s) / 2);
 	double gone = 0.0;
@@ -73,7 +73,7 @@ static bool is_known(const struct forecast *f, const struct fc_regimes *rg, cons
 	return gone > MOST_GONE;
 }
 
-static void refresh_usual(const struct forecast *f, struct fc_regimes *rg, const struct fc_cell *c)
+static void refresh_usual(const struct forecast *f, struct fc_hazard_shift *rg, const struct fc_cell *c)
 {
 	unsigned int s;
 
@@ -92,7 +92,7 @@ static void refresh_usual(const struct forecast *f, struct fc_regimes *rg, const
 }
 
 /* Of two moments close together, for how long ago they are, one is enough. */
-static void drop_moment(struct fc_regimes *rg, int64_t now_s)
+static void drop_moment(struct fc_hazard_shift *rg, int64_t now_s)
 {
 	unsigned int i, drop = 1;
 	double least = INFINITY;
@@ -113,7 +113,7 @@ static void drop_moment(struct fc_regimes *rg, int64_t now_s)
 	memmove(rg->loglik + drop, rg->loglik + drop + 1, (rg->n - drop) * sizeof(rg->loglik[0]));
 }
 
-static void add_moment(struct fc_regimes *rg, int64_t now_s)
+static void add_moment(struct fc_hazard_shift *rg, int64_t now_s)
 {
 	if (rg->n == FC_MOMENTS)
 		drop_moment(rg, now_s);
@@ -128,7 +128,7 @@ static void add_moment(struct fc_regimes *rg, int64_t now_s)
 }
 
 /* Credit every moment with the exits and stays of those who came since. */
-static void weigh(struct fc_regimes *rg, const float *n_at, int64_t now_s)
+static void weigh(struct fc_hazard_shift *rg, const float *n_at, int64_t now_s)
 {
 	float sum[FC_SHIFTS] = {0}, usual = 0.0f;
 	unsigned int b = 0, s, j;
@@ -155,14 +155,14 @@ static void weigh(struct fc_regimes *rg, const float *n_at, int64_t now_s)
  * How much likelier explanation s makes what came since moment j. What is usual
  * is an estimate too: from few exits it says little about many.
  */
-static double evidence(const struct fc_regimes *rg, unsigned int j, unsigned int s)
+static double evidence(const struct fc_hazard_shift *rg, unsigned int j, unsigned int s)
 {
 	float trust = rg->usual_exits / (rg->usual_exits + rg->expected[j] + 1.0f);
 
 	return (double)(trust * (rg->loglik[j][s] - rg->loglik[j][0]));
 }
 
-static void find_best(struct fc_regimes *rg)
+static void find_best(struct fc_hazard_shift *rg)
 {
 	double most = -INFINITY, total = 0.0;
 	unsigned int j, s;
@@ -183,7 +183,7 @@ static void find_best(struct fc_regimes *rg)
 }
 
 /* Weigh the explanations of moment j, as another class's weights (or all alike) expect them. */
-static double weigh_shifts(struct fc_regimes *rg, unsigned int j, const float *expected)
+static double weigh_shifts(struct fc_hazard_shift *rg, unsigned int j, const float *expected)
 {
 	float most = -INFINITY, sum = 0.0f, l[FC_SHIFTS];
 	unsigned int s;
@@ -203,7 +203,7 @@ static double weigh_shifts(struct fc_regimes *rg, unsigned int j, const float *e
 }
 
 /* What is usual now is the new habit. */
-static void settle(const struct forecast *f, struct fc_regimes *rg, struct fc_cell *c, const float *h)
+static void settle(const struct forecast *f, struct fc_hazard_shift *rg, struct fc_cell *c, const float *h)
 {
 	unsigned int m, b;
 
@@ -219,14 +219,14 @@ static void settle(const struct forecast *f, struct fc_regimes *rg, struct fc_ce
 	rg->changed_s = INT64_MAX;
 }
 
-void fc_regimes_init(struct fc_regimes *rg)
+void fc_hazard_shift_init(struct fc_hazard_shift *rg)
 {
 	memset(rg, 0, sizeof(*rg));
 	rg->log_odds = -INFINITY;
 	rg->changed_s = INT64_MAX;
 }
 
-void fc_regimes_exit(struct fc_regimes *rg, unsigned int bin)
+void fc_hazard_shift_exit(struct fc_hazard_shift *rg, unsigned int bin)
 {
 	if (bin >= FC_AGE_BINS || rg->exits[bin] == UINT16_MAX)
 		return;
@@ -234,16 +234,16 @@ void fc_regimes_exit(struct fc_regimes *rg, unsigned int bin)
 	rg->usual_exits += 1.0f;
 }
 
-void fc_regimes_unsure(struct fc_regimes *rg)
+void fc_hazard_shift_unsure(struct fc_hazard_shift *rg)
 {
 	memset(rg->exits, 0, sizeof(rg->exits));
 	if (rg->log_odds < SURE)
 		rg->n = 0;
 }
 
-void fc_regimes_second(struct forecast *f, struct fc_cell *c, const float *n_at)
+void fc_hazard_shift_second(struct forecast *f, struct fc_cell *c, const float *n_at)
 {
-	struct fc_regimes *rg = &f->regimes[c->class_id];
+	struct fc_hazard_shift *rg = &f->hazard_shift[c->class_id];
 
 	if (rg->ready) {
 		weigh(rg, n_at, f->now_s);
@@ -257,7 +257,7 @@ void fc_regimes_second(struct forecast *f, struct fc_cell *c, const float *n_at)
 
 		rg->changed_s = rg->since_s[rg->best];
 		weigh_shifts(rg, rg->best, NULL);
-		fc_regimes_hazards(f, c, h);
+		fc_hazard_shift_hazards(f, c, h);
 		settle(f, rg, c, h);
 	}
 	if (f->now_s % REFRESH_S == 0 && (!rg->ready || rg->log_odds < MAYBE)) {
@@ -271,7 +271,7 @@ void fc_regimes_second(struct forecast *f, struct fc_cell *c, const float *n_at)
  * What slows one service often slows others. Those whose stays are long have
  * nothing to show for it yet; they follow unless what they show speaks against it.
  */
-static void follow(struct fc_regimes *rg, const struct fc_regimes *leader, int64_t now_s)
+static void follow(struct fc_hazard_shift *rg, const struct fc_hazard_shift *leader, int64_t now_s)
 {
 	int64_t near_s = 15 + (now_s - leader->changed_s) / 10, nearest = near_s + 1;
 	unsigned int j, at = 0;
@@ -289,13 +289,13 @@ static void follow(struct fc_regimes *rg, const struct fc_regimes *leader, int64
 		rg->changed_s = rg->since_s[at];
 }
 
-void fc_regimes_decide(struct forecast *f)
+void fc_hazard_shift_decide(struct forecast *f)
 {
-	struct fc_regimes *leader = NULL;
+	struct fc_hazard_shift *leader = NULL;
 	unsigned int i;
 
 	for (i = 0; i < FC_CLASSES; i++) {
-		struct fc_regimes *rg = &f->regimes[i];
+		struct fc_hazard_shift *rg = &f->hazard_shift[i];
 
 		rg->changed_s = INT64_MAX;
 		if (!f->cls[i].used || !rg->ready || !rg->n || rg->log_odds < SURE)
@@ -306,18 +306,18 @@ void fc_regimes_decide(struct forecast *f)
 			leader = rg;
 	}
 	for (i = 0; leader && i < FC_CLASSES; i++)
-		if (f->cls[i].used && f->regimes[i].ready && &f->regimes[i] != leader)
-			follow(&f->regimes[i], leader, f->now_s);
+		if (f->cls[i].used && f->hazard_shift[i].ready && &f->hazard_shift[i] != leader)
+			follow(&f->hazard_shift[i], leader, f->now_s);
 }
 
-int64_t fc_regimes_since_s(const struct forecast *f, const struct fc_cell *c)
+int64_t fc_hazard_shift_since_s(const struct forecast *f, const struct fc_cell *c)
 {
-	return c->stage == FC_ESTABLISHED ? f->regimes[c->class_id].changed_s : INT64_MAX;
+	return c->stage == FC_ESTABLISHED ? f->hazard_shift[c->class_id].changed_s : INT64_MAX;
 }
 
-void fc_regimes_hazards(const struct forecast *f, const struct fc_cell *c, float *h)
+void fc_hazard_shift_hazards(const struct forecast *f, const struct fc_cell *c, float *h)
 {
-	const struct fc_regimes *rg = &f->regimes[c->class_id];
+	const struct fc_hazard_shift *rg = &f->hazard_shift[c->class_id];
 	unsigned int s, b, seen = fc_age_bin(f->now_s - rg->changed_s);
 
 	for (b = 0; b < FC_AGE_BINS; b++) {

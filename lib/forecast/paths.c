@@ -293,7 +293,7 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 	struct response re;
 
 	fc_late_survival(f, f->late_survive);
-	fc_regimes_decide(f);
+	fc_hazard_shift_decide(f);
 	memset(f->mean_path, 0, sizeof(f->mean_path));
 	memset(f->path_sd, 0, sizeof(f->path_sd));
 	memset(f->path, 0, sizeof(f->path));

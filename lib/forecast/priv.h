@@ -62,7 +62,7 @@ struct fc_cell {
 #define FC_SHIFTS 13
 #define FC_MOMENTS 16
 
-struct fc_regimes {			/* one class: has its stay in ESTABLISHED changed? */
+struct fc_hazard_shift {			/* one class: has its stay in ESTABLISHED changed? */
 	float h[FC_SHIFTS][FC_AGE_BINS];	/* hazards if it had so; the first: as usual */
 	uint16_t exits[FC_AGE_BINS];	/* of the second under way */
 	int64_t since_s[FC_MOMENTS];	/* newest first */
@@ -243,7 +243,7 @@ struct forecast {
 	/* how late entries past a fixed deadline are collected, all classes */
 	float late_ev[FC_LATE_BINS], late_risk[FC_LATE_BINS];
 	struct fc_gc gc;
-	struct fc_regimes regimes[FC_CLASSES];
+	struct fc_hazard_shift hazard_shift[FC_CLASSES];
 	struct fc_season season;
 	float rate_new[FC_CLASSES][FC_AGE_BINS];
 	float late_survive[FC_LATE_N];
@@ -320,17 +320,17 @@ double fc_age_bin_start(unsigned int bin);
 double fc_late_bin_start(unsigned int bin);
 
 /* forecast_regimes.c */
-void fc_regimes_init(struct fc_regimes *rg);
-void fc_regimes_exit(struct fc_regimes *rg, unsigned int bin);
+void fc_hazard_shift_init(struct fc_hazard_shift *rg);
+void fc_hazard_shift_exit(struct fc_hazard_shift *rg, unsigned int bin);
 /* Events were lost in this second: it says nothing. */
-void fc_regimes_unsure(struct fc_regimes *rg);
-void fc_regimes_second(struct forecast *f, struct fc_cell *c, const float *n_at);
+void fc_hazard_shift_unsure(struct fc_hazard_shift *rg);
+void fc_hazard_shift_second(struct forecast *f, struct fc_cell *c, const float *n_at);
 /* Which classes have changed, and when: sets changed_s and weight of each. */
-void fc_regimes_decide(struct forecast *f);
+void fc_hazard_shift_decide(struct forecast *f);
 /* Entries of the cell since then stay otherwise; INT64_MAX: no change. */
-int64_t fc_regimes_since_s(const struct forecast *f, const struct fc_cell *c);
+int64_t fc_hazard_shift_since_s(const struct forecast *f, const struct fc_cell *c);
 /* How they leave, probability per second by age. */
-void fc_regimes_hazards(const struct forecast *f, const struct fc_cell *c, float *h);
+void fc_hazard_shift_hazards(const struct forecast *f, const struct fc_cell *c, float *h);
 
 /* forecast_collector.c */
 void fc_gc_exit(struct fc_gc *co, int64_t now_ns, int64_t late_s);

@@ -374,7 +374,7 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 		f->inflow[c->stage][0], f->inflow[c->stage][1], f->work[0], f->work[1],
 		fixed ? out->due : gone_now, fixed ? out->due_unit : gone_unit, f->work[2],
 	};
-	int64_t changed_s = fc_regimes_since_s(f, c);
+	int64_t changed_s = fc_hazard_shift_since_s(f, c);
 	unsigned int d, j;
 
 	if (c->n_total <= 0 && !any_inflow(&fl, g))
@@ -390,7 +390,7 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 	if (changed_s < INT64_MAX) {	/* those since then, and all who come */
 		rate_go = f->rate_new[c->class_id];
 		if (g->dt == FC_FINE_DT) {
-			fc_regimes_hazards(f, c, rate_go);
+			fc_hazard_shift_hazards(f, c, rate_go);
 			to_rates(rate_go);
 		}
 		make_steps(rate_go, rate_end, c->epoch_timeout_s[0], g, &st, first);

@@ -91,7 +91,7 @@ void fc_cell_init(struct forecast *f, struct fc_cell *c, unsigned int class_id, 
 		c->epoch_from_s[i] = INT64_MIN;
 	c->epoch_timeout_s[0] = f->sysctl_timeout_s[proto][stage];
 	if (stage == FC_ESTABLISHED)
-		fc_regimes_init(&f->regimes[class_id]);
+		fc_hazard_shift_init(&f->hazard_shift[class_id]);
 }
 
 uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s)
@@ -198,7 +198,7 @@ static void learn_second(struct forecast *f)
 		if (c->used && (c->old_exits <= 12 || c->old_exits * 8 <= c->n_old)) {
 			learn_exit(c, e->bin, e->to);
 			if (c->stage == FC_ESTABLISHED)
-				fc_regimes_exit(&f->regimes[c->class_id], e->bin);
+				fc_hazard_shift_exit(&f->hazard_shift[c->class_id], e->bin);
 			continue;
 		}
 		if (c->stage == FC_ESTABLISHED && c->old_exits > 0) {
@@ -241,13 +241,13 @@ static void expose(struct forecast *f, struct fc_cell *c)
 	}
 	if (f->now_s < f->unsure_until_s) {
 		if (c->stage == FC_ESTABLISHED)
-			fc_regimes_unsure(&f->regimes[c->class_id]);
+			fc_hazard_shift_unsure(&f->hazard_shift[c->class_id]);
 		return;
 	}
 	n_at[FC_AGE_BINS] = (float)c->n_unknown;
 	c->n_old = c->n_total - (int32_t)(n_at[0] + n_at[1] + n_at[2] + n_at[3] + n_at[4]);
 	if (c->stage == FC_ESTABLISHED)
-		fc_regimes_second(f, c, n_at);
+		fc_hazard_shift_second(f, c, n_at);
 	for (m = 0; m < FC_MEMORIES; m++) {
 		float lost[FC_GROUPS] = {0};
 

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/health/health.h"
 
-double judge_fill_ratio(const struct snap_live *live)
+double health_fill_ratio(const struct snap_live *live)
 {
 	return live->max_entries > 0 ? (double)live->count_entries / (double)live->max_entries
 				     : -1.0;
 }
 
-bool judge_fresh(const struct snapshot *snap)
+bool health_fresh(const struct snapshot *snap)
 {
 	return snap->agent == SNAP_AGENT_UP || snap->agent == SNAP_AGENT_STARTING;
 }
 
-bool judge_up(const struct snapshot *snap)
+bool health_up(const struct snapshot *snap)
 {
 	return snap->agent == SNAP_AGENT_UP && snap->live.mode == SHM_MODE_FULL;
 }
 
-bool judge_exact(const struct snapshot *snap)
+bool health_exact(const struct snapshot *snap)
 {
-	return judge_fresh(snap) && snap->live.exact == 1 && snap->live.doubts == 0;
+	return health_fresh(snap) && snap->live.exact == 1 && snap->live.doubts == 0;
 }
 
-bool judge_forecast_recent(const struct snapshot *snap)
+bool health_forecast_recent(const struct snapshot *snap)
 {
 	uint64_t beat = (uint64_t)snap->live.heartbeat_boot_ns;
 	uint64_t made = snap->forecast.computed_boot_ns;
@@ -34,25 +34,25 @@ bool judge_forecast_recent(const struct snapshot *snap)
 
 static bool says_something(const struct snapshot *snap)
 {
-	return judge_forecast_recent(snap) && snap->forecast.verdict != SHM_VERDICT_WATCHING &&
+	return health_forecast_recent(snap) && snap->forecast.verdict != SHM_VERDICT_WATCHING &&
 	       snap->live.mode == SHM_MODE_FULL;
 }
 
-bool judge_forecast(const struct snapshot *snap)
+bool health_forecast(const struct snapshot *snap)
 {
-	return judge_up(snap) && says_something(snap);
+	return health_up(snap) && says_something(snap);
 }
 
-bool judge_forecast_shown(const struct snapshot *snap)
+bool health_forecast_shown(const struct snapshot *snap)
 {
 	return says_something(snap);
 }
 
-enum level judge_level(const struct snapshot *snap)
+enum level health_level(const struct snapshot *snap)
 {
-	double fill = judge_fill_ratio(&snap->live);
+	double fill = health_fill_ratio(&snap->live);
 
-	if (!judge_fresh(snap))
+	if (!health_fresh(snap))
 		return LEVEL_UNKNOWN;
 	if (fill >= 1)
 		return LEVEL_FULL;
@@ -61,21 +61,21 @@ enum level judge_level(const struct snapshot *snap)
 	return fill > LEVEL_HIGH_RATIO ? LEVEL_HIGH : LEVEL_OK;
 }
 
-const char *judge_level_name(enum level level)
+const char *health_level_name(enum level level)
 {
 	static const char *const names[] = {"OK", "HIGH", "CRITICAL", "FULL", "UNKNOWN"};
 
 	return names[level];
 }
 
-const char *judge_state(const struct snapshot *snap)
+const char *health_state(const struct snapshot *snap)
 {
-	if (snap->agent == SNAP_AGENT_UP && !judge_up(snap))
+	if (snap->agent == SNAP_AGENT_UP && !health_up(snap))
 		return "degraded";
 	return snap_agent_name(snap->agent);
 }
 
-const char *judge_reason(const struct snapshot *snap)
+const char *health_reason(const struct snapshot *snap)
 {
 	if (snap->agent != SNAP_AGENT_UP)
 		return snap_agent_help(snap->agent);
@@ -87,6 +87,6 @@ const char *judge_reason(const struct snapshot *snap)
 	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++)
 		if (snap->live.doubts & (int64_t)1 << bit)
 			return snap_doubt_help(bit);
-	return judge_exact(snap) ? "nothing is known that could make a number wrong"
+	return health_exact(snap) ? "nothing is known that could make a number wrong"
 				 : "the agent does not call its mirror exact";
 }

@@ -23,7 +23,7 @@ AT(began_real_ns, 88);
 AT(stage_real_ns, 112);
 AT(peak_real_ns, 144);
 AT(base_drops, 168);
-AT(culprit_row, 216);
+AT(top_row, 216);
 AT(id, 248);
 AT(netns_name, 280);
 AT(agent_version, 344);
@@ -65,9 +65,9 @@ static bool fields_fit(const struct incident_head *head)
 	       incident_id_good(head->id) && is_text(head->netns_name, sizeof(head->netns_name)) &&
 	       is_text(head->agent_version, sizeof(head->agent_version)) &&
 	       head->limit_kind < SHM_LIMIT_COUNT && head->rows_kept <= INCIDENT_ROWS &&
-	       (head->culprit_row == ROW_INVALID || head->culprit_row < ROW_COUNT) &&
-	       (head->culprit_cell == CELL_INVALID ||
-		cell_row(head->culprit_cell) == head->culprit_row);
+	       (head->top_row == ROW_INVALID || head->top_row < ROW_COUNT) &&
+	       (head->top_cell == CELL_INVALID ||
+		cell_row(head->top_cell) == head->top_row);
 }
 
 int incident_check_head(const void *data, size_t bytes, uint64_t file_bytes,

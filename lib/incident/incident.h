@@ -90,10 +90,10 @@ struct incident_head {
 	uint64_t drops; /* since it began */
 	uint64_t early_drops;
 	uint64_t chain_drops;
-	uint32_t culprit_row; /* the largest port; ROW_INVALID: the table was empty */
-	uint32_t culprit_row_entries;
-	uint32_t culprit_cell; /* its largest state */
-	uint32_t culprit_cell_entries;
+	uint32_t top_row; /* the largest port; ROW_INVALID: the table was empty */
+	uint32_t top_row_entries;
+	uint32_t top_cell; /* its largest state */
+	uint32_t top_cell_entries;
 	uint32_t rows_active;
 	uint32_t rows_kept;
 	uint32_t entries_kept; /* in those rows */

@@ -274,26 +274,26 @@ static void put_details(struct pack *pack)
 	}
 }
 
-static void find_culprit(const struct pack *pack, struct incident_head *head)
+static void find_top_cell(const struct pack *pack, struct incident_head *head)
 {
 	const _Atomic uint32_t *cells = shm_reader_section(pack->from, SHM_SECTION_CELLS);
 	uint32_t first;
 
-	head->culprit_row = ROW_INVALID;
-	head->culprit_cell = CELL_INVALID;
-	head->culprit_row_entries = head->culprit_cell_entries = 0;
+	head->top_row = ROW_INVALID;
+	head->top_cell = CELL_INVALID;
+	head->top_row_entries = head->top_cell_entries = 0;
 	if (pack->row_count == 0 || pack->rows[0].entries == 0)
 		return;
-	head->culprit_row = pack->rows[0].row;
-	head->culprit_row_entries = pack->rows[0].entries;
-	first = row_first_cell(head->culprit_row);
-	for (uint32_t i = 0; i < row_state_slots(head->culprit_row); i++) {
+	head->top_row = pack->rows[0].row;
+	head->top_row_entries = pack->rows[0].entries;
+	first = row_first_cell(head->top_row);
+	for (uint32_t i = 0; i < row_state_slots(head->top_row); i++) {
 		uint32_t entries = peek_u32(&cells[first + i]);
 
-		if (i > 0 && entries <= head->culprit_cell_entries)
+		if (i > 0 && entries <= head->top_cell_entries)
 			continue;
-		head->culprit_cell = first + i;
-		head->culprit_cell_entries = entries;
+		head->top_cell = first + i;
+		head->top_cell_entries = entries;
 	}
 }
 
@@ -317,9 +317,9 @@ static int put_all(struct pack *pack)
 	if (!err)
 		err = put_ring(pack, SHM_SECTION_SECONDS, INCIDENT_SECONDS);
 	if (!err)
-		err = put_ring(pack, SHM_SECTION_SCENES_SHORT, SHM_SCENES);
+		err = put_ring(pack, SHM_SECTION_FRAMES_SHORT, SHM_FRAMES);
 	if (!err)
-		err = put_ring(pack, SHM_SECTION_SCENES_LONG, SHM_SCENES);
+		err = put_ring(pack, SHM_SECTION_FRAMES_LONG, SHM_FRAMES);
 	if (!err)
 		err = put_ring(pack, SHM_SECTION_MINUTES, MINUTES_KEPT);
 	if (!err)
@@ -347,7 +347,7 @@ static void fill_head(const struct pack *pack, struct incident_head *head)
 	head->rows_kept = pack->row_count;
 	head->entries_kept = pack->entries_kept;
 	head->left_out = pack->left_out;
-	find_culprit(pack, head);
+	find_top_cell(pack, head);
 }
 
 int incident_pack(const struct shm_reader *from, struct incident_head *head, void *out,

@@ -6,7 +6,7 @@
  *
  * `out` has room for INCIDENT_FILE_MAX bytes: head and body. What matters most comes
  * first; pieces for which there is no room are left out, and the head says so.
- * Fills in of *head what the segment tells (version, sums of rows, culprit, names);
+ * Fills in of *head what the segment tells (version, sums of rows, top_cell, names);
  * the caller has filled in the rest.
  *
  * 0 and *ret_bytes of the file; -EAGAIN when a lock stayed taken; -ENOMEM.

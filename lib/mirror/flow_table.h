@@ -58,7 +58,7 @@ struct flow {
 	uint32_t id;	    /* CTA_ID */
 	uint32_t cell_flags;
 	uint32_t stamp;	    /* live: epoch << 24 | mark; tombstone: next younger one */
-	uint32_t since;	    /* tick of the last change of state, see witness.h; tombstone: of death */
+	uint32_t since;	    /* tick of the last change of state, see observer.h; tombstone: of death */
 	uint16_t hash_high; /* bits 42..57 of the hash */
 	uint16_t age;	    /* ticks from birth to `since`, packed; see flow_bury() */
 };

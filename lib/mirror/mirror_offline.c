@@ -27,7 +27,7 @@ static void release(void *at, size_t bytes)
 		munmap(at, bytes);
 }
 
-int world_histogram(struct histogram *hist)
+int mirror_offline_histogram(struct histogram *hist)
 {
 	memset(hist, 0, sizeof(*hist));
 	hist->cells = sparse(CELL_BYTES);
@@ -42,7 +42,7 @@ int world_histogram(struct histogram *hist)
 	return 0;
 }
 
-void world_histogram_free(struct histogram *hist)
+void mirror_offline_histogram_free(struct histogram *hist)
 {
 	release(hist->cells, CELL_BYTES);
 	release(hist->rowmap, ROWMAP_BYTES);
@@ -52,50 +52,50 @@ void world_histogram_free(struct histogram *hist)
 	memset(hist, 0, sizeof(*hist));
 }
 
-int world_create(struct world *world, uint32_t limit_entries)
+int mirror_offline_create(struct mirror_offline *offline, uint32_t limit_entries)
 {
 	int err;
 
-	memset(world, 0, sizeof(*world));
-	err = world_histogram(&world->hist);
-	local_addrs_init(&world->addrs);
-	local_addrs_finish(&world->addrs);
-	resync_init(&world->resync);
+	memset(offline, 0, sizeof(*offline));
+	err = mirror_offline_histogram(&offline->hist);
+	local_addrs_init(&offline->addrs);
+	local_addrs_finish(&offline->addrs);
+	resync_init(&offline->resync);
 	if (!err)
-		err = verify_create(&world->verify, 32, 1);
+		err = verify_create(&offline->verify, 32, 1);
 	if (!err)
-		err = mirror_create(&world->mirror, limit_entries, &world->hist, &world->addrs,
-				    &world->verify);
+		err = mirror_create(&offline->mirror, limit_entries, &offline->hist, &offline->addrs,
+				    &offline->verify);
 	if (!err)
-		mirror_set_time(&world->mirror, 1000 * NS_PER_S);
+		mirror_set_time(&offline->mirror, 1000 * NS_PER_S);
 	return err;
 }
 
-void world_destroy(struct world *world)
+void mirror_offline_destroy(struct mirror_offline *offline)
 {
-	mirror_destroy(&world->mirror);
-	verify_destroy(&world->verify);
-	local_addrs_free(&world->addrs);
-	world_histogram_free(&world->hist);
+	mirror_destroy(&offline->mirror);
+	verify_destroy(&offline->verify);
+	local_addrs_free(&offline->addrs);
+	mirror_offline_histogram_free(&offline->hist);
 }
 
-void world_pass(struct world *world, uint64_t ns)
+void mirror_offline_pass(struct mirror_offline *offline, uint64_t ns)
 {
-	mirror_set_time(&world->mirror, world->mirror.now_ns + ns);
+	mirror_set_time(&offline->mirror, offline->mirror.now_ns + ns);
 }
 
-void world_time(struct world *world, uint64_t boot_ns)
+void mirror_offline_time(struct mirror_offline *offline, uint64_t boot_ns)
 {
-	mirror_set_time(&world->mirror, boot_ns);
-	mirror_purge_tombstones(&world->mirror);
+	mirror_set_time(&offline->mirror, boot_ns);
+	mirror_purge_tombstones(&offline->mirror);
 }
 
-enum resync_result world_sweep(struct world *world)
+enum resync_result mirror_offline_sweep(struct mirror_offline *offline)
 {
 	enum resync_result result = RESYNC_PENDING;
 
-	while (world->resync.phase == RESYNC_COUNTING || world->resync.phase == RESYNC_SWEEPING)
-		result = resync_sweep(&world->resync, &world->mirror);
+	while (offline->resync.phase == RESYNC_COUNTING || offline->resync.phase == RESYNC_SWEEPING)
+		result = resync_sweep(&offline->resync, &offline->mirror);
 	return result;
 }
 
@@ -121,7 +121,7 @@ static void print_row(const struct histogram *hist, uint32_t row, const char **s
 	}
 }
 
-int world_print_cells(const struct histogram *hist, FILE *out)
+int mirror_offline_print_cells(const struct histogram *hist, FILE *out)
 {
 	const char *separator = "";
 

@@ -4,7 +4,7 @@
  * resync around it, and a clock that the caller moves. For conntide-replay and for
  * tests, which run the same tracker and resync as the agent.
  *
- * Whoever feeds it does what the agent's loop does: world_time() before events,
+ * Whoever feeds it does what the agent's loop does: mirror_offline_time() before events,
  * resync_*() around records of a dump. Nothing is asked of anybody: doubts gather
  * in `verify`, bounded, and are dropped.
  *
@@ -23,7 +23,7 @@
 #include "lib/mirror/tracker.h"
 #include "lib/mirror/verify.h"
 
-struct world {
+struct mirror_offline {
 	struct histogram hist;
 	struct local_addrs addrs;
 	struct verify verify;
@@ -32,21 +32,21 @@ struct world {
 };
 
 /* The histogram's memory: everything zero, nothing shared, sparse. */
-int world_histogram(struct histogram *hist);
-void world_histogram_free(struct histogram *hist);
+int mirror_offline_histogram(struct histogram *hist);
+void mirror_offline_histogram_free(struct histogram *hist);
 
 /* 0 or -errno. The time is 1000 s after boot; no address is local. */
-int world_create(struct world *world, uint32_t limit_entries);
-void world_destroy(struct world *world);
+int mirror_offline_create(struct mirror_offline *offline, uint32_t limit_entries);
+void mirror_offline_destroy(struct mirror_offline *offline);
 
-/* Moves the clock; world_time() also lets tombstones go that are too old. */
-void world_pass(struct world *world, uint64_t ns);
-void world_time(struct world *world, uint64_t boot_ns);
+/* Moves the clock; mirror_offline_time() also lets tombstones go that are too old. */
+void mirror_offline_pass(struct mirror_offline *offline, uint64_t ns);
+void mirror_offline_time(struct mirror_offline *offline, uint64_t boot_ns);
 
 /* What is left of a resync after its dump, to the end. */
-enum resync_result world_sweep(struct world *world);
+enum resync_result mirror_offline_sweep(struct mirror_offline *offline);
 
 /* The cells as `conntide cells --json` prints them. 0 or -errno. */
-int world_print_cells(const struct histogram *hist, FILE *out);
+int mirror_offline_print_cells(const struct histogram *hist, FILE *out);
 
 #endif

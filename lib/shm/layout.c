@@ -85,11 +85,11 @@ SHM_AT(shm_history, head, 0);
 SHM_AT(shm_history, interval_ns, 8);
 SHM_AT(shm_history, samples, 16);
 
-SHM_SIZE(shm_outlook, 32);
+SHM_SIZE(shm_horizon, 32);
 SHM_SIZE(shm_chance, 16);
 SHM_SIZE(shm_reason, 32);
 SHM_AT(shm_forecast, limit_entries, 48);
-SHM_AT(shm_forecast, outlook, 88);
+SHM_AT(shm_forecast, horizon, 88);
 SHM_AT(shm_forecast, chance, 216);
 SHM_AT(shm_forecast, reason, 344);
 SHM_SIZE(shm_forecast, 600);
@@ -109,11 +109,11 @@ SHM_SIZE(shm_talker_list, 1040);
 SHM_AT(shm_talkers, list, 16);
 SHM_SIZE(shm_talkers, 5216);
 
-SHM_AT(shm_scene, cells, 72);
-SHM_AT(shm_scene, rows, 456);
-SHM_AT(shm_scene, hosts, 840);
-SHM_SIZE(shm_scene, 1096);
-SHM_AT(shm_scenes, scenes, 16);
+SHM_AT(shm_frame, cells, 72);
+SHM_AT(shm_frame, rows, 456);
+SHM_AT(shm_frame, hosts, 840);
+SHM_SIZE(shm_frame, 1096);
+SHM_AT(shm_table_log, frames, 16);
 
 static const struct {
 	uint32_t element_bytes;
@@ -137,10 +137,10 @@ static const struct {
 	[SHM_SECTION_TIMEOUTS] = {sizeof(uint32_t), TIMEOUT_COUNT, 0, 0},
 	[SHM_SECTION_DETAILS] = {sizeof(struct shm_detail), SHM_DETAILS + SHM_DETAIL_POOLS, 0, 0},
 	[SHM_SECTION_TALKERS] = {sizeof(struct shm_talkers), 1, 0, 0},
-	[SHM_SECTION_SCENES_SHORT] = {sizeof(struct shm_scene), SHM_SCENES,
-				      sizeof(struct shm_scenes), 0},
-	[SHM_SECTION_SCENES_LONG] = {sizeof(struct shm_scene), SHM_SCENES,
-				     sizeof(struct shm_scenes), 0},
+	[SHM_SECTION_FRAMES_SHORT] = {sizeof(struct shm_frame), SHM_FRAMES,
+				      sizeof(struct shm_table_log), 0},
+	[SHM_SECTION_FRAMES_LONG] = {sizeof(struct shm_frame), SHM_FRAMES,
+				     sizeof(struct shm_table_log), 0},
 };
 
 uint64_t shm_section_bytes(enum shm_section_id id)

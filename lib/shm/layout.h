@@ -24,7 +24,7 @@
  *	details		how long entries stay, by state, and how they end; the
  *			busiest rows have one of their own, the rest share
  *	talkers		the addresses that hold most entries, under a seqlock
- *	scenes		rings of what the table looked like, 10 s and a minute apart
+ *	frames		rings of what the table looked like, 10 s and a minute apart
  *
  * Rules: fixed-width fields, offsets and never pointers, no implicit padding,
  * units in names. Host byte order: the segment never leaves the machine.
@@ -95,8 +95,8 @@ enum shm_section_id {
 	SHM_SECTION_TIMEOUTS,
 	SHM_SECTION_DETAILS,
 	SHM_SECTION_TALKERS,
-	SHM_SECTION_SCENES_SHORT,
-	SHM_SECTION_SCENES_LONG,
+	SHM_SECTION_FRAMES_SHORT,
+	SHM_SECTION_FRAMES_LONG,
 	SHM_SECTION_COUNT
 };
 
@@ -236,7 +236,7 @@ enum shm_verdict {
 };
 
 /* Entries at one horizon, as quantiles; and how such forecasts fared so far. */
-struct shm_outlook {
+struct shm_horizon {
 	_Atomic uint32_t horizon_s;
 	_Atomic uint32_t p50_entries;
 	_Atomic uint32_t lo80_entries; /* 10 % */
@@ -283,7 +283,7 @@ struct shm_forecast {
 	_Atomic uint32_t soft_entries;	/* the kernel may evict these when full */
 	_Atomic uint32_t cost_us;	/* CPU time of the last one */
 	_Atomic uint32_t reason_count;
-	struct shm_outlook outlook[SHM_HORIZONS];
+	struct shm_horizon horizon[SHM_HORIZONS];
 	struct shm_chance chance[SHM_FULL_HORIZONS];
 	struct shm_reason reason[SHM_REASONS];
 };
@@ -393,24 +393,24 @@ struct shm_talkers {
 
 /* --- what it looked like ---------------------------------------------------------- */
 
-#define SHM_SCENES	 96u /* of each ring: 16 minutes every 10 s, 96 minutes every minute */
-#define SHM_SCENE_CELLS	 48u
-#define SHM_SCENE_ROWS	 24u
-#define SHM_SCENE_HOSTS	 8u
+#define SHM_FRAMES	 96u /* of each ring: 16 minutes every 10 s, 96 minutes every minute */
+#define SHM_FRAME_CELLS	 48u
+#define SHM_FRAME_ROWS	 24u
+#define SHM_FRAME_HOSTS	 8u
 
-struct shm_scene_cell {
+struct shm_frame_cell {
 	_Atomic uint32_t cell; /* CELL_INVALID: none */
 	_Atomic uint32_t entries;
 };
 
-struct shm_scene_row {
+struct shm_frame_row {
 	_Atomic uint32_t row; /* ROW_INVALID: none */
 	_Atomic uint32_t entries;
 	_Atomic uint32_t new_entries; /* of the interval that ended then */
 	_Atomic uint32_t destroyed_entries;
 };
 
-struct shm_scene {
+struct shm_frame {
 	_Atomic uint64_t real_ns; /* 0: never written */
 	_Atomic uint32_t count_entries;
 	_Atomic uint32_t max_entries;
@@ -428,16 +428,16 @@ struct shm_scene {
 	_Atomic uint32_t found;
 	_Atomic uint32_t invalid;
 	_Atomic uint32_t lost_events;
-	struct shm_scene_cell cells[SHM_SCENE_CELLS]; /* largest first */
-	struct shm_scene_row rows[SHM_SCENE_ROWS];    /* largest first */
-	struct shm_talker hosts[SHM_SCENE_HOSTS];     /* largest sources first */
+	struct shm_frame_cell cells[SHM_FRAME_CELLS]; /* largest first */
+	struct shm_frame_row rows[SHM_FRAME_ROWS];    /* largest first */
+	struct shm_talker hosts[SHM_FRAME_HOSTS];     /* largest sources first */
 };
 
 /* As struct shm_history. */
-struct shm_scenes {
+struct shm_table_log {
 	_Atomic uint64_t head;
 	uint64_t interval_ns;
-	struct shm_scene scenes[];
+	struct shm_frame frames[];
 };
 
 /* Bytes of section `id`, and of the whole file; constants of this version. */

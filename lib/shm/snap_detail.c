@@ -23,17 +23,17 @@ double snap_stay_edge_s(unsigned int i)
 	return i + 1 >= SHM_STAY_BUCKETS ? (double)INFINITY : ldexp(1, (int)i - 4);
 }
 
-void snap_story_init(struct snap_story *story)
+void snap_detail_init(struct snap_detail *details)
 {
-	memset(story, 0, sizeof(*story));
+	memset(details, 0, sizeof(*details));
 }
 
-void snap_story_free(struct snap_story *story)
+void snap_detail_free(struct snap_detail *details)
 {
-	free(story->details);
-	free(story->minutes.scenes);
-	free(story->hour.scenes);
-	snap_story_init(story);
+	free(details->details);
+	free(details->minutes.frames);
+	free(details->hour.frames);
+	snap_detail_init(details);
 }
 
 static uint64_t peek_counter(const _Atomic uint64_t *word)
@@ -66,7 +66,7 @@ static void copy_stays(const struct shm_stays *from, struct snap_stays *to)
  * does without that row. */
 #define HAND_ATTEMPTS 3
 
-static void copy_counters(const struct shm_detail *from, struct snap_detail *to)
+static void copy_counters(const struct shm_detail *from, struct snap_row_detail *to)
 {
 	to->ended = 0;
 	for (unsigned int i = 0; i < SHM_END_COUNT; i++) {
@@ -80,7 +80,7 @@ static void copy_counters(const struct shm_detail *from, struct snap_detail *to)
 }
 
 /* False: free, or changing hands all the time. */
-static bool copy_detail(const struct shm_detail *from, struct snap_detail *to)
+static bool copy_detail(const struct shm_detail *from, struct snap_row_detail *to)
 {
 	for (int attempt = 0; attempt < HAND_ATTEMPTS; attempt++) {
 		uint32_t at;
@@ -97,7 +97,7 @@ static bool copy_detail(const struct shm_detail *from, struct snap_detail *to)
 }
 
 /* A pool has its place, which its row must name. */
-static bool copy_pool(const struct shm_detail *from, unsigned int index, struct snap_detail *to)
+static bool copy_pool(const struct shm_detail *from, unsigned int index, struct snap_row_detail *to)
 {
 	struct row_key key = {(uint8_t)(index / DIR_COUNT), (uint8_t)(index % DIR_COUNT), 0};
 
@@ -105,7 +105,7 @@ static bool copy_pool(const struct shm_detail *from, unsigned int index, struct 
 	return copy_detail(from, to) && row_of(to->key) == row_of(key);
 }
 
-static bool has_stays(const struct snap_detail *detail)
+static bool has_stays(const struct snap_row_detail *detail)
 {
 	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
 		if (detail->states[i].count)
@@ -113,26 +113,26 @@ static bool has_stays(const struct snap_detail *detail)
 	return detail->ended != 0;
 }
 
-struct story_copy {
+struct detail_copy {
 	struct shm_reader *reader;
-	struct snap_story *story;
+	struct snap_detail *details;
 };
 
 static int copy_details(void *arg)
 {
-	struct story_copy *copy = arg;
-	struct snap_story *story = copy->story;
+	struct detail_copy *copy = arg;
+	struct snap_detail *details = copy->details;
 	const struct shm_detail *from = shm_reader_section(copy->reader, SHM_SECTION_DETAILS);
 
-	story->detail_count = 0;
+	details->detail_count = 0;
 	for (unsigned int i = 0; i < DETAILS_ALL; i++) {
-		struct snap_detail *to = &story->details[story->detail_count];
+		struct snap_row_detail *to = &details->details[details->detail_count];
 		bool good;
 
 		memset(to, 0, sizeof(*to));
 		good = i < SHM_DETAILS ? copy_detail(&from[i], to)
 				       : copy_pool(&from[i], i - SHM_DETAILS, to);
-		story->detail_count += good && has_stays(to);
+		details->detail_count += good && has_stays(to);
 	}
 	return 0;
 }
@@ -187,39 +187,39 @@ static void copy_talker_list(const struct shm_talker_list *from, bool service,
 
 static int copy_talkers(void *arg)
 {
-	struct story_copy *copy = arg;
-	struct snap_story *story = copy->story;
+	struct detail_copy *copy = arg;
+	struct snap_detail *details = copy->details;
 	const struct shm_talkers *from = shm_reader_section(copy->reader, SHM_SECTION_TALKERS);
 
-	story->talkers_valid = false;
+	details->talkers_valid = false;
 	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, seq_nap_if_due(attempt)) {
 		uint64_t at;
 
 		if (!seq_read_begin(&from->seq, &at))
 			continue;
-		story->talkers_boot_ns = peek_u64(&from->taken_boot_ns);
+		details->talkers_boot_ns = peek_u64(&from->taken_boot_ns);
 		for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++)
 			copy_talker_list(&from->list[i], i == SHM_TALKER_SERVICE,
-					 &story->talkers[i]);
+					 &details->talkers[i]);
 		if (!seq_read_valid(&from->seq, at))
 			continue;
-		story->talkers_valid = story->talkers_boot_ns != 0;
+		details->talkers_valid = details->talkers_boot_ns != 0;
 		break;
 	}
 	for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++) {
-		struct snap_talker_list *list = &story->talkers[i];
+		struct snap_talker_list *list = &details->talkers[i];
 
-		if (!story->talkers_valid)
+		if (!details->talkers_valid)
 			memset(list, 0, sizeof(*list));
 		qsort(list->talkers, list->count, sizeof(list->talkers[0]), talker_compare);
 	}
 	return 0;
 }
 
-static void copy_scene_lists(const struct shm_scene *from, struct snap_scene *to)
+static void copy_frame_lists(const struct shm_frame *from, struct snap_frame *to)
 {
-	for (unsigned int i = 0; i < SHM_SCENE_CELLS; i++) {
-		struct snap_scene_cell *cell = &to->cells[to->cell_count];
+	for (unsigned int i = 0; i < SHM_FRAME_CELLS; i++) {
+		struct snap_frame_cell *cell = &to->cells[to->cell_count];
 		unsigned int state;
 
 		if (!cell_key_of(peek_u32(&from->cells[i].cell), &cell->key, &state))
@@ -228,8 +228,8 @@ static void copy_scene_lists(const struct shm_scene *from, struct snap_scene *to
 		cell->entries = peek_u32(&from->cells[i].entries);
 		to->cell_count++;
 	}
-	for (unsigned int i = 0; i < SHM_SCENE_ROWS; i++) {
-		struct snap_scene_row *row = &to->rows[to->row_count];
+	for (unsigned int i = 0; i < SHM_FRAME_ROWS; i++) {
+		struct snap_frame_row *row = &to->rows[to->row_count];
 
 		if (!row_key_of(peek_u32(&from->rows[i].row), &row->key))
 			continue;
@@ -238,14 +238,14 @@ static void copy_scene_lists(const struct shm_scene *from, struct snap_scene *to
 		row->destroyed_entries = peek_u32(&from->rows[i].destroyed_entries);
 		to->row_count++;
 	}
-	for (unsigned int i = 0; i < SHM_SCENE_HOSTS; i++)
+	for (unsigned int i = 0; i < SHM_FRAME_HOSTS; i++)
 		to->host_count += copy_talker(&from->hosts[i], false, &to->hosts[to->host_count]);
 }
 
-static void copy_scene(const void *from_arg, void *to_arg)
+static void copy_frame(const void *from_arg, void *to_arg)
 {
-	const struct shm_scene *from = from_arg;
-	struct snap_scene *to = to_arg;
+	const struct shm_frame *from = from_arg;
+	struct snap_frame *to = to_arg;
 
 	memset(to, 0, sizeof(*to));
 	to->real_ns = peek_u64(&from->real_ns);
@@ -265,55 +265,55 @@ static void copy_scene(const void *from_arg, void *to_arg)
 	to->found = peek_u32(&from->found);
 	to->invalid = peek_u32(&from->invalid);
 	to->lost_events = peek_u32(&from->lost_events);
-	copy_scene_lists(from, to);
+	copy_frame_lists(from, to);
 }
 
-static int take_scenes(struct shm_reader *reader, unsigned int id, double interval_s,
-		       struct snap_scenes *scenes)
+static int take_frames(struct shm_reader *reader, unsigned int id, double interval_s,
+		       struct snap_table_log *frames)
 {
-	const struct shm_scenes *from = shm_reader_section(reader, id);
+	const struct shm_table_log *from = shm_reader_section(reader, id);
 	struct ring ring = {.head = &from->head,
-			    .elements = from->scenes,
-			    .slots = SHM_SCENES,
-			    .from_bytes = sizeof(struct shm_scene),
-			    .to_bytes = sizeof(struct snap_scene),
-			    .copy = copy_scene,
-			    .to = scenes->scenes};
+			    .elements = from->frames,
+			    .slots = SHM_FRAMES,
+			    .from_bytes = sizeof(struct shm_frame),
+			    .to_bytes = sizeof(struct snap_frame),
+			    .copy = copy_frame,
+			    .to = frames->frames};
 	int err = shm_guarded(ring_copy, &ring);
 
-	scenes->interval_s = interval_s;
-	scenes->count = err ? 0 : ring.count;
+	frames->interval_s = interval_s;
+	frames->count = err ? 0 : ring.count;
 	return err;
 }
 
-static int make_room(struct snap_story *story)
+static int make_room(struct snap_detail *details)
 {
-	struct snap_scenes *rings[] = {&story->minutes, &story->hour};
+	struct snap_table_log *rings[] = {&details->minutes, &details->hour};
 
-	if (!story->details)
-		story->details = calloc(DETAILS_ALL, sizeof(*story->details));
+	if (!details->details)
+		details->details = calloc(DETAILS_ALL, sizeof(*details->details));
 	for (unsigned int i = 0; i < 2; i++) {
-		if (!rings[i]->scenes)
-			rings[i]->scenes = calloc(SHM_SCENES, sizeof(struct snap_scene));
+		if (!rings[i]->frames)
+			rings[i]->frames = calloc(SHM_FRAMES, sizeof(struct snap_frame));
 	}
-	return story->details && rings[0]->scenes && rings[1]->scenes ? 0 : -ENOMEM;
+	return details->details && rings[0]->frames && rings[1]->frames ? 0 : -ENOMEM;
 }
 
-int snapshot_take_story(struct shm_reader *reader, struct snap_story *story)
+int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details)
 {
-	struct story_copy copy = {reader, story};
+	struct detail_copy copy = {reader, details};
 	int err;
 
 	if (!reader->base)
 		return -ENOENT;
-	err = make_room(story);
+	err = make_room(details);
 	if (!err)
 		err = shm_guarded(copy_details, &copy);
 	if (!err)
 		err = shm_guarded(copy_talkers, &copy);
 	if (!err)
-		err = take_scenes(reader, SHM_SECTION_SCENES_SHORT, 10, &story->minutes);
+		err = take_frames(reader, SHM_SECTION_FRAMES_SHORT, 10, &details->minutes);
 	if (!err)
-		err = take_scenes(reader, SHM_SECTION_SCENES_LONG, 60, &story->hour);
+		err = take_frames(reader, SHM_SECTION_FRAMES_LONG, 60, &details->hour);
 	return err;
 }

@@ -2,17 +2,17 @@
 /*
  * What the table's numbers are made of, as a private copy: how long entries stay
  * in each state and how they end (details), which addresses hold most of them
- * (talkers), and what the table looked like before (scenes).
+ * (talkers), and what the table looked like before (frames).
  *
  * Nothing in a segment is trusted. A row, cell, protocol or family that does not
  * exist is left out; lists hold no more than their arrays; a sum of stays that
  * cannot belong to its buckets is brought to what they allow. A detail that changed
  * hands while it was copied, a list of talkers that was being written all the
- * time, and scenes the writer went over meanwhile are left out, too.
+ * time, and frames the writer went over meanwhile are left out, too.
  *
  * Units: entries, s, ms, ns. About 2 MiB when everything is in use, never more:
- * the sections have fixed sizes. Ownership: snap_story_init() makes an empty one,
- * snap_story_free() frees what it points to. Threads: none shared.
+ * the sections have fixed sizes. Ownership: snap_detail_init() makes an empty one,
+ * snap_detail_free() frees what it points to. Threads: none shared.
  */
 #ifndef CONNTIDE_SHM_SNAP_DETAIL_H
 #define CONNTIDE_SHM_SNAP_DETAIL_H
@@ -30,7 +30,7 @@ struct snap_stays {
 	double sum_s;
 };
 
-struct snap_detail {
+struct snap_row_detail {
 	struct row_key key; /* of a pool: port 0 */
 	bool pool; /* all rows of that protocol and direction without a detail of their own */
 	uint64_t ends[SHM_END_COUNT];
@@ -58,20 +58,20 @@ struct snap_talker_list {
 	uint32_t missed_entries; /* no key outside the list holds more than this */
 };
 
-struct snap_scene_cell {
+struct snap_frame_cell {
 	struct row_key key;
 	uint8_t state;
 	uint32_t entries;
 };
 
-struct snap_scene_row {
+struct snap_frame_row {
 	struct row_key key;
 	uint32_t entries;
 	uint32_t new_entries; /* of the interval that ended then */
 	uint32_t destroyed_entries;
 };
 
-struct snap_scene {
+struct snap_frame {
 	uint64_t real_ns;
 	uint32_t count_entries;
 	uint32_t max_entries;
@@ -92,35 +92,35 @@ struct snap_scene {
 	uint32_t cell_count;
 	uint32_t row_count;
 	uint32_t host_count;
-	struct snap_scene_cell cells[SHM_SCENE_CELLS]; /* largest first */
-	struct snap_scene_row rows[SHM_SCENE_ROWS];
-	struct snap_talker hosts[SHM_SCENE_HOSTS];
+	struct snap_frame_cell cells[SHM_FRAME_CELLS]; /* largest first */
+	struct snap_frame_row rows[SHM_FRAME_ROWS];
+	struct snap_talker hosts[SHM_FRAME_HOSTS];
 };
 
-struct snap_scenes {
+struct snap_table_log {
 	double interval_s;	   /* 10 or 60 */
-	struct snap_scene *scenes; /* oldest first */
+	struct snap_frame *frames; /* oldest first */
 	size_t count;
 };
 
-struct snap_story {
-	struct snap_detail *details; /* those that hold anything; pools last */
+struct snap_detail {
+	struct snap_row_detail *details; /* those that hold anything; pools last */
 	size_t detail_count;
 	bool talkers_valid;
 	uint64_t talkers_boot_ns; /* when they were taken; 0: never */
 	struct snap_talker_list talkers[SHM_TALKER_KINDS];
-	struct snap_scenes minutes; /* 10 s apart, 16 minutes */
-	struct snap_scenes hour;    /* a minute apart, 96 minutes */
+	struct snap_table_log minutes; /* 10 s apart, 16 minutes */
+	struct snap_table_log hour;    /* a minute apart, 96 minutes */
 };
 
 struct shm_reader;
 
-void snap_story_init(struct snap_story *story);
-void snap_story_free(struct snap_story *story);
+void snap_detail_init(struct snap_detail *details);
+void snap_detail_free(struct snap_detail *details);
 
 /* 0; -ENOENT when nothing is mapped; -EFAULT when the file was cut; -ENOMEM. On
  * failure *story is valid, and holds nothing that can be relied on. */
-int snapshot_take_story(struct shm_reader *reader, struct snap_story *story);
+int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details);
 
 /* Upper edge of bucket `i`, s; infinite for the last. */
 double snap_stay_edge_s(unsigned int i);

@@ -58,17 +58,17 @@ static void load_scalars(const struct shm_forecast *from, struct raw *raw)
 static void load_lists(const struct shm_forecast *from, struct raw *raw)
 {
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
-		const struct shm_outlook *outlook = &from->outlook[i];
-		struct snap_outlook *to = &raw->to.outlook[i];
+		const struct shm_horizon *horizon = &from->horizon[i];
+		struct snap_horizon *to = &raw->to.horizon[i];
 
-		raw->horizon_s[i] = peek_u32(&outlook->horizon_s);
-		to->p50_entries = peek_u32(&outlook->p50_entries);
-		to->lo80_entries = peek_u32(&outlook->lo80_entries);
-		to->hi80_entries = peek_u32(&outlook->hi80_entries);
-		to->lo95_entries = peek_u32(&outlook->lo95_entries);
-		to->hi95_entries = peek_u32(&outlook->hi95_entries);
-		to->compared = peek_u32(&outlook->compared);
-		to->held = peek_u32(&outlook->held);
+		raw->horizon_s[i] = peek_u32(&horizon->horizon_s);
+		to->p50_entries = peek_u32(&horizon->p50_entries);
+		to->lo80_entries = peek_u32(&horizon->lo80_entries);
+		to->hi80_entries = peek_u32(&horizon->hi80_entries);
+		to->lo95_entries = peek_u32(&horizon->lo95_entries);
+		to->hi95_entries = peek_u32(&horizon->hi95_entries);
+		to->compared = peek_u32(&horizon->compared);
+		to->held = peek_u32(&horizon->held);
 	}
 	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++) {
 		raw->full_horizon_s[i] = peek_u32(&from->chance[i].horizon_s);
@@ -131,13 +131,13 @@ static void order_times(struct snap_forecast *to)
 static void order_amounts(struct snap_forecast *to)
 {
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
-		struct snap_outlook *outlook = &to->outlook[i];
+		struct snap_horizon *horizon = &to->horizon[i];
 
-		outlook->lo80_entries = least(outlook->lo80_entries, outlook->p50_entries);
-		outlook->lo95_entries = least(outlook->lo95_entries, outlook->lo80_entries);
-		outlook->hi80_entries = most(outlook->hi80_entries, outlook->p50_entries);
-		outlook->hi95_entries = most(outlook->hi95_entries, outlook->hi80_entries);
-		outlook->held = least(outlook->held, outlook->compared);
+		horizon->lo80_entries = least(horizon->lo80_entries, horizon->p50_entries);
+		horizon->lo95_entries = least(horizon->lo95_entries, horizon->lo80_entries);
+		horizon->hi80_entries = most(horizon->hi80_entries, horizon->p50_entries);
+		horizon->hi95_entries = most(horizon->hi95_entries, horizon->hi80_entries);
+		horizon->held = least(horizon->held, horizon->compared);
 	}
 	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++) {
 		struct snap_chance *chance = &to->chance[i];

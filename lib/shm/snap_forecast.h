@@ -28,7 +28,7 @@ extern const uint32_t snap_horizons_s[SHM_HORIZONS];
 extern const uint32_t snap_full_horizons_s[SHM_FULL_HORIZONS];
 
 /* Entries at snap_horizons_s[i]: lo95 <= lo80 <= p50 <= hi80 <= hi95. */
-struct snap_outlook {
+struct snap_horizon {
 	uint32_t p50_entries;
 	uint32_t lo80_entries;
 	uint32_t hi80_entries;
@@ -71,7 +71,7 @@ struct snap_forecast {
 	uint32_t soft_entries;
 	uint32_t cost_us;
 	uint32_t reason_count;
-	struct snap_outlook outlook[SHM_HORIZONS];
+	struct snap_horizon horizon[SHM_HORIZONS];
 	struct snap_chance chance[SHM_FULL_HORIZONS];
 	struct snap_reason reason[SHM_REASONS];
 };

@@ -285,7 +285,7 @@ static int grow_rows(struct snapshot *snap)
 	return 0;
 }
 
-static void judge_agent(const struct shm_reader *reader, uint64_t now_boot_ns,
+static void health_agent(const struct shm_reader *reader, uint64_t now_boot_ns,
 			struct snapshot *snap)
 {
 	const struct shm_header *header = shm_reader_header(reader);
@@ -336,6 +336,6 @@ int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_
 	if (__builtin_sub_overflow(snap->live.count_entries, mirror, &snap->live.residual_entries))
 		snap->live.residual_entries = INT64_MAX;
 	snap->taken_real_ns = now_real_ns;
-	judge_agent(reader, now_boot_ns, snap);
+	health_agent(reader, now_boot_ns, snap);
 	return 0;
 }

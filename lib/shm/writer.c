@@ -107,9 +107,9 @@ struct shm_talkers *segment_talkers(struct segment *segment)
 	return section(segment, SHM_SECTION_TALKERS);
 }
 
-struct shm_scenes *segment_scenes(struct segment *segment, bool minutes)
+struct shm_table_log *segment_frames(struct segment *segment, bool minutes)
 {
-	return section(segment, minutes ? SHM_SECTION_SCENES_LONG : SHM_SECTION_SCENES_SHORT);
+	return section(segment, minutes ? SHM_SECTION_FRAMES_LONG : SHM_SECTION_FRAMES_SHORT);
 }
 
 void segment_reader(const struct segment *segment, struct shm_reader *reader)
@@ -226,8 +226,8 @@ static void init_contents(struct segment *segment)
 	segment_history(segment, false)->interval_ns = UINT64_C(1000000000);
 	segment_history(segment, true)->interval_ns = UINT64_C(60000000000);
 	segment_pasts(segment)->interval_ns = UINT64_C(60000000000);
-	segment_scenes(segment, false)->interval_ns = UINT64_C(10000000000);
-	segment_scenes(segment, true)->interval_ns = UINT64_C(60000000000);
+	segment_frames(segment, false)->interval_ns = UINT64_C(10000000000);
+	segment_frames(segment, true)->interval_ns = UINT64_C(60000000000);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&segment_details(segment)[i].row, ROW_INVALID);
 	for (unsigned int i = 0; i < SHM_DETAIL_POOLS; i++) {

@@ -68,7 +68,7 @@ struct shm_pasts *segment_pasts(struct segment *segment);
 _Atomic uint32_t *segment_timeouts(struct segment *segment); /* [TIMEOUT_COUNT] */
 struct shm_detail *segment_details(struct segment *segment); /* details, then pools */
 struct shm_talkers *segment_talkers(struct segment *segment);
-struct shm_scenes *segment_scenes(struct segment *segment, bool minutes);
+struct shm_table_log *segment_frames(struct segment *segment, bool minutes);
 
 /* A reader of it, for another thread; valid until segment_close(). */
 void segment_reader(const struct segment *segment, struct shm_reader *reader);

@@ -9,39 +9,39 @@
 
 #define OF_ROW_BYTES ((size_t)ROW_COUNT * sizeof(uint16_t))
 
-int stays_create(struct stays *stays, const struct histogram *hist)
+int durations_create(struct durations *durations, const struct histogram *hist)
 {
-	memset(stays, 0, sizeof(*stays));
-	stays->of_row = mmap(NULL, OF_ROW_BYTES, PROT_READ | PROT_WRITE,
+	memset(durations, 0, sizeof(*durations));
+	durations->of_row = mmap(NULL, OF_ROW_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (stays->of_row == MAP_FAILED) {
-		stays->of_row = NULL;
+	if (durations->of_row == MAP_FAILED) {
+		durations->of_row = NULL;
 		return -ENOMEM;
 	}
-	stays->hist = hist;
-	stays->free_count = SHM_DETAILS;
+	durations->hist = hist;
+	durations->free_count = SHM_DETAILS;
 	/* The first is taken first. */
 	for (uint32_t i = 0; i < SHM_DETAILS; i++)
-		stays->free[i] = (uint16_t)(SHM_DETAILS - 1u - i);
+		durations->free[i] = (uint16_t)(SHM_DETAILS - 1u - i);
 	return 0;
 }
 
-void stays_destroy(struct stays *stays)
+void durations_destroy(struct durations *durations)
 {
-	if (stays->of_row)
-		munmap(stays->of_row, OF_ROW_BYTES);
-	stays->of_row = NULL;
+	if (durations->of_row)
+		munmap(durations->of_row, OF_ROW_BYTES);
+	durations->of_row = NULL;
 }
 
 /* --- whose is it --------------------------------------------------------------- */
 
-static struct shm_detail *pool_of(const struct stays *stays, uint32_t row)
+static struct shm_detail *pool_of(const struct durations *durations, uint32_t row)
 {
 	struct row_key key;
 
 	if (!row_key_of(row, &key))
 		return NULL;
-	return &stays->details[SHM_DETAILS + key.l4proto * DIR_COUNT + key.direction];
+	return &durations->details[SHM_DETAILS + key.l4proto * DIR_COUNT + key.direction];
 }
 
 static void fold(struct shm_stays *into, const struct shm_stays *from)
@@ -52,9 +52,9 @@ static void fold(struct shm_stays *into, const struct shm_stays *from)
 }
 
 /* What is counted is kept where the row is counted from now on. */
-static void fold_into_pool(const struct stays *stays, const struct shm_detail *detail)
+static void fold_into_pool(const struct durations *durations, const struct shm_detail *detail)
 {
-	struct shm_detail *pool = pool_of(stays, peek_u32(&detail->row));
+	struct shm_detail *pool = pool_of(durations, peek_u32(&detail->row));
 
 	if (!pool)
 		return;
@@ -66,23 +66,23 @@ static void fold_into_pool(const struct stays *stays, const struct shm_detail *d
 		fold(&pool->states[i], &detail->states[i]);
 }
 
-static void forget(struct shm_stays *stays)
+static void forget(struct shm_stays *durations)
 {
 	for (unsigned int i = 0; i < SHM_STAY_BUCKETS; i++)
-		poke_u64(&stays->buckets[i], 0);
-	poke_u64(&stays->sum_ms, 0);
+		poke_u64(&durations->buckets[i], 0);
+	poke_u64(&durations->sum_ms, 0);
 }
 
 /* To `row`, ROW_INVALID: to nobody. Readers see the generation change: layout.h. */
-static void change_hands(struct stays *stays, uint32_t number, uint32_t row)
+static void change_hands(struct durations *durations, uint32_t number, uint32_t row)
 {
-	struct shm_detail *detail = &stays->details[number];
+	struct shm_detail *detail = &durations->details[number];
 	uint32_t before = peek_u32(&detail->row);
 
 	hand_over_begin(&detail->generation);
 	if (before != ROW_INVALID) {
-		fold_into_pool(stays, detail);
-		stays->of_row[before] = 0;
+		fold_into_pool(durations, detail);
+		durations->of_row[before] = 0;
 	}
 	poke_u32(&detail->row, row);
 	for (unsigned int i = 0; i < SHM_END_COUNT; i++)
@@ -94,35 +94,35 @@ static void change_hands(struct stays *stays, uint32_t number, uint32_t row)
 	hand_over_end(&detail->generation);
 	if (row == ROW_INVALID)
 		return;
-	stays->of_row[row] = (uint16_t)(number + 1u);
-	stays->holders[number] = (struct stays_holder){
-		.since_ns = stays->now_ns,
-		.busy_ns = stays->now_ns,
-		.destroyed_entries = (uint32_t)peek_u64(&stays->hist->rows[row].destroyed_entries),
+	durations->of_row[row] = (uint16_t)(number + 1u);
+	durations->holders[number] = (struct durations_holder){
+		.since_ns = durations->now_ns,
+		.busy_ns = durations->now_ns,
+		.destroyed_entries = (uint32_t)peek_u64(&durations->hist->rows[row].destroyed_entries),
 		.weight = 1,
 	};
 }
 
-static struct shm_detail *detail_of(struct stays *stays, uint32_t row)
+static struct shm_detail *detail_of(struct durations *durations, uint32_t row)
 {
 	uint32_t number;
 
 	if (row >= ROW_COUNT)
 		return NULL;
-	if (stays->of_row[row])
-		return &stays->details[stays->of_row[row] - 1u];
-	if (!stays->free_count)
-		return pool_of(stays, row);
-	number = stays->free[--stays->free_count];
-	change_hands(stays, number, row);
-	return &stays->details[number];
+	if (durations->of_row[row])
+		return &durations->details[durations->of_row[row] - 1u];
+	if (!durations->free_count)
+		return pool_of(durations, row);
+	number = durations->free[--durations->free_count];
+	change_hands(durations, number, row);
+	return &durations->details[number];
 }
 
 /* --- counting ------------------------------------------------------------------ */
 
 /* Bucket i ends at 62.5 ms x 2^i, which is 1953125 x 2^(i+5) ns; the constant has 21
  * bits, so the length of the number tells the bucket or the one before it. */
-unsigned int stays_bucket(uint64_t stay_ns)
+unsigned int durations_bucket(uint64_t stay_ns)
 {
 	uint64_t units = stay_ns >> 5;
 	unsigned int bits = units ? 64u - (unsigned int)__builtin_clzll(units) : 0;
@@ -134,99 +134,99 @@ unsigned int stays_bucket(uint64_t stay_ns)
 	return i < SHM_STAY_BUCKETS ? i : SHM_STAY_BUCKETS - 1u;
 }
 
-static void count(struct shm_stays *stays, uint64_t stay_ns)
+static void count(struct shm_stays *durations, uint64_t stay_ns)
 {
-	bump_u64(&stays->buckets[stays_bucket(stay_ns)], 1);
-	bump_u64(&stays->sum_ms, stay_ns / 1000000u);
+	bump_u64(&durations->buckets[durations_bucket(stay_ns)], 1);
+	bump_u64(&durations->sum_ms, stay_ns / 1000000u);
 }
 
-void stays_moved(struct stays *stays, uint32_t cell, uint64_t stay_ns)
+void durations_moved(struct durations *durations, uint32_t cell, uint64_t stay_ns)
 {
 	struct shm_detail *detail;
 
-	if (stay_ns == STAYS_UNKNOWN)
+	if (stay_ns == DURATIONS_UNKNOWN)
 		return;
-	detail = detail_of(stays, cell_row(cell));
+	detail = detail_of(durations, cell_row(cell));
 	if (detail)
 		count(&detail->states[cell_state(cell)], stay_ns);
 }
 
-void stays_ended(struct stays *stays, uint32_t cell, unsigned int end, uint64_t stay_ns,
+void durations_ended(struct durations *durations, uint32_t cell, unsigned int end, uint64_t stay_ns,
 		 uint64_t life_ns)
 {
-	struct shm_detail *detail = detail_of(stays, cell_row(cell));
+	struct shm_detail *detail = detail_of(durations, cell_row(cell));
 
 	if (!detail || end >= SHM_END_COUNT)
 		return;
 	bump_u64(&detail->ends[end], 1);
-	if (stay_ns != STAYS_UNKNOWN) {
+	if (stay_ns != DURATIONS_UNKNOWN) {
 		count(&detail->states[cell_state(cell)], stay_ns);
 		count(&detail->tail, stay_ns);
 	}
-	if (life_ns != STAYS_UNKNOWN)
+	if (life_ns != DURATIONS_UNKNOWN)
 		count(&detail->whole, life_ns);
 }
 
 /* --- who has one ------------------------------------------------------------------ */
 
-static void look_at(struct stays *stays, uint32_t number, uint32_t row)
+static void look_at(struct durations *durations, uint32_t number, uint32_t row)
 {
-	struct stays_holder *holder = &stays->holders[number];
-	uint32_t destroyed = (uint32_t)peek_u64(&stays->hist->rows[row].destroyed_entries);
+	struct durations_holder *holder = &durations->holders[number];
+	uint32_t destroyed = (uint32_t)peek_u64(&durations->hist->rows[row].destroyed_entries);
 
 	holder->weight =
-		histogram_row_entries(stays->hist, row) + (destroyed - holder->destroyed_entries);
+		histogram_row_entries(durations->hist, row) + (destroyed - holder->destroyed_entries);
 	holder->destroyed_entries = destroyed;
 	if (holder->weight)
-		holder->busy_ns = stays->now_ns;
+		holder->busy_ns = durations->now_ns;
 }
 
-static void look_at_all(struct stays *stays)
+static void look_at_all(struct durations *durations)
 {
 	for (uint32_t i = 0; i < SHM_DETAILS; i++) {
-		uint32_t row = peek_u32(&stays->details[i].row);
+		uint32_t row = peek_u32(&durations->details[i].row);
 
 		if (row == ROW_INVALID)
 			continue;
-		look_at(stays, i, row);
-		if (stays->free_count >= STAYS_SPARE ||
-		    stays->now_ns - stays->holders[i].busy_ns < STAYS_QUIET_NS)
+		look_at(durations, i, row);
+		if (durations->free_count >= DURATIONS_SPARE ||
+		    durations->now_ns - durations->holders[i].busy_ns < DURATIONS_QUIET_NS)
 			continue;
-		change_hands(stays, i, ROW_INVALID);
-		stays->free[stays->free_count++] = (uint16_t)i;
+		change_hands(durations, i, ROW_INVALID);
+		durations->free[durations->free_count++] = (uint16_t)i;
 	}
 }
 
 /* The least busy that has had its detail for long enough; SHM_DETAILS: none. */
-static uint32_t least(const struct stays *stays)
+static uint32_t least(const struct durations *durations)
 {
 	uint32_t best = SHM_DETAILS;
 
 	for (uint32_t i = 0; i < SHM_DETAILS; i++) {
-		if (stays->now_ns - stays->holders[i].since_ns < STAYS_TENURE_NS)
+		if (durations->now_ns - durations->holders[i].since_ns < DURATIONS_TENURE_NS)
 			continue;
-		if (best == SHM_DETAILS || stays->holders[i].weight < stays->holders[best].weight)
+		if (best == SHM_DETAILS || durations->holders[i].weight < durations->holders[best].weight)
 			best = i;
 	}
 	return best;
 }
 
-void stays_look(struct stays *stays, const struct stays_wish *wishes, uint32_t count,
+void durations_look(struct durations *durations, const struct durations_wish *wishes, uint32_t count,
 		uint64_t now_ns)
 {
-	stays->now_ns = now_ns;
-	look_at_all(stays);
+	durations->now_ns = now_ns;
+	look_at_all(durations);
 	/* While there are free ones, whoever needs one takes it. */
-	for (uint32_t i = 0; i < count && !stays->free_count; i++) {
+	for (uint32_t i = 0; i < count && !durations->free_count; i++) {
 		uint32_t number;
 
-		if (wishes[i].row >= ROW_COUNT || stays->of_row[wishes[i].row])
+		if (wishes[i].row >= ROW_COUNT || durations->of_row[wishes[i].row])
 			continue;
-		number = least(stays);
+		number = least(durations);
 		if (number == SHM_DETAILS ||
-		    wishes[i].weight / 3u * 2u <= stays->holders[number].weight)
+		    wishes[i].weight / 3u * 2u <= durations->holders[number].weight)
 			return;
-		change_hands(stays, number, wishes[i].row);
-		stays->holders[number].weight = wishes[i].weight;
+		change_hands(durations, number, wishes[i].row);
+		durations->holders[number].weight = wishes[i].weight;
 	}
 }

@@ -2,18 +2,18 @@
 /*
  * How long entries stay and how they end, by (l4proto, direction, port):
  *
- *	mirror  ->  witness.c  ->  struct shm_detail of the row, or of its pool
+ *	mirror  ->  observer.c  ->  struct shm_detail of the row, or of its pool
  *
  * SHM_DETAILS rows have a detail of their own, taken on first use while there are
  * free ones; everything else is counted in the pool of its protocol and direction.
- * Every ten seconds stays_look() gives back details of rows that have been empty and
- * quiet for STAYS_QUIET_NS when free ones get scarce, and hands details of small rows
- * to busy rows that have none: half as busy again, and not before STAYS_TENURE_NS. What
+ * Every ten seconds durations_look() gives back details of rows that have been empty and
+ * quiet for DURATIONS_QUIET_NS when free ones get scarce, and hands details of small rows
+ * to busy rows that have none: half as busy again, and not before DURATIONS_TENURE_NS. What
  * a detail has counted when it is taken away goes to the pool, so that nothing is ever
  * lost from the sum over details and pools.
  *
  * Times come from the mirror, in its ticks of 2^24 ns. Only what was seen is counted:
- * whole lives and stays of entries whose birth was seen and that speak (witness.c).
+ * whole lives and stays of entries whose birth was seen and that speak (observer.c).
  * A state that events lost have hidden is shorter than it was, by no more than the
  * time until the resync that found it.
  *
@@ -29,12 +29,12 @@
 #include "lib/mirror/histogram.h"
 #include "lib/shm/layout.h"
 
-#define STAYS_SPARE	32u /* free details below which quiet ones are given back */
-#define STAYS_QUIET_NS	UINT64_C(60000000000)
-#define STAYS_TENURE_NS UINT64_C(60000000000)
-#define STAYS_UNKNOWN	UINT64_MAX
+#define DURATIONS_SPARE	32u /* free details below which quiet ones are given back */
+#define DURATIONS_QUIET_NS	UINT64_C(60000000000)
+#define DURATIONS_TENURE_NS UINT64_C(60000000000)
+#define DURATIONS_UNKNOWN	UINT64_MAX
 
-struct stays_holder {
+struct durations_holder {
 	uint64_t since_ns;	    /* when its row got the detail */
 	uint64_t busy_ns;	    /* when something of the row was last seen */
 	uint32_t destroyed_entries; /* of the row, low bits, at the last look */
@@ -42,12 +42,12 @@ struct stays_holder {
 };
 
 /* A row and how busy it is: entries, and those destroyed in ten seconds. */
-struct stays_wish {
+struct durations_wish {
 	uint32_t row;
 	uint32_t weight;
 };
 
-struct stays {
+struct durations {
 	/* Borrowed, set before anything is told: SHM_DETAILS, then SHM_DETAIL_POOLS, free
 	 * as segment.c leaves them. */
 	struct shm_detail *details;
@@ -56,24 +56,24 @@ struct stays {
 	uint64_t now_ns;	      /* of the last look */
 	uint32_t free_count;
 	uint16_t free[SHM_DETAILS];
-	struct stays_holder holders[SHM_DETAILS];
+	struct durations_holder holders[SHM_DETAILS];
 };
 
 /* 0 or -ENOMEM. */
-int stays_create(struct stays *stays, const struct histogram *hist);
-void stays_destroy(struct stays *stays);
+int durations_create(struct durations *durations, const struct histogram *hist);
+void durations_destroy(struct durations *durations);
 
-/* An entry has left the state of `cell` after so many ns (STAYS_UNKNOWN: not counted). */
-void stays_moved(struct stays *stays, uint32_t cell, uint64_t stay_ns);
+/* An entry has left the state of `cell` after so many ns (DURATIONS_UNKNOWN: not counted). */
+void durations_moved(struct durations *durations, uint32_t cell, uint64_t stay_ns);
 /* It is gone: `end` of enum shm_end, the stay in its last state and the whole life. */
-void stays_ended(struct stays *stays, uint32_t cell, unsigned int end, uint64_t stay_ns,
+void durations_ended(struct durations *durations, uint32_t cell, unsigned int end, uint64_t stay_ns,
 		 uint64_t life_ns);
 
 /* Every ten seconds, with the busiest rows. */
-void stays_look(struct stays *stays, const struct stays_wish *wishes, uint32_t count,
+void durations_look(struct durations *durations, const struct durations_wish *wishes, uint32_t count,
 		uint64_t now_ns);
 
 /* Bucket of struct shm_stays. */
-unsigned int stays_bucket(uint64_t stay_ns);
+unsigned int durations_bucket(uint64_t stay_ns);
 
 #endif

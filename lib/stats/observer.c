@@ -9,12 +9,12 @@
 #include "lib/stats/talkers.h"
 
 /* The hook is the first member. */
-static struct witness *of_hook(struct entry_hook *hook)
+static struct observer *of_hook(struct entry_hook *hook)
 {
-	return (struct witness *)hook;
+	return (struct observer *)hook;
 }
 
-_Static_assert(offsetof(struct witness, hook) == 0, "of_hook() relies on it");
+_Static_assert(offsetof(struct observer, hook) == 0, "of_hook() relies on it");
 
 /* The forecast's stage of a state; what a state slot does not name is unknown. */
 static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
@@ -50,7 +50,7 @@ static const uint8_t generic_stage[STATE_SLOTS_MAX] = {
 	FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
 };
 
-uint8_t witness_stage(unsigned int l4proto, unsigned int state)
+uint8_t observer_stage(unsigned int l4proto, unsigned int state)
 {
 	switch (l4proto) {
 	case L4_TCP:
@@ -62,13 +62,13 @@ uint8_t witness_stage(unsigned int l4proto, unsigned int state)
 	}
 }
 
-void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s)
+void observer_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s)
 {
 	for (unsigned int l4proto = 0; l4proto < L4_COUNT; l4proto++)
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
 			if (timeout_of_state(l4proto, state) == (int)id)
 				forecast_timeout(forecast, (uint8_t)l4proto,
-						 (enum fc_stage)witness_stage(l4proto, state),
+						 (enum fc_stage)observer_stage(l4proto, state),
 						 value_s);
 }
 
@@ -76,7 +76,7 @@ void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_
 
 static bool closing(unsigned int l4proto, unsigned int state)
 {
-	uint8_t stage = witness_stage(l4proto, state);
+	uint8_t stage = observer_stage(l4proto, state);
 
 	return stage >= FC_FIN_WAIT && stage <= FC_CLOSE;
 }
@@ -86,28 +86,28 @@ static bool timeout_left(const struct ct_event *event)
 	return event->has & CT_HAS_TIMEOUT && event->timeout_s > 0;
 }
 
-static bool is_crowded(const struct witness *witness, const struct entry_change *seen)
+static bool is_crowded(const struct observer *observer, const struct entry_change *seen)
 {
-	return witness->crowd_entries && seen->table_entries >= witness->crowd_entries;
+	return observer->crowd_entries && seen->table_entries >= observer->crowd_entries;
 }
 
-static bool may_collect(const struct witness *witness, const struct entry_change *seen)
+static bool may_collect(const struct observer *observer, const struct entry_change *seen)
 {
-	return witness->dropped_ns && seen->now_ns - witness->dropped_ns < WITNESS_DROPPING_NS;
+	return observer->dropped_ns && seen->now_ns - observer->dropped_ns < OBSERVER_DROPPING_NS;
 }
 
 /* With time left and by nobody's order. */
-static unsigned int untimely_end(const struct witness *witness, const struct entry_change *seen,
+static unsigned int untimely_end(const struct observer *observer, const struct entry_change *seen,
 				 bool closes)
 {
 	bool assured = seen->flow->cell_flags & FLOW_ASSURED;
 
-	if (is_crowded(witness, seen) && (!assured || (closes && may_collect(witness, seen))))
+	if (is_crowded(observer, seen) && (!assured || (closes && may_collect(observer, seen))))
 		return SHM_END_EVICTED;
 	return closes ? SHM_END_CLOSED : SHM_END_DELETED;
 }
 
-unsigned int witness_end(const struct witness *witness, const struct entry_change *seen)
+unsigned int observer_end(const struct observer *observer, const struct entry_change *seen)
 {
 	const struct ct_event *event = seen->event;
 	struct row_key key;
@@ -125,19 +125,19 @@ unsigned int witness_end(const struct witness *witness, const struct entry_chang
 		return closing(key.l4proto, last) ? SHM_END_CLOSED : SHM_END_EXPIRED;
 	if (key.l4proto == L4_TCP && last == ST_TCP_CLOSE && state != ST_TCP_CLOSE)
 		return SHM_END_CLOSED;
-	return untimely_end(witness, seen, closing(key.l4proto, last));
+	return untimely_end(observer, seen, closing(key.l4proto, last));
 }
 
-void witness_limit(struct witness *witness, int64_t max_entries, uint64_t drops, uint64_t now_ns)
+void observer_limit(struct observer *observer, int64_t max_entries, uint64_t drops, uint64_t now_ns)
 {
 	int64_t crowd = max_entries > 0 ? max_entries - max_entries / 10 : 0;
 
-	witness->crowd_entries = crowd < UINT32_MAX ? (uint32_t)crowd : 0;
-	if (!witness->limit_since_ns)
-		witness->limit_since_ns = now_ns;
-	if (drops != witness->drops && now_ns - witness->limit_since_ns >= WITNESS_COUNTERS_NS)
-		witness->dropped_ns = now_ns;
-	witness->drops = drops;
+	observer->crowd_entries = crowd < UINT32_MAX ? (uint32_t)crowd : 0;
+	if (!observer->limit_since_ns)
+		observer->limit_since_ns = now_ns;
+	if (drops != observer->drops && now_ns - observer->limit_since_ns >= OBSERVER_COUNTERS_NS)
+		observer->dropped_ns = now_ns;
+	observer->drops = drops;
 }
 
 /* --- the forecast ----------------------------------------------------------- */
@@ -192,11 +192,11 @@ static void tell_forecast(struct forecast *forecast, struct entry_change *seen)
 	/* Whole ticks, so that what is kept of a time names the same second later. */
 	move.now_ns = (int64_t)(seen->now_ns >> FLOW_TICK_SHIFT << FLOW_TICK_SHIFT);
 	if (was)
-		move.from = witness_stage(from.l4proto, state);
+		move.from = observer_stage(from.l4proto, state);
 	if (was && !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN))
 		move.since_ns = tick_ns(seen->now_ns, seen->flow->since);
 	if (cell_key_of(seen->to_cell, &to, &state)) {
-		move.to = witness_stage(to.l4proto, state);
+		move.to = observer_stage(to.l4proto, state);
 		set_class(&move, &to);
 		if (seen->event && seen->event->has & CT_HAS_TIMEOUT)
 			move.timeout_s = seen->event->timeout_s;
@@ -229,41 +229,41 @@ static bool has_known_stay(const struct flow *flow)
 	       FLOW_BORN_SEEN;
 }
 
-static void tell_stays(const struct witness *witness, const struct entry_change *seen)
+static void report_durations(const struct observer *observer, const struct entry_change *seen)
 {
 	const struct flow *flow = seen->flow;
 	uint32_t stay = flow_tick(seen->now_ns) - flow->since;
-	uint64_t stay_ns = has_known_stay(flow) ? ticks_ns(stay) : STAYS_UNKNOWN;
-	uint64_t life_ns = STAYS_UNKNOWN;
+	uint64_t stay_ns = has_known_stay(flow) ? ticks_ns(stay) : DURATIONS_UNKNOWN;
+	uint64_t life_ns = DURATIONS_UNKNOWN;
 	unsigned int end;
 
 	if (seen->to_cell != CELL_INVALID) {
-		stays_moved(witness->stays, seen->from_cell, stay_ns);
+		durations_moved(observer->durations, seen->from_cell, stay_ns);
 		return;
 	}
-	end = witness_end(witness, seen);
+	end = observer_end(observer, seen);
 	if (end == SHM_END_UNSEEN)
-		stay_ns = STAYS_UNKNOWN;
+		stay_ns = DURATIONS_UNKNOWN;
 	else if (flow->cell_flags & FLOW_BORN_SEEN)
 		life_ns = ticks_ns(flow_age_unpack(flow->age) + stay);
-	stays_ended(witness->stays, seen->from_cell, end, stay_ns, life_ns);
+	durations_ended(observer->durations, seen->from_cell, end, stay_ns, life_ns);
 }
 
 /* --- who has it --------------------------------------------------------------- */
 
-static bool is_told(const struct witness *witness, const struct flow *flow)
+static bool is_told(const struct observer *observer, const struct flow *flow)
 {
-	return ((flow->cell_flags ^ witness->hook.counted_flag) & FLOW_COUNTED) == 0;
+	return ((flow->cell_flags ^ observer->hook.counted_flag) & FLOW_COUNTED) == 0;
 }
 
-static void tell_talkers(const struct witness *witness, const struct entry_change *seen)
+static void tell_talkers(const struct observer *observer, const struct entry_change *seen)
 {
 	uint64_t hash = seen->event ? seen->event->hash : 0;
 
 	if (seen->from_cell == CELL_INVALID)
-		talkers_appeared(witness->talkers, seen->key, hash);
+		talkers_appeared(observer->talkers, seen->key, hash);
 	else if (seen->to_cell == CELL_INVALID)
-		talkers_went(witness->talkers, seen->key, hash, is_told(witness, seen->flow));
+		talkers_went(observer->talkers, seen->key, hash, is_told(observer, seen->flow));
 }
 
 /* An UPDATE changes nobody's count. */
@@ -272,38 +272,38 @@ static bool counts(const struct ct_event *event)
 	return event->kind != CT_UPDATE;
 }
 
-void witness_foresee(struct witness *witness, const struct ct_event *event)
+void observer_foresee(struct observer *observer, const struct ct_event *event)
 {
-	if (witness->talkers && counts(event))
-		talkers_foresee(witness->talkers, &event->key, event->hash);
+	if (observer->talkers && counts(event))
+		talkers_foresee(observer->talkers, &event->key, event->hash);
 }
 
-void witness_foresee_records(const struct witness *witness, const struct ct_event *event)
+void observer_foresee_records(const struct observer *observer, const struct ct_event *event)
 {
-	if (witness->talkers && counts(event))
-		talkers_foresee_records(witness->talkers, &event->key, event->hash);
+	if (observer->talkers && counts(event))
+		talkers_foresee_records(observer->talkers, &event->key, event->hash);
 }
 
 static void shown(struct entry_hook *hook, const struct ct_key *key)
 {
-	struct witness *witness = of_hook(hook);
+	struct observer *observer = of_hook(hook);
 
-	if (witness->talkers)
-		talkers_shown(witness->talkers, key, 0);
+	if (observer->talkers)
+		talkers_shown(observer->talkers, key, 0);
 }
 
 static void dump_step(struct entry_hook *hook, enum entry_dump step)
 {
-	struct witness *witness = of_hook(hook);
+	struct observer *observer = of_hook(hook);
 
-	if (!witness->talkers)
+	if (!observer->talkers)
 		return;
 	if (step == ENTRY_DUMP_BEGINS)
-		talkers_begin(witness->talkers);
+		talkers_begin(observer->talkers);
 	else if (step == ENTRY_DUMP_FAILS)
-		talkers_drop(witness->talkers);
+		talkers_drop(observer->talkers);
 	else
-		talkers_complete(witness->talkers);
+		talkers_complete(observer->talkers);
 	if (step != ENTRY_DUMP_ENDS)
 		hook->counted_flag ^= FLOW_COUNTED;
 }
@@ -317,21 +317,21 @@ static bool only_rerouted(const struct entry_change *seen)
 
 static void changed(struct entry_hook *hook, struct entry_change *seen)
 {
-	struct witness *witness = of_hook(hook);
+	struct observer *observer = of_hook(hook);
 	bool rerouted = only_rerouted(seen);
 
 	seen->since = rerouted ? seen->flow->since : flow_tick(seen->now_ns);
 	seen->since_known = !rerouted || !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN);
-	if (witness->stays && seen->from_cell != CELL_INVALID && !rerouted)
-		tell_stays(witness, seen);
-	if (witness->talkers)
-		tell_talkers(witness, seen);
-	if (witness->forecast)
-		tell_forecast(witness->forecast, seen);
+	if (observer->durations && seen->from_cell != CELL_INVALID && !rerouted)
+		report_durations(observer, seen);
+	if (observer->talkers)
+		tell_talkers(observer, seen);
+	if (observer->forecast)
+		tell_forecast(observer->forecast, seen);
 }
 
-void witness_init(struct witness *witness)
+void observer_init(struct observer *observer)
 {
-	*witness = (struct witness){
+	*observer = (struct observer){
 		.hook = {.changed = changed, .shown = shown, .dump = dump_step}};
 }

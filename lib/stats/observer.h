@@ -36,44 +36,44 @@
 #include "lib/shm/layout.h"
 
 struct forecast;
-struct stays;
+struct durations;
 struct talkers;
 
 /* For so long after a dropped packet the kernel's collector may evict: its runs are no
  * more than a minute apart (GC_SCAN_INTERVAL_MAX), and the counter is read once a second. */
-#define WITNESS_DROPPING_NS UINT64_C(120000000000)
+#define OBSERVER_DROPPING_NS UINT64_C(120000000000)
 /* Until the counters of before the start have arrived. */
-#define WITNESS_COUNTERS_NS UINT64_C(5000000000)
+#define OBSERVER_COUNTERS_NS UINT64_C(5000000000)
 
-struct witness {
-	struct entry_hook hook;	/* first: the hook's functions find the witness by it */
+struct observer {
+	struct entry_hook hook;	/* first: the hook's functions find the observer by it */
 	struct forecast *forecast;
-	struct stays *stays;
+	struct durations *durations;
 	struct talkers *talkers;
 	uint32_t crowd_entries; /* so many are a crowd; 0: no number is */
 	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
 	uint64_t dropped_ns;
-	uint64_t limit_since_ns; /* of the first witness_limit() */
+	uint64_t limit_since_ns; /* of the first observer_limit() */
 };
 
-/* Sets the hook that the mirror calls; the rest of *witness is zero or set by the caller. */
-void witness_init(struct witness *witness);
+/* Sets the hook that the mirror calls; the rest of *observer is zero or set by the caller. */
+void observer_init(struct observer *observer);
 
 /* Of a batch of events about to be told, what they lead to is brought into the cache: the
  * one for each event of it, then the other for each. */
-void witness_foresee(struct witness *witness, const struct ct_event *event);
-void witness_foresee_records(const struct witness *witness, const struct ct_event *event);
+void observer_foresee(struct observer *observer, const struct ct_event *event);
+void observer_foresee_records(const struct observer *observer, const struct ct_event *event);
 
 /* Once a second: the limit (0, negative: none known) and the kernel's count of drops. */
-void witness_limit(struct witness *witness, int64_t max_entries, uint64_t drops, uint64_t now_ns);
+void observer_limit(struct observer *observer, int64_t max_entries, uint64_t drops, uint64_t now_ns);
 
 /* enum fc_stage of a protocol's state. */
-uint8_t witness_stage(unsigned int l4proto, unsigned int state);
+uint8_t observer_stage(unsigned int l4proto, unsigned int state);
 
 /* Tells a forecast that this timeout (enum timeout_id) is so long from now on. */
-void witness_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s);
+void observer_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s);
 
 /* How an entry ended, by what is known of it: enum shm_end. */
-unsigned int witness_end(const struct witness *witness, const struct entry_change *seen);
+unsigned int observer_end(const struct observer *observer, const struct entry_change *seen);
 
 #endif

@@ -8,47 +8,47 @@
 #include "lib/shm/seqlock.h"
 
 #define ROW_WORDS   ((ROW_COUNT + 63u) / 64u)
-#define MARKS_BYTES ((size_t)ROW_COUNT * sizeof(struct scenes_mark))
+#define MARKS_BYTES ((size_t)ROW_COUNT * sizeof(struct table_log_mark))
 
-int scenes_create(struct scenes *scenes, const struct histogram *hist, uint64_t now_boot_ns)
+int table_log_create(struct table_log *frames, const struct histogram *hist, uint64_t now_boot_ns)
 {
-	memset(scenes, 0, sizeof(*scenes));
-	scenes->marks = mmap(NULL, MARKS_BYTES, PROT_READ | PROT_WRITE,
+	memset(frames, 0, sizeof(*frames));
+	frames->marks = mmap(NULL, MARKS_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (scenes->marks == MAP_FAILED) {
-		scenes->marks = NULL;
+	if (frames->marks == MAP_FAILED) {
+		frames->marks = NULL;
 		return -ENOMEM;
 	}
-	scenes->hist = hist;
-	scenes->settling_s = SCENES_SETTLING_S;
-	scenes->next_ns = now_boot_ns + SCENES_INTERVAL_NS;
+	frames->hist = hist;
+	frames->settling_s = TABLE_LOG_SETTLING_S;
+	frames->next_ns = now_boot_ns + TABLE_LOG_INTERVAL_NS;
 	return 0;
 }
 
-void scenes_destroy(struct scenes *scenes)
+void table_log_destroy(struct table_log *frames)
 {
-	if (scenes->marks)
-		munmap(scenes->marks, MARKS_BYTES);
-	scenes->marks = NULL;
+	if (frames->marks)
+		munmap(frames->marks, MARKS_BYTES);
+	frames->marks = NULL;
 }
 
 /* --- the pass ---------------------------------------------------------------------- */
 
 /* What the row did since the last pass, and in this minute. */
-static struct scenes_row row_of_pass(struct scenes *scenes, uint32_t row)
+static struct table_log_row row_of_pass(struct table_log *frames, uint32_t row)
 {
-	const struct shm_row *counters = &scenes->hist->rows[row];
-	struct scenes_mark *mark = &scenes->marks[row];
+	const struct shm_row *counters = &frames->hist->rows[row];
+	struct table_log_mark *mark = &frames->marks[row];
 	uint32_t new_entries = (uint32_t)peek_u64(&counters->new_entries);
 	uint32_t destroyed_entries = (uint32_t)peek_u64(&counters->destroyed_entries);
-	struct scenes_row out = {
+	struct table_log_row out = {
 		.row = row,
 		.new_entries[0] = new_entries - mark->new_entries,
 		.destroyed_entries[0] = destroyed_entries - mark->destroyed_entries,
 	};
 
-	if (mark->minute != scenes->minute) {
-		mark->minute = scenes->minute;
+	if (mark->minute != frames->minute) {
+		mark->minute = frames->minute;
 		mark->minute_new_entries = mark->minute_destroyed_entries = 0;
 	}
 	mark->new_entries = new_entries;
@@ -61,87 +61,87 @@ static struct scenes_row row_of_pass(struct scenes *scenes, uint32_t row)
 }
 
 /* Few get far: each array keeps the largest of the pass, in order. */
-static void consider_cell(struct scenes *scenes, uint32_t cell, uint32_t entries)
+static void consider_cell(struct table_log *frames, uint32_t cell, uint32_t entries)
 {
-	uint32_t at = scenes->cell_count;
+	uint32_t at = frames->cell_count;
 
-	if (at == SHM_SCENE_CELLS) {
-		if (entries <= scenes->cells[at - 1u].entries)
+	if (at == SHM_FRAME_CELLS) {
+		if (entries <= frames->cells[at - 1u].entries)
 			return;
 		at--;
 	} else {
-		scenes->cell_count++;
+		frames->cell_count++;
 	}
-	for (; at > 0 && scenes->cells[at - 1u].entries < entries; at--)
-		scenes->cells[at] = scenes->cells[at - 1u];
-	scenes->cells[at] = (struct scenes_cell){cell, entries};
+	for (; at > 0 && frames->cells[at - 1u].entries < entries; at--)
+		frames->cells[at] = frames->cells[at - 1u];
+	frames->cells[at] = (struct table_log_cell){cell, entries};
 }
 
-static void consider_row(struct scenes *scenes, const struct scenes_row *row)
+static void consider_row(struct table_log *frames, const struct table_log_row *row)
 {
-	uint32_t at = scenes->row_count;
+	uint32_t at = frames->row_count;
 
-	if (at == SHM_SCENE_ROWS) {
-		if (row->entries <= scenes->rows[at - 1u].entries)
+	if (at == SHM_FRAME_ROWS) {
+		if (row->entries <= frames->rows[at - 1u].entries)
 			return;
 		at--;
 	} else {
-		scenes->row_count++;
+		frames->row_count++;
 	}
-	for (; at > 0 && scenes->rows[at - 1u].entries < row->entries; at--)
-		scenes->rows[at] = scenes->rows[at - 1u];
-	scenes->rows[at] = *row;
+	for (; at > 0 && frames->rows[at - 1u].entries < row->entries; at--)
+		frames->rows[at] = frames->rows[at - 1u];
+	frames->rows[at] = *row;
 }
 
-static void consider_wish(struct scenes *scenes, uint32_t row, uint32_t weight)
+static void consider_wish(struct table_log *frames, uint32_t row, uint32_t weight)
 {
-	uint32_t at = scenes->wish_count;
+	uint32_t at = frames->wish_count;
 
-	if (at == SCENES_WISHES) {
-		if (weight <= scenes->wishes[at - 1u].weight)
+	if (at == TABLE_LOG_WISHES) {
+		if (weight <= frames->wishes[at - 1u].weight)
 			return;
 		at--;
 	} else {
-		scenes->wish_count++;
+		frames->wish_count++;
 	}
-	for (; at > 0 && scenes->wishes[at - 1u].weight < weight; at--)
-		scenes->wishes[at] = scenes->wishes[at - 1u];
-	scenes->wishes[at] = (struct stays_wish){row, weight};
+	for (; at > 0 && frames->wishes[at - 1u].weight < weight; at--)
+		frames->wishes[at] = frames->wishes[at - 1u];
+	frames->wishes[at] = (struct durations_wish){row, weight};
 }
 
-static void look_at(struct scenes *scenes, uint32_t number)
+static void look_at(struct table_log *frames, uint32_t number)
 {
-	struct scenes_row row = row_of_pass(scenes, number);
+	struct table_log_row row = row_of_pass(frames, number);
 	uint32_t first = row_first_cell(number);
 	uint32_t slots = row_state_slots(number);
 
 	for (uint32_t i = 0; i < slots; i++) {
-		uint32_t entries = peek_u32(&scenes->hist->cells[first + i]);
+		uint32_t entries = peek_u32(&frames->hist->cells[first + i]);
 
 		if (entries)
-			consider_cell(scenes, first + i, entries);
+			consider_cell(frames, first + i, entries);
 		row.entries += entries;
 	}
 	if (row.entries) {
-		scenes->rows_active++;
-		consider_row(scenes, &row);
+		frames->rows_active++;
+		consider_row(frames, &row);
 	}
 	if (row.entries || row.destroyed_entries[0])
-		consider_wish(scenes, number, row.entries + row.destroyed_entries[0]);
+		consider_wish(frames, number, row.entries + row.destroyed_entries[0]);
 }
 
 /* True when the end was reached. */
-static bool step(struct scenes *scenes)
+static bool step(struct table_log *frames)
 {
 	uint32_t seen = 0;
 
-	for (; scenes->word < ROW_WORDS && seen < SCENES_ROWS_PER_STEP; scenes->word++) {
-		uint64_t word = peek_u64(&scenes->hist->rowmap[scenes->word]);
+	for (; frames->word < ROW_WORDS && seen < TABLE_LOG_ROWS_PER_STEP; frames->word++) {
+		uint64_t word = peek_u64(&frames->hist->rowmap[frames->word]);
 
 		for (; word != 0; word &= word - 1, seen++)
-			look_at(scenes, scenes->word * 64u + (uint32_t)__builtin_ctzll(word));
+			look_at(frames, frames->word * 64u + (uint32_t)__builtin_ctzll(word));
 	}
-	return scenes->word == ROW_WORDS;
+	return frames->word == ROW_WORDS;
 }
 
 /* --- writing ----------------------------------------------------------------------- */
@@ -161,8 +161,8 @@ static uint32_t since(uint64_t now, uint64_t before)
 	return difference < UINT32_MAX ? (uint32_t)difference : UINT32_MAX;
 }
 
-static void write_counters(struct shm_scene *to, const struct scenes_counters *now,
-			   const struct scenes_counters *before)
+static void write_counters(struct shm_frame *to, const struct table_log_counters *now,
+			   const struct table_log_counters *before)
 {
 	poke_u32(&to->new_entries, since(now->new_entries, before->new_entries));
 	poke_u32(&to->destroyed_entries, since(now->destroyed_entries, before->destroyed_entries));
@@ -176,17 +176,17 @@ static void write_counters(struct shm_scene *to, const struct scenes_counters *n
 	poke_u32(&to->lost_events, since(now->lost_events, before->lost_events));
 }
 
-static void write_largest(const struct scenes *scenes, struct shm_scene *to, unsigned int ring)
+static void write_largest(const struct table_log *frames, struct shm_frame *to, unsigned int ring)
 {
-	for (uint32_t i = 0; i < SHM_SCENE_CELLS; i++) {
-		bool there = i < scenes->cell_count;
+	for (uint32_t i = 0; i < SHM_FRAME_CELLS; i++) {
+		bool there = i < frames->cell_count;
 
-		poke_u32(&to->cells[i].cell, there ? scenes->cells[i].cell : CELL_INVALID);
-		poke_u32(&to->cells[i].entries, there ? scenes->cells[i].entries : 0);
+		poke_u32(&to->cells[i].cell, there ? frames->cells[i].cell : CELL_INVALID);
+		poke_u32(&to->cells[i].entries, there ? frames->cells[i].entries : 0);
 	}
-	for (uint32_t i = 0; i < SHM_SCENE_ROWS; i++) {
-		const struct scenes_row none = {.row = ROW_INVALID};
-		const struct scenes_row *row = i < scenes->row_count ? &scenes->rows[i] : &none;
+	for (uint32_t i = 0; i < SHM_FRAME_ROWS; i++) {
+		const struct table_log_row none = {.row = ROW_INVALID};
+		const struct table_log_row *row = i < frames->row_count ? &frames->rows[i] : &none;
 
 		poke_u32(&to->rows[i].row, row->row);
 		poke_u32(&to->rows[i].entries, row->entries);
@@ -195,11 +195,11 @@ static void write_largest(const struct scenes *scenes, struct shm_scene *to, uns
 	}
 }
 
-static void write_hosts(struct shm_scene *to, const struct shm_talker_list *hosts)
+static void write_hosts(struct shm_frame *to, const struct shm_talker_list *hosts)
 {
 	uint32_t count = peek_u32(&hosts->count);
 
-	for (uint32_t i = 0; i < SHM_SCENE_HOSTS; i++) {
+	for (uint32_t i = 0; i < SHM_FRAME_HOSTS; i++) {
 		const struct shm_talker *from = &hosts->talker[i];
 		bool there = i < count;
 
@@ -212,62 +212,62 @@ static void write_hosts(struct shm_scene *to, const struct shm_talker_list *host
 	}
 }
 
-static void append(struct scenes *scenes, unsigned int ring, const struct scenes_second *second)
+static void append(struct table_log *frames, unsigned int ring, const struct table_log_second *second)
 {
-	struct shm_scenes *to = scenes->rings[ring];
+	struct shm_table_log *to = frames->rings[ring];
 	uint64_t head = peek_u64(&to->head);
-	struct shm_scene *scene = &to->scenes[head % SHM_SCENES];
+	struct shm_frame *frame = &to->frames[head % SHM_FRAMES];
 
-	poke_u64(&scene->real_ns, second->now_real_ns);
-	poke_u32(&scene->count_entries, clamp_u32(second->count_entries));
-	poke_u32(&scene->max_entries, clamp_u32(second->max_entries));
-	poke_u32(&scene->mirror_entries, second->mirror_entries);
-	poke_u32(&scene->unassured_entries, second->unassured_entries);
-	poke_u32(&scene->rows_active, scenes->rows_active);
-	poke_u32(&scene->sources, second->sources);
-	write_counters(scene, &second->counters, &scenes->base[ring]);
-	write_largest(scenes, scene, ring);
-	write_hosts(scene, second->hosts);
+	poke_u64(&frame->real_ns, second->now_real_ns);
+	poke_u32(&frame->count_entries, clamp_u32(second->count_entries));
+	poke_u32(&frame->max_entries, clamp_u32(second->max_entries));
+	poke_u32(&frame->mirror_entries, second->mirror_entries);
+	poke_u32(&frame->unassured_entries, second->unassured_entries);
+	poke_u32(&frame->rows_active, frames->rows_active);
+	poke_u32(&frame->sources, second->sources);
+	write_counters(frame, &second->counters, &frames->base[ring]);
+	write_largest(frames, frame, ring);
+	write_hosts(frame, second->hosts);
 	publish_u64(&to->head, head + 1);
-	scenes->base[ring] = second->counters;
+	frames->base[ring] = second->counters;
 }
 
-static void finish(struct scenes *scenes, const struct scenes_second *second)
+static void finish(struct table_log *frames, const struct table_log_second *second)
 {
-	append(scenes, 0, second);
-	if (++scenes->pass == SCENES_PER_MINUTE) {
-		append(scenes, 1, second);
-		scenes->pass = 0;
-		scenes->minute++;
+	append(frames, 0, second);
+	if (++frames->pass == TABLE_LOG_PER_MINUTE) {
+		append(frames, 1, second);
+		frames->pass = 0;
+		frames->minute++;
 	}
-	if (scenes->stays)
-		stays_look(scenes->stays, scenes->wishes, scenes->wish_count, second->now_boot_ns);
-	scenes->cell_count = scenes->row_count = scenes->wish_count = scenes->rows_active = 0;
-	scenes->word = 0;
-	scenes->passing = false;
+	if (frames->durations)
+		durations_look(frames->durations, frames->wishes, frames->wish_count, second->now_boot_ns);
+	frames->cell_count = frames->row_count = frames->wish_count = frames->rows_active = 0;
+	frames->word = 0;
+	frames->passing = false;
 }
 
 /* After a stop of the machine, or a pass that took longer: none is made up for. */
-static void plan_next(struct scenes *scenes, uint64_t now_ns)
+static void plan_next(struct table_log *frames, uint64_t now_ns)
 {
-	scenes->next_ns += SCENES_INTERVAL_NS;
-	if (scenes->next_ns <= now_ns)
-		scenes->next_ns = now_ns + SCENES_INTERVAL_NS;
+	frames->next_ns += TABLE_LOG_INTERVAL_NS;
+	if (frames->next_ns <= now_ns)
+		frames->next_ns = now_ns + TABLE_LOG_INTERVAL_NS;
 }
 
-void scenes_second(struct scenes *scenes, const struct scenes_second *second)
+void table_log_second(struct table_log *frames, const struct table_log_second *second)
 {
 	/* What the kernel counted before the agent came belongs to no interval. */
-	if (scenes->settling_s) {
-		scenes->base[0] = scenes->base[1] = second->counters;
-		scenes->settling_s--;
+	if (frames->settling_s) {
+		frames->base[0] = frames->base[1] = second->counters;
+		frames->settling_s--;
 	}
-	if (!scenes->passing) {
-		if (second->now_boot_ns < scenes->next_ns)
+	if (!frames->passing) {
+		if (second->now_boot_ns < frames->next_ns)
 			return;
-		plan_next(scenes, second->now_boot_ns);
-		scenes->passing = true;
+		plan_next(frames, second->now_boot_ns);
+		frames->passing = true;
 	}
-	if (step(scenes))
-		finish(scenes, second);
+	if (step(frames))
+		finish(frames, second);
 }

@@ -2,13 +2,13 @@
 /*
  * What the table looked like, every ten seconds and every minute: largest cells and rows,
  * largest sources, and what the kernel counted in that interval, in two rings of
- * struct shm_scene. They are what `why` sets against now, and what an incident keeps of
+ * struct shm_frame. They are what `why` sets against now, and what an incident keeps of
  * the minutes before.
  *
- * A scene is made by one pass over the rows that hold anything, SCENES_ROWS_PER_STEP a
- * second: beyond 65,536 such rows the cells and rows of a scene are of several seconds,
- * beyond 655,360 a scene is late. Its other numbers are of the moment in which the pass
- * ended. The minute's scene is each sixth pass. What a row created and destroyed is
+ * A frame is made by one pass over the rows that hold anything, TABLE_LOG_ROWS_PER_STEP a
+ * second: beyond 65,536 such rows the cells and rows of a frame are of several seconds,
+ * beyond 655,360 a frame is late. Its other numbers are of the moment in which the pass
+ * ended. The minute's frame is each sixth pass. What a row created and destroyed is
  * counted from its place in one pass to its place in the next; a row's minute is the
  * sum of those of its passes.
  *
@@ -26,15 +26,15 @@
 #include "lib/shm/layout.h"
 #include "lib/stats/durations.h"
 
-#define SCENES_ROWS_PER_STEP 65536u
-#define SCENES_INTERVAL_NS   UINT64_C(10000000000)
-#define SCENES_PER_MINUTE    6u
-#define SCENES_WISHES	     32u
+#define TABLE_LOG_ROWS_PER_STEP 65536u
+#define TABLE_LOG_INTERVAL_NS   UINT64_C(10000000000)
+#define TABLE_LOG_PER_MINUTE    6u
+#define TABLE_LOG_WISHES	     32u
 /* Until the kernel's counters of before the start have arrived. */
-#define SCENES_SETTLING_S 3u
+#define TABLE_LOG_SETTLING_S 3u
 
-/* Counters, of which a scene holds the difference to the one before. */
-struct scenes_counters {
+/* Counters, of which a frame holds the difference to the one before. */
+struct table_log_counters {
 	uint64_t new_entries;
 	uint64_t destroyed_entries;
 	uint64_t drops;
@@ -47,8 +47,8 @@ struct scenes_counters {
 	uint64_t lost_events;
 };
 
-/* All that a scene needs and the histogram does not know. */
-struct scenes_second {
+/* All that a frame needs and the histogram does not know. */
+struct table_log_second {
 	uint64_t now_boot_ns;
 	uint64_t now_real_ns;
 	int64_t count_entries; /* negative: not known, written as 0 */
@@ -56,12 +56,12 @@ struct scenes_second {
 	uint32_t mirror_entries;
 	uint32_t unassured_entries;
 	uint32_t sources;
-	struct scenes_counters counters;
+	struct table_log_counters counters;
 	const struct shm_talker_list *hosts; /* by source */
 };
 
 /* A row's counters at the last pass, and what it did since the minute began. */
-struct scenes_mark {
+struct table_log_mark {
 	uint32_t new_entries;
 	uint32_t destroyed_entries;
 	uint32_t minute_new_entries;
@@ -69,23 +69,23 @@ struct scenes_mark {
 	uint32_t minute; /* number of it */
 };
 
-struct scenes_cell {
+struct table_log_cell {
 	uint32_t cell;
 	uint32_t entries;
 };
 
-struct scenes_row {
+struct table_log_row {
 	uint32_t row;
 	uint32_t entries;
 	uint32_t new_entries[2]; /* since the last pass; since the minute began */
 	uint32_t destroyed_entries[2];
 };
 
-struct scenes {
+struct table_log {
 	const struct histogram *hist; /* borrowed, as all that follows */
-	struct shm_scenes *rings[2];  /* every ten seconds, every minute */
-	struct stays *stays;	      /* NULL: nobody is told of busy rows */
-	struct scenes_mark *marks;
+	struct shm_table_log *rings[2];  /* every ten seconds, every minute */
+	struct durations *durations;	      /* NULL: nobody is told of busy rows */
+	struct table_log_mark *marks;
 	uint64_t next_ns; /* when the next pass begins */
 	bool passing;
 	uint32_t word; /* of the row map, where the pass stands */
@@ -93,17 +93,17 @@ struct scenes {
 	uint32_t minute;
 	uint32_t rows_active;
 	uint32_t cell_count, row_count, wish_count;
-	struct scenes_cell cells[SHM_SCENE_CELLS]; /* largest first, of this pass */
-	struct scenes_row rows[SHM_SCENE_ROWS];
-	struct stays_wish wishes[SCENES_WISHES];
-	struct scenes_counters base[2];
-	uint32_t settling_s; /* the first seconds count in no scene */
+	struct table_log_cell cells[SHM_FRAME_CELLS]; /* largest first, of this pass */
+	struct table_log_row rows[SHM_FRAME_ROWS];
+	struct durations_wish wishes[TABLE_LOG_WISHES];
+	struct table_log_counters base[2];
+	uint32_t settling_s; /* the first seconds count in no frame */
 };
 
-/* 0 or -ENOMEM. `rings` and `stays` are set before the first scenes_second(). */
-int scenes_create(struct scenes *scenes, const struct histogram *hist, uint64_t now_boot_ns);
-void scenes_destroy(struct scenes *scenes);
+/* 0 or -ENOMEM. `rings` and `stays` are set before the first table_log_second(). */
+int table_log_create(struct table_log *frames, const struct histogram *hist, uint64_t now_boot_ns);
+void table_log_destroy(struct table_log *frames);
 
-void scenes_second(struct scenes *scenes, const struct scenes_second *second);
+void table_log_second(struct table_log *frames, const struct table_log_second *second);
 
 #endif

@@ -13,7 +13,7 @@ int talkers_create(struct talkers *talkers, uint32_t keys)
 	memset(talkers, 0, sizeof(*talkers));
 	talkers->clear_kind = SHM_TALKER_KINDS;
 	for (unsigned int kind = 0; kind < SHM_TALKER_KINDS; kind++) {
-		int err = tally_create(&talkers->kinds[kind], keys);
+		int err = topk_create(&talkers->kinds[kind], keys);
 
 		if (err) {
 			talkers_destroy(talkers);
@@ -26,7 +26,7 @@ int talkers_create(struct talkers *talkers, uint32_t keys)
 void talkers_destroy(struct talkers *talkers)
 {
 	for (unsigned int kind = 0; kind < SHM_TALKER_KINDS; kind++)
-		tally_destroy(&talkers->kinds[kind]);
+		topk_destroy(&talkers->kinds[kind]);
 }
 
 /* --- one entry ------------------------------------------------------------------- */
@@ -37,10 +37,10 @@ static unsigned int kinds_of(const struct ct_key *key)
 	return key->family == AF_INET6 ? SHM_TALKER_KINDS : SHM_TALKER_SOURCE_64;
 }
 
-static struct tally_key key_of_kind(const struct ct_key *key, unsigned int kind)
+static struct topk_key key_of_kind(const struct ct_key *key, unsigned int kind)
 {
 	bool source = kind == SHM_TALKER_SOURCE || kind == SHM_TALKER_SOURCE_64;
-	struct tally_key out;
+	struct topk_key out;
 
 	memcpy(out.address, source ? key->src : key->dst, sizeof(out.address));
 	if (kind >= SHM_TALKER_SOURCE_64)
@@ -65,13 +65,13 @@ void talkers_foresee(struct talkers *talkers, const struct ct_key *key, uint64_t
 
 	foreseen->tuple_hash = tuple_hash;
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct tally_key tally_key = key_of_kind(key, kind);
+		struct topk_key topk_key = key_of_kind(key, kind);
 
 		/* A service has the address of its destination, the kind before it. */
 		if (kind != SHM_TALKER_SERVICE)
-			address_hash = tally_hash_address(tally_key.address);
-		foreseen->hashes[kind] = tally_hash_rest(address_hash, tally_key.rest);
-		tally_prefetch_head(&talkers->kinds[kind], foreseen->hashes[kind]);
+			address_hash = topk_hash_address(topk_key.address);
+		foreseen->hashes[kind] = topk_hash_rest(address_hash, topk_key.rest);
+		topk_prefetch_head(&talkers->kinds[kind], foreseen->hashes[kind]);
 	}
 }
 
@@ -83,37 +83,37 @@ void talkers_foresee_records(const struct talkers *talkers, const struct ct_key 
 	if (!is_foreseen(talkers, tuple_hash))
 		return;
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++)
-		tally_prefetch_record(&talkers->kinds[kind], foreseen->hashes[kind]);
+		topk_prefetch_record(&talkers->kinds[kind], foreseen->hashes[kind]);
 }
 
-static uint64_t hash_of_kind(const struct talkers *talkers, const struct tally_key *key,
+static uint64_t hash_of_kind(const struct talkers *talkers, const struct topk_key *key,
 			     unsigned int kind, uint64_t tuple_hash)
 {
 	if (is_foreseen(talkers, tuple_hash))
 		return talkers->foreseen[tuple_hash % TALKERS_FORESEEN].hashes[kind];
-	return tally_hash(key);
+	return topk_hash(key);
 }
 
 static void add(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash,
 		unsigned int which)
 {
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct tally_key tally_key = key_of_kind(key, kind);
+		struct topk_key topk_key = key_of_kind(key, kind);
 
-		tally_add_hashed(&talkers->kinds[kind], &tally_key,
-				 hash_of_kind(talkers, &tally_key, kind, tuple_hash), which);
+		topk_add_hashed(&talkers->kinds[kind], &topk_key,
+				 hash_of_kind(talkers, &topk_key, kind, tuple_hash), which);
 	}
 }
 
 static unsigned int bit(unsigned int index)
 {
-	return index ? TALLY_SECOND : TALLY_FIRST;
+	return index ? TOPK_SECOND : TOPK_FIRST;
 }
 
 void talkers_appeared(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
 {
 	talkers->added++;
-	add(talkers, key, tuple_hash, talkers->building ? TALLY_BOTH : bit(talkers->shown));
+	add(talkers, key, tuple_hash, talkers->building ? TOPK_BOTH : bit(talkers->shown));
 }
 
 void talkers_shown(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
@@ -133,11 +133,11 @@ void talkers_went(struct talkers *talkers, const struct ct_key *key, uint64_t tu
 		return;
 	}
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct tally_key tally_key = key_of_kind(key, kind);
+		struct topk_key topk_key = key_of_kind(key, kind);
 
-		tally_remove_hashed(&talkers->kinds[kind], &tally_key,
-				    hash_of_kind(talkers, &tally_key, kind, tuple_hash),
-				    both ? TALLY_BOTH : bit(talkers->shown));
+		topk_remove_hashed(&talkers->kinds[kind], &topk_key,
+				    hash_of_kind(talkers, &topk_key, kind, tuple_hash),
+				    both ? TOPK_BOTH : bit(talkers->shown));
 	}
 }
 
@@ -146,10 +146,10 @@ void talkers_went(struct talkers *talkers, const struct ct_key *key, uint64_t tu
 static void clear(struct talkers *talkers, uint32_t records)
 {
 	while (talkers->clear_kind < SHM_TALKER_KINDS && records > 0) {
-		struct tally *tally = &talkers->kinds[talkers->clear_kind];
+		struct topk *topk = &talkers->kinds[talkers->clear_kind];
 		uint32_t from = talkers->clear_from;
-		uint32_t next = tally_clear(tally, talkers->shown ^ 1u, from, records);
-		uint32_t done = (next ? next : tally->used + 1u) - from;
+		uint32_t next = topk_clear(topk, talkers->shown ^ 1u, from, records);
+		uint32_t done = (next ? next : topk->used + 1u) - from;
 
 		records = done < records ? records - done : 0;
 		talkers->clear_from = next ? next : 1;
@@ -203,13 +203,13 @@ struct candidate {
  * Few records get far: for each to be larger than all before it, counts must rise all
  * along, and those of a million entries can do so 1,413 times.
  */
-static uint32_t find_largest(const struct tally *tally, unsigned int index,
+static uint32_t find_largest(const struct topk *topk, unsigned int index,
 			     struct candidate best[SHM_TALKERS + 1u])
 {
 	uint32_t found = 0, least = 0;
 
-	for (uint32_t at = 1; at <= tally->used; at++) {
-		uint32_t count = tally->records[at].count[index];
+	for (uint32_t at = 1; at <= topk->used; at++) {
+		uint32_t count = topk->records[at].count[index];
 		uint32_t i;
 
 		if (count <= least)
@@ -227,18 +227,18 @@ static uint32_t find_largest(const struct tally *tally, unsigned int index,
 static void scan(struct talkers *talkers, unsigned int kind)
 {
 	struct talkers_top *top = &talkers->tops[kind];
-	const struct tally *tally = &talkers->kinds[kind];
+	const struct topk *topk = &talkers->kinds[kind];
 	struct candidate best[SHM_TALKERS + 1u];
-	uint32_t found = find_largest(tally, talkers->shown, best);
+	uint32_t found = find_largest(topk, talkers->shown, best);
 
 	top->outside = found > SHM_TALKERS ? best[SHM_TALKERS].count : 0;
 	top->count = found < SHM_TALKERS ? found : SHM_TALKERS;
 	top->added = talkers->added;
 	for (uint32_t i = 0; i < top->count; i++) {
-		const struct tally_record *record = &tally->records[best[i].at];
+		const struct topk_record *record = &topk->records[best[i].at];
 
 		top->keys[i] =
-			(struct tally_key){{record->address[0], record->address[1]}, record->rest};
+			(struct topk_key){{record->address[0], record->address[1]}, record->rest};
 	}
 }
 
@@ -264,7 +264,7 @@ static uint32_t sum_u32(uint64_t a, uint64_t b)
 }
 
 struct listed {
-	const struct tally_key *key;
+	const struct topk_key *key;
 	uint32_t entries;
 	uint32_t more;
 };
@@ -281,7 +281,7 @@ static uint32_t look_up(const struct talkers *talkers, unsigned int kind,
 		uint32_t at = n;
 
 		one.entries =
-			tally_count(&talkers->kinds[kind], one.key, talkers->shown, &one.more);
+			topk_count(&talkers->kinds[kind], one.key, talkers->shown, &one.more);
 		if (!one.entries)
 			continue;
 		for (; at > 0 && list[at - 1u].entries < one.entries; at--)
@@ -295,7 +295,7 @@ static uint32_t look_up(const struct talkers *talkers, unsigned int kind,
 static void write_list(const struct talkers *talkers, unsigned int kind, struct shm_talker_list *to)
 {
 	const struct talkers_top *top = &talkers->tops[kind];
-	const struct tally *tally = &talkers->kinds[kind];
+	const struct topk *topk = &talkers->kinds[kind];
 	uint32_t outside = sum_u32(top->outside, talkers->added - top->added);
 	struct listed list[SHM_TALKERS];
 	uint32_t n = look_up(talkers, kind, list);
@@ -311,9 +311,9 @@ static void write_list(const struct talkers *talkers, unsigned int kind, struct 
 		poke_u32(&talker->more_entries, list[i].more);
 	}
 	poke_u32(&to->count, n);
-	poke_u32(&to->tracked, tally->keys[talkers->shown]);
-	poke_u32(&to->missed_entries, sum_u32(outside, tally_most_hidden(tally, talkers->shown)));
-	poke_u32(&to->room, tally->room);
+	poke_u32(&to->tracked, topk->keys[talkers->shown]);
+	poke_u32(&to->missed_entries, sum_u32(outside, topk_most_hidden(topk, talkers->shown)));
+	poke_u32(&to->room, topk->room);
 }
 
 void talkers_second(struct talkers *talkers, struct shm_talkers *to, uint64_t now_ns)

@@ -59,14 +59,14 @@ struct talkers_foreseen {
 
 /* The largest of one kind, when they were last looked for. */
 struct talkers_top {
-	struct tally_key keys[SHM_TALKERS];
+	struct topk_key keys[SHM_TALKERS];
 	uint32_t count;
 	uint32_t outside; /* the largest count that is not in keys[] */
 	uint64_t added;	  /* talkers.added then */
 };
 
 struct talkers {
-	struct tally kinds[SHM_TALKER_KINDS];
+	struct topk kinds[SHM_TALKER_KINDS];
 	struct talkers_top tops[SHM_TALKER_KINDS];
 	unsigned int shown;  /* which tally: 0 or 1 */
 	bool building;	     /* the other one is being built */

@@ -9,17 +9,17 @@
 
 #define NONE 0u
 
-static size_t records_bytes(const struct tally *tally)
+static size_t records_bytes(const struct topk *topk)
 {
-	return ((size_t)tally->room + 1u) * sizeof(struct tally_record);
+	return ((size_t)topk->room + 1u) * sizeof(struct topk_record);
 }
 
-static size_t heads_bytes(const struct tally *tally)
+static size_t heads_bytes(const struct topk *topk)
 {
-	return 2u * (size_t)tally->room * sizeof(uint32_t);
+	return 2u * (size_t)topk->room * sizeof(uint32_t);
 }
 
-#define HIDDEN_BYTES ((size_t)TALLY_HIDDEN * sizeof(uint32_t))
+#define HIDDEN_BYTES ((size_t)TOPK_HIDDEN * sizeof(uint32_t))
 
 static void *sparse(size_t bytes)
 {
@@ -29,42 +29,42 @@ static void *sparse(size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-int tally_create(struct tally *tally, uint32_t room)
+int topk_create(struct topk *topk, uint32_t room)
 {
-	memset(tally, 0, sizeof(*tally));
-	tally->room = room;
-	tally->random = ct_hash_bytes(&room, sizeof(room)) | 1u;
-	tally->records = sparse(records_bytes(tally));
-	tally->heads = sparse(heads_bytes(tally));
-	tally->hidden[0] = sparse(HIDDEN_BYTES);
-	tally->hidden[1] = sparse(HIDDEN_BYTES);
-	if (tally->records && tally->heads && tally->hidden[0] && tally->hidden[1])
+	memset(topk, 0, sizeof(*topk));
+	topk->room = room;
+	topk->random = ct_hash_bytes(&room, sizeof(room)) | 1u;
+	topk->records = sparse(records_bytes(topk));
+	topk->heads = sparse(heads_bytes(topk));
+	topk->hidden[0] = sparse(HIDDEN_BYTES);
+	topk->hidden[1] = sparse(HIDDEN_BYTES);
+	if (topk->records && topk->heads && topk->hidden[0] && topk->hidden[1])
 		return 0;
-	tally_destroy(tally);
+	topk_destroy(topk);
 	return -ENOMEM;
 }
 
-void tally_destroy(struct tally *tally)
+void topk_destroy(struct topk *topk)
 {
-	if (tally->records)
-		munmap(tally->records, records_bytes(tally));
-	if (tally->heads)
-		munmap(tally->heads, heads_bytes(tally));
+	if (topk->records)
+		munmap(topk->records, records_bytes(topk));
+	if (topk->heads)
+		munmap(topk->heads, heads_bytes(topk));
 	for (unsigned int i = 0; i < 2; i++)
-		if (tally->hidden[i])
-			munmap(tally->hidden[i], HIDDEN_BYTES);
-	memset(tally, 0, sizeof(*tally));
+		if (topk->hidden[i])
+			munmap(topk->hidden[i], HIDDEN_BYTES);
+	memset(topk, 0, sizeof(*topk));
 }
 
 /* --- chains ---------------------------------------------------------------------- */
 
-uint64_t tally_hash_address(const uint64_t address[2])
+uint64_t topk_hash_address(const uint64_t address[2])
 {
 	return ct_hash_bytes(address, 2 * sizeof(address[0]));
 }
 
 /* Nobody outside knows the first 64 bits, so what is folded in needs no key of its own. */
-uint64_t tally_hash_rest(uint64_t address_hash, uint64_t rest)
+uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest)
 {
 	unsigned __int128 product =
 		(unsigned __int128)(address_hash ^ rest * UINT64_C(0x9e3779b97f4a7c15)) *
@@ -73,56 +73,56 @@ uint64_t tally_hash_rest(uint64_t address_hash, uint64_t rest)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint64_t tally_hash(const struct tally_key *key)
+uint64_t topk_hash(const struct topk_key *key)
 {
-	return tally_hash_rest(tally_hash_address(key->address), key->rest);
+	return topk_hash_rest(topk_hash_address(key->address), key->rest);
 }
 
-static uint32_t *hidden_at(const struct tally *tally, uint64_t hash, unsigned int index)
+static uint32_t *hidden_at(const struct topk *topk, uint64_t hash, unsigned int index)
 {
-	return &tally->hidden[index][hash >> 32 & (TALLY_HIDDEN - 1u)];
+	return &topk->hidden[index][hash >> 32 & (TOPK_HIDDEN - 1u)];
 }
 
-static uint32_t *head_of(const struct tally *tally, uint64_t hash)
+static uint32_t *head_of(const struct topk *topk, uint64_t hash)
 {
-	return &tally->heads[hash & (2u * tally->room - 1u)];
+	return &topk->heads[hash & (2u * topk->room - 1u)];
 }
 
-static bool is(const struct tally_record *record, const struct tally_key *key)
+static bool is(const struct topk_record *record, const struct topk_key *key)
 {
 	return record->address[0] == key->address[0] && record->address[1] == key->address[1] &&
 	       record->rest == key->rest;
 }
 
-static uint32_t find(const struct tally *tally, const struct tally_key *key, uint64_t hash)
+static uint32_t find(const struct topk *topk, const struct topk_key *key, uint64_t hash)
 {
-	uint32_t at = *head_of(tally, hash);
+	uint32_t at = *head_of(topk, hash);
 
-	while (at != NONE && !is(&tally->records[at], key))
-		at = tally->records[at].next;
+	while (at != NONE && !is(&topk->records[at], key))
+		at = topk->records[at].next;
 	return at;
 }
 
-static uint64_t hash_of_record(const struct tally_record *record)
+static uint64_t hash_of_record(const struct topk_record *record)
 {
-	const struct tally_key key = {{record->address[0], record->address[1]}, record->rest};
+	const struct topk_key key = {{record->address[0], record->address[1]}, record->rest};
 
-	return tally_hash(&key);
+	return topk_hash(&key);
 }
 
 /* The record's counts must be 0, or be about to become so. */
-static void unlink_record(struct tally *tally, uint32_t at, uint64_t hash)
+static void unlink_record(struct topk *topk, uint32_t at, uint64_t hash)
 {
-	uint32_t *link = head_of(tally, hash);
+	uint32_t *link = head_of(topk, hash);
 
 	while (*link != at)
-		link = &tally->records[*link].next;
-	*link = tally->records[at].next;
-	tally->records[at].next = tally->free_head;
-	tally->free_head = at;
+		link = &topk->records[*link].next;
+	*link = topk->records[at].next;
+	topk->records[at].next = topk->free_head;
+	topk->free_head = at;
 }
 
-static bool is_free(const struct tally_record *record)
+static bool is_free(const struct topk_record *record)
 {
 	return !(record->count[0] | record->count[1]);
 }
@@ -130,159 +130,159 @@ static bool is_free(const struct tally_record *record)
 /* --- who is in ------------------------------------------------------------------- */
 
 /* xorshift64: which keys stay in is nothing to be guessed from outside, and costs little. */
-static uint32_t random_bits(struct tally *tally)
+static uint32_t random_bits(struct topk *topk)
 {
-	tally->random ^= tally->random << 13;
-	tally->random ^= tally->random >> 7;
-	tally->random ^= tally->random << 17;
-	return (uint32_t)(tally->random >> 32);
+	topk->random ^= topk->random << 13;
+	topk->random ^= topk->random >> 7;
+	topk->random ^= topk->random << 17;
+	return (uint32_t)(topk->random >> 32);
 }
 
-static uint32_t larger(const struct tally_record *record)
+static uint32_t larger(const struct topk_record *record)
 {
 	return record->count[0] > record->count[1] ? record->count[0] : record->count[1];
 }
 
 /* Its counts are hidden from now on. */
-static void put_out(struct tally *tally, uint32_t at)
+static void put_out(struct topk *topk, uint32_t at)
 {
-	struct tally_record *record = &tally->records[at];
+	struct topk_record *record = &topk->records[at];
 	uint64_t hash = hash_of_record(record);
 
 	for (unsigned int i = 0; i < 2; i++) {
-		*hidden_at(tally, hash, i) += record->count[i];
-		tally->keys[i] -= record->count[i] > 0;
+		*hidden_at(topk, hash, i) += record->count[i];
+		topk->keys[i] -= record->count[i] > 0;
 		record->count[i] = 0;
 	}
-	unlink_record(tally, at, hash);
+	unlink_record(topk, at, hash);
 }
 
 /* Makes room, or does not. */
-static bool admit(struct tally *tally)
+static bool admit(struct topk *topk)
 {
-	uint32_t bits = random_bits(tally);
+	uint32_t bits = random_bits(topk);
 	uint32_t from, best, count;
 
 	if (bits & 3u)
 		return false;
-	from = 1u + (uint32_t)((uint64_t)bits * (tally->room - TALLY_SAMPLE + 1u) >> 32);
+	from = 1u + (uint32_t)((uint64_t)bits * (topk->room - TOPK_SAMPLE + 1u) >> 32);
 	best = from;
-	for (uint32_t at = from + 1u; at < from + TALLY_SAMPLE; at++)
-		if (larger(&tally->records[at]) < larger(&tally->records[best]))
+	for (uint32_t at = from + 1u; at < from + TOPK_SAMPLE; at++)
+		if (larger(&topk->records[at]) < larger(&topk->records[best]))
 			best = at;
-	count = larger(&tally->records[best]);
+	count = larger(&topk->records[best]);
 	/* One in 1, 2, 4, 4, 8: the power of two that is not less. */
-	if (count > 1 && random_bits(tally) & (UINT32_MAX >> __builtin_clz(count - 1u)))
+	if (count > 1 && random_bits(topk) & (UINT32_MAX >> __builtin_clz(count - 1u)))
 		return false;
-	put_out(tally, best);
+	put_out(topk, best);
 	return true;
 }
 
 /* A record for a key that has none, or NONE. */
-static uint32_t take(struct tally *tally, const struct tally_key *key, uint64_t hash)
+static uint32_t take(struct topk *topk, const struct topk_key *key, uint64_t hash)
 {
-	struct tally_record *record;
+	struct topk_record *record;
 	uint32_t at;
 
-	if (tally->free_head == NONE && tally->used == tally->room && !admit(tally))
+	if (topk->free_head == NONE && topk->used == topk->room && !admit(topk))
 		return NONE;
-	at = tally->free_head;
+	at = topk->free_head;
 	if (at != NONE)
-		tally->free_head = tally->records[at].next;
+		topk->free_head = topk->records[at].next;
 	else
-		at = ++tally->used;
-	record = &tally->records[at];
+		at = ++topk->used;
+	record = &topk->records[at];
 	record->address[0] = key->address[0];
 	record->address[1] = key->address[1];
 	record->rest = (uint32_t)key->rest;
-	record->next = *head_of(tally, hash);
-	*head_of(tally, hash) = at;
+	record->next = *head_of(topk, hash);
+	*head_of(topk, hash) = at;
 	return at;
 }
 
 /* --- counting -------------------------------------------------------------------- */
 
-void tally_add_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+void topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
 		      unsigned int which)
 {
-	uint32_t at = find(tally, key, hash);
+	uint32_t at = find(topk, key, hash);
 
 	if (at == NONE)
-		at = take(tally, key, hash);
+		at = take(topk, key, hash);
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!(which >> i & 1u))
 			continue;
 		if (at == NONE)
-			++*hidden_at(tally, hash, i);
+			++*hidden_at(topk, hash, i);
 		else
-			tally->keys[i] += tally->records[at].count[i]++ == 0;
+			topk->keys[i] += topk->records[at].count[i]++ == 0;
 	}
 }
 
-static void remove_hidden(struct tally *tally, uint64_t hash, unsigned int i)
+static void remove_hidden(struct topk *topk, uint64_t hash, unsigned int i)
 {
-	uint32_t *hidden = hidden_at(tally, hash, i);
+	uint32_t *hidden = hidden_at(topk, hash, i);
 
 	if (*hidden)
 		--*hidden;
 	else
-		tally->refused++;
+		topk->refused++;
 }
 
-void tally_remove_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
 			 unsigned int which)
 {
-	uint32_t at = find(tally, key, hash);
-	struct tally_record *record = &tally->records[at];
+	uint32_t at = find(topk, key, hash);
+	struct topk_record *record = &topk->records[at];
 
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!(which >> i & 1u))
 			continue;
 		if (at == NONE || !record->count[i])
-			remove_hidden(tally, hash, i);
+			remove_hidden(topk, hash, i);
 		else
-			tally->keys[i] -= --record->count[i] == 0;
+			topk->keys[i] -= --record->count[i] == 0;
 	}
 	if (at != NONE && is_free(record))
-		unlink_record(tally, at, hash);
+		unlink_record(topk, at, hash);
 }
 
-uint32_t tally_count(const struct tally *tally, const struct tally_key *key, unsigned int index,
+uint32_t topk_count(const struct topk *topk, const struct topk_key *key, unsigned int index,
 		     uint32_t *ret_more)
 {
-	uint64_t hash = tally_hash(key);
-	uint32_t at = find(tally, key, hash);
+	uint64_t hash = topk_hash(key);
+	uint32_t at = find(topk, key, hash);
 
-	*ret_more = *hidden_at(tally, hash, index);
-	return at == NONE ? 0 : tally->records[at].count[index];
+	*ret_more = *hidden_at(topk, hash, index);
+	return at == NONE ? 0 : topk->records[at].count[index];
 }
 
-uint32_t tally_most_hidden(const struct tally *tally, unsigned int index)
+uint32_t topk_most_hidden(const struct topk *topk, unsigned int index)
 {
 	uint32_t most = 0;
 
-	for (uint32_t i = 0; i < TALLY_HIDDEN; i++)
-		most = tally->hidden[index][i] > most ? tally->hidden[index][i] : most;
+	for (uint32_t i = 0; i < TOPK_HIDDEN; i++)
+		most = topk->hidden[index][i] > most ? topk->hidden[index][i] : most;
 	return most;
 }
 
-uint32_t tally_clear(struct tally *tally, unsigned int index, uint32_t from, uint32_t records)
+uint32_t topk_clear(struct topk *topk, unsigned int index, uint32_t from, uint32_t records)
 {
 	uint32_t at;
 
-	for (at = from; at <= tally->used && records > 0; at++, records--) {
-		struct tally_record *record = &tally->records[at];
+	for (at = from; at <= topk->used && records > 0; at++, records--) {
+		struct topk_record *record = &topk->records[at];
 
 		if (!record->count[index])
 			continue;
 		record->count[index] = 0;
 		if (is_free(record))
-			unlink_record(tally, at, hash_of_record(record));
+			unlink_record(topk, at, hash_of_record(record));
 	}
-	if (at <= tally->used)
+	if (at <= topk->used)
 		return at;
 	/* What was put out meanwhile had its old count hidden. */
-	memset(tally->hidden[index], 0, HIDDEN_BYTES);
-	tally->keys[index] = 0;
+	memset(topk->hidden[index], 0, HIDDEN_BYTES);
+	topk->keys[index] = 0;
 	return 0;
 }

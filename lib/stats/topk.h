@@ -9,7 +9,7 @@
  * While all keys have room, counts are exact. When they have not, a key may have hidden
  * entries: those added while it was not in the table, and those it had when it was put
  * out. Hidden entries are not forgotten: they are counted by a hash of the key, in
- * TALLY_HIDDEN buckets. The bound, for any key K and any sequence of additions and
+ * TOPK_HIDDEN buckets. The bound, for any key K and any sequence of additions and
  * removals in which nothing is removed that was not added:
  *
  *	count(K)  <=  entries of K  <=  count(K) + hidden(bucket of K)
@@ -27,7 +27,7 @@
  * removal that would make it so is of something never added, and is counted in
  * `refused`.
  *
- * Who gets in when the table is full: of TALLY_SAMPLE records at a random place the
+ * Who gets in when the table is full: of TOPK_SAMPLE records at a random place the
  * least is put out, with a probability of about one in its count (Ben Basat et al.,
  * "Randomized admission policy for efficient top-k and frequency estimation", 2017),
  * every fourth time. So a key that has many entries gets in after a few of them, and
@@ -46,32 +46,32 @@
 
 #include "lib/base/prefetch.h"
 
-#define TALLY_HIDDEN 16384u
-#define TALLY_SAMPLE 8u
+#define TOPK_HIDDEN 16384u
+#define TOPK_SAMPLE 8u
 
 /* Which tallies an operation is about. */
-#define TALLY_FIRST  1u
-#define TALLY_SECOND 2u
-#define TALLY_BOTH   3u
+#define TOPK_FIRST  1u
+#define TOPK_SECOND 2u
+#define TOPK_BOTH   3u
 
-struct tally_key {
+struct topk_key {
 	uint64_t address[2]; /* 16 bytes in network order */
 	uint64_t rest;	     /* 32 bits are kept */
 };
 
-struct tally_record {
+struct topk_record {
 	uint64_t address[2];
 	uint32_t rest;
 	uint32_t next;	   /* in its chain, or the next free one; 0: none */
 	uint32_t count[2]; /* both 0: free */
 };
 
-_Static_assert(sizeof(struct tally_record) == 32, "two to a cache line");
+_Static_assert(sizeof(struct topk_record) == 32, "two to a cache line");
 
-struct tally {
-	struct tally_record *records; /* [0] is not used */
+struct topk {
+	struct topk_record *records; /* [0] is not used */
 	uint32_t *heads;	      /* two a key: chains are short */
-	uint32_t *hidden[2];	      /* [TALLY_HIDDEN] */
+	uint32_t *hidden[2];	      /* [TOPK_HIDDEN] */
 	uint32_t room;		      /* keys; a power of two */
 	uint32_t used;		      /* records ever taken: scans end there */
 	uint32_t free_head;
@@ -81,49 +81,49 @@ struct tally {
 };
 
 /* Room for `room` keys, a power of two up to 2^20. 0 or -ENOMEM. */
-int tally_create(struct tally *tally, uint32_t room);
-void tally_destroy(struct tally *tally);
+int topk_create(struct topk *topk, uint32_t room);
+void topk_destroy(struct topk *topk);
 
-/* `hash` is tally_hash() of the key: whoever knows it early can prefetch what it leads to. */
-uint64_t tally_hash(const struct tally_key *key);
+/* `hash` is topk_hash() of the key: whoever knows it early can prefetch what it leads to. */
+uint64_t topk_hash(const struct topk_key *key);
 /* In two steps, for keys that share an address. */
-uint64_t tally_hash_address(const uint64_t address[2]);
-uint64_t tally_hash_rest(uint64_t address_hash, uint64_t rest);
-void tally_add_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+uint64_t topk_hash_address(const uint64_t address[2]);
+uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest);
+void topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
 		      unsigned int which);
-void tally_remove_hashed(struct tally *tally, const struct tally_key *key, uint64_t hash,
+void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
 			 unsigned int which);
 
-static inline void tally_add(struct tally *tally, const struct tally_key *key, unsigned int which)
+static inline void topk_add(struct topk *topk, const struct topk_key *key, unsigned int which)
 {
-	tally_add_hashed(tally, key, tally_hash(key), which);
+	topk_add_hashed(topk, key, topk_hash(key), which);
 }
 
-static inline void tally_remove(struct tally *tally, const struct tally_key *key,
+static inline void topk_remove(struct topk *topk, const struct topk_key *key,
 				unsigned int which)
 {
-	tally_remove_hashed(tally, key, tally_hash(key), which);
+	topk_remove_hashed(topk, key, topk_hash(key), which);
 }
 
 /* Bring the head of the chain, then its first record, into the cache. */
-static inline void tally_prefetch_head(const struct tally *tally, uint64_t hash)
+static inline void topk_prefetch_head(const struct topk *topk, uint64_t hash)
 {
-	prefetch_write(&tally->heads[hash & (2u * tally->room - 1u)]);
+	prefetch_write(&topk->heads[hash & (2u * topk->room - 1u)]);
 }
 
-static inline void tally_prefetch_record(const struct tally *tally, uint64_t hash)
+static inline void topk_prefetch_record(const struct topk *topk, uint64_t hash)
 {
-	prefetch_write(&tally->records[tally->heads[hash & (2u * tally->room - 1u)]]);
+	prefetch_write(&topk->records[topk->heads[hash & (2u * topk->room - 1u)]]);
 }
 
 /* count(K), and how much more K may have. */
-uint32_t tally_count(const struct tally *tally, const struct tally_key *key, unsigned int index,
+uint32_t topk_count(const struct topk *topk, const struct topk_key *key, unsigned int index,
 		     uint32_t *ret_more);
 /* The most that any key not in the table can have. */
-uint32_t tally_most_hidden(const struct tally *tally, unsigned int index);
+uint32_t topk_most_hidden(const struct topk *topk, unsigned int index);
 
 /* Sets one tally (0 or 1) to nothing, `records` from record `from` on at a time; begin
  * with 1. The next to go on with, 0 at the end. */
-uint32_t tally_clear(struct tally *tally, unsigned int index, uint32_t from, uint32_t records);
+uint32_t topk_clear(struct topk *topk, unsigned int index, uint32_t from, uint32_t records);
 
 #endif

@@ -21,7 +21,7 @@
 #include "lib/stats/observer.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define ROUNDS_MAX 64u
 
@@ -30,9 +30,9 @@ enum who { NOBODY, FORECAST, STAYS, TALKERS, WHO };
 static const char *const names[WHO] = {"mirror", "+ forecast", "+ stays", "+ talkers"};
 
 struct bench {
-	struct world world;
-	struct witness witness;
-	struct stays stays;
+	struct mirror_offline offline;
+	struct observer observer;
+	struct durations durations;
 	struct talkers talkers;
 	struct shm_detail *details;
 	struct shm_talkers *listed;
@@ -43,30 +43,30 @@ static void create(struct bench *bench, enum who who)
 	memset(bench, 0, sizeof(*bench));
 	bench->details = calloc(SHM_DETAILS + SHM_DETAIL_POOLS, sizeof(*bench->details));
 	bench->listed = calloc(1, sizeof(*bench->listed));
-	if (!bench->details || !bench->listed || world_create(&bench->world, 4000000) ||
-	    stays_create(&bench->stays, &bench->world.hist) ||
+	if (!bench->details || !bench->listed || mirror_offline_create(&bench->offline, 4000000) ||
+	    durations_create(&bench->durations, &bench->offline.hist) ||
 	    talkers_create(&bench->talkers, TALKERS_KEYS))
 		exit(1);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&bench->details[i].row, ROW_INVALID);
-	bench->stays.details = bench->details;
-	witness_init(&bench->witness);
+	bench->durations.details = bench->details;
+	observer_init(&bench->observer);
 	if (who >= FORECAST)
-		bench->witness.forecast = forecast_create((int64_t)bench->world.mirror.now_ns);
+		bench->observer.forecast = forecast_create((int64_t)bench->offline.mirror.now_ns);
 	if (who >= STAYS)
-		bench->witness.stays = &bench->stays;
+		bench->observer.durations = &bench->durations;
 	if (who >= TALKERS)
-		bench->witness.talkers = &bench->talkers;
+		bench->observer.talkers = &bench->talkers;
 	if (who != NOBODY)
-		bench->world.mirror.hook = &bench->witness.hook;
+		bench->offline.mirror.hook = &bench->observer.hook;
 }
 
 static void destroy(struct bench *bench)
 {
-	forecast_destroy(bench->witness.forecast);
-	stays_destroy(&bench->stays);
+	forecast_destroy(bench->observer.forecast);
+	durations_destroy(&bench->durations);
 	talkers_destroy(&bench->talkers);
-	world_destroy(&bench->world);
+	mirror_offline_destroy(&bench->offline);
 	free(bench->details);
 	free(bench->listed);
 }
@@ -100,15 +100,15 @@ static struct ct_event event_of(uint32_t n, uint32_t sources, uint32_t services,
 static void tell(struct bench *bench, struct ct_event *events, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		flow_prefetch_head(&bench->world.mirror.table, events[i].hash);
-		witness_foresee(&bench->witness, &events[i]);
+		flow_prefetch_head(&bench->offline.mirror.table, events[i].hash);
+		observer_foresee(&bench->observer, &events[i]);
 	}
 	for (uint32_t i = 0; i < count; i++)
-		flow_prefetch_record(&bench->world.mirror.table, events[i].hash);
+		flow_prefetch_record(&bench->offline.mirror.table, events[i].hash);
 	for (uint32_t i = 0; i < count; i++)
-		witness_foresee_records(&bench->witness, &events[i]);
+		observer_foresee_records(&bench->observer, &events[i]);
 	for (uint32_t i = 0; i < count; i++)
-		mirror_event(&bench->world.mirror, &events[i]);
+		mirror_event(&bench->offline.mirror, &events[i]);
 }
 
 #define BATCH 64u
@@ -134,9 +134,9 @@ static uint64_t step(struct bench *bench, uint32_t from, uint32_t flows, const u
 		began = cpu_ns();
 		tell(bench, events, BATCH);
 		spent += cpu_ns() - began;
-		world_pass(&bench->world, BATCH * 10000);
+		mirror_offline_pass(&bench->offline, BATCH * 10000);
 	}
-	mirror_purge_tombstones(&bench->world.mirror);
+	mirror_purge_tombstones(&bench->offline.mirror);
 	return spent;
 }
 

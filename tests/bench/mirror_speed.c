@@ -23,7 +23,7 @@
 
 #include "agent/netlink/sockets.h"
 #include "lib/base/clock.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define ROUNDS_MAX 101u
 #define BATCHES	   3000u
@@ -38,12 +38,12 @@ struct options {
 	bool huge;
 };
 
-static struct world world;
+static struct mirror_offline offline;
 
 /* For many hashes one step, then the next: see lib/mirror/flow_table.h. */
 static void warm(const struct ct_event *events, unsigned int depth)
 {
-	const struct flow_table *table = &world.mirror.table;
+	const struct flow_table *table = &offline.mirror.table;
 
 	for (unsigned int i = 0; depth >= 1 && i < NLSOCK_BATCH; i++)
 		flow_prefetch_head(table, events[i].hash);
@@ -69,7 +69,7 @@ static struct ct_event event_of(enum ct_kind kind, uint32_t number, int state)
 				  .l4num = TCP,
 				  .status = kind == CT_NEW ? 0 : CT_STATUS_SEEN_REPLY,
 				  .state = state};
-	struct ct_event event = world_event(told);
+	struct ct_event event = offline_event(told);
 
 	/* Few ports, as there are: each has cells of its own. */
 	memcpy(event.key.src, &number, sizeof(number));
@@ -95,7 +95,7 @@ static double one_round(const struct options *o, uint64_t *seed)
 		began_ns = clock_cpu_ns();
 		warm(events, o->depth);
 		for (unsigned int i = 0; i < NLSOCK_BATCH; i++)
-			mirror_event(&world.mirror, &events[i]);
+			mirror_event(&offline.mirror, &events[i]);
 		spent_ns += clock_cpu_ns() - began_ns;
 	}
 	return (double)spent_ns / (BATCHES * NLSOCK_BATCH);
@@ -146,12 +146,12 @@ static struct options parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct options o = parse(argc, argv);
-	struct flow_table *table = &world.mirror.table;
+	struct flow_table *table = &offline.mirror.table;
 	double rounds[ROUNDS_MAX];
 	uint64_t seed = 88172645463325252u;
 
 	ct_hash_seed_fixed(1);
-	if (world_create(&world, 2 * o.entries) < 0) {
+	if (mirror_offline_create(&offline, 2 * o.entries) < 0) {
 		fputs("mirror_speed: out of memory\n", stderr);
 		return 1;
 	}
@@ -162,13 +162,13 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; i < o.entries; i++) {
 		struct ct_event event = event_of(CT_NEW, i, 1);
 
-		mirror_event(&world.mirror, &event);
+		mirror_event(&offline.mirror, &event);
 	}
 	for (unsigned int i = 0; i < o.rounds; i++)
 		rounds[i] = one_round(&o, &seed);
 	qsort(rounds, o.rounds, sizeof(rounds[0]), compare);
 	printf("least %.1f median %.1f most %.1f\n", rounds[0], rounds[o.rounds / 2],
 	       rounds[o.rounds - 1]);
-	world_destroy(&world);
+	mirror_offline_destroy(&offline);
 	return 0;
 }

@@ -27,13 +27,12 @@ BEGIN, END = "<!-- profile_agent.py writes from here -->\n", "<!-- up to here --
 KERNEL = (("the kernel, receiving: recvmmsg", ("__x64_sys_recvmmsg",)),
           ("the kernel, sleeping and waking: clock_nanosleep, epoll_wait",
            ("__x64_sys_clock_nanosleep", "__x64_sys_epoll_wait")))
-FILES = (("parsing and hashing events", ("agent/ct_event", "xxhash")),
-         ("the forecast's statistics and the forecast itself", ("agent/forecast",)),
-         ("who holds entries", ("agent/tally", "agent/talkers")),
-         ("how long they stay", ("agent/stays",)),
+FILES = (("parsing and hashing events", ("agent/netlink/parser", "lib/event", "xxhash")),
+         ("the forecast's statistics and the forecast itself", ("lib/forecast", "agent/forecast")),
+         ("who holds entries", ("lib/stats/topk", "lib/stats/talkers")),
+         ("how long they stay", ("lib/stats/durations",)),
          ("the mirror, its cells and the batch", (
-             "agent/flow_table", "agent/tracker", "agent/entry", "agent/histogram",
-             "agent/drain", "agent/witness", "agent/verify", "agent/local_addr", "lib/shm")))
+             "lib/mirror", "agent/drain", "lib/stats/observer", "lib/shm")))
 OTHER_KERNEL, OTHER = "the kernel, all else: faults, other calls, interrupts", "all else"
 
 # What is there before, and what is done then.

@@ -42,7 +42,7 @@ static const struct snap_forecast forecast = {
 	.verdict = SHM_VERDICT_FILLING,
 	.alarm = true,
 	.reason_count = 1,
-	.outlook = {{20, 15, 25, 10, 30, 9, 7}},
+	.horizon = {{20, 15, 25, 10, 30, 9, 7}},
 };
 
 static struct app *make_app(void)
@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		request.accept_encoding = lines[2];
 		request.if_none_match = lines[3];
 		app->source.taken_boot_ns = clock_boot_ns();
-		app->source.story_of_boot_ns = app->source.taken_boot_ns;
+		app->source.detail_of_boot_ns = app->source.taken_boot_ns;
 		response_init(&response);
 		routes_handle(app, &request, &response);
 		BUG_ON(response.status < 200 || response.status > 599);

@@ -39,8 +39,8 @@ static size_t with_head(const uint8_t *data, size_t size)
 {
 	struct incident_head head = {.version_major = SHM_VERSION_MAJOR,
 				     .version_minor = SHM_VERSION_MINOR,
-				     .culprit_row = ROW_INVALID,
-				     .culprit_cell = CELL_INVALID};
+				     .top_row = ROW_INVALID,
+				     .top_cell = CELL_INVALID};
 	size_t at;
 
 	incident_id_make(UINT64_C(1764000000000000000), 1, head.id);
@@ -82,7 +82,7 @@ static void explain(struct incident_image *image, bool hosts, bool as_text)
 	struct text out;
 
 	text_init(&out);
-	past_incident(&view, image, hosts, as_text, &out);
+	incident_view_incident(&view, image, hosts, as_text, &out);
 	BUG_ON(!out.failed && !out.bytes);
 	text_free(&out);
 }

@@ -37,7 +37,7 @@ static struct shm_section sections[SHM_SECTION_COUNT];
 static struct snapshot snap;
 static struct snap_history history;
 static struct snap_pasts pasts;
-static struct snap_story story;
+static struct snap_detail details;
 static struct text out;
 
 static void remove_files(void)
@@ -58,7 +58,7 @@ static void fill_forecast(struct shm_forecast *forecast)
 	atomic_store(&forecast->verdict, SHM_VERDICT_STEADY);
 	atomic_store(&forecast->reason_count, 2);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		atomic_store(&forecast->outlook[i].horizon_s, snap_horizons_s[i]);
+		atomic_store(&forecast->horizon[i].horizon_s, snap_horizons_s[i]);
 	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
 		atomic_store(&forecast->chance[i].horizon_s, snap_full_horizons_s[i]);
 }
@@ -102,7 +102,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	snapshot_init(&snap);
 	snap_history_init(&history);
 	snap_pasts_init(&pasts);
-	snap_story_init(&story);
+	snap_detail_init(&details);
 	text_init(&out);
 	return shm_reader_install_guard();
 }
@@ -117,13 +117,13 @@ static void check_forecast(const struct snap_forecast *forecast)
 	BUG_ON(forecast->full_early_ms > forecast->full_likely_ms);
 	BUG_ON(forecast->full_likely_ms > forecast->full_late_ms);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
-		const struct snap_outlook *outlook = &forecast->outlook[i];
+		const struct snap_horizon *horizon = &forecast->horizon[i];
 
-		BUG_ON(outlook->lo95_entries > outlook->lo80_entries);
-		BUG_ON(outlook->lo80_entries > outlook->p50_entries);
-		BUG_ON(outlook->p50_entries > outlook->hi80_entries);
-		BUG_ON(outlook->hi80_entries > outlook->hi95_entries);
-		BUG_ON(outlook->held > outlook->compared);
+		BUG_ON(horizon->lo95_entries > horizon->lo80_entries);
+		BUG_ON(horizon->lo80_entries > horizon->p50_entries);
+		BUG_ON(horizon->p50_entries > horizon->hi80_entries);
+		BUG_ON(horizon->hi80_entries > horizon->hi95_entries);
+		BUG_ON(horizon->held > horizon->compared);
 	}
 	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
 		BUG_ON(forecast->chance[i].drop_ppm > forecast->chance[i].full_ppm ||
@@ -168,9 +168,9 @@ static void answer(void)
 	struct whatif_result result;
 	struct model model;
 
-	BUG_ON(model_build(&snap, &story, &model));
+	BUG_ON(model_build(&snap, &details, &model));
 	BUG_ON(!(model.steady_entries >= 0));
-	why_look(&snap, &story, &model, &why);
+	why_look(&snap, &details, &model, &why);
 	BUG_ON(advice_make(&why, &advice) || !advice.count);
 	BUG_ON(whatif_run(&whatif, &model, &result) || !(result.steady_then >= 0));
 	text_clear(&out);
@@ -180,7 +180,7 @@ static void answer(void)
 	advice_json(&advice, &out);
 	whatif_text(&whatif, &result, &snap, NULL, &out);
 	whatif_json(&whatif, &result, &snap, NULL, &out);
-	render_talkers(&snap, &story, -1, 0, NULL, ROWS_JSON, &out);
+	render_talkers(&snap, &details, -1, 0, NULL, ROWS_JSON, &out);
 	BUG_ON(text_failed(&out) || strstr(out.data, "(null)"));
 	whatif_free(&result);
 	model_free(&model);
@@ -202,7 +202,7 @@ static void read_everything(off_t cut, bool answers)
 			BUG_ON(sum != snap.live.mirror_entries);
 			BUG_ON(snap.row_count > ROW_COUNT);
 			check_forecast(&snap.forecast);
-			if (snapshot_take_story(&reader, &story) == 0 && answers)
+			if (snapshot_take_detail(&reader, &details) == 0 && answers)
 				answer();
 		}
 		if (snapshot_take_history(&reader, false, &history) == 0)

@@ -69,7 +69,7 @@ NGINX_RENDERINGS = {
 }
 
 
-def make_world(description):
+def make_offline(description):
     directory = tempfile.mkdtemp(prefix="conntide-golden-", dir="/dev/shm")
     os.chmod(directory, 0o755)
     with open(description, encoding="ascii") as file:
@@ -83,12 +83,12 @@ def make_world(description):
 
 @pytest.fixture(scope="module")
 def world():
-    yield from make_world(SMALL)
+    yield from make_offline(SMALL)
 
 
 @pytest.fixture(scope="module")
 def nginx():
-    yield from make_world(os.path.join(HERE, "nginx.segment"))
+    yield from make_offline(os.path.join(HERE, "nginx.segment"))
 
 
 def render(where, how, what, *more):

@@ -235,7 +235,7 @@ def test_writer_died_in_the_talkers(exporter, segment):
     assert time.monotonic() - began < 3
 
 
-def test_hostile_story(exporter, segment):
+def test_hostile_detail(exporter, segment):
     """Whatever the segment holds, the answers are JSON without nonsense."""
     with open(segment.path, "r+b") as file:
         file.seek(0)

@@ -64,7 +64,7 @@ def test_list(kept, exporter, state):  # pylint: disable=unused-argument
     assert new["worst"] == "drops" and old["worst"] == "high"
     assert new["began"] == "2026-01-02T00:00:00Z" and new["ended"] == "2026-01-02T00:00:03Z"
     assert old["ended"] is None and old["peak_fill_ratio"] == 0.85 and new["drops"] == 43
-    assert new["culprit"]["entries"] >= new["culprit"]["state_entries"] > 0
+    assert new["top_cell"]["entries"] >= new["top_cell"]["state_entries"] > 0
     assert new["bytes"] == sum(os.path.getsize(os.path.join(kept, name))
                                for name in os.listdir(kept) if name.startswith(NEW))
     assert json.loads(cli(state, "--json").stdout) == rows

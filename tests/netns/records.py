@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads the segment's details, talkers and scenes from the file, without a line of ours:
+"""Reads the segment's details, talkers and frames from the file, without a line of ours:
 offsets come from the header and from lib/shm/layout.h."""
 import collections
 import ipaddress
@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-DETAILS, TALKERS, SCENES_SHORT = 12, 13, 14
+DETAILS, TALKERS, TABLE_LOG_SHORT = 12, 13, 14
 DETAIL_BYTES, OWN_DETAILS, STAY_BUCKETS = 3648, 256, 24
 ENDS = ("expired", "closed", "evicted", "deleted", "unseen")
 KINDS = ("source", "destination", "service", "source64", "destination64")
@@ -22,7 +22,7 @@ Talker = collections.namedtuple("Talker", "key entries less more")
 Listing = collections.namedtuple("Listing", "talkers tracked missed room")
 Detail = collections.namedtuple("Detail", "row ends whole tail states")
 Stays = collections.namedtuple("Stays", "count sum_ms")
-Scene = collections.namedtuple("Scene", "count rows_active sources new destroyed early_drops rows "
+Frame = collections.namedtuple("Frame", "count rows_active sources new destroyed early_drops rows "
                                         "hosts")
 
 
@@ -99,11 +99,11 @@ class Records:
         detail = self.detail(l4proto, direction, port)
         return {end: n for end, n in detail.ends.items() if n} if detail else {}
 
-    # Scenes
+    # Frames
 
-    def scene(self):
+    def frame(self):
         """The last one of ten seconds; None."""
-        data = self._section(SCENES_SHORT)
+        data = self._section(TABLE_LOG_SHORT)
         head = struct.unpack_from("=Q", data)[0]
         if not head:
             return None
@@ -116,7 +116,7 @@ class Records:
                 rows[row_name(row)] = (entries, new, destroyed)
         hosts = [self._talker(data, at + 840 + 32 * i) for i in range(8)
                  if struct.unpack_from("=I", data, at + 840 + 32 * i + 16)[0]]
-        return Scene(count=word[1], rows_active=word[5], sources=word[6], new=word[7],
+        return Frame(count=word[1], rows_active=word[5], sources=word[6], new=word[7],
                      destroyed=word[8], early_drops=word[10], rows=rows, hosts=hosts)
 
 

@@ -126,7 +126,7 @@ def check_served(exporter, row):
 @pytest.mark.slow
 @pytest.mark.global_sysctl
 def test_table_at_its_limit(host, start_agent, flood, unix_exporter, machine_sysctls):
-    """80 %, 95 %, drops: one incident with the right culprit, that outlives the agent; while
+    """80 %, 95 %, drops: one incident with the right top_cell, that outlives the agent; while
     the table is full the command line and the unix socket answer. Then it recovers."""
     machine_sysctls(max=LIMIT)
     host.conntrack_sysctl("udp_timeout", 600)
@@ -147,8 +147,8 @@ def test_table_at_its_limit(host, start_agent, flood, unix_exporter, machine_sys
     assert host.count() > 0.9 * LIMIT, "the table is not full: nothing is shown below"
     assert row["worst"] == "drops" and row["limit"] == "max" and row["limit_entries"] == LIMIT
     assert row["early_drops"] + row["drops"] > 0 and row["peak_fill_ratio"] > 0.95
-    assert row["culprit"]["l4proto"] == "udp" and row["culprit"]["port"] == BIG
-    assert row["culprit"]["state"] == "unreplied"
+    assert row["top_cell"]["l4proto"] == "udp" and row["top_cell"]["port"] == BIG
+    assert row["top_cell"]["state"] == "unreplied"
     assert agent.counter("incidents_recorded") == 1 and agent.counter("incident_active") == 1
     check_served(exporter, row)
     text = agent_module.cli(agent.runtime, "incidents", row["id"], "--state-dir",

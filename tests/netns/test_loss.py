@@ -32,7 +32,7 @@ def sent_by(process):
     return report_of(process)[0]
 
 
-class Witness:
+class Observer:
     """Watches an agent while its table is at rest: wrong and called exact is a lie."""
 
     def __init__(self, agent):
@@ -78,13 +78,13 @@ def test_stopped_for_ten_seconds_under_a_flood(host, start_agent, flood):
     assert not agent.status()["exact"]
     kernel = oracle.stable_cells(host)
     assert kernel == {flood_cell(): made}
-    witness = Witness(agent)
+    observer = Observer(agent)
     agent.signal(signal.SIGCONT)
     start = time.monotonic()
-    status = witness.until_equal(kernel, REPAIR_SECONDS)
+    status = observer.until_equal(kernel, REPAIR_SECONDS)
     took = time.monotonic() - start
     assert status["events_lost"] > 0, "the buffer cannot have held ten seconds of this"
-    assert "events-lost" in witness.doubts, witness.doubts
+    assert "events-lost" in observer.doubts, observer.doubts
     agent.wait_equal(REPAIR_SECONDS, exact=True, label=f"repaired after {took:.1f} s")
 
 
@@ -99,16 +99,16 @@ def overloaded(flood_program):
     host.conntrack_sysctl("udp_timeout", 600)
     agent = agent_module.Agent(host, "--event-buffer", "8192", "--event-buffer-max", "8192")
     try:
-        witness = Witness(agent)
+        observer = Observer(agent)
         process = host.popen([flood_program, "-r", "8000", "-s", "9", netns.Host.SINK],
                              stdout=subprocess.PIPE, text=True)
         while process.poll() is None:
-            witness.look()
+            observer.look()
             time.sleep(0.2)
         made = sent_by(process)
         kernel = oracle.stable_cells(host)
         assert kernel == {flood_cell(): made}
-        yield agent, witness, kernel
+        yield agent, observer, kernel
         agent.close()
     finally:
         agent.close()
@@ -118,12 +118,12 @@ def overloaded(flood_program):
 @pytest.mark.slow
 def test_receive_buffer_far_too_small(overloaded):
     """Room for a dozen events: loss counted, a lower mode named, repaired in 10 s."""
-    agent, witness, kernel = overloaded
-    status = witness.until_equal(kernel, REPAIR_SECONDS)
+    agent, observer, kernel = overloaded
+    status = observer.until_equal(kernel, REPAIR_SECONDS)
     assert status["counters"]["event_buffer_bytes"] <= 16384
     assert status["events_lost"] > 0
-    assert "events-lost" in witness.doubts or "degraded" in witness.doubts, witness.doubts
-    assert witness.modes & {"no-update", "polling"}, f"modes seen: {witness.modes}"
+    assert "events-lost" in observer.doubts or "degraded" in observer.doubts, observer.doubts
+    assert observer.modes & {"no-update", "polling"}, f"modes seen: {observer.modes}"
     agent.wait_equal(REPAIR_SECONDS, expect=kernel, label="under overload")
 
 
@@ -133,7 +133,7 @@ def test_small_buffer_and_every_kind_of_change(lab, pair, start_agent):
     for state in ("syn_recv", "close_wait", "last_ack", "close"):
         lab.middle.conntrack_sysctl(f"tcp_timeout_{state}", 600)
     agent = start_agent(lab.middle, "--event-buffer", "8192", "--event-buffer-max", "8192")
-    witness = Witness(agent)
+    observer = Observer(agent)
     sports = iter(range(10000, 60000))
     for _ in range(4):
         agent.signal(signal.SIGSTOP)
@@ -141,10 +141,10 @@ def test_small_buffer_and_every_kind_of_change(lab, pair, start_agent):
             for _ in range(30):
                 traffic.Tcp(pair.flow(), next(sports), 500 + index).drive(state)
         agent.signal(signal.SIGCONT)
-        witness.look()
+        observer.look()
         lab.middle.conntrack("-D", "-p", "tcp", "--dport", "503")
     kernel = oracle.stable_cells(lab.middle)
-    status = witness.until_equal(kernel, REPAIR_SECONDS)
+    status = observer.until_equal(kernel, REPAIR_SECONDS)
     assert status["events_lost"] > 0
     agent.wait_equal(60, expect=kernel, exact=True, label="exact again")
 
@@ -223,10 +223,10 @@ def test_a_million_entries(host, start_agent, flood, machine_sysctls):
     machine_sysctls(max=1500000)
     host.conntrack_sysctl("udp_timeout", 600)
     agent = start_agent(host)
-    witness = Witness(agent)
+    observer = Observer(agent)
     processes = [flood(host, rate=100000, flows=500000, first=first) for first in (0, 500000)]
     while any(process.poll() is None for process in processes):
-        witness.look()
+        observer.look()
         time.sleep(1)
     reports = [report_of(process) for process in processes]
     made, seconds = sum(report[0] for report in reports), max(report[1] for report in reports)
@@ -242,7 +242,7 @@ def test_a_million_entries(host, start_agent, flood, machine_sysctls):
     agent_module.waits.append(("million", f"at {made / seconds:.0f}/s, {status['events_lost']}"
                                " events lost: complete after the end", REPAIR_SECONDS, took))
     if status["events_lost"]:
-        assert "events-lost" in witness.doubts or "degraded" in witness.doubts
+        assert "events-lost" in observer.doubts or "degraded" in observer.doubts
     assert agent.cells() == {flood_cell(): made}
     agent.wait_status(lambda status: status["exact"], 60, "never exact again")
     if not agent_module.sanitized():

@@ -159,19 +159,19 @@ def test_more_keys_than_room(host, start_agent, flood):
     wait_held(agent, exact=True, within=60)
 
 
-def test_a_scene(patient, agent, pair):
+def test_a_frame(patient, agent, pair):
     """Ten seconds later there is one, with the rows and hosts of the kernel's table."""
     reader = records.Records(agent)
     some(pair, 8)
     kernel = wait_held(agent)
     cells = oracle.cells(patient.middle)
-    scene = agent_module.poll(lambda: (reader.scene() or None) if (
-        reader.scene() and sum(row[0] for row in reader.scene().rows.values())
-        == sum(cells.values())) else None, 25 * agent_module.patience(), "no scene of it",
+    frame = agent_module.poll(lambda: (reader.frame() or None) if (
+        reader.frame() and sum(row[0] for row in reader.frame().rows.values())
+        == sum(cells.values())) else None, 25 * agent_module.patience(), "no frame of it",
         interval=0.5)
     for port in (53, 123, 443):
-        assert scene.rows["udp", "forwarded", port][0] == sum(
+        assert frame.rows["udp", "forwarded", port][0] == sum(
             count for cell, count in cells.items() if cell.port == port)
-    assert scene.rows_active == 3 and scene.sources == len(kernel["source"])
-    assert {host.key: host.entries for host in scene.hosts}.items() <= kernel["source"].items()
-    assert scene.count == sum(cells.values())
+    assert frame.rows_active == 3 and frame.sources == len(kernel["source"])
+    assert {host.key: host.entries for host in frame.hosts}.items() <= kernel["source"].items()
+    assert frame.count == sum(cells.values())

@@ -19,7 +19,7 @@
 
 #include "agent/netlink/parser.h"
 #include "agent/record/feed.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 /* The longest frame is a list of addresses. */
 #define FRAME_MAX (LOCAL_ADDR_MAX * sizeof(struct local_addr))
@@ -30,7 +30,7 @@ struct replay {
 	uint64_t offset; /* of the frame at hand */
 	struct recorder_frame frame;
 	uint8_t *bytes;
-	struct world world;
+	struct mirror_offline offline;
 	bool created;
 };
 
@@ -56,82 +56,82 @@ static const char *on_event(struct replay *replay)
 	const char *wrong = parse(replay, 0, &event);
 
 	if (!wrong)
-		mirror_event(&replay->world.mirror, &event);
+		mirror_event(&replay->offline.mirror, &event);
 	return wrong;
 }
 
 static const char *on_begin(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 	uint32_t explained;
 	const char *wrong = check_len(replay, sizeof(explained));
 
 	/* Recordings that do not tell the steps of a sweep: it was over by now. */
-	world_sweep(world);
-	if (!wrong && world->resync.phase != RESYNC_IDLE)
+	mirror_offline_sweep(offline);
+	if (!wrong && offline->resync.phase != RESYNC_IDLE)
 		wrong = "a dump begins inside another";
 	if (wrong)
 		return wrong;
 	memcpy(&explained, replay->bytes, sizeof(explained));
-	resync_begin(&world->resync, &world->mirror, explained != 0);
+	resync_begin(&offline->resync, &offline->mirror, explained != 0);
 	return NULL;
 }
 
 static const char *on_next(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 
-	if (world->resync.phase != RESYNC_DUMPING)
+	if (offline->resync.phase != RESYNC_DUMPING)
 		return "a chunk outside a dump";
-	resync_next(&world->resync, &world->mirror);
+	resync_next(&offline->resync, &offline->mirror);
 	return NULL;
 }
 
 static const char *on_record(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 	struct recorder_record head;
 	struct ct_event event;
 	const char *wrong = parse(replay, sizeof(head), &event);
 
 	if (wrong)
 		return wrong;
-	if (world->resync.phase != RESYNC_DUMPING)
+	if (offline->resync.phase != RESYNC_DUMPING)
 		return "a record outside a dump";
 	memcpy(&head, replay->bytes, sizeof(head));
-	resync_record(&world->resync, &world->mirror, &event, head.fill_mark);
+	resync_record(&offline->resync, &offline->mirror, &event, head.fill_mark);
 	return NULL;
 }
 
 static const char *on_dump_done(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 	struct recorder_done done;
 	const char *wrong = check_len(replay, sizeof(done));
 
 	if (wrong)
 		return wrong;
-	if (world->resync.phase != RESYNC_DUMPING)
+	if (offline->resync.phase != RESYNC_DUMPING)
 		return "the end of a dump that did not begin";
 	memcpy(&done, replay->bytes, sizeof(done));
-	resync_dump_done(&world->resync, &world->mirror, done.valid != 0, done.kernel_entries);
+	resync_dump_done(&offline->resync, &offline->mirror, done.valid != 0, done.kernel_entries);
 	return NULL;
 }
 
 static const char *on_ask(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 	struct verify_item items[32];
 
 	/* Whom to ask the recording says; ours are dropped, to make room. */
-	verify_take(&world->verify, world->mirror.now_ns, items, 32);
-	mirror_mark(&world->mirror);
+	verify_take(&offline->verify, offline->mirror.now_ns, items, 32);
+	mirror_mark(&offline->mirror);
 	return NULL;
 }
 
 static const char *on_answer(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 	struct recorder_answer head;
 	struct ct_event event;
 	const char *wrong = check_len(replay, sizeof(head));
@@ -146,14 +146,14 @@ static const char *on_answer(struct replay *replay)
 	event.kind = CT_RECORD;
 	/* The recorded hash is of another secret. */
 	head.item.hash = ct_hash(&head.item.key);
-	mirror_answer(&world->mirror, &head.item, head.found ? &event : NULL, head.asked_mark);
+	mirror_answer(&offline->mirror, &head.item, head.found ? &event : NULL, head.asked_mark);
 	return NULL;
 }
 
 static const char *on_addresses(struct replay *replay)
 {
 	struct local_addr addr;
-	struct local_addrs *set = &replay->world.addrs;
+	struct local_addrs *set = &replay->offline.addrs;
 
 	if (replay->frame.len % sizeof(addr) != 0)
 		return "a list of addresses of odd length";
@@ -171,7 +171,7 @@ static const char *on_addresses(struct replay *replay)
 
 static const char *on_second(struct replay *replay)
 {
-	verify_second(&replay->world.verify, replay->world.mirror.now_ns);
+	verify_second(&replay->offline.verify, replay->offline.mirror.now_ns);
 	return NULL;
 }
 
@@ -186,10 +186,10 @@ static const char *on_limit(struct replay *replay)
 	if (limit == 0 || limit > LIMIT_MAX)
 		return "a limit of the mirror that cannot be";
 	if (replay->created) {
-		flow_table_set_limit(&replay->world.mirror.table, limit);
+		flow_table_set_limit(&replay->offline.mirror.table, limit);
 		return NULL;
 	}
-	if (world_create(&replay->world, limit) < 0)
+	if (mirror_offline_create(&replay->offline, limit) < 0)
 		return "out of memory";
 	replay->created = true;
 	return NULL;
@@ -197,11 +197,11 @@ static const char *on_limit(struct replay *replay)
 
 static const char *on_sweep(struct replay *replay)
 {
-	struct world *world = &replay->world;
+	struct mirror_offline *offline = &replay->offline;
 
-	if (world->resync.phase != RESYNC_COUNTING && world->resync.phase != RESYNC_SWEEPING)
+	if (offline->resync.phase != RESYNC_COUNTING && offline->resync.phase != RESYNC_SWEEPING)
 		return "a step of a sweep without a dump";
-	resync_sweep(&world->resync, &world->mirror);
+	resync_sweep(&offline->resync, &offline->mirror);
 	return NULL;
 }
 
@@ -236,7 +236,7 @@ static int read_frame(struct replay *replay, const char **ret_wrong)
 static const char *apply_frame(struct replay *replay)
 {
 	const struct recorder_frame *frame = &replay->frame;
-	struct mirror *mirror = &replay->world.mirror;
+	struct mirror *mirror = &replay->offline.mirror;
 
 	if (frame->kind == 0 || frame->kind >= sizeof(handlers) / sizeof(handlers[0]))
 		return "a frame of unknown kind";
@@ -245,7 +245,7 @@ static const char *apply_frame(struct replay *replay)
 	if (frame->boot_ns != 0 && frame->boot_ns < mirror->now_ns)
 		return "time runs backwards";
 	if (frame->boot_ns != 0)
-		world_time(&replay->world, frame->boot_ns);
+		mirror_offline_time(&replay->offline, frame->boot_ns);
 	return handlers[frame->kind](replay);
 }
 
@@ -266,7 +266,7 @@ static const char *replay_all(struct replay *replay)
 		wrong = apply_frame(replay);
 		/* The world's clock begins before that of any recording. */
 		if (!wrong && replay->frame.kind == RECORD_LIMIT && replay->frame.boot_ns == 0)
-			mirror_set_time(&replay->world.mirror, 0);
+			mirror_set_time(&replay->offline.mirror, 0);
 		if (wrong)
 			return wrong;
 	}
@@ -274,13 +274,13 @@ static const char *replay_all(struct replay *replay)
 		return wrong;
 	if (!replay->created)
 		return "a recording without a mirror";
-	world_sweep(&replay->world);
+	mirror_offline_sweep(&replay->offline);
 	return NULL;
 }
 
-static void print_counters(const struct world *world)
+static void print_counters(const struct mirror_offline *offline)
 {
-	const struct mirror *mirror = &world->mirror;
+	const struct mirror *mirror = &offline->mirror;
 	const struct mirror_counters *counters = &mirror->counters;
 
 	printf("{\"mirror_entries\":%u,\"mute_entries\":%u,\"unassured_entries\":%u,"
@@ -298,7 +298,7 @@ static void print_counters(const struct world *world)
 	printf("\"audits_match\":%" PRIu64 ",\"audits_mismatch\":%" PRIu64
 	       ",\"tombstone_skips\":%" PRIu64 ",\"refused_decrements\":%" PRIu64 "}\n",
 	       counters->audits_match, counters->audits_mismatch, counters->tombstone_skips,
-	       world->hist.refused_decrements);
+	       offline->hist.refused_decrements);
 }
 
 int main(int argc, char **argv)
@@ -322,17 +322,17 @@ int main(int argc, char **argv)
 	}
 	wrong = replay_all(&replay);
 	if (!wrong)
-		wrong = world_disagrees(&replay.world);
+		wrong = offline_disagrees(&replay.offline);
 	if (wrong)
 		fprintf(stderr, "mirror_replay: %s: offset %" PRIu64 ": %s\n", path, replay.offset,
 			wrong);
 	else if (counters)
-		print_counters(&replay.world);
-	else if (world_print_cells(&replay.world.hist, stdout) < 0)
+		print_counters(&replay.offline);
+	else if (mirror_offline_print_cells(&replay.offline.hist, stdout) < 0)
 		wrong = "standard output";
 	fclose(replay.file);
 	free(replay.bytes);
 	if (replay.created)
-		world_destroy(&replay.world);
+		mirror_offline_destroy(&replay.offline);
 	return wrong ? 1 : 0;
 }

@@ -60,7 +60,7 @@ static struct made *healthy(void)
 	made_state(row, ST_GENERIC_REPLIED, 40);
 	for (unsigned int i = 0; i < 30; i++)
 		made_talker(made, SHM_TALKER_SOURCE, 100 + i, 200, 0, 0);
-	made_scenes(made, 60);
+	made_frames(made, 60);
 	made_hour(made, 90);
 	return made;
 }
@@ -104,7 +104,7 @@ static void test_small(void **state)
 	made_state(row, ST_TCP_SYN_SENT, 90);
 	row = made_row(made, L4_TCP, DIR_INBOUND, 22);
 	made_state(row, ST_TCP_SYN_RECV, 90);
-	made_scenes(made, 60);
+	made_frames(made, 60);
 	assert_none(made);
 	made_free(made);
 }
@@ -118,7 +118,7 @@ static struct made *nginx(double up_per_s)
 	made_short(made, DIR_INBOUND, 80, 25, 0.1, 30);
 	if (up_per_s > 0)
 		made_short(made, DIR_OUTBOUND, 8080, up_per_s, 0.1, 30);
-	made_scenes(made, 30);
+	made_frames(made, 30);
 	return made;
 }
 
@@ -156,7 +156,7 @@ static void test_squid(void **state)
 	made_short(made, DIR_INBOUND, 81, 25, 0.1, 30);
 	made_state(row, ST_TCP_ESTABLISHED, 10);
 	made_rate(row, 0);
-	made_scenes(made, 30);
+	made_frames(made, 30);
 	assert_named(made, "time-wait-pile", CONFIDENCE_SURE);
 	assert_null(made_finding(made, "upstream-without-keepalive"));
 	assert_int_equal(made->why.finding_count, 1);
@@ -173,7 +173,7 @@ static void test_upstream_after_the_load(void **state)
 	(void)state;
 	for (size_t i = 0; i < made->snap.row_count; i++)
 		made->rows[i].new_per_s = 0;
-	for (size_t i = 0; i < made->story.minutes.count; i++)
+	for (size_t i = 0; i < made->details.minutes.count; i++)
 		for (uint32_t j = 0; j < made->minutes[i].row_count; j++)
 			made->minutes[i].rows[j].new_entries = i < 10 ? 250 : 0;
 	assert_named(made, "upstream-without-keepalive", CONFIDENCE_SURE);
@@ -186,7 +186,7 @@ static void test_upstream_is_not_sure(void **state)
 
 	(void)state;
 	/* Not seen for long enough. */
-	made->story.minutes.count = 0;
+	made->details.minutes.count = 0;
 	assert_named(made, "upstream-without-keepalive", CONFIDENCE_LIKELY);
 	/* A cache answers a third. */
 	made_free(made);
@@ -195,7 +195,7 @@ static void test_upstream_is_not_sure(void **state)
 	made_free(made);
 	/* The same on average, and never at the same time. */
 	made = nginx(25);
-	for (size_t i = 0; i < made->story.minutes.count; i++)
+	for (size_t i = 0; i < made->details.minutes.count; i++)
 		for (uint32_t j = 0; j < made->minutes[i].row_count; j++)
 			made->minutes[i].rows[j].new_entries = i % 2 == j ? 500 : 0;
 	assert_named(made, "upstream-without-keepalive", CONFIDENCE_NOT_SURE);
@@ -219,7 +219,7 @@ static void test_upstream_neighbours(void **state)
 	made = made_new();
 	made_short(made, DIR_INBOUND, 443, 5, 900, 30);
 	made_short(made, DIR_OUTBOUND, 8080, 5, 900, 30);
-	made_scenes(made, 30);
+	made_frames(made, 30);
 	made_look(made);
 	assert_null(made_finding(made, "upstream-without-keepalive"));
 	made_free(made);
@@ -227,7 +227,7 @@ static void test_upstream_neighbours(void **state)
 	made = made_new();
 	made_short(made, DIR_FORWARDED, 80, 25, 0.1, 30);
 	made_short(made, DIR_FORWARDED, 8080, 25, 0.1, 30);
-	made_scenes(made, 30);
+	made_frames(made, 30);
 	made_look(made);
 	assert_null(made_finding(made, "upstream-without-keepalive"));
 	made_free(made);
@@ -240,13 +240,13 @@ static void test_upstream_over_loopback(void **state)
 	(void)state;
 	made_short(made, DIR_INBOUND, 80, 25, 0.1, 30);
 	made_short(made, DIR_LOOPBACK, 9000, 25, 0.1, 30);
-	made_scenes(made, 30);
+	made_frames(made, 30);
 	assert_named(made, "upstream-without-keepalive", CONFIDENCE_SURE);
 	made_free(made);
 	made = made_new();
 	made_short(made, DIR_LOOPBACK, 8080, 25, 0.1, 30);
 	made_short(made, DIR_LOOPBACK, 80, 25, 0.1, 30);
-	made_scenes(made, 30);
+	made_frames(made, 30);
 	assert_named(made, "upstream-without-keepalive", CONFIDENCE_LIKELY);
 	assert_int_equal(made_finding(made, "upstream-without-keepalive")->rows[0].port, 8080);
 	made_free(made);
@@ -301,7 +301,7 @@ static void test_dead_backend(void **state)
 	assert_int_equal(finding->host.address[3], 77);
 	assert_int_equal(made->why.finding_count, 1);
 	/* To many addresses. */
-	made->story.talkers[SHM_TALKER_SERVICE].talkers[0].entries = 3;
+	made->details.talkers[SHM_TALKER_SERVICE].talkers[0].entries = 3;
 	assert_named(made, "dead-backend", CONFIDENCE_NOT_SURE);
 	/* The same number, most of them answered. */
 	made_state(row, ST_TCP_ESTABLISHED, 2000);
@@ -319,7 +319,7 @@ static void test_syn_flood(void **state)
 	made_rate(row, 50);
 	/* 30 known sources, which is too few for so many. */
 	assert_named(made, "syn-flood", CONFIDENCE_LIKELY);
-	made->story.talkers[SHM_TALKER_SOURCE].tracked = 3000;
+	made->details.talkers[SHM_TALKER_SOURCE].tracked = 3000;
 	assert_named(made, "syn-flood", CONFIDENCE_SURE);
 	assert_int_equal(made_finding(made, "syn-flood")->rows[0].port, 25);
 	assert_int_equal(made->why.finding_count, 1);
@@ -332,8 +332,8 @@ static void test_syn_flood(void **state)
 	made_state(row, ST_TCP_SYN_SENT, 2000);
 	assert_named(made, "syn-flood", CONFIDENCE_LIKELY);
 	assert_null(made_finding(made, "dead-backend"));
-	made->story.talkers[SHM_TALKER_SOURCE].tracked = 30;
-	for (size_t i = 0; i < made->story.minutes.count; i++)
+	made->details.talkers[SHM_TALKER_SOURCE].tracked = 30;
+	for (size_t i = 0; i < made->details.minutes.count; i++)
 		made->minutes[i].sources = 30;
 	made_look(made);
 	assert_null(made_finding(made, "syn-flood"));
@@ -349,7 +349,7 @@ static void test_udp_storm(void **state)
 	(void)state;
 	made_state(row, ST_GENERIC_REPLIED, 9000);
 	made_rate(row, 150);
-	made_scenes(made, 60);
+	made_frames(made, 60);
 	assert_named(made, "udp-query-storm", CONFIDENCE_SURE);
 	assert_int_equal(made->why.finding_count, 1);
 	made_state(row, ST_GENERIC_UNREPLIED, 60000);
@@ -401,9 +401,9 @@ static void test_one_host(void **state)
 	assert_int_equal(finding->host.address[3], 7);
 	assert_null(strstr(finding->summary, "10.0"));
 	/* Not when the error may be all of it. */
-	made->story.talkers[SHM_TALKER_SOURCE].talkers[0].error_entries = 2400;
+	made->details.talkers[SHM_TALKER_SOURCE].talkers[0].error_entries = 2400;
 	assert_none(made);
-	made->story.talkers[SHM_TALKER_SOURCE].talkers[0].error_entries = 0;
+	made->details.talkers[SHM_TALKER_SOURCE].talkers[0].error_entries = 0;
 	/* It may be this host itself, which opens as many. */
 	row = made_row(made, L4_TCP, DIR_OUTBOUND, 443);
 	made_state(row, ST_TCP_ESTABLISHED, 2500);
@@ -450,7 +450,7 @@ static void test_port_scan(void **state)
 static void test_losses(void **state)
 {
 	struct made *made = healthy();
-	struct snap_scene *last = &made->minutes[made->story.minutes.count - 1];
+	struct snap_frame *last = &made->minutes[made->details.minutes.count - 1];
 
 	(void)state;
 	last->chaintoolong = 7;
@@ -469,7 +469,7 @@ static void test_losses(void **state)
 static void test_nat(void **state)
 {
 	struct made *made = healthy();
-	struct snap_scene *last = &made->minutes[made->story.minutes.count - 1];
+	struct snap_frame *last = &made->minutes[made->details.minutes.count - 1];
 
 	(void)state;
 	last->found = 3; /* happens */
@@ -538,9 +538,9 @@ static void test_growth(void **state)
 	assert_true(change->known && change->over_s > 3000 && change->over_s < 3700);
 	assert_int_equal(change->rows[0].key.port, 8080);
 	/* An agent that has run for less than a minute knows nothing. */
-	made->story.minutes.count = 5;
+	made->details.minutes.count = 5;
 	made->minutes[0].real_ns = made->snap.taken_real_ns - 50000000000u;
-	made->story.hour.count = 0;
+	made->details.hour.count = 0;
 	made->minutes[1] = made->minutes[2] = made->minutes[3] = made->minutes[4] =
 		made->minutes[0];
 	made_look(made);

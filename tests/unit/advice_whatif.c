@@ -312,8 +312,8 @@ static void test_pool(void **state)
 	struct snap_row *other = made_row(made, L4_TCP, DIR_INBOUND, 81);
 
 	(void)state;
-	made->details[0].pool = true;
-	made->details[0].key.port = 0;
+	made->rows_detail[0].pool = true;
+	made->rows_detail[0].key.port = 0;
 	made_state(other, ST_TCP_TIME_WAIT, 10);
 	made_rate(other, 10);
 	made_look(made);
@@ -322,7 +322,7 @@ static void test_pool(void **state)
 	made_free(made);
 }
 
-/* Rates: the larger of the last minute and of the last three; scenes before snapshot. */
+/* Rates: the larger of the last minute and of the last three; frames before snapshot. */
 static void test_arrivals(void **state)
 {
 	struct made *made = made_new();
@@ -331,20 +331,20 @@ static void test_arrivals(void **state)
 	(void)state;
 	made_state(row, ST_TCP_TIME_WAIT, 10);
 	made_rate(row, 50);
-	made_scenes(made, 30);
+	made_frames(made, 30);
 	row->new_per_s = 7;
-	near(arrivals_per_s(&made->snap, &made->story, row), 50, 1e-9);
+	near(arrivals_per_s(&made->snap, &made->details, row), 50, 1e-9);
 	for (size_t i = 24; i < 30; i++)
 		made->minutes[i].rows[0].new_entries = 0; /* it has just ended */
-	near(arrivals_per_s(&made->snap, &made->story, row), 50 * 12 / 18.0, 1e-9);
+	near(arrivals_per_s(&made->snap, &made->details, row), 50 * 12 / 18.0, 1e-9);
 	for (size_t i = 0; i < 30; i++)
 		made->minutes[i].rows[0].new_entries = i < 24 ? 0 : 600; /* just begun */
-	near(arrivals_per_s(&made->snap, &made->story, row), 60, 1e-9);
+	near(arrivals_per_s(&made->snap, &made->details, row), 60, 1e-9);
 	made->minutes[28].row_count = 0; /* not among the largest all the time */
-	near(arrivals_per_s(&made->snap, &made->story, row), 7, 1e-9);
-	made_scenes(made, 30);
-	made->snap.taken_real_ns += UINT64_C(60000000000); /* scenes of long ago */
-	near(arrivals_per_s(&made->snap, &made->story, row), 7, 1e-9);
+	near(arrivals_per_s(&made->snap, &made->details, row), 7, 1e-9);
+	made_frames(made, 30);
+	made->snap.taken_real_ns += UINT64_C(60000000000); /* frames of long ago */
+	near(arrivals_per_s(&made->snap, &made->details, row), 7, 1e-9);
 	made_free(made);
 }
 
@@ -370,18 +370,18 @@ static void random_table(uint64_t seed)
 		for (unsigned int s = 0; s < 12; s++) {
 			if (rng_percent(&rng, 40))
 				made_state(row, s, rng_below(&rng, 100000));
-			if (rng_percent(&rng, 40) && made->story.detail_count < MADE_DETAILS - 1)
+			if (rng_percent(&rng, 40) && made->details.detail_count < MADE_DETAILS - 1)
 				made_stays(made, row, s, rng_below(&rng, 1000),
 					   rng_below(&rng, 300000) / 7.0);
 		}
-		if (rng_percent(&rng, 60) && made->story.detail_count < MADE_DETAILS - 1)
+		if (rng_percent(&rng, 60) && made->details.detail_count < MADE_DETAILS - 1)
 			made_lives(made, row, rng_below(&rng, 100), rng_below(&rng, 1000));
 		if (rng_percent(&rng, 80))
 			made_rate(row, rng_below(&rng, 100000) / 10.0);
 	}
 	made->snap.live.max_entries = rng_below(&rng, 3) * 100000;
 	made->snap.live.buckets = rng_below(&rng, 3) * 100000;
-	made_scenes(made, rng_below(&rng, 40));
+	made_frames(made, rng_below(&rng, 40));
 	made_advice(made);
 	assert_seeded(seed,
 		      made->model.steady_entries >= 0 && isfinite(made->model.steady_entries));

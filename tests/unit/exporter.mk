@@ -3,7 +3,7 @@
 # Programs that test exporters/, and the one that plays the agent for them. The cmocka
 # programs are run with those of unit.mk: make test-unit.
 
-$(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/unit/fixture_forecast.c tests/unit/fixture_story.c) $(SHOW_LIB) $(LIB)
+$(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/unit/fixture_forecast.c tests/unit/fixture_detail.c) $(SHOW_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 

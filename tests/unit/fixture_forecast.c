@@ -25,7 +25,7 @@ static void begin(struct shm_forecast *forecast)
 		used = true;
 		forecast_beat(forecast, clock_boot_ns(), clock_real_ns());
 		for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-			poke_u32(&forecast->outlook[i].horizon_s, snap_horizons_s[i]);
+			poke_u32(&forecast->horizon[i].horizon_s, snap_horizons_s[i]);
 		for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
 			poke_u32(&forecast->chance[i].horizon_s, snap_full_horizons_s[i]);
 	}
@@ -53,7 +53,7 @@ static bool set_scalar(struct shm_forecast *forecast, const char *name, unsigned
 		{"soft_entries", NULL, &forecast->soft_entries},
 		{"cost_us", NULL, &forecast->cost_us},
 		{"reason_count", NULL, &forecast->reason_count},
-		{"horizon_s", NULL, &forecast->outlook[0].horizon_s},
+		{"horizon_s", NULL, &forecast->horizon[0].horizon_s},
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -68,15 +68,15 @@ static bool set_scalar(struct shm_forecast *forecast, const char *name, unsigned
 	return false;
 }
 
-static void set_outlook(struct shm_outlook *outlook, const unsigned int n[7])
+static void set_horizon(struct shm_horizon *horizon, const unsigned int n[7])
 {
-	poke_u32(&outlook->lo95_entries, n[0]);
-	poke_u32(&outlook->lo80_entries, n[1]);
-	poke_u32(&outlook->p50_entries, n[2]);
-	poke_u32(&outlook->hi80_entries, n[3]);
-	poke_u32(&outlook->hi95_entries, n[4]);
-	poke_u32(&outlook->compared, n[5]);
-	poke_u32(&outlook->held, n[6]);
+	poke_u32(&horizon->lo95_entries, n[0]);
+	poke_u32(&horizon->lo80_entries, n[1]);
+	poke_u32(&horizon->p50_entries, n[2]);
+	poke_u32(&horizon->hi80_entries, n[3]);
+	poke_u32(&horizon->hi95_entries, n[4]);
+	poke_u32(&horizon->compared, n[5]);
+	poke_u32(&horizon->held, n[6]);
 }
 
 static bool set_reason(struct shm_reason *reason, const char *line)
@@ -133,7 +133,7 @@ static bool write_command(const char *line, struct shm_forecast *forecast)
 		return set_scalar(forecast, name, value);
 	if (sscanf(line, "outlook %u %u %u %u %u %u %u %u", &i, &n[0], &n[1], &n[2], &n[3], &n[4],
 		   &n[5], &n[6]) == 8) {
-		set_outlook(&forecast->outlook[i % SHM_HORIZONS], n);
+		set_horizon(&forecast->horizon[i % SHM_HORIZONS], n);
 		return true;
 	}
 	if (sscanf(line, "chance %u %u %u", &i, &n[0], &n[1]) == 3) {

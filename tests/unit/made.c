@@ -16,15 +16,15 @@ struct made *made_new(void)
 
 	assert_non_null(made);
 	snapshot_init(&made->snap);
-	snap_story_init(&made->story);
+	snap_detail_init(&made->details);
 	made->snap.agent = SNAP_AGENT_UP;
 	made->snap.age_ns = 0;
 	made->snap.taken_real_ns = NOW_NS;
 	strcpy(made->snap.netns_name, "host");
 	made->snap.rows = made->rows;
-	made->story.details = made->details;
-	made->story.minutes = (struct snap_scenes){10, made->minutes, 0};
-	made->story.hour = (struct snap_scenes){60, made->hour, 0};
+	made->details.details = made->rows_detail;
+	made->details.minutes = (struct snap_table_log){10, made->minutes, 0};
+	made->details.hour = (struct snap_table_log){60, made->hour, 0};
 	live = &made->snap.live;
 	live->mode = SHM_MODE_FULL;
 	live->tick_hz = 250;
@@ -77,14 +77,14 @@ void made_rate(struct snap_row *row, double per_s)
 		row->new_entries > row->entries ? row->new_entries - row->entries : 0;
 }
 
-static struct snap_detail *detail_of(struct made *made, const struct snap_row *row)
+static struct snap_row_detail *detail_of(struct made *made, const struct snap_row *row)
 {
-	for (size_t i = 0; i < made->story.detail_count; i++)
-		if (!memcmp(&made->details[i].key, &row->key, sizeof(row->key)))
-			return &made->details[i];
-	assert_true(made->story.detail_count < MADE_DETAILS);
-	made->details[made->story.detail_count].key = row->key;
-	return &made->details[made->story.detail_count++];
+	for (size_t i = 0; i < made->details.detail_count; i++)
+		if (!memcmp(&made->rows_detail[i].key, &row->key, sizeof(row->key)))
+			return &made->rows_detail[i];
+	assert_true(made->details.detail_count < MADE_DETAILS);
+	made->rows_detail[made->details.detail_count].key = row->key;
+	return &made->rows_detail[made->details.detail_count++];
 }
 
 static void add_stays(struct snap_stays *stays, uint64_t count, double seconds)
@@ -106,7 +106,7 @@ void made_stays(struct made *made, const struct snap_row *row, unsigned int stat
 
 void made_lives(struct made *made, const struct snap_row *row, uint64_t count, double seconds)
 {
-	struct snap_detail *detail = detail_of(made, row);
+	struct snap_row_detail *detail = detail_of(made, row);
 
 	add_stays(&detail->whole, count, seconds);
 	detail->ends[SHM_END_CLOSED] += count;
@@ -131,11 +131,11 @@ struct snap_row *made_short(struct made *made, unsigned int direction, unsigned 
 void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
 		 unsigned int l4proto, unsigned int port)
 {
-	struct snap_talker_list *list = &made->story.talkers[kind];
+	struct snap_talker_list *list = &made->details.talkers[kind];
 	struct snap_talker *talker = &list->talkers[list->count];
 
 	assert_true(list->count < SHM_TALKERS);
-	made->story.talkers_valid = true;
+	made->details.talkers_valid = true;
 	list->count++;
 	list->tracked++;
 	talker->address[0] = 10;
@@ -147,46 +147,46 @@ void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address,
 	talker->port = (uint16_t)port;
 }
 
-static void fill_scene(const struct made *made, double interval_s, struct snap_scene *scene)
+static void fill_frame(const struct made *made, double interval_s, struct snap_frame *frame)
 {
-	memset(scene, 0, sizeof(*scene));
-	scene->max_entries = (uint32_t)made->snap.live.max_entries;
-	scene->sources = made->story.talkers[SHM_TALKER_SOURCE].tracked;
+	memset(frame, 0, sizeof(*frame));
+	frame->max_entries = (uint32_t)made->snap.live.max_entries;
+	frame->sources = made->details.talkers[SHM_TALKER_SOURCE].tracked;
 	for (size_t i = 0; i < made->snap.row_count; i++) {
 		const struct snap_row *row = &made->rows[i];
 		double moved = row->new_per_s > 0 ? row->new_per_s * interval_s : 0;
 
-		scene->count_entries += row->entries;
-		scene->new_entries += (uint32_t)moved;
-		if (scene->row_count < SHM_SCENE_ROWS && row->entries)
-			scene->rows[scene->row_count++] = (struct snap_scene_row){
+		frame->count_entries += row->entries;
+		frame->new_entries += (uint32_t)moved;
+		if (frame->row_count < SHM_FRAME_ROWS && row->entries)
+			frame->rows[frame->row_count++] = (struct snap_frame_row){
 				row->key, row->entries, (uint32_t)moved, (uint32_t)moved};
 		for (unsigned int s = 0; s < STATE_SLOTS_MAX; s++)
-			if (row->states[s] && scene->cell_count < SHM_SCENE_CELLS)
-				scene->cells[scene->cell_count++] = (struct snap_scene_cell){
+			if (row->states[s] && frame->cell_count < SHM_FRAME_CELLS)
+				frame->cells[frame->cell_count++] = (struct snap_frame_cell){
 					row->key, (uint8_t)s, row->states[s]};
 	}
 }
 
-static void make_scenes(struct made *made, struct snap_scenes *scenes, size_t count)
+static void make_frames(struct made *made, struct snap_table_log *frames, size_t count)
 {
-	assert_true(count <= SHM_SCENES);
-	scenes->count = count;
+	assert_true(count <= SHM_FRAMES);
+	frames->count = count;
 	for (size_t i = 0; i < count; i++) {
-		fill_scene(made, scenes->interval_s, &scenes->scenes[i]);
-		scenes->scenes[i].real_ns =
-			NOW_NS - (uint64_t)((double)(count - 1 - i) * scenes->interval_s * 1e9);
+		fill_frame(made, frames->interval_s, &frames->frames[i]);
+		frames->frames[i].real_ns =
+			NOW_NS - (uint64_t)((double)(count - 1 - i) * frames->interval_s * 1e9);
 	}
 }
 
-void made_scenes(struct made *made, size_t count)
+void made_frames(struct made *made, size_t count)
 {
-	make_scenes(made, &made->story.minutes, count);
+	make_frames(made, &made->details.minutes, count);
 }
 
 void made_hour(struct made *made, size_t count)
 {
-	make_scenes(made, &made->story.hour, count);
+	make_frames(made, &made->details.hour, count);
 }
 
 void made_look(struct made *made)
@@ -199,8 +199,8 @@ void made_look(struct made *made)
 	if (!made->snap.live.count_entries)
 		made->snap.live.count_entries = sum;
 	model_free(&made->model);
-	assert_int_equal(model_build(&made->snap, &made->story, &made->model), 0);
-	why_look(&made->snap, &made->story, &made->model, &made->why);
+	assert_int_equal(model_build(&made->snap, &made->details, &made->model), 0);
+	why_look(&made->snap, &made->details, &made->model, &made->why);
 }
 
 void made_advice(struct made *made)

@@ -14,11 +14,11 @@
 
 struct made {
 	struct snapshot snap;
-	struct snap_story story;
+	struct snap_detail details;
 	struct snap_row rows[MADE_ROWS];
-	struct snap_detail details[MADE_DETAILS];
-	struct snap_scene minutes[SHM_SCENES];
-	struct snap_scene hour[SHM_SCENES];
+	struct snap_row_detail rows_detail[MADE_DETAILS];
+	struct snap_frame minutes[SHM_FRAMES];
+	struct snap_frame hour[SHM_FRAMES];
 	/* Filled by made_look() and made_advice(). */
 	struct model model;
 	struct why why;
@@ -51,8 +51,8 @@ struct snap_row *made_short(struct made *made, unsigned int direction, unsigned 
 void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
 		 unsigned int l4proto, unsigned int port);
 
-/* The last `count` scenes of ten seconds, or of a minute, as the rows are now. */
-void made_scenes(struct made *made, size_t count);
+/* The last `count` frames of ten seconds, or of a minute, as the rows are now. */
+void made_frames(struct made *made, size_t count);
 void made_hour(struct made *made, size_t count);
 
 void made_look(struct made *made);

@@ -145,21 +145,21 @@ static void test_judgement(void **state)
 	snap.live.exact = 1;
 	snap.live.max_entries = 100;
 	snap.live.count_entries = 96;
-	assert_true(judge_up(&snap) && judge_exact(&snap));
-	assert_int_equal(judge_level(&snap), LEVEL_CRITICAL);
+	assert_true(health_up(&snap) && health_exact(&snap));
+	assert_int_equal(health_level(&snap), LEVEL_CRITICAL);
 	snap.live.doubts = SHM_DOUBT_MUTE;
-	assert_false(judge_exact(&snap));
+	assert_false(health_exact(&snap));
 	snap.live.mode = SHM_MODE_POLLING;
-	assert_false(judge_up(&snap));
-	assert_string_equal(judge_state(&snap), "degraded");
+	assert_false(health_up(&snap));
+	assert_string_equal(health_state(&snap), "degraded");
 	snap.live.doubts = 0;
 	snap.agent = SNAP_AGENT_STOPPED;
-	assert_false(judge_fresh(&snap) || judge_exact(&snap));
-	assert_int_equal(judge_level(&snap), LEVEL_UNKNOWN);
+	assert_false(health_fresh(&snap) || health_exact(&snap));
+	assert_int_equal(health_level(&snap), LEVEL_UNKNOWN);
 	snap.agent = SNAP_AGENT_UP;
 	snap.live.max_entries = 0;
-	assert_true(judge_fill_ratio(&snap.live) < 0);
-	assert_int_equal(judge_level(&snap), LEVEL_OK);
+	assert_true(health_fill_ratio(&snap.live) < 0);
+	assert_int_equal(health_level(&snap), LEVEL_OK);
 }
 
 static void test_order_is_stable(void **state)

@@ -98,23 +98,23 @@ static void test_when_it_may_speak(void **state)
 	struct snapshot snap = snapshot_of(SHM_VERDICT_STEADY);
 
 	(void)state;
-	assert_true(judge_forecast(&snap) && judge_forecast_shown(&snap));
+	assert_true(health_forecast(&snap) && health_forecast_shown(&snap));
 	snap.live.heartbeat_boot_ns += (int64_t)SNAP_SILENT_NS;
-	assert_true(judge_forecast(&snap));
+	assert_true(health_forecast(&snap));
 	snap.live.heartbeat_boot_ns++;
-	assert_false(judge_forecast(&snap) || judge_forecast_shown(&snap));
+	assert_false(health_forecast(&snap) || health_forecast_shown(&snap));
 	/* Whatever a segment says: no overflow on the way. */
 	snap.live.heartbeat_boot_ns = INT64_MIN;
 	snap.forecast.computed_boot_ns = UINT64_MAX;
-	judge_forecast(&snap);
+	health_forecast(&snap);
 	snap = snapshot_of(SHM_VERDICT_STEADY);
 	snap.agent = SNAP_AGENT_SILENT;
-	assert_true(!judge_forecast(&snap) && judge_forecast_shown(&snap));
+	assert_true(!health_forecast(&snap) && health_forecast_shown(&snap));
 	snap = snapshot_of(SHM_VERDICT_WATCHING);
-	assert_false(judge_forecast(&snap) || judge_forecast_shown(&snap));
+	assert_false(health_forecast(&snap) || health_forecast_shown(&snap));
 	snap = snapshot_of(SHM_VERDICT_STEADY);
 	snap.live.mode = SHM_MODE_POLLING;
-	assert_false(judge_forecast(&snap) || judge_forecast_shown(&snap));
+	assert_false(health_forecast(&snap) || health_forecast_shown(&snap));
 }
 
 /* Anything the copy lets through can be rendered, by everybody, in bounded size. */
@@ -134,7 +134,7 @@ static void random_forecast(uint64_t seed)
 					  ? SHM_NEVER_MS
 					  : rng_below(&rng, 1 + (uint32_t)forecast->full_likely_ms);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		forecast->outlook[i].hi80_entries = rng_below(&rng, UINT32_MAX);
+		forecast->horizon[i].hi80_entries = rng_below(&rng, UINT32_MAX);
 	families_init(&families);
 	families_add_forecast(&families, &snap, "netns=\"host\"");
 	assert_seeded(seed, families.count <= 31 && families.count >= 9);

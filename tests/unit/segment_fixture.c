@@ -15,7 +15,7 @@
  *	lifetime L4PROTO BUCKET N SUM_MS
  *	sample seconds|minutes COUNT MIRROR MAX NEW DESTROYED DROPS [SECONDS AGO]
  *	forecast, outlook, chance, reason, past, hang-forecast: see fixture_forecast.h
- *	timeout, stays, ends, talker, tracked, scene...: see fixture_story.h
+ *	timeout, stays, ends, talker, tracked, frame...: see fixture_detail.h
  *	incident DIRECTORY ID STAGE SECONDS ENTRIES LIMIT DROPS
  *					of what the segment holds now; began at SECONDS
  *	stopped | boot-id-of-another | age SECONDS
@@ -42,7 +42,7 @@
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 #include "tests/unit/fixture_forecast.h"
-#include "tests/unit/fixture_story.h"
+#include "tests/unit/fixture_detail.h"
 
 static struct shm_header *header;
 static char *base;
@@ -54,13 +54,13 @@ static void *section(enum shm_section_id id)
 	return base + header->sections[id].offset_bytes;
 }
 
-static struct fixture_story story(void)
+static struct fixture_detail details(void)
 {
-	return (struct fixture_story){
+	return (struct fixture_detail){
 		section(SHM_SECTION_TIMEOUTS),
 		section(SHM_SECTION_DETAILS),
 		section(SHM_SECTION_TALKERS),
-		{section(SHM_SECTION_SCENES_SHORT), section(SHM_SECTION_SCENES_LONG)}};
+		{section(SHM_SECTION_FRAMES_SHORT), section(SHM_SECTION_FRAMES_LONG)}};
 }
 
 static void die(const char *what)
@@ -73,7 +73,7 @@ static void create(const char *path)
 {
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t total = shm_layout(sections);
-	struct fixture_story told;
+	struct fixture_detail told;
 	struct shm_slots *slots;
 	struct shm_reader reader;
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -105,8 +105,8 @@ static void create(const char *path)
 		poke_u32(&slots->slot[i].row, ROW_INVALID);
 	((struct shm_history *)section(SHM_SECTION_SECONDS))->interval_ns = NS_PER_S;
 	((struct shm_history *)section(SHM_SECTION_MINUTES))->interval_ns = 60 * NS_PER_S;
-	told = story();
-	story_init(&told);
+	told = details();
+	detail_init(&told);
 	publish_u64(&header->ready, SHM_MAGIC);
 }
 
@@ -325,11 +325,11 @@ static bool other_command(const char *line)
 
 static void command(const char *line)
 {
-	struct fixture_story told = story();
+	struct fixture_detail told = details();
 
 	if (rows_command(line) || other_command(line) ||
 	    forecast_command(line, section(SHM_SECTION_FORECAST), section(SHM_SECTION_PASTS)) ||
-	    story_command(line, &told) || line[0] == '#' || !line[0])
+	    detail_command(line, &told) || line[0] == '#' || !line[0])
 		return;
 	if (!strcmp(line, "stopped")) {
 		publish_u64(&header->stopped, clock_real_ns());

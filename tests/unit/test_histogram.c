@@ -9,7 +9,7 @@
 #include "lib/base/check.h"
 #include "lib/mirror/ports.h"
 #include "lib/shm/seqlock.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define S UINT64_C(1000000000)
 
@@ -26,7 +26,7 @@ static int set_up(void **state)
 	rates = mmap(NULL, ROW_COUNT * sizeof(*rates), PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	memset(&live, 0, sizeof(live));
-	if (rates == MAP_FAILED || world_histogram(&hist) < 0)
+	if (rates == MAP_FAILED || mirror_offline_histogram(&hist) < 0)
 		return -1;
 	ports_init(&ports, &hist, hist.slots, rates, &live, 4);
 	return 0;
@@ -35,7 +35,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	world_histogram_free(&hist);
+	mirror_offline_histogram_free(&hist);
 	return munmap(rates, ROW_COUNT * sizeof(*rates));
 }
 

@@ -47,8 +47,8 @@ static struct incident_head a_head(unsigned int second, int stage)
 				     .limit_entries = 1000,
 				     .limit_kind = SHM_LIMIT_MAX,
 				     .version_major = SHM_VERSION_MAJOR,
-				     .culprit_row = ROW_INVALID,
-				     .culprit_cell = CELL_INVALID};
+				     .top_row = ROW_INVALID,
+				     .top_cell = CELL_INVALID};
 
 	incident_id_make(head.began_real_ns, 0xabcdef01, head.id);
 	for (int i = 0; i <= stage; i++)
@@ -161,7 +161,7 @@ static void add_seconds(unsigned int count)
 
 static void fill(void)
 {
-	struct shm_scenes *scenes = segment_scenes(&segment, false);
+	struct shm_table_log *frames = segment_frames(&segment, false);
 
 	enter(L4_TCP, DIR_OUTBOUND, 8080, ST_TCP_TIME_WAIT, 300);
 	enter(L4_TCP, DIR_OUTBOUND, 8080, ST_TCP_ESTABLISHED, 20);
@@ -174,8 +174,8 @@ static void fill(void)
 	scribble(segment_forecast(&segment), sizeof(struct shm_forecast), 2);
 	scribble(segment_timeouts(&segment), TIMEOUT_COUNT * 4 / 8 * 8, 3);
 	for (unsigned int i = 0; i < 5; i++)
-		scribble(&scenes->scenes[i], sizeof(struct shm_scene), 4 + i);
-	publish_u64(&scenes->head, 5);
+		scribble(&frames->frames[i], sizeof(struct shm_frame), 4 + i);
+	publish_u64(&frames->head, 5);
 	poke_u32(&segment_details(&segment)[3].row,
 		 row_of((struct row_key){L4_TCP, DIR_OUTBOUND, 8080}));
 	scribble(&segment_details(&segment)[3].ends, sizeof(struct shm_detail) - 16, 9);
@@ -238,8 +238,8 @@ static void test_there_and_back(void **state)
 	assert_same_section(&image, SHM_SECTION_TALKERS, 0, sizeof(struct shm_talkers));
 	assert_same_section(&image, SHM_SECTION_FORECAST, 0, sizeof(struct shm_forecast));
 	assert_same_section(&image, SHM_SECTION_TIMEOUTS, 0, TIMEOUT_COUNT * 4);
-	assert_same_section(&image, SHM_SECTION_SCENES_SHORT, 0, 16 + 5 * sizeof(struct shm_scene));
-	assert_same_section(&image, SHM_SECTION_SCENES_LONG, 0, 16);
+	assert_same_section(&image, SHM_SECTION_FRAMES_SHORT, 0, 16 + 5 * sizeof(struct shm_frame));
+	assert_same_section(&image, SHM_SECTION_FRAMES_LONG, 0, 16);
 	assert_same_section(&image, SHM_SECTION_DETAILS, 0, shm_section_bytes(SHM_SECTION_DETAILS));
 	incident_image_close(&image);
 	snap_history_free(&history);
@@ -256,16 +256,16 @@ static void test_culprit(void **state)
 	(void)state;
 	pack(INCIDENT_HIGH);
 	assert_int_equal(incident_check_head(file, file_bytes, file_bytes, &head), 0);
-	assert_int_equal(head.culprit_cell, CELL_INVALID);
-	assert_int_equal(head.culprit_row, ROW_INVALID);
+	assert_int_equal(head.top_cell, CELL_INVALID);
+	assert_int_equal(head.top_row, ROW_INVALID);
 	fill();
 	pack(INCIDENT_HIGH);
 	assert_int_equal(incident_check_head(file, file_bytes, file_bytes, &head), 0);
-	assert_true(cell_key_of(head.culprit_cell, &key, &which));
+	assert_true(cell_key_of(head.top_cell, &key, &which));
 	assert_int_equal(key.port, 8080);
 	assert_int_equal(which, ST_TCP_TIME_WAIT);
-	assert_int_equal(head.culprit_cell_entries, 300);
-	assert_int_equal(head.culprit_row_entries, 320);
+	assert_int_equal(head.top_cell_entries, 300);
+	assert_int_equal(head.top_row_entries, 320);
 	assert_int_equal(head.rows_active, 4);
 	assert_int_equal(head.entries_kept, 424);
 	assert_int_equal(head.left_out, 0);
@@ -308,7 +308,7 @@ static void test_size_is_bounded(void **state)
 {
 	static const enum shm_section_id full[] = {
 		SHM_SECTION_TALKERS, SHM_SECTION_FORECAST,     SHM_SECTION_SECONDS,
-		SHM_SECTION_MINUTES, SHM_SECTION_SCENES_SHORT, SHM_SECTION_SCENES_LONG,
+		SHM_SECTION_MINUTES, SHM_SECTION_FRAMES_SHORT, SHM_SECTION_FRAMES_LONG,
 		SHM_SECTION_PASTS,   SHM_SECTION_DETAILS,      SHM_SECTION_LIFETIMES};
 	struct incident_image image;
 	struct rng rng = rng_seeded(1);
@@ -388,9 +388,9 @@ static const struct {
 	HEAD(stage, INCIDENT_STAGES, true, -EINVAL),
 	HEAD(limit_kind, SHM_LIMIT_COUNT, true, -EINVAL),
 	HEAD(rows_kept, INCIDENT_ROWS + 1, true, -EINVAL),
-	HEAD(culprit_row, ROW_COUNT, true, -EINVAL),
-	HEAD(culprit_row, 5, true, -EINVAL),
-	HEAD(culprit_cell, CELL_COUNT, true, -EINVAL),
+	HEAD(top_row, ROW_COUNT, true, -EINVAL),
+	HEAD(top_row, 5, true, -EINVAL),
+	HEAD(top_cell, CELL_COUNT, true, -EINVAL),
 	HEAD(version_major, SHM_VERSION_MAJOR + 1, true, -EPROTO),
 	{"id of another form", offsetof(struct incident_head, id), 1, '/', true, -EINVAL},
 	{"id without an end", offsetof(struct incident_head, id) + 25, 1, 'x', true, -EINVAL},
@@ -703,7 +703,7 @@ static void test_writer(void **state)
 	assert_int_equal(written.stage, INCIDENT_DROPS);
 	assert_int_equal(written.kept, 1);
 	assert_int_equal(incident_load(&image, dir_fd, head.id, INCIDENT_DROPS), 0);
-	assert_int_equal(image.head.culprit_row_entries, 320);
+	assert_int_equal(image.head.top_row_entries, 320);
 	incident_image_close(&image);
 	/* What was posted is finished before the end. */
 	head = a_head(60, INCIDENT_HIGH);

@@ -16,7 +16,7 @@
 
 static const char letters[] = "HCDR";
 
-struct world {
+struct mirror_offline {
 	struct incident_trigger logic;
 	struct incident_trigger_input in;
 	unsigned int refuse; /* that many writes fail from now on */
@@ -33,58 +33,58 @@ struct step {
 	unsigned int drops, early, chain;
 };
 
-static void begin(struct world *world)
+static void begin(struct mirror_offline *offline)
 {
-	memset(world, 0, sizeof(*world));
-	world->in = (struct incident_trigger_input){.now_ns = START_NS,
+	memset(offline, 0, sizeof(*offline));
+	offline->in = (struct incident_trigger_input){.now_ns = START_NS,
 					     .now_real_ns = START_REAL,
 					     .max_entries = 1000,
 					     .chain_limit_entries = 25000,
 					     .drops = 7,
 					     .early_drops = 70,
 					     .chain_drops = 700};
-	incident_trigger_init(&world->logic, START_NS);
+	incident_trigger_init(&offline->logic, START_NS);
 }
 
-static void note(struct world *world, int stage, bool written)
+static void note(struct mirror_offline *offline, int stage, bool written)
 {
-	size_t at = strlen(world->kept);
+	size_t at = strlen(offline->kept);
 
-	assert_true(at + 1 < sizeof(world->kept));
-	world->kept[at] = written ? letters[stage] : letters[stage] | 0x20;
-	if (world->id_count == 0 ||
-	    strcmp(world->ids[world->id_count - 1], world->logic.head.id) != 0) {
-		assert_true(world->id_count < 64);
-		strcpy(world->ids[world->id_count++], world->logic.head.id);
+	assert_true(at + 1 < sizeof(offline->kept));
+	offline->kept[at] = written ? letters[stage] : letters[stage] | 0x20;
+	if (offline->id_count == 0 ||
+	    strcmp(offline->ids[offline->id_count - 1], offline->logic.head.id) != 0) {
+		assert_true(offline->id_count < 64);
+		strcpy(offline->ids[offline->id_count++], offline->logic.head.id);
 	}
 }
 
-static void second(struct world *world)
+static void second(struct mirror_offline *offline)
 {
 	int stage;
 
-	world->in.now_ns += NS_PER_S;
-	world->in.now_real_ns += NS_PER_S;
-	stage = incident_trigger_second(&world->logic, &world->in, ++world->random);
+	offline->in.now_ns += NS_PER_S;
+	offline->in.now_real_ns += NS_PER_S;
+	stage = incident_trigger_second(&offline->logic, &offline->in, ++offline->random);
 	if (stage == INCIDENTS_NONE)
 		return;
 	assert_true(stage >= 0 && stage < INCIDENT_STAGES);
-	assert_true(incident_id_good(world->logic.head.id));
-	incident_trigger_asked(&world->logic, stage);
-	note(world, stage, !world->refuse);
-	incident_trigger_answered(&world->logic, stage, !world->refuse);
-	world->refuse -= world->refuse > 0;
+	assert_true(incident_id_good(offline->logic.head.id));
+	incident_trigger_asked(&offline->logic, stage);
+	note(offline, stage, !offline->refuse);
+	incident_trigger_answered(&offline->logic, stage, !offline->refuse);
+	offline->refuse -= offline->refuse > 0;
 }
 
-static void go(struct world *world, const struct step *steps, size_t count)
+static void go(struct mirror_offline *offline, const struct step *steps, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		for (unsigned int s = 0; s < steps[i].seconds; s++) {
-			world->in.count_entries = steps[i].entries;
-			world->in.drops += steps[i].drops;
-			world->in.early_drops += steps[i].early;
-			world->in.chain_drops += steps[i].chain;
-			second(world);
+			offline->in.count_entries = steps[i].entries;
+			offline->in.drops += steps[i].drops;
+			offline->in.early_drops += steps[i].early;
+			offline->in.chain_drops += steps[i].chain;
+			second(offline);
 		}
 	}
 }
@@ -122,14 +122,14 @@ static void test_stories(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(stories); i++) {
-		struct world world;
+		struct mirror_offline offline;
 
-		begin(&world);
-		go(&world, stories[i].steps, UNIT_COUNT(stories[i].steps));
-		if (strcmp(world.kept, stories[i].kept) != 0 ||
-		    world.id_count != stories[i].incidents)
+		begin(&offline);
+		go(&offline, stories[i].steps, UNIT_COUNT(stories[i].steps));
+		if (strcmp(offline.kept, stories[i].kept) != 0 ||
+		    offline.id_count != stories[i].incidents)
 			fail_msg("%s: kept \"%s\" in %u, expected \"%s\" in %u", stories[i].what,
-				 world.kept, world.id_count, stories[i].kept, stories[i].incidents);
+				 offline.kept, offline.id_count, stories[i].kept, stories[i].incidents);
 	}
 }
 
@@ -152,16 +152,16 @@ static void test_limits(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(limits); i++) {
 		const struct step step = {2, limits[i].entries};
-		struct world world;
+		struct mirror_offline offline;
 
-		begin(&world);
-		world.in.max_entries = limits[i].max;
-		world.in.chain_limit_entries = limits[i].chain;
-		go(&world, &step, 1);
-		if ((world.kept[0] != '\0') != (limits[i].kind != 0) ||
-		    world.logic.head.limit_kind != limits[i].kind)
-			fail_msg("%s: kept \"%s\", limit %u", limits[i].what, world.kept,
-				 world.logic.head.limit_kind);
+		begin(&offline);
+		offline.in.max_entries = limits[i].max;
+		offline.in.chain_limit_entries = limits[i].chain;
+		go(&offline, &step, 1);
+		if ((offline.kept[0] != '\0') != (limits[i].kind != 0) ||
+		    offline.logic.head.limit_kind != limits[i].kind)
+			fail_msg("%s: kept \"%s\", limit %u", limits[i].what, offline.kept,
+				 offline.logic.head.limit_kind);
 	}
 }
 
@@ -169,12 +169,12 @@ static void test_sums(void **state)
 {
 	static const struct step steps[] = {
 		{5, 500}, {1, 850, 2}, {1, 990, 3, 4, 5}, {3, 1000, 1}, {1, 900}};
-	struct world world;
-	const struct incident_head *head = &world.logic.head;
+	struct mirror_offline offline;
+	const struct incident_head *head = &offline.logic.head;
 
 	(void)state;
-	begin(&world);
-	go(&world, steps, UNIT_COUNT(steps));
+	begin(&offline);
+	go(&offline, steps, UNIT_COUNT(steps));
 	assert_int_equal(head->began_real_ns, START_REAL + 6 * NS_PER_S);
 	assert_int_equal(head->stage_real_ns[INCIDENT_HIGH], head->began_real_ns);
 	assert_int_equal(head->stage_real_ns[INCIDENT_DROPS], head->began_real_ns);
@@ -195,17 +195,17 @@ static void test_sums(void **state)
 static void test_backwards(void **state)
 {
 	static const struct step steps[] = {{5, 500}, {2, 900, 1}};
-	struct world world;
+	struct mirror_offline offline;
 
 	(void)state;
-	begin(&world);
-	go(&world, steps, 2);
-	world.in.drops = world.in.early_drops = world.in.chain_drops = 0;
-	world.in.now_ns -= 100 * NS_PER_S;
-	second(&world);
-	assert_int_equal(world.logic.head.drops, 0);
-	assert_string_equal(world.kept, "D");
-	assert_true(world.logic.tokens_ns <= INCIDENTS_DAY_NS);
+	begin(&offline);
+	go(&offline, steps, 2);
+	offline.in.drops = offline.in.early_drops = offline.in.chain_drops = 0;
+	offline.in.now_ns -= 100 * NS_PER_S;
+	second(&offline);
+	assert_int_equal(offline.logic.head.drops, 0);
+	assert_string_equal(offline.kept, "D");
+	assert_true(offline.logic.tokens_ns <= INCIDENTS_DAY_NS);
 }
 
 /* A table that fills again and again, a day long. */
@@ -213,22 +213,22 @@ static void test_day_is_bounded(void **state)
 {
 	static const struct step flap[] = {{5, 810}, {15 * MINUTE, 10}};
 	static const struct step drop[] = {{5, 1000, 1}, {MINUTE, 10}};
-	struct world world;
+	struct mirror_offline offline;
 
 	(void)state;
-	begin(&world);
+	begin(&offline);
 	for (unsigned int i = 0; i < 20; i++)
-		go(&world, flap, 2);
+		go(&offline, flap, 2);
 	/* A quarter is left for worse; what came back meanwhile is one in 90 minutes. */
-	assert_in_range(world.id_count, 12, 16);
-	assert_int_equal(world.logic.suppressed, 20 - world.id_count);
+	assert_in_range(offline.id_count, 12, 16);
+	assert_int_equal(offline.logic.suppressed, 20 - offline.id_count);
 	for (unsigned int i = 0; i < 30; i++)
-		go(&world, drop, 2);
-	assert_in_range(world.id_count, 16, 21);
-	assert_int_equal(world.logic.suppressed, 50 - world.id_count);
+		go(&offline, drop, 2);
+	assert_in_range(offline.id_count, 16, 21);
+	assert_int_equal(offline.logic.suppressed, 50 - offline.id_count);
 	for (unsigned int i = 0; i < 48 * 4; i++)
-		go(&world, flap, 2);
-	assert_in_range(world.id_count, 40, 21 + 2 * INCIDENTS_A_DAY + 2);
+		go(&offline, flap, 2);
+	assert_in_range(offline.id_count, 40, 21 + 2 * INCIDENTS_A_DAY + 2);
 }
 
 static void test_failed_writes(void **state)
@@ -237,50 +237,50 @@ static void test_failed_writes(void **state)
 	static const struct step worse[] = {{5, 960}};
 	static const struct step minutes[] = {{3 * MINUTE, 960}};
 	static const struct step calm[] = {{20 * MINUTE, 10}};
-	struct world world;
+	struct mirror_offline offline;
 
 	(void)state;
-	begin(&world);
-	world.refuse = 2;
-	go(&world, high, 1);
-	assert_string_equal(world.kept, "h");
+	begin(&offline);
+	offline.refuse = 2;
+	go(&offline, high, 1);
+	assert_string_equal(offline.kept, "h");
 	/* Again with the next stage, without waiting... */
-	go(&world, worse, 1);
-	assert_string_equal(world.kept, "hc");
+	go(&offline, worse, 1);
+	assert_string_equal(offline.kept, "hc");
 	/* ...and after a minute; the milder one is the same picture by now. */
-	go(&world, minutes, 1);
-	assert_string_equal(world.kept, "hcC");
-	world.refuse = 1000;
-	go(&world, calm, 1);
-	assert_string_equal(world.kept, "hcCrrrrr");
-	assert_int_equal(world.id_count, 1);
-	world.refuse = 0;
-	go(&world, high, 1);
-	assert_string_equal(world.kept, "hcCrrrrrH");
-	assert_int_equal(world.id_count, 2);
+	go(&offline, minutes, 1);
+	assert_string_equal(offline.kept, "hcC");
+	offline.refuse = 1000;
+	go(&offline, calm, 1);
+	assert_string_equal(offline.kept, "hcCrrrrr");
+	assert_int_equal(offline.id_count, 1);
+	offline.refuse = 0;
+	go(&offline, high, 1);
+	assert_string_equal(offline.kept, "hcCrrrrrH");
+	assert_int_equal(offline.id_count, 2);
 }
 
 /* The disk hangs: nothing is asked for twice, and no new episode mixes with the old. */
 static void test_answer_outstanding(void **state)
 {
-	struct world world;
+	struct mirror_offline offline;
 
 	(void)state;
-	begin(&world);
-	world.in.count_entries = 810;
-	world.in.now_ns += NS_PER_S;
-	assert_int_equal(incident_trigger_second(&world.logic, &world.in, 1), INCIDENT_HIGH);
-	incident_trigger_asked(&world.logic, INCIDENT_HIGH);
+	begin(&offline);
+	offline.in.count_entries = 810;
+	offline.in.now_ns += NS_PER_S;
+	assert_int_equal(incident_trigger_second(&offline.logic, &offline.in, 1), INCIDENT_HIGH);
+	incident_trigger_asked(&offline.logic, INCIDENT_HIGH);
 	for (unsigned int i = 0; i < 300; i++) {
-		world.in.count_entries = i < 100 ? 990 : i < 200 ? 10 : 810;
-		world.in.now_ns += NS_PER_S;
-		world.in.now_real_ns += NS_PER_S;
-		assert_int_equal(incident_trigger_second(&world.logic, &world.in, 2), INCIDENTS_NONE);
+		offline.in.count_entries = i < 100 ? 990 : i < 200 ? 10 : 810;
+		offline.in.now_ns += NS_PER_S;
+		offline.in.now_real_ns += NS_PER_S;
+		assert_int_equal(incident_trigger_second(&offline.logic, &offline.in, 2), INCIDENTS_NONE);
 	}
-	incident_trigger_answered(&world.logic, INCIDENT_HIGH, true);
-	world.in.count_entries = 10;
-	world.in.now_ns += NS_PER_S;
-	assert_int_equal(incident_trigger_second(&world.logic, &world.in, 3), INCIDENT_RECOVERED);
+	incident_trigger_answered(&offline.logic, INCIDENT_HIGH, true);
+	offline.in.count_entries = 10;
+	offline.in.now_ns += NS_PER_S;
+	assert_int_equal(incident_trigger_second(&offline.logic, &offline.in, 3), INCIDENT_RECOVERED);
 }
 
 static void test_resume(void **state)
@@ -288,43 +288,43 @@ static void test_resume(void **state)
 	static const struct step full[] = {{9, 1000, 1}};
 	static const struct step calm[] = {{40, 10}};
 	struct incident_head head;
-	struct world world;
+	struct mirror_offline offline;
 	char id[INCIDENT_ID_BYTES];
 
 	(void)state;
-	begin(&world);
-	go(&world, full, 1);
-	head = world.logic.head;
+	begin(&offline);
+	go(&offline, full, 1);
+	head = offline.logic.head;
 	strcpy(id, head.id);
-	begin(&world);
-	world.in.drops = 50;
-	incident_trigger_resume(&world.logic, &head, 1u << INCIDENT_DROPS);
-	go(&world, full, 1);
-	assert_string_equal(world.kept, "");
-	go(&world, calm, 1);
-	assert_string_equal(world.kept, "R");
-	assert_string_equal(world.ids[0], id);
+	begin(&offline);
+	offline.in.drops = 50;
+	incident_trigger_resume(&offline.logic, &head, 1u << INCIDENT_DROPS);
+	go(&offline, full, 1);
+	assert_string_equal(offline.kept, "");
+	go(&offline, calm, 1);
+	assert_string_equal(offline.kept, "R");
+	assert_string_equal(offline.ids[0], id);
 	/* The kernel went on counting from 8, in which it began. */
-	assert_int_equal(world.logic.head.drops, 50 + 9 - 8);
+	assert_int_equal(offline.logic.head.drops, 50 + 9 - 8);
 }
 
 static void test_tokens_of_before(void **state)
 {
 	static const struct step high[] = {{5, 810}};
 	static const struct step full[] = {{5, 1000, 1}};
-	struct world world;
+	struct mirror_offline offline;
 
 	(void)state;
-	begin(&world);
-	incident_trigger_spend(&world.logic, 12);
-	go(&world, high, 1);
-	assert_string_equal(world.kept, "");
-	go(&world, full, 1);
-	assert_string_equal(world.kept, "D");
-	begin(&world);
-	incident_trigger_spend(&world.logic, UINT64_MAX);
-	go(&world, full, 1);
-	assert_string_equal(world.kept, "");
+	begin(&offline);
+	incident_trigger_spend(&offline.logic, 12);
+	go(&offline, high, 1);
+	assert_string_equal(offline.kept, "");
+	go(&offline, full, 1);
+	assert_string_equal(offline.kept, "D");
+	begin(&offline);
+	incident_trigger_spend(&offline.logic, UINT64_MAX);
+	go(&offline, full, 1);
+	assert_string_equal(offline.kept, "");
 }
 
 /* --- what goes -------------------------------------------------------------------------- */

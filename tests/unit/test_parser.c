@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * agent/ct_event: messages built by libnetfilter_conntrack, read by ours and by
+ * agent/netlink/parser: messages built by libnetfilter_conntrack, read by ours and by
  * nfct_nlmsg_parse(), must tell the same; and nothing is read past the end.
  */
 #include "agent/netlink/parser.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "exporters/replay/replay.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define S INT64_C(1000000000)
 
@@ -21,7 +21,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	assert_null(world_disagrees(&replay.world));
+	assert_null(offline_disagrees(&replay.offline));
 	replay_destroy(&replay);
 	return 0;
 }
@@ -45,7 +45,7 @@ static uint32_t cell(enum l4proto l4proto, uint16_t port, unsigned int state)
 	struct row_key key = {.l4proto = (uint8_t)l4proto, .direction = DIR_FORWARDED,
 			      .port = port};
 
-	return atomic_load_explicit(&replay.world.hist.cells[cell_of(key, state)],
+	return atomic_load_explicit(&replay.offline.hist.cells[cell_of(key, state)],
 				    memory_order_relaxed);
 }
 
@@ -60,7 +60,7 @@ static void test_from_birth_to_death(void **state)
 	     "0,DUMP,2," TUPLE(2) "TIME_WAIT,1,50\n"
 	     "0,STAT,2,100,0,0\n"
 	     "5,NEW,3," TUPLE(3) "SYN_SENT,0,120\n");
-	assert_int_equal(replay.world.mirror.entries, 3);
+	assert_int_equal(replay.offline.mirror.entries, 3);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_ESTABLISHED), 1);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_TIME_WAIT), 1);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_SYN_SENT), 1);
@@ -69,7 +69,7 @@ static void test_from_birth_to_death(void **state)
 	     "8,STAT,2,100,0,0\n");
 	replay_end(&replay);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_ESTABLISHED), 2);
-	assert_int_equal(replay.world.mirror.entries, 2);
+	assert_int_equal(replay.offline.mirror.entries, 2);
 	assert_int_equal(replay_residual(&replay), 0);
 	assert_int_equal(replay.count_peak, 2);
 	assert_int_equal(replay.last_ns, 8);
@@ -86,7 +86,7 @@ static void test_missing_events(void **state)
 	     "30,DESTROY,9," TUPLE(9) "CLOSE,1,0\n"
 	     "40,NEW,4," TUPLE(2) "SYN_SENT,0,120\n"
 	     "1000000000,STAT,2,100,0,0\n");
-	assert_int_equal(replay.world.mirror.entries, 3);
+	assert_int_equal(replay.offline.mirror.entries, 3);
 	assert_int_equal(replay_residual(&replay), -1);
 	assert_int_equal(replay.lost_events, 7);
 	assert_int_equal(replay.lines[TRACE_LOST], 1);
@@ -104,7 +104,7 @@ static void test_a_late_dump_removes_nothing(void **state)
 	     "3,DESTROY,3," TUPLE(3) "ESTABLISHED,1,50\n"
 	     "4,DUMP,4," TUPLE(4) "ESTABLISHED,1,432000\n");
 	replay_end(&replay);
-	assert_int_equal(replay.world.mirror.entries, 3);
+	assert_int_equal(replay.offline.mirror.entries, 3);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_TIME_WAIT), 1);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_ESTABLISHED), 2);
 }
@@ -119,7 +119,7 @@ static void test_a_wrong_line(void **state)
 	rec.kind = TRACE_DUMP;
 	assert_string_equal(replay_line(&replay, &rec), "source address");
 	replay_end(&replay);
-	assert_int_equal(replay.world.mirror.entries, 0);
+	assert_int_equal(replay.offline.mirror.entries, 0);
 }
 
 /* Sixty seconds of steady arrivals: the forecast knows what the mirror was told. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* agent/resync: the cases in which a dump and events cross, one by one. The same
+/* lib/mirror/resync: the cases in which a dump and events cross, one by one. The same
  * at random against a model of the kernel: test_resync_model.c. */
 #include "tests/unit/unit.h"
 
@@ -7,68 +7,68 @@
 
 #include "lib/base/clock.h"
 #include "lib/shm/seqlock.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
-static struct world world;
+static struct mirror_offline offline;
 static uint32_t fill_mark; /* of the chunk that was received last */
 
 static int set_up(void **state)
 {
 	(void)state;
 	ct_hash_seed_fixed(1);
-	return world_create(&world, 100000);
+	return mirror_offline_create(&offline, 100000);
 }
 
 static int tear_down(void **state)
 {
-	const char *wrong = world_disagrees(&world);
+	const char *wrong = offline_disagrees(&offline);
 
 	(void)state;
 	if (wrong)
 		print_error("after the test: %s\n", wrong);
-	world_destroy(&world);
+	mirror_offline_destroy(&offline);
 	return wrong ? -1 : 0;
 }
 
 static void tell(enum ct_kind kind, uint32_t number, uint32_t id, uint32_t status, int state)
 {
-	struct ct_event event = world_event((struct told){.kind = kind, .number = number,
+	struct ct_event event = offline_event((struct told){.kind = kind, .number = number,
 							  .id = id, .status = status,
 							  .state = state});
 
-	mirror_event(&world.mirror, &event);
+	mirror_event(&offline.mirror, &event);
 }
 
 static void begin(void)
 {
 	/* Nothing explains what is found: it changed without telling. */
-	resync_begin(&world.resync, &world.mirror, false);
+	resync_begin(&offline.resync, &offline.mirror, false);
 }
 
 /* A chunk is received: what it holds was filled in the receive before. */
 static void receive(void)
 {
-	fill_mark = resync_next(&world.resync, &world.mirror);
+	fill_mark = resync_next(&offline.resync, &offline.mirror);
 }
 
 static void record(uint32_t number, uint32_t id, uint32_t status, int state)
 {
-	struct ct_event event = world_event((struct told){.kind = CT_RECORD, .number = number,
+	struct ct_event event = offline_event((struct told){.kind = CT_RECORD, .number = number,
 							  .id = id, .status = status,
 							  .state = state});
 
-	resync_record(&world.resync, &world.mirror, &event, fill_mark);
+	resync_record(&offline.resync, &offline.mirror, &event, fill_mark);
 }
 
 static enum resync_result finish(bool valid, int64_t kernel_entries)
 {
 	enum resync_result result;
 
-	resync_dump_done(&world.resync, &world.mirror, valid, kernel_entries);
+	resync_dump_done(&offline.resync, &offline.mirror, valid, kernel_entries);
 	do {
-		result = resync_sweep(&world.resync, &world.mirror);
+		result = resync_sweep(&offline.resync, &offline.mirror);
 	} while (result == RESYNC_PENDING);
-	assert_int_equal(world.resync.phase, RESYNC_IDLE);
+	assert_int_equal(offline.resync.phase, RESYNC_IDLE);
 	return result;
 }
 
@@ -86,20 +86,20 @@ static uint32_t tcp_entries(uint32_t number, unsigned int state)
 {
 	struct row_key key = {L4_TCP, DIR_FORWARDED, (uint16_t)(80 + number % 7)};
 
-	return peek_u32(&world.hist.cells[cell_of(key, state)]);
+	return peek_u32(&offline.hist.cells[cell_of(key, state)]);
 }
 
 static void test_first_dump_fills_an_empty_mirror(void **state)
 {
 	(void)state;
 	assert_int_equal(whole_dump(0, 1000, 1000), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 1000);
+	assert_int_equal(offline.mirror.entries, 1000);
 	/* Who has spoken nobody knows yet; and nothing was missing at the first one. */
-	assert_int_equal(world.mirror.mute_entries, 1000);
-	assert_int_equal(world.mirror.counters.repairs_missing, 0);
-	assert_int_equal(world.mirror.counters.new_entries, 0);
+	assert_int_equal(offline.mirror.mute_entries, 1000);
+	assert_int_equal(offline.mirror.counters.repairs_missing, 0);
+	assert_int_equal(offline.mirror.counters.new_entries, 0);
 	assert_int_equal(whole_dump(0, 1010, 1010), RESYNC_VALID);
-	assert_int_equal(world.mirror.counters.repairs_missing, 10);
+	assert_int_equal(offline.mirror.counters.repairs_missing, 10);
 }
 
 static void test_duplicates_in_the_dump(void **state)
@@ -112,8 +112,8 @@ static void test_duplicates_in_the_dump(void **state)
 	receive();
 	record(1, 7, 0, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 1);
-	assert_int_equal(world.mirror.counters.repairs_state, 0);
+	assert_int_equal(offline.mirror.entries, 1);
+	assert_int_equal(offline.mirror.counters.repairs_state, 0);
 }
 
 /* After a loss what is missing was born while we listened: it can speak. */
@@ -121,20 +121,20 @@ static void test_explained_gaps_are_not_mute(void **state)
 {
 	(void)state;
 	whole_dump(0, 10, 10);
-	resync_begin(&world.resync, &world.mirror, true);
+	resync_begin(&offline.resync, &offline.mirror, true);
 	receive();
 	for (uint32_t i = 0; i < 20; i++)
 		record(i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, i < 5 ? 7 : 3);
 	assert_int_equal(finish(true, 20), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 20);
-	assert_int_equal(world.mirror.mute_entries, 10);
-	assert_int_equal(world.mirror.counters.repairs_state, 5);
+	assert_int_equal(offline.mirror.entries, 20);
+	assert_int_equal(offline.mirror.mute_entries, 10);
+	assert_int_equal(offline.mirror.counters.repairs_state, 5);
 	/* At the very start nothing is explained. */
-	resync_init(&world.resync);
-	resync_begin(&world.resync, &world.mirror, true);
+	resync_init(&offline.resync);
+	resync_begin(&offline.resync, &offline.mirror, true);
 	receive();
 	record(50, 51, 0, 3);
-	assert_int_equal(world.mirror.mute_entries, 11);
+	assert_int_equal(offline.mirror.mute_entries, 11);
 	assert_int_equal(finish(false, 21), RESYNC_INVALID);
 }
 
@@ -147,9 +147,9 @@ static void test_new_after_its_record(void **state)
 	receive();
 	record(1, 7, 0, 1);
 	tell(CT_NEW, 1, 7, 0, 1);
-	assert_int_equal(world.mirror.counters.new_entries, 1);
-	assert_int_equal(world.mirror.counters.destroyed_entries, 0);
-	assert_int_equal(world.mirror.entries, 2);
+	assert_int_equal(offline.mirror.counters.new_entries, 1);
+	assert_int_equal(offline.mirror.counters.destroyed_entries, 0);
+	assert_int_equal(offline.mirror.entries, 2);
 	assert_int_equal(tcp_entries(1, 1), 1);
 	assert_int_equal(finish(false, 2), RESYNC_INVALID);
 }
@@ -162,9 +162,9 @@ static void test_new_over_an_old_mute_entry(void **state)
 	tell(CT_NEW, 0, 1, 0, 1);
 	assert_int_equal(tcp_entries(0, 1), 1);
 	assert_int_equal(tcp_entries(0, 3), 0);
-	assert_int_equal(world.mirror.mute_entries, 0);
-	assert_int_equal(world.mirror.counters.stale_updates, 0);
-	assert_int_equal(world.mirror.counters.destroyed_entries, 1);
+	assert_int_equal(offline.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.counters.stale_updates, 0);
+	assert_int_equal(offline.mirror.counters.destroyed_entries, 1);
 }
 
 /* Filled, then changed: the event was read first, the record later. */
@@ -178,8 +178,8 @@ static void test_event_wins_over_an_older_record(void **state)
 	record(1, 7, 0, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 	assert_int_equal(tcp_entries(1, 3), 1);
-	assert_int_equal(world.mirror.counters.repairs_state, 0);
-	assert_int_equal(world.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.counters.repairs_state, 0);
+	assert_int_equal(offline.mirror.mute_entries, 0);
 }
 
 /* A change that no event told of, seen by the record. */
@@ -191,8 +191,8 @@ static void test_record_newer_than_every_event(void **state)
 	receive();
 	record(1, 7, CT_STATUS_SEEN_REPLY, 8);
 	assert_int_equal(tcp_entries(1, 8), 1);
-	assert_int_equal(world.mirror.counters.repairs_state, 1);
-	assert_int_equal(world.mirror.mute_entries, 1);
+	assert_int_equal(offline.mirror.counters.repairs_state, 1);
+	assert_int_equal(offline.mirror.mute_entries, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 }
 
@@ -212,9 +212,9 @@ static void test_fill_mark_is_one_receive_back(void **state)
 	record(8, 8, 0, 1);		       /* overtaken */
 	assert_int_equal(tcp_entries(1, 8), 1);
 	assert_int_equal(tcp_entries(1, 2), 1);
-	assert_int_equal(world.mirror.counters.repairs_state, 1);
+	assert_int_equal(offline.mirror.counters.repairs_state, 1);
 	assert_int_equal(finish(true, 2), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 2);
+	assert_int_equal(offline.mirror.entries, 2);
 }
 
 static void test_event_wins_but_the_unknown_is_filled(void **state)
@@ -225,8 +225,8 @@ static void test_event_wins_but_the_unknown_is_filled(void **state)
 	receive();
 	record(1, 7, CT_STATUS_SEEN_REPLY, 3);
 	assert_int_equal(tcp_entries(1, 3), 1);
-	assert_int_equal(world.mirror.unknown_entries, 0);
-	assert_int_equal(world.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.unknown_entries, 0);
+	assert_int_equal(offline.mirror.mute_entries, 0);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 }
 
@@ -241,11 +241,11 @@ static void test_tombstone_skips_the_record_of_the_dead(void **state)
 	receive();
 	record(1, 7, 0, 1);
 	record(2, 9, 0, 1);
-	assert_int_equal(world.mirror.entries, 0);
-	assert_int_equal(world.mirror.counters.tombstone_skips, 2);
+	assert_int_equal(offline.mirror.entries, 0);
+	assert_int_equal(offline.mirror.counters.tombstone_skips, 2);
 	/* Another id under that tuple is another entry. */
 	record(2, 10, 0, 1);
-	assert_int_equal(world.mirror.entries, 1);
+	assert_int_equal(offline.mirror.entries, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 }
 
@@ -259,7 +259,7 @@ static void test_older_tombstones_skip_nothing(void **state)
 	receive();
 	record(1, 7, 0, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 1);
+	assert_int_equal(offline.mirror.entries, 1);
 	/* Of two deaths the later one counts. */
 	tell(CT_DESTROY, 1, 7, CT_STATUS_DYING, 1);
 	begin();
@@ -268,7 +268,7 @@ static void test_older_tombstones_skip_nothing(void **state)
 	receive();
 	record(1, 7, 0, 1);
 	assert_int_equal(finish(true, 0), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 0);
+	assert_int_equal(offline.mirror.entries, 0);
 }
 
 static void test_dying_records_are_skipped(void **state)
@@ -278,7 +278,7 @@ static void test_dying_records_are_skipped(void **state)
 	receive();
 	record(1, 7, CT_STATUS_DYING, 1);
 	assert_int_equal(finish(true, 0), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 0);
+	assert_int_equal(offline.mirror.entries, 0);
 }
 
 static void test_record_of_another_id(void **state)
@@ -290,14 +290,14 @@ static void test_record_of_another_id(void **state)
 	receive();
 	record(1, 8, CT_STATUS_SEEN_REPLY, 3);
 	assert_int_equal(tcp_entries(1, 3), 1);
-	assert_int_equal(world.mirror.counters.repairs_replaced, 1);
+	assert_int_equal(offline.mirror.counters.repairs_replaced, 1);
 	/* Older than an event: the one before it. */
 	tell(CT_NEW, 1, 9, 0, 1);
 	record(1, 8, CT_STATUS_SEEN_REPLY, 3);
 	assert_int_equal(tcp_entries(1, 1), 1);
-	assert_int_equal(world.mirror.counters.repairs_replaced, 1);
+	assert_int_equal(offline.mirror.counters.repairs_replaced, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 1);
+	assert_int_equal(offline.mirror.entries, 1);
 }
 
 /* Born in a bucket the dump had passed. */
@@ -311,8 +311,8 @@ static void test_born_during_the_dump_survives(void **state)
 		record(i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, 3);
 	tell(CT_NEW, 50, 51, 0, 1);
 	assert_int_equal(finish(true, 11), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 11);
-	assert_int_equal(world.mirror.counters.repairs_ghost, 0);
+	assert_int_equal(offline.mirror.entries, 11);
+	assert_int_equal(offline.mirror.counters.repairs_ghost, 0);
 }
 
 static void test_what_a_valid_dump_did_not_show_is_gone(void **state)
@@ -320,12 +320,12 @@ static void test_what_a_valid_dump_did_not_show_is_gone(void **state)
 	(void)state;
 	whole_dump(0, 100, 100);
 	assert_int_equal(whole_dump(0, 95, 95), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 95);
-	assert_int_equal(world.mirror.counters.repairs_ghost, 5);
+	assert_int_equal(offline.mirror.entries, 95);
+	assert_int_equal(offline.mirror.counters.repairs_ghost, 5);
 	/* A ghost that events touched before the dump began is one too. */
 	tell(CT_NEW, 99, 100, 0, 1);
 	assert_int_equal(whole_dump(0, 95, 95), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 95);
+	assert_int_equal(offline.mirror.entries, 95);
 }
 
 static void test_an_invalid_dump_adds_but_never_removes(void **state)
@@ -337,11 +337,11 @@ static void test_an_invalid_dump_adds_but_never_removes(void **state)
 	for (uint32_t i = 100; i < 110; i++)
 		record(i, i + 1, 0, 1);
 	assert_int_equal(finish(false, 10), RESYNC_INVALID);
-	assert_int_equal(world.mirror.entries, 110);
-	assert_int_equal(world.mirror.counters.repairs_ghost, 0);
+	assert_int_equal(offline.mirror.entries, 110);
+	assert_int_equal(offline.mirror.counters.repairs_ghost, 0);
 	/* The next valid one puts it right. */
 	assert_int_equal(whole_dump(0, 100, 100), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 100);
+	assert_int_equal(offline.mirror.entries, 100);
 }
 
 /* Fewer entries shown than the kernel counts: the dump is disbelieved... */
@@ -350,26 +350,26 @@ static void test_incredible_sweep_is_refused(void **state)
 	(void)state;
 	whole_dump(0, 100, 100);
 	assert_int_equal(whole_dump(0, 50, 100), RESYNC_INVALID);
-	assert_int_equal(world.mirror.entries, 100);
+	assert_int_equal(offline.mirror.entries, 100);
 	/* ...but not when the kernel's count says the same, or nothing. */
 	assert_int_equal(whole_dump(0, 50, 50), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 50);
+	assert_int_equal(offline.mirror.entries, 50);
 	assert_int_equal(whole_dump(0, 5, -1), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 5);
+	assert_int_equal(offline.mirror.entries, 5);
 }
 
 static void test_full_mirror_makes_the_dump_invalid(void **state)
 {
-	struct world small;
+	struct mirror_offline small;
 	enum resync_result result;
 
 	(void)state;
-	assert_int_equal(world_create(&small, 50), 0);
+	assert_int_equal(mirror_offline_create(&small, 50), 0);
 	resync_begin(&small.resync, &small.mirror, false);
 	uint32_t mark = resync_next(&small.resync, &small.mirror);
 
 	for (uint32_t i = 0; i < 60; i++) {
-		struct ct_event event = world_event((struct told){
+		struct ct_event event = offline_event((struct told){
 			.kind = CT_RECORD, .number = i, .id = i + 1, .state = 3});
 
 		resync_record(&small.resync, &small.mirror, &event, mark);
@@ -380,8 +380,8 @@ static void test_full_mirror_makes_the_dump_invalid(void **state)
 	} while (result == RESYNC_PENDING);
 	assert_int_equal(result, RESYNC_INVALID);
 	assert_int_equal(small.mirror.entries, 50);
-	assert_null(world_disagrees(&small));
-	world_destroy(&small);
+	assert_null(offline_disagrees(&small));
+	mirror_offline_destroy(&small);
 }
 
 /* The number of the dump has eight bits; each must mark what it has seen. */
@@ -392,8 +392,8 @@ static void test_many_dumps(void **state)
 		/* Heard of before the dump, gone without a word. */
 		tell(CT_NEW, 10000 + i, 5, 0, 1);
 		assert_int_equal(whole_dump(i, i + 20, 20), RESYNC_VALID);
-		if (world.mirror.entries != 20)
-			fail_msg("dump %u: %u entries", i + 1, world.mirror.entries);
+		if (offline.mirror.entries != 20)
+			fail_msg("dump %u: %u entries", i + 1, offline.mirror.entries);
 	}
 }
 
@@ -408,7 +408,7 @@ static void test_marks_wrap_between_dumps(void **state)
 		record(1, 7, 0, 1);
 		assert_int_equal(finish(true, 1), RESYNC_VALID);
 		for (uint32_t n = 0; n < 3000000; n++)
-			mirror_mark(&world.mirror);
+			mirror_mark(&offline.mirror);
 	}
 	begin();
 	receive();
@@ -416,7 +416,7 @@ static void test_marks_wrap_between_dumps(void **state)
 	assert_int_equal(tcp_entries(1, 8), 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 	assert_int_equal(whole_dump(2, 3, 1), RESYNC_VALID);
-	assert_int_equal(world.mirror.entries, 1);
+	assert_int_equal(offline.mirror.entries, 1);
 }
 
 static void test_direction_follows_addresses(void **state)
@@ -428,17 +428,17 @@ static void test_direction_follows_addresses(void **state)
 	(void)state;
 	tell(CT_NEW, 1, 7, CT_STATUS_SEEN_REPLY, 3);
 	tell(CT_NEW, 8, 8, CT_STATUS_SEEN_REPLY, 3);
-	local_addrs_add(&world.addrs, &here);
-	local_addrs_finish(&world.addrs);
+	local_addrs_add(&offline.addrs, &here);
+	local_addrs_finish(&offline.addrs);
 	begin();
 	tell(CT_UPDATE, 8, 8, CT_STATUS_SEEN_REPLY, 4); /* the event wins the state */
 	receive();
 	record(1, 7, CT_STATUS_SEEN_REPLY, 3);
 	record(8, 8, CT_STATUS_SEEN_REPLY, 3);
 	assert_int_equal(finish(true, 2), RESYNC_VALID);
-	assert_int_equal(peek_u32(&world.hist.cells[cell_of(inbound, 3)]), 1);
-	assert_int_equal(peek_u32(&world.hist.cells[cell_of(inbound, 4)]), 1);
-	assert_int_equal(world.mirror.counters.repairs_state, 0);
+	assert_int_equal(peek_u32(&offline.hist.cells[cell_of(inbound, 3)]), 1);
+	assert_int_equal(peek_u32(&offline.hist.cells[cell_of(inbound, 4)]), 1);
+	assert_int_equal(offline.mirror.counters.repairs_state, 0);
 }
 
 /* The sweep goes in steps; events between two of them count. */
@@ -450,18 +450,18 @@ static void test_events_between_steps_of_the_sweep(void **state)
 	receive();
 	for (uint32_t i = 0; i < 39000; i++)
 		record(i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, 3);
-	resync_dump_done(&world.resync, &world.mirror, true, 39000);
-	for (uint32_t i = 39000; resync_sweep(&world.resync, &world.mirror) == RESYNC_PENDING; i++) {
+	resync_dump_done(&offline.resync, &offline.mirror, true, 39000);
+	for (uint32_t i = 39000; resync_sweep(&offline.resync, &offline.mirror) == RESYNC_PENDING; i++) {
 		/* Proof of life, and one born. */
 		tell(CT_UPDATE, i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, 3);
 		tell(CT_NEW, i + 50000, i, 0, 1);
 	}
-	assert_int_equal(world.resync.phase, RESYNC_IDLE);
-	assert_null(world_disagrees(&world));
-	assert_int_equal(world.mirror.entries,
-			 39000 + 1000 - world.mirror.counters.repairs_ghost +
-				 world.mirror.counters.new_entries);
-	assert_true(world.mirror.counters.repairs_ghost >= 990);
+	assert_int_equal(offline.resync.phase, RESYNC_IDLE);
+	assert_null(offline_disagrees(&offline));
+	assert_int_equal(offline.mirror.entries,
+			 39000 + 1000 - offline.mirror.counters.repairs_ghost +
+				 offline.mirror.counters.new_entries);
+	assert_true(offline.mirror.counters.repairs_ghost >= 990);
 }
 
 int main(void)

@@ -18,7 +18,7 @@
 #include "lib/shm/seqlock.h"
 #include "lib/stats/observer.h"
 #include "lib/stats/talkers.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define KEYS	    48u
 #define QUEUE	    4096u
@@ -61,8 +61,8 @@ enum dump_step { DUMP_NONE, DUMP_ASKED, DUMP_WAITING, DUMP_SWEEP };
 struct model {
 	struct rng rng;
 	uint64_t seed;
-	struct world world;
-	struct witness witness;
+	struct mirror_offline offline;
+	struct observer observer;
 	struct talkers talkers;
 	struct entry entries[KEYS];
 	uint32_t keys;
@@ -274,13 +274,13 @@ static int64_t kernel_count(const struct model *model)
 
 static void drain(struct model *model, uint32_t most)
 {
-	world_pass(&model->world, rng_below(&model->rng, 300) * NS_PER_MS);
+	mirror_offline_pass(&model->offline, rng_below(&model->rng, 300) * NS_PER_MS);
 	for (; model->head != model->tail && most > 0; model->head++, most--) {
-		struct ct_event event = world_event(model->queue[model->head % QUEUE]);
+		struct ct_event event = offline_event(model->queue[model->head % QUEUE]);
 
-		mirror_event(&model->world.mirror, &event);
+		mirror_event(&model->offline.mirror, &event);
 	}
-	mirror_purge_tombstones(&model->world.mirror);
+	mirror_purge_tombstones(&model->offline.mirror);
 }
 
 static void drain_all(struct model *model)
@@ -294,13 +294,13 @@ static void agent_begin(struct model *model)
 	note("begin\n");
 	for (uint32_t i = 0; i < model->keys; i++)
 		model->entries[i].excepted = false;
-	resync_begin(&model->world.resync, &model->world.mirror, model->lost_in_dump);
+	resync_begin(&model->offline.resync, &model->offline.mirror, model->lost_in_dump);
 	model->lost_in_dump = model->resized_in_dump = false;
 	kernel_steps(model);
 	model->cursor = 0;
 	fill_chunk(model);
 	kernel_steps(model);
-	model->asked_mark = resync_next(&model->world.resync, &model->world.mirror);
+	model->asked_mark = resync_next(&model->offline.resync, &model->offline.mirror);
 	model->fetched = false;
 	model->step = DUMP_ASKED;
 }
@@ -324,12 +324,12 @@ static void agent_question(struct model *model)
 	struct question *question = &model->question;
 
 	if (!question->asked) {
-		if (verify_take(&model->world.verify, model->world.mirror.now_ns,
+		if (verify_take(&model->offline.verify, model->offline.mirror.now_ns,
 				&question->item, 1) == 0)
 			return;
 		question->asked = true;
 		question->answered = false;
-		question->mark = mirror_mark(&model->world.mirror);
+		question->mark = mirror_mark(&model->offline.mirror);
 	} else if (!question->answered) {
 		uint32_t key = (uint32_t)question->item.key.src[2] << 8 | question->item.key.src[3];
 
@@ -338,11 +338,11 @@ static void agent_question(struct model *model)
 		question->answered = true;
 		note("asked for key %u: %s\n", key, question->found ? "there" : "absent");
 	} else {
-		struct ct_event event = world_event(question->answer);
+		struct ct_event event = offline_event(question->answer);
 
 		drain_all(model);
 		note("answer for key %u\n", question->answer.number);
-		mirror_answer(&model->world.mirror, &question->item,
+		mirror_answer(&model->offline.mirror, &question->item,
 			      question->found ? &event : NULL, question->mark);
 		question->asked = false;
 	}
@@ -350,7 +350,7 @@ static void agent_question(struct model *model)
 
 static void ask_chunk(struct model *model)
 {
-	model->asked_mark = resync_next(&model->world.resync, &model->world.mirror);
+	model->asked_mark = resync_next(&model->offline.resync, &model->offline.mirror);
 	model->fetched = false;
 	if (rng_percent(&model->rng, 30))
 		fetch(model);
@@ -381,11 +381,11 @@ static void agent_chunk(struct model *model)
 		ask_chunk(model);
 	kernel_steps(model);
 	for (uint32_t i = 0; i < chunk.count; i++) {
-		struct ct_event event = world_event(chunk.records[i]);
+		struct ct_event event = offline_event(chunk.records[i]);
 
 		note("  record key %u id %u status %x state %d\n", chunk.records[i].number,
 		     chunk.records[i].id, chunk.records[i].status, chunk.records[i].state);
-		resync_record(&model->world.resync, &model->world.mirror, &event, mark);
+		resync_record(&model->offline.resync, &model->offline.mirror, &event, mark);
 	}
 	if (!chunk.last && ask_late) {
 		ask_in_between(model);
@@ -398,7 +398,7 @@ static void agent_chunk(struct model *model)
 static void agent_done(struct model *model)
 {
 	drain_all(model);
-	resync_dump_done(&model->world.resync, &model->world.mirror,
+	resync_dump_done(&model->offline.resync, &model->offline.mirror,
 			 !model->lost_in_dump && !model->resized_in_dump, kernel_count(model));
 	model->step = DUMP_SWEEP;
 }
@@ -408,7 +408,7 @@ static void agent_done(struct model *model)
 /* Doubted: the agent knows, and does not call itself exact. */
 static bool is_doubted(const struct model *model, uint64_t hash)
 {
-	const struct verify_ring *ring = &model->world.verify.doubts;
+	const struct verify_ring *ring = &model->offline.verify.doubts;
 
 	for (uint32_t i = ring->head; i != ring->tail; i++)
 		if (ring->items[i & (ring->room - 1u)].hash == hash)
@@ -419,9 +419,9 @@ static bool is_doubted(const struct model *model, uint64_t hash)
 static void compare_key(struct model *model, uint32_t key)
 {
 	const struct entry *entry = &model->entries[key];
-	struct ct_event event = world_event(tell_of(model, key, CT_RECORD, true));
-	uint32_t at = flow_find(&model->world.mirror.table, event.hash);
-	const struct flow *flow = flow_at(&model->world.mirror.table, at);
+	struct ct_event event = offline_event(tell_of(model, key, CT_RECORD, true));
+	uint32_t at = flow_find(&model->offline.mirror.table, event.hash);
+	const struct flow *flow = flow_at(&model->offline.mirror.table, at);
 
 	if (entry->excepted || entry->dying || is_doubted(model, event.hash))
 		return;
@@ -451,14 +451,14 @@ static void compare(struct model *model)
 	drain_all(model);
 	for (uint32_t i = 0; i < model->keys; i++)
 		compare_key(model, i);
-	wrong = world_disagrees(&model->world);
+	wrong = offline_disagrees(&model->offline);
 	if (wrong)
 		fail_msg("%s, to repeat: SEED=%llu", wrong, (unsigned long long)model->seed);
 }
 
 static void agent_sweep(struct model *model)
 {
-	enum resync_result result = resync_sweep(&model->world.resync, &model->world.mirror);
+	enum resync_result result = resync_sweep(&model->offline.resync, &model->offline.mirror);
 
 	if (result == RESYNC_PENDING)
 		return;
@@ -503,8 +503,8 @@ static void count_held(const struct model *model)
 {
 	memset(held, 0, sizeof(held));
 	for (uint32_t i = 0; i < model->keys; i++) {
-		struct ct_event event = world_event((struct told){.number = i, .state = NO_STATE});
-		bool there = flow_find(&model->world.mirror.table, event.hash) != FLOW_NONE;
+		struct ct_event event = offline_event((struct told){.number = i, .state = NO_STATE});
+		bool there = flow_find(&model->offline.mirror.table, event.hash) != FLOW_NONE;
 
 		held[SHM_TALKER_SOURCE][i] += there;
 		held[SHM_TALKER_DESTINATION][0] += there;
@@ -514,15 +514,15 @@ static void count_held(const struct model *model)
 
 static void check_held(const struct model *model, unsigned int kind, uint32_t number, uint32_t truth)
 {
-	struct ct_event event = world_event((struct told){.number = number, .state = NO_STATE});
+	struct ct_event event = offline_event((struct told){.number = number, .state = NO_STATE});
 	const struct talkers *talkers = &model->talkers;
-	struct tally_key key = {.rest = event.key.family};
+	struct topk_key key = {.rest = event.key.family};
 	uint32_t count, more, less = talkers->unsubtracted[talkers->shown];
 
 	memcpy(key.address, kind == SHM_TALKER_SOURCE ? event.key.src : event.key.dst, 16);
 	if (kind == SHM_TALKER_SERVICE)
 		key.rest |= L4_TCP << 8 | (uint32_t)event.key.dport << 16;
-	count = tally_count(&talkers->kinds[kind], &key, talkers->shown, &more);
+	count = topk_count(&talkers->kinds[kind], &key, talkers->shown, &more);
 	if (count > truth + less || truth > count + more ||
 	    (talkers->kinds[kind].room >= KEYS && more))
 		fail_msg("kind %u key %u: %u, %u less, %u more, but the mirror holds %u, to repeat: "
@@ -551,7 +551,7 @@ static void random_step(struct model *model)
 	if (rng_percent(&model->rng, 50))
 		drain(model, rng_below(&model->rng, 20));
 	if (rng_percent(&model->rng, 20))
-		verify_second(&model->world.verify, model->world.mirror.now_ns);
+		verify_second(&model->offline.verify, model->offline.mirror.now_ns);
 	agent_step(model);
 	check_talkers(model);
 }
@@ -568,12 +568,12 @@ static void run(uint64_t seed)
 	model.seed = seed;
 	verbose = getenv("SEED") != NULL;
 	model.keys = 2 + rng_below(&model.rng, KEYS - 2);
-	assert_int_equal(world_create(&model.world, 4096), 0);
+	assert_int_equal(mirror_offline_create(&model.offline, 4096), 0);
 	/* In every fourth run the addresses have no room. */
 	assert_int_equal(talkers_create(&model.talkers, seed % 4 ? 64 : 16), 0);
-	witness_init(&model.witness);
-	model.witness.talkers = &model.talkers;
-	model.world.mirror.hook = &model.witness.hook;
+	observer_init(&model.observer);
+	model.observer.talkers = &model.talkers;
+	model.offline.mirror.hook = &model.observer.hook;
 	for (uint32_t i = 0; i < 300; i++)
 		random_step(&model);
 	model.quiet = true;
@@ -589,7 +589,7 @@ static void run(uint64_t seed)
 	all_compared += model.compared;
 	all_valid += model.valid_resyncs;
 	talkers_destroy(&model.talkers);
-	world_destroy(&model.world);
+	mirror_offline_destroy(&model.offline);
 }
 
 static void test_model(void **state)

@@ -41,14 +41,14 @@ static void fill(struct shm_forecast *to)
 	poke_u32(&to->cost_us, 1900);
 	poke_u32(&to->reason_count, 2);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++) {
-		poke_u32(&to->outlook[i].horizon_s, snap_horizons_s[i]);
-		poke_u32(&to->outlook[i].lo95_entries, 100 + i);
-		poke_u32(&to->outlook[i].lo80_entries, 200 + i);
-		poke_u32(&to->outlook[i].p50_entries, 300 + i);
-		poke_u32(&to->outlook[i].hi80_entries, 400 + i);
-		poke_u32(&to->outlook[i].hi95_entries, 500 + i);
-		poke_u32(&to->outlook[i].compared, 60 + i);
-		poke_u32(&to->outlook[i].held, 50 + i);
+		poke_u32(&to->horizon[i].horizon_s, snap_horizons_s[i]);
+		poke_u32(&to->horizon[i].lo95_entries, 100 + i);
+		poke_u32(&to->horizon[i].lo80_entries, 200 + i);
+		poke_u32(&to->horizon[i].p50_entries, 300 + i);
+		poke_u32(&to->horizon[i].hi80_entries, 400 + i);
+		poke_u32(&to->horizon[i].hi95_entries, 500 + i);
+		poke_u32(&to->horizon[i].compared, 60 + i);
+		poke_u32(&to->horizon[i].held, 50 + i);
 	}
 	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++) {
 		poke_u32(&to->chance[i].horizon_s, snap_full_horizons_s[i]);
@@ -123,9 +123,9 @@ static void test_shown_as_written(void **state)
 	assert_int_equal(shown->full_likely_ms, 240000);
 	assert_true(shown->full_late_ms == SHM_NEVER_MS);
 	assert_int_equal(shown->cost_us, 1900);
-	assert_int_equal(shown->outlook[2].lo80_entries, 202);
-	assert_int_equal(shown->outlook[3].hi95_entries, 503);
-	assert_int_equal(shown->outlook[1].held, 51);
+	assert_int_equal(shown->horizon[2].lo80_entries, 202);
+	assert_int_equal(shown->horizon[3].hi95_entries, 503);
+	assert_int_equal(shown->horizon[1].held, 51);
 	assert_int_equal(shown->chance[7].drop_ppm, 3500);
 	assert_int_equal(shown->reason_count, 2);
 	assert_int_equal(shown->reason[1].key.l4proto, L4_UDP);
@@ -149,8 +149,8 @@ static void test_broken_words(void **state)
 		{&forecast->limit_entries, 0},
 		{&forecast->reason_count, SHM_REASONS + 1},
 		{&forecast->reason_count, UINT32_MAX},
-		{&forecast->outlook[0].horizon_s, 31},
-		{&forecast->outlook[3].horizon_s, 30},
+		{&forecast->horizon[0].horizon_s, 31},
+		{&forecast->horizon[3].horizon_s, 30},
 		{&forecast->chance[7].horizon_s, 0},
 	};
 
@@ -177,10 +177,10 @@ static void test_amounts_are_put_in_order(void **state)
 	fill(forecast);
 	poke_u64(&forecast->full_early_ms, 300000);
 	poke_u64(&forecast->full_late_ms, 200000);
-	poke_u32(&forecast->outlook[0].lo80_entries, UINT32_MAX);
-	poke_u32(&forecast->outlook[0].hi80_entries, 0);
-	poke_u32(&forecast->outlook[0].hi95_entries, 1);
-	poke_u32(&forecast->outlook[1].held, 1000);
+	poke_u32(&forecast->horizon[0].lo80_entries, UINT32_MAX);
+	poke_u32(&forecast->horizon[0].hi80_entries, 0);
+	poke_u32(&forecast->horizon[0].hi95_entries, 1);
+	poke_u32(&forecast->horizon[1].held, 1000);
 	poke_u32(&forecast->chance[0].full_ppm, UINT32_MAX);
 	poke_u32(&forecast->chance[1].drop_ppm, UINT32_MAX);
 	poke_u32(&forecast->alarm, 77);
@@ -189,10 +189,10 @@ static void test_amounts_are_put_in_order(void **state)
 	assert_true(shown->valid);
 	assert_int_equal(shown->full_early_ms, 240000);
 	assert_int_equal(shown->full_late_ms, 240000);
-	assert_int_equal(shown->outlook[0].lo80_entries, 300);
-	assert_int_equal(shown->outlook[0].hi80_entries, 300);
-	assert_int_equal(shown->outlook[0].hi95_entries, 300);
-	assert_int_equal(shown->outlook[1].held, 61);
+	assert_int_equal(shown->horizon[0].lo80_entries, 300);
+	assert_int_equal(shown->horizon[0].hi80_entries, 300);
+	assert_int_equal(shown->horizon[0].hi95_entries, 300);
+	assert_int_equal(shown->horizon[1].held, 61);
 	assert_int_equal(shown->chance[0].full_ppm, SNAP_PPM);
 	assert_int_equal(shown->chance[1].drop_ppm, 1000);
 	assert_false(shown->alarm);
@@ -233,7 +233,7 @@ static void *write_torn(void *arg)
 		seq_write_begin(&forecast->seq);
 		poke_u32(&forecast->count_entries, n);
 		for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-			poke_u32(&forecast->outlook[i].compared, 1000000 + n);
+			poke_u32(&forecast->horizon[i].compared, 1000000 + n);
 		poke_u32(&forecast->steady_entries, n);
 		seq_write_end(&forecast->seq);
 		usleep(10);
@@ -250,7 +250,7 @@ static void test_torn_reads_are_repeated(void **state)
 	fill(forecast);
 	poke_u32(&forecast->steady_entries, peek_u32(&forecast->count_entries));
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		poke_u32(&forecast->outlook[i].compared,
+		poke_u32(&forecast->horizon[i].compared,
 			 1000000 + peek_u32(&forecast->count_entries));
 	assert_int_equal(pthread_create(&writer, NULL, write_torn, NULL), 0);
 	for (int turn = 0; turn < 3000; turn++) {
@@ -259,7 +259,7 @@ static void test_torn_reads_are_repeated(void **state)
 		valid += shown->valid;
 		if (shown->valid &&
 		    (shown->steady_entries != shown->count_entries ||
-		     shown->outlook[3].compared != 1000000 + shown->count_entries))
+		     shown->horizon[3].compared != 1000000 + shown->count_entries))
 			fail_msg("torn: %u %u", shown->count_entries, shown->steady_entries);
 	}
 	atomic_store(&quit, true);

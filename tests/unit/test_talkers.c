@@ -9,30 +9,30 @@
 
 #include "lib/shm/seqlock.h"
 #include "lib/stats/talkers.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define KEYS 4096u
 
-static struct tally_key key_of(uint32_t number)
+static struct topk_key key_of(uint32_t number)
 {
-	return (struct tally_key){{number * UINT64_C(0x9e3779b97f4a7c15), number}, AF_INET6};
+	return (struct topk_key){{number * UINT64_C(0x9e3779b97f4a7c15), number}, AF_INET6};
 }
 
 /* --- the tally ------------------------------------------------------------------- */
 
 /* What is in the table under each key, by either tally. */
 struct exact {
-	struct tally tally;
+	struct topk topk;
 	uint32_t counts[KEYS][2];
 	uint64_t seed;
 };
 
 static void check_key(const struct exact *exact, uint32_t number)
 {
-	struct tally_key key = key_of(number);
+	struct topk_key key = key_of(number);
 
 	for (unsigned int i = 0; i < 2; i++) {
-		uint32_t more, count = tally_count(&exact->tally, &key, i, &more);
+		uint32_t more, count = topk_count(&exact->topk, &key, i, &more);
 		uint32_t truth = exact->counts[number][i];
 
 		if (count > truth || truth - count > more)
@@ -48,21 +48,21 @@ static void check_keys(const struct exact *exact)
 		uint64_t counted = 0, hidden = 0, truth = 0;
 		uint32_t keys = 0;
 
-		for (uint32_t at = 1; at <= exact->tally.used; at++) {
-			counted += exact->tally.records[at].count[i];
-			keys += exact->tally.records[at].count[i] > 0;
+		for (uint32_t at = 1; at <= exact->topk.used; at++) {
+			counted += exact->topk.records[at].count[i];
+			keys += exact->topk.records[at].count[i] > 0;
 		}
-		for (uint32_t k = 0; k < TALLY_HIDDEN; k++)
-			hidden += exact->tally.hidden[i][k];
+		for (uint32_t k = 0; k < TOPK_HIDDEN; k++)
+			hidden += exact->topk.hidden[i][k];
 		for (uint32_t k = 0; k < KEYS; k++)
 			truth += exact->counts[k][i];
 		/* No entry is lost, none counted twice. */
 		assert_seeded(exact->seed, counted + hidden == truth);
-		assert_seeded(exact->seed, exact->tally.keys[i] == keys);
+		assert_seeded(exact->seed, exact->topk.keys[i] == keys);
 	}
 	for (uint32_t number = 0; number < KEYS; number++)
 		check_key(exact, number);
-	assert_seeded(exact->seed, exact->tally.refused == 0);
+	assert_seeded(exact->seed, exact->topk.refused == 0);
 }
 
 /* Some keys often, most seldom; in phases entries come, or go. */
@@ -70,21 +70,21 @@ static void step(struct exact *exact, struct rng *rng, uint32_t span, uint32_t c
 {
 	uint32_t number = rng_percent(rng, 30) ? rng_below(rng, 8) : rng_below(rng, span);
 	unsigned int which = 1u + rng_below(rng, 3);
-	struct tally_key key = key_of(number);
+	struct topk_key key = key_of(number);
 	uint32_t *counts = exact->counts[number];
 
 	if (rng_percent(rng, coming)) {
 		counts[0] += which & 1u;
 		counts[1] += which >> 1;
-		tally_add(&exact->tally, &key, which);
+		topk_add(&exact->topk, &key, which);
 		return;
 	}
-	which &= (counts[0] ? TALLY_FIRST : 0) | (counts[1] ? TALLY_SECOND : 0);
+	which &= (counts[0] ? TOPK_FIRST : 0) | (counts[1] ? TOPK_SECOND : 0);
 	if (!which)
 		return;
 	counts[0] -= which & 1u;
 	counts[1] -= which >> 1;
-	tally_remove(&exact->tally, &key, which);
+	topk_remove(&exact->topk, &key, which);
 }
 
 static void clear(struct exact *exact, unsigned int index, uint32_t records)
@@ -92,13 +92,13 @@ static void clear(struct exact *exact, unsigned int index, uint32_t records)
 	uint32_t from = 1;
 
 	do {
-		from = tally_clear(&exact->tally, index, from, records);
+		from = topk_clear(&exact->topk, index, from, records);
 	} while (from);
 	for (uint32_t number = 0; number < KEYS; number++)
 		exact->counts[number][index] = 0;
 }
 
-static void random_tally(uint64_t seed)
+static void random_topk(uint64_t seed)
 {
 	static struct exact exact;
 	struct rng rng = rng_seeded(seed);
@@ -106,7 +106,7 @@ static void random_tally(uint64_t seed)
 
 	memset(&exact, 0, sizeof(exact));
 	exact.seed = seed;
-	assert_int_equal(tally_create(&exact.tally, room), 0);
+	assert_int_equal(topk_create(&exact.topk, room), 0);
 	for (uint32_t phase = 0; phase < 12; phase++) {
 		uint32_t span = 8 + rng_below(&rng, KEYS - 8);
 		uint32_t coming = 10 + rng_below(&rng, 80);
@@ -115,75 +115,75 @@ static void random_tally(uint64_t seed)
 			step(&exact, &rng, span, coming);
 		check_keys(&exact);
 		if (room >= KEYS)
-			assert_int_equal(tally_most_hidden(&exact.tally, 0), 0);
+			assert_int_equal(topk_most_hidden(&exact.topk, 0), 0);
 		if (rng_percent(&rng, 30)) {
 			clear(&exact, rng_below(&rng, 2), 1 + rng_below(&rng, 500));
 			check_keys(&exact);
 		}
 	}
-	tally_destroy(&exact.tally);
+	topk_destroy(&exact.topk);
 }
 
 static void test_bounds_hold(void **state)
 {
 	(void)state;
 	ct_hash_seed_fixed(3);
-	unit_seeds("tally", UNIT_SANITIZED ? 20 : 120, random_tally);
+	unit_seeds("tally", UNIT_SANITIZED ? 20 : 120, random_topk);
 }
 
 /* Everything that came goes: nothing may remain, whatever was put out meanwhile. */
 static void test_nothing_remains(void **state)
 {
-	struct tally tally;
+	struct topk topk;
 
 	(void)state;
-	assert_int_equal(tally_create(&tally, 64), 0);
+	assert_int_equal(topk_create(&topk, 64), 0);
 	for (uint32_t round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 20000; i++) {
-			struct tally_key key = key_of(i);
+			struct topk_key key = key_of(i);
 
-			tally_add(&tally, &key, TALLY_BOTH);
+			topk_add(&topk, &key, TOPK_BOTH);
 		}
-		assert_int_equal(tally.keys[0], 64);
+		assert_int_equal(topk.keys[0], 64);
 		for (uint32_t i = 0; i < 20000; i++) {
-			struct tally_key key = key_of(i);
+			struct topk_key key = key_of(i);
 
-			tally_remove(&tally, &key, TALLY_BOTH);
+			topk_remove(&topk, &key, TOPK_BOTH);
 		}
-		assert_int_equal(tally.keys[0] + tally.keys[1], 0);
-		assert_int_equal(tally_most_hidden(&tally, 0) + tally_most_hidden(&tally, 1), 0);
-		assert_int_equal(tally.refused, 0);
+		assert_int_equal(topk.keys[0] + topk.keys[1], 0);
+		assert_int_equal(topk_most_hidden(&topk, 0) + topk_most_hidden(&topk, 1), 0);
+		assert_int_equal(topk.refused, 0);
 	}
 	/* Of something that was never added: counted, no count goes below 0. */
-	tally_remove(&tally, &(struct tally_key){{1, 2}, 3}, TALLY_FIRST);
-	assert_int_equal(tally.refused, 1);
-	assert_int_equal(tally_most_hidden(&tally, 0), 0);
-	tally_destroy(&tally);
+	topk_remove(&topk, &(struct topk_key){{1, 2}, 3}, TOPK_FIRST);
+	assert_int_equal(topk.refused, 1);
+	assert_int_equal(topk_most_hidden(&topk, 0), 0);
+	topk_destroy(&topk);
 }
 
 /* The table is full of others when a host with a tenth of what comes appears. */
 static void test_a_large_one_gets_in(void **state)
 {
-	struct tally_key large = key_of(1u << 31);
-	struct tally tally;
+	struct topk_key large = key_of(1u << 31);
+	struct topk topk;
 	uint32_t more;
 
 	(void)state;
 	ct_hash_seed_fixed(3);
-	assert_int_equal(tally_create(&tally, 1024), 0);
+	assert_int_equal(topk_create(&topk, 1024), 0);
 	for (uint32_t i = 0; i < 50000; i++) {
-		struct tally_key key = key_of(i);
+		struct topk_key key = key_of(i);
 
-		tally_add(&tally, &key, TALLY_FIRST);
+		topk_add(&topk, &key, TOPK_FIRST);
 	}
 	for (uint32_t i = 0; i < 50000; i++) {
-		struct tally_key key = key_of(100000 + i);
+		struct topk_key key = key_of(100000 + i);
 
-		tally_add(&tally, i % 10 ? &key : &large, TALLY_FIRST);
+		topk_add(&topk, i % 10 ? &key : &large, TOPK_FIRST);
 	}
 	/* 5000 there are: most of them are to be seen under its name. */
-	assert_true(tally_count(&tally, &large, 0, &more) > 4000);
-	tally_destroy(&tally);
+	assert_true(topk_count(&topk, &large, 0, &more) > 4000);
+	topk_destroy(&topk);
 }
 
 /* --- by address ------------------------------------------------------------------ */
@@ -329,11 +329,11 @@ static void test_lists(void **state)
 static uint32_t count_of(const struct talkers *talkers, uint32_t source)
 {
 	struct ct_key key = ct_key(AF_INET, source, 1, 1);
-	struct tally_key tally_key = {.rest = AF_INET};
+	struct topk_key topk_key = {.rest = AF_INET};
 	uint32_t more;
 
-	memcpy(tally_key.address, key.src, 16);
-	return tally_count(&talkers->kinds[SHM_TALKER_SOURCE], &tally_key, talkers->shown, &more);
+	memcpy(topk_key.address, key.src, 16);
+	return topk_count(&talkers->kinds[SHM_TALKER_SOURCE], &topk_key, talkers->shown, &more);
 }
 
 static void test_a_dump_makes_it_right(void **state)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/mirror/verify.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define S UINT64_C(1000000000)
 
@@ -26,7 +26,7 @@ static int tear_down(void **state)
 
 static struct ct_event event_number(uint32_t n)
 {
-	return world_event((struct told){.kind = CT_UPDATE, .number = n, .state = 3});
+	return offline_event((struct told){.kind = CT_UPDATE, .number = n, .state = 3});
 }
 
 static void test_doubts_wait_and_keep_order(void **state)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Details that change hands, lists of talkers and scenes, written and read at once, for
+ * Details that change hands, lists of talkers and frames, written and read at once, for
  * ThreadSanitizer. The readers follow the protocol of layout.h word by word, and
  * check what no torn or mixed copy could keep.
  *
@@ -18,15 +18,15 @@
 #include "lib/stats/durations.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define S	UINT64_C(1000000000)
 #define READERS 2
 
 static struct histogram hist;
-static struct stays stays;
+static struct durations durations;
 static struct talkers talkers;
-static struct scenes scenes;
+static struct table_log frames;
 static struct shm_detail *details;
 static struct shm_talkers *listed;
 static atomic_bool quit;
@@ -52,7 +52,7 @@ static void one_entry(uint64_t serial)
 
 	histogram_count_new(&hist, cell);
 	histogram_count_destroyed(&hist, cell, 1);
-	stays_ended(&stays, cell, key.port % SHM_END_COUNT, n % 100 * S, STAYS_UNKNOWN);
+	durations_ended(&durations, cell, key.port % SHM_END_COUNT, n % 100 * S, DURATIONS_UNKNOWN);
 	ct.src[0] = (uint8_t)(n % 7);
 	talkers_appeared(&talkers, &ct, 0);
 	if (n % 3)
@@ -61,7 +61,7 @@ static void one_entry(uint64_t serial)
 
 static void *write_all(void *arg)
 {
-	struct scenes_second second = {.hosts = &listed->list[SHM_TALKER_SOURCE]};
+	struct table_log_second second = {.hosts = &listed->list[SHM_TALKER_SOURCE]};
 
 	(void)arg;
 	for (uint64_t n = 1; !atomic_load(&quit); n++) {
@@ -77,7 +77,7 @@ static void *write_all(void *arg)
 		if (n % 3000 == 0)
 			talkers_complete(&talkers);
 		talkers_second(&talkers, listed, n);
-		scenes_second(&scenes, &second);
+		table_log_second(&frames, &second);
 	}
 	return NULL;
 }
@@ -138,20 +138,20 @@ static bool check_talkers(uint64_t *last)
 }
 
 /* Two slots are left alone: the writer may be in them. */
-static void check_scenes(void)
+static void check_frames(void)
 {
-	const struct shm_scenes *ring = scenes.rings[0];
+	const struct shm_table_log *ring = frames.rings[0];
 	uint64_t head = observe_u64(&ring->head);
 
-	for (uint64_t i = head > SHM_SCENES - 2 ? head - (SHM_SCENES - 2) : 0; i < head; i++) {
-		const struct shm_scene *scene = &ring->scenes[i % SHM_SCENES];
-		uint32_t count = peek_u32(&scene->count_entries);
-		uint32_t mirror = peek_u32(&scene->mirror_entries);
+	for (uint64_t i = head > SHM_FRAMES - 2 ? head - (SHM_FRAMES - 2) : 0; i < head; i++) {
+		const struct shm_frame *frame = &ring->frames[i % SHM_FRAMES];
+		uint32_t count = peek_u32(&frame->count_entries);
+		uint32_t mirror = peek_u32(&frame->mirror_entries);
 
-		if (reobserve_u64(&ring->head) + 2 > i + SHM_SCENES)
+		if (reobserve_u64(&ring->head) + 2 > i + SHM_FRAMES)
 			continue;
 		if (count != mirror)
-			fail("a torn scene");
+			fail("a torn frame");
 	}
 }
 
@@ -163,7 +163,7 @@ static void *read_all(void *arg)
 		for (unsigned int i = 0; i < SHM_DETAILS; i++)
 			*read += check_detail(&details[i]);
 		*read += check_talkers(&last);
-		check_scenes();
+		check_frames();
 	}
 	return NULL;
 }
@@ -172,17 +172,17 @@ static bool set_up(void)
 {
 	details = calloc(SHM_DETAILS + SHM_DETAIL_POOLS, sizeof(*details));
 	listed = calloc(1, sizeof(*listed));
-	if (!details || !listed || world_histogram(&hist) || stays_create(&stays, &hist) ||
-	    talkers_create(&talkers, 1024) || scenes_create(&scenes, &hist, 0))
+	if (!details || !listed || mirror_offline_histogram(&hist) || durations_create(&durations, &hist) ||
+	    talkers_create(&talkers, 1024) || table_log_create(&frames, &hist, 0))
 		return false;
 	for (unsigned int i = 0; i < 2; i++)
-		scenes.rings[i] = calloc(1, sizeof(struct shm_scenes) +
-						    SHM_SCENES * sizeof(struct shm_scene));
+		frames.rings[i] = calloc(1, sizeof(struct shm_table_log) +
+						    SHM_FRAMES * sizeof(struct shm_frame));
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&details[i].row, ROW_INVALID);
-	stays.details = details;
-	scenes.stays = &stays;
-	return scenes.rings[0] && scenes.rings[1];
+	durations.details = details;
+	frames.durations = &durations;
+	return frames.rings[0] && frames.rings[1];
 }
 
 int main(int argc, char **argv)

@@ -73,10 +73,10 @@ static void write_forecast(uint64_t n)
 	poke_u32(&to->verdict, SHM_VERDICT_STEADY);
 	poke_u32(&to->steady_entries, (uint32_t)(n + 1));
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		poke_u32(&to->outlook[i].horizon_s, snap_horizons_s[i]);
+		poke_u32(&to->horizon[i].horizon_s, snap_horizons_s[i]);
 	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
 		poke_u32(&to->chance[i].horizon_s, snap_full_horizons_s[i]);
-	poke_u32(&to->outlook[3].hi95_entries, (uint32_t)(n + 1));
+	poke_u32(&to->horizon[3].hi95_entries, (uint32_t)(n + 1));
 	seq_write_end(&to->seq);
 	poke_u64(&past->real_ns, n + 1);
 	poke_u32(&past->p50_entries[3], (uint32_t)(n + 1));
@@ -142,7 +142,7 @@ static void check_snapshot(const struct snapshot *snap, uint64_t *last)
 		fail("cells and their sum");
 	if (snap->forecast.valid &&
 	    (snap->forecast.steady_entries != (uint32_t)snap->forecast.computed_boot_ns ||
-	     snap->forecast.outlook[3].hi95_entries != snap->forecast.steady_entries))
+	     snap->forecast.horizon[3].hi95_entries != snap->forecast.steady_entries))
 		fail("a torn forecast");
 }
 

@@ -18,7 +18,7 @@ $(BUILD)/tests/unit/test_%.o: tests/unit/test_%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(UNIT_LIB): $(call obj,$(UNIT_UNDER_TEST) tests/unit/world_checks.c)
+$(UNIT_LIB): $(call obj,$(UNIT_UNDER_TEST) tests/unit/offline_checks.c)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
@@ -36,7 +36,7 @@ $(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/*/*.def a
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) $(ALL_LDFLAGS) -o $@ $(TSAN_SRC) \
 		$(shell pkg-config --libs libseccomp libcap-ng) -lpthread -lm
 
-TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/world_checks.c $(LIB_SRC) \
+TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/offline_checks.c $(LIB_SRC) \
 	$(AGENT_SRC)
 
 $(BUILD)/tests/unit/tsan_records: $(TSAN_RECORDS_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h) Makefile

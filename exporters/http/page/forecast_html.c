@@ -71,7 +71,7 @@ static void choose_scale(struct chart *chart, const struct snapshot *snap,
 		if (in_view(&history->samples[i], now_real_ns))
 			most = fmax(most, history->samples[i].count_entries);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		most = fmax(most, forecast->outlook[i].hi80_entries);
+		most = fmax(most, forecast->horizon[i].hi80_entries);
 	/* A limit far away would press everything else flat. */
 	if (forecast->limit_entries && forecast->limit_entries < 4 * most)
 		most = fmax(most, forecast->limit_entries);
@@ -113,13 +113,13 @@ static void add_fan(struct chart *chart, const struct snap_forecast *forecast, d
 	text_add(chart->out, "<polygon class=\"fan\" points=\"");
 	add_point(chart, 0, now_entries);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		add_point(chart, snap_horizons_s[i], forecast->outlook[i].hi80_entries);
+		add_point(chart, snap_horizons_s[i], forecast->horizon[i].hi80_entries);
 	for (unsigned int i = SHM_HORIZONS; i-- > 0;)
-		add_point(chart, snap_horizons_s[i], forecast->outlook[i].lo80_entries);
+		add_point(chart, snap_horizons_s[i], forecast->horizon[i].lo80_entries);
 	text_add(chart->out, "\"/>\n<polyline class=\"likely\" points=\"");
 	add_point(chart, 0, now_entries);
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		add_point(chart, snap_horizons_s[i], forecast->outlook[i].p50_entries);
+		add_point(chart, snap_horizons_s[i], forecast->horizon[i].p50_entries);
 	text_add(chart->out, "\"/>\n");
 }
 
@@ -172,9 +172,9 @@ static void add_chart(const struct snapshot *snap, const struct snap_history *hi
 		"aria-labelledby=\"forecast-chart\"><title id=\"forecast-chart\">Entries of "
 		"the last hour; in an hour %" PRIu32 ", in 8 cases of 10 between %" PRIu32
 		" and %" PRIu32 "</title>\n",
-		WIDTH, HEIGHT, forecast->outlook[SHM_HORIZONS - 1].p50_entries,
-		forecast->outlook[SHM_HORIZONS - 1].lo80_entries,
-		forecast->outlook[SHM_HORIZONS - 1].hi80_entries);
+		WIDTH, HEIGHT, forecast->horizon[SHM_HORIZONS - 1].p50_entries,
+		forecast->horizon[SHM_HORIZONS - 1].lo80_entries,
+		forecast->horizon[SHM_HORIZONS - 1].hi80_entries);
 	add_axis(&chart, forecast);
 	add_fan(&chart, forecast, now_entries);
 	add_past(&chart, history, now_real_ns, now_entries);
@@ -186,7 +186,7 @@ static void add_chart(const struct snapshot *snap, const struct snap_history *hi
 static void add_facts(const struct snap_forecast *forecast, struct text *out)
 {
 	const struct snap_chance *soon = snap_chance_at(forecast, 600);
-	const struct snap_outlook *outlook = &forecast->outlook[2];
+	const struct snap_horizon *horizon = &forecast->horizon[2];
 	char words[FORECAST_WORDS_BYTES];
 
 	text_add_format(out, "<dl>\n<dt>Full</dt><dd%s>%s</dd>\n",
@@ -199,12 +199,12 @@ static void add_facts(const struct snap_forecast *forecast, struct text *out)
 		100.0 * soon->full_ppm / SNAP_PPM, 100.0 * soon->drop_ppm / SNAP_PPM,
 		forecast->steady_entries);
 	text_add(out, "<dt>Own record</dt><dd>");
-	if (outlook->compared)
+	if (horizon->compared)
 		text_add_format(out,
 				"of %" PRIu32 " forecasts over ten minutes %" PRIu32
 				" held (%.0f %%; 80 %% would be right)",
-				outlook->compared, outlook->held,
-				100.0 * outlook->held / outlook->compared);
+				horizon->compared, horizon->held,
+				100.0 * horizon->held / horizon->compared);
 	else
 		text_add(out, "none yet");
 	text_add(out, "</dd>\n</dl>\n");
@@ -215,7 +215,7 @@ void render_forecast_html(const struct snapshot *snap, const struct snap_history
 {
 	const struct snap_forecast *forecast = &snap->forecast;
 	char words[FORECAST_WORDS_BYTES];
-	bool shown = judge_forecast(snap);
+	bool shown = health_forecast(snap);
 	bool bad = shown && (forecast->alarm || forecast->verdict == SHM_VERDICT_FILLING ||
 			     forecast->verdict == SHM_VERDICT_FULL);
 

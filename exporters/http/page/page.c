@@ -60,7 +60,7 @@ void route_style(struct app *app, const struct request *request, const struct ro
 static void add_head(struct text *out, const struct snapshot *snap, const char *netns,
 		     unsigned long refresh_s)
 {
-	double fill = snap && judge_fresh(snap) ? judge_fill_ratio(&snap->live) : -1;
+	double fill = snap && health_fresh(snap) ? health_fill_ratio(&snap->live) : -1;
 
 	text_add(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>");
 	if (fill >= 0)
@@ -79,8 +79,8 @@ static void add_head(struct text *out, const struct snapshot *snap, const char *
 static void add_fill(struct text *out, const struct snapshot *snap)
 {
 	const struct snap_live *live = &snap->live;
-	double fill = judge_fill_ratio(live);
-	const char *level = judge_level_name(judge_level(snap));
+	double fill = health_fill_ratio(live);
+	const char *level = health_level_name(health_level(snap));
 	char age[32];
 
 	text_add_format(out, "<p class=\"big\" aria-live=\"polite\">%" PRId64, live->count_entries);
@@ -96,12 +96,12 @@ static void add_fill(struct text *out, const struct snapshot *snap)
 			"<meter min=\"0\" max=\"1\" low=\"%.2f\" high=\"%.2f\" optimum=\"0\" "
 			"value=\"%.4f\">%.1f %%</meter>\n",
 			LEVEL_HIGH_RATIO, LEVEL_CRITICAL_RATIO, fill > 1 ? 1 : fill, 100 * fill);
-	if (!judge_fresh(snap))
+	if (!health_fresh(snap))
 		text_add_format(out,
 				"<p class=\"bad\" role=\"alert\">These numbers are %s%s: %s."
 				"</p>\n",
 				format_age(snap->age_ns, age),
-				snap->age_ns == UINT64_MAX ? "" : " old", judge_reason(snap));
+				snap->age_ns == UINT64_MAX ? "" : " old", health_reason(snap));
 }
 
 static void add_fact(struct text *out, const char *name, const char *value, bool bad)
@@ -123,10 +123,10 @@ static void add_trust(struct text *out, const struct snapshot *snap)
 	char age[32];
 
 	text_add(out, "<h2>Can it be trusted?</h2>\n<dl>\n");
-	add_fact(out, "Agent", judge_state(snap), !judge_up(snap));
-	add_fact(out, "Age of the numbers", format_age(snap->age_ns, age), !judge_fresh(snap));
-	add_fact(out, "Mirror", judge_exact(snap) ? "exact" : "not exact", !judge_exact(snap));
-	add_fact(out, "Why", judge_reason(snap), false);
+	add_fact(out, "Agent", health_state(snap), !health_up(snap));
+	add_fact(out, "Age of the numbers", format_age(snap->age_ns, age), !health_fresh(snap));
+	add_fact(out, "Mirror", health_exact(snap) ? "exact" : "not exact", !health_exact(snap));
+	add_fact(out, "Why", health_reason(snap), false);
 	add_count(out, "Kernel minus mirror", live->residual_entries, false);
 	add_count(out, "Mute entries", live->mute_entries, false);
 	add_count(out, "Events lost", live->events_lost, live->events_lost > 0);

@@ -8,37 +8,37 @@
 #include "exporters/render/talkers.h"
 
 /* What an answer is made from; `model` is to be freed. */
-struct ground {
+struct context {
 	const struct snapshot *snap;
-	const struct snap_story *story;
+	const struct snap_detail *details;
 	struct model model;
 	enum rows_format format;
 };
 
-static const struct snap_story *take_story(struct app *app, struct response *response)
+static const struct snap_detail *take_details(struct app *app, struct response *response)
 {
-	const struct snap_story *story = source_story(&app->source);
+	const struct snap_detail *details = source_detail(&app->source);
 
-	if (!story) {
+	if (!details) {
 		response_problem(response, 503, NULL, "%s.", app->source.why);
 		response_header(response, "Retry-After", API_RETRY_AFTER_S);
 	}
-	return story;
+	return details;
 }
 
-static bool take_ground(struct app *app, const struct request *request, const char *what,
-			struct ground *ground, struct response *response)
+static bool take_context(struct app *app, const struct request *request, const char *what,
+			struct context *context, struct response *response)
 {
-	if (!api_take_document(request, what, &ground->format, response))
+	if (!api_take_document(request, what, &context->format, response))
 		return false;
-	ground->snap = api_snapshot(app, api_wants_stale(request), response);
-	ground->story = ground->snap ? take_story(app, response) : NULL;
-	if (!ground->story)
+	context->snap = api_snapshot(app, api_wants_stale(request), response);
+	context->details = context->snap ? take_details(app, response) : NULL;
+	if (!context->details)
 		return false;
-	response_type(response, 200, rows_format_media_type(ground->format));
-	if (!model_build(ground->snap, ground->story, &ground->model))
+	response_type(response, 200, rows_format_media_type(context->format));
+	if (!model_build(context->snap, context->details, &context->model))
 		return true;
-	model_free(&ground->model);
+	model_free(&context->model);
 	response->body.failed = true;
 	return false;
 }
@@ -47,40 +47,40 @@ void route_why(struct app *app, const struct request *request, const struct rout
 	       struct response *response)
 {
 	bool hosts = hosts_allowed(request->trusted, app->options.expose_hosts);
-	struct ground ground;
+	struct context context;
 	struct why why;
 
 	(void)match;
-	if (!take_ground(app, request, "Why", &ground, response))
+	if (!take_context(app, request, "Why", &context, response))
 		return;
-	why_look(ground.snap, ground.story, &ground.model, &why);
-	if (ground.format == ROWS_TEXT)
+	why_look(context.snap, context.details, &context.model, &why);
+	if (context.format == ROWS_TEXT)
 		why_text(&why, app->services, hosts, &response->body);
 	else
 		why_json(&why, app->services, hosts, &response->body);
-	model_free(&ground.model);
+	model_free(&context.model);
 }
 
 void route_advice(struct app *app, const struct request *request, const struct route_match *match,
 		  struct response *response)
 {
-	struct ground ground;
+	struct context context;
 	struct advice *advice;
 	struct why why;
 
 	(void)match;
-	if (!take_ground(app, request, "Advice", &ground, response))
+	if (!take_context(app, request, "Advice", &context, response))
 		return;
-	why_look(ground.snap, ground.story, &ground.model, &why);
+	why_look(context.snap, context.details, &context.model, &why);
 	advice = malloc(sizeof(*advice));
 	if (!advice || advice_make(&why, advice))
 		response->body.failed = true;
-	else if (ground.format == ROWS_TEXT)
+	else if (context.format == ROWS_TEXT)
 		advice_text(advice, &response->body);
 	else
 		advice_json(advice, &response->body);
 	free(advice);
-	model_free(&ground.model);
+	model_free(&context.model);
 }
 
 static bool take_changes(const struct request *request, struct whatif *whatif,
@@ -111,20 +111,20 @@ void route_whatif(struct app *app, const struct request *request, const struct r
 {
 	struct whatif_result result;
 	struct whatif whatif;
-	struct ground ground;
+	struct context context;
 
 	(void)match;
 	if (!take_changes(request, &whatif, response) ||
-	    !take_ground(app, request, "What-if", &ground, response))
+	    !take_context(app, request, "What-if", &context, response))
 		return;
-	if (whatif_run(&whatif, &ground.model, &result))
+	if (whatif_run(&whatif, &context.model, &result))
 		response->body.failed = true;
-	else if (ground.format == ROWS_TEXT)
-		whatif_text(&whatif, &result, ground.snap, app->services, &response->body);
+	else if (context.format == ROWS_TEXT)
+		whatif_text(&whatif, &result, context.snap, app->services, &response->body);
 	else
-		whatif_json(&whatif, &result, ground.snap, app->services, &response->body);
+		whatif_json(&whatif, &result, context.snap, app->services, &response->body);
 	whatif_free(&result);
-	model_free(&ground.model);
+	model_free(&context.model);
 }
 
 void route_talkers(struct app *app, const struct request *request, const struct route_match *match,
@@ -132,17 +132,17 @@ void route_talkers(struct app *app, const struct request *request, const struct 
 {
 	const char *kind = query_value(request->query, "kind");
 	const struct snapshot *snap;
-	const struct snap_story *story;
+	const struct snap_detail *details;
 	struct api api;
 
 	(void)match;
 	if (!api_take_params(request, &api, response))
 		return;
 	snap = api_snapshot(app, api.stale, response);
-	story = snap ? take_story(app, response) : NULL;
-	if (!story)
+	details = snap ? take_details(app, response) : NULL;
+	if (!details)
 		return;
 	response_type(response, 200, rows_format_media_type(api.format));
-	render_talkers(snap, story, kind ? talker_kind_by_name(kind) : -1, api.select.limit,
+	render_talkers(snap, details, kind ? talker_kind_by_name(kind) : -1, api.select.limit,
 		       app->services, api.format, &response->body);
 }

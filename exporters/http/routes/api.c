@@ -106,8 +106,8 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 
 static void add_freshness(const struct snapshot *snap, struct response *response)
 {
-	response_header(response, "Conntide-Agent", "%s", judge_state(snap));
-	response_header(response, "Conntide-Exact", "%s", judge_exact(snap) ? "true" : "false");
+	response_header(response, "Conntide-Agent", "%s", health_state(snap));
+	response_header(response, "Conntide-Exact", "%s", health_exact(snap) ? "true" : "false");
 	if (snap->age_ns != UINT64_MAX)
 		response_header(response, "Conntide-Age-Seconds", "%.3f",
 				(double)snap->age_ns / 1e9);
@@ -124,10 +124,10 @@ const struct snapshot *api_snapshot(struct app *app, bool stale, struct response
 		response_header(response, "Retry-After", API_RETRY_AFTER_S);
 		return NULL;
 	}
-	if (!judge_fresh(snap) && !stale) {
+	if (!health_fresh(snap) && !stale) {
 		response_problem(response, 503, NULL,
 				 "%s. The numbers are %s%s; stale=1 asks for them all the same.",
-				 judge_reason(snap), format_age(snap->age_ns, age),
+				 health_reason(snap), format_age(snap->age_ns, age),
 				 snap->age_ns == UINT64_MAX ? "" : " old");
 		response_header(response, "Retry-After", API_RETRY_AFTER_S);
 		add_freshness(snap, response);

@@ -25,11 +25,11 @@ static void add_checks(struct app *app, const struct snapshot *snap, struct resp
 
 	check(response, snap != NULL, "table", snap ? "ok" : app->source.why);
 	if (snap) {
-		check(response, judge_up(snap), "agent",
-		      judge_up(snap) ? "ok" : judge_reason(snap));
-		check(response, judge_fresh(snap), "age", format_age(snap->age_ns, age));
-		check(response, judge_exact(snap), "exact",
-		      judge_exact(snap) ? "ok" : judge_reason(snap));
+		check(response, health_up(snap), "agent",
+		      health_up(snap) ? "ok" : health_reason(snap));
+		check(response, health_fresh(snap), "age", format_age(snap->age_ns, age));
+		check(response, health_exact(snap), "exact",
+		      health_exact(snap) ? "ok" : health_reason(snap));
 	}
 	check(response, app->stats->config_ok, "web-config",
 	      app->stats->config_ok ? "ok" : "the file is broken; an older one is in force");
@@ -68,5 +68,5 @@ void route_ready(struct app *app, const struct request *request, const struct ro
 		text_add(&response->body, "conntide-exporter is ready.\n");
 	else
 		text_add_format(&response->body, "conntide-exporter is not ready: %s\n",
-				snap ? judge_reason(snap) : app->source.why);
+				snap ? health_reason(snap) : app->source.why);
 }

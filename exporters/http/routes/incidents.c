@@ -39,7 +39,7 @@ void route_incidents(struct app *app, const struct request *request,
 {
 	const char *patterns[INCIDENT_PATTERNS];
 	struct incident_list list;
-	struct past_files files;
+	struct incident_view_files files;
 	struct api api;
 	int fd;
 
@@ -47,8 +47,8 @@ void route_incidents(struct app *app, const struct request *request,
 	if (!api_take_params(request, &api, response) || !read_list(app, &fd, &list, response))
 		return;
 	response_type(response, 200, rows_format_media_type(api.format));
-	files = (struct past_files){incident_load, fd};
-	past_patterns(&files, &list, api.select.limit, patterns);
+	files = (struct incident_view_files){incident_load, fd};
+	incident_view_patterns(&files, &list, api.select.limit, patterns);
 	render_incidents(&list, app->source.reader.boot_id, patterns, api.select.limit, api.format,
 			 &response->body);
 	response_header(response, "Conntide-Total-Rows", "%zu", list.count);
@@ -62,11 +62,11 @@ void route_incidents(struct app *app, const struct request *request,
 static void answer(const struct app *app, const struct incident_item *item, int fd, int stage,
 		   size_t limit, bool text, bool hosts, struct response *response)
 {
-	struct past_files files = {incident_load, fd};
+	struct incident_view_files files = {incident_load, fd};
 	struct incident_view view = {.item = item,
 				     .boot_id = app->source.reader.boot_id,
 				     .shown = &item->worst,
-				     .pattern = past_pattern(&files, item),
+				     .pattern = incident_view_pattern(&files, item),
 				     .services = app->services,
 				     .problem = "",
 				     .limit = limit};
@@ -82,7 +82,7 @@ static void answer(const struct app *app, const struct incident_item *item, int 
 		view.problem = incident_explain(err);
 	else
 		view.shown = &image.head;
-	past_incident(&view, err ? NULL : &image, hosts, text, &response->body);
+	incident_view_incident(&view, err ? NULL : &image, hosts, text, &response->body);
 	if (!err)
 		incident_image_close(&image);
 }

@@ -10,7 +10,7 @@ int source_init(struct source *source, const char *runtime_dir, const char *netn
 	source->netns = netns;
 	snapshot_init(&source->snap);
 	snap_history_init(&source->history);
-	snap_story_init(&source->story);
+	snap_detail_init(&source->details);
 	snap_pasts_init(&source->pasts);
 	return shm_reader_init(&source->reader, runtime_dir, netns);
 }
@@ -20,7 +20,7 @@ void source_close(struct source *source)
 	shm_reader_close(&source->reader);
 	snapshot_free(&source->snap);
 	snap_history_free(&source->history);
-	snap_story_free(&source->story);
+	snap_detail_free(&source->details);
 	snap_pasts_free(&source->pasts);
 }
 
@@ -68,15 +68,15 @@ const struct snap_history *source_history(struct source *source, bool minutes)
 	return taken(source, err) ? &source->history : NULL;
 }
 
-const struct snap_story *source_story(struct source *source)
+const struct snap_detail *source_detail(struct source *source)
 {
 	/* As old as the snapshot, and as seldom: it is a megabyte. */
-	if (source->story_of_boot_ns != source->taken_boot_ns) {
-		if (!taken(source, snapshot_take_story(&source->reader, &source->story)))
+	if (source->detail_of_boot_ns != source->taken_boot_ns) {
+		if (!taken(source, snapshot_take_detail(&source->reader, &source->details)))
 			return NULL;
-		source->story_of_boot_ns = source->taken_boot_ns;
+		source->detail_of_boot_ns = source->taken_boot_ns;
 	}
-	return &source->story;
+	return &source->details;
 }
 
 const struct snap_pasts *source_pasts(struct source *source)

@@ -20,10 +20,10 @@ struct source {
 	struct shm_reader reader;
 	struct snapshot snap;
 	struct snap_history history;
-	struct snap_story story;
+	struct snap_detail details;
 	struct snap_pasts pasts;
 	uint64_t taken_boot_ns; /* 0: never */
-	uint64_t story_of_boot_ns; /* the snapshot it was taken with */
+	uint64_t detail_of_boot_ns; /* the snapshot it was taken with */
 	int error;
 	uint64_t errors; /* failures other than "there is none yet" */
 	const char *netns;
@@ -42,7 +42,7 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 const struct snap_history *source_history(struct source *source, bool minutes);
 
 /* Likewise: once for each snapshot. */
-const struct snap_story *source_story(struct source *source);
+const struct snap_detail *source_detail(struct source *source);
 
 /* Likewise: past forecasts and what came of them. */
 const struct snap_pasts *source_pasts(struct source *source);

@@ -293,16 +293,16 @@ static void test_stays_that_lengthen(void **state)
 	unsigned int i;
 
 	(void)state;
-	fc_regimes_decide(f);
+	fc_hazard_shift_decide(f);
 	for (i = 0; i < FC_CLASSES; i++)
-		assert_true(f->regimes[i].changed_s == INT64_MAX || !f->cls[i].used);
+		assert_true(f->hazard_shift[i].changed_s == INT64_MAX || !f->cls[i].used);
 	forecast_destroy(f);
 	/* 75 s later the count has hardly begun to rise to four times itself */
 	f = feed_slow(800, 875);
 	forecast_compute(f, &out);
 	for (i = 0; i < FC_CLASSES; i++)
 		if (f->cls[i].used && f->cls[i].port == 80)
-			assert_in_range((uintmax_t)f->regimes[i].changed_s, 760, 840);
+			assert_in_range((uintmax_t)f->hazard_shift[i].changed_s, 760, 840);
 	print_message("in ten minutes: %.0f\n", out.count[2].p50);
 	assert_true(out.count[2].p50 > 250.0 && out.count[2].p50 < 600.0);
 	forecast_destroy(f);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "lib/shm/seqlock.h"
 
-uint64_t world_cells(const struct histogram *hist)
+uint64_t offline_cells(const struct histogram *hist)
 {
 	uint64_t sum = 0;
 
@@ -54,18 +54,18 @@ static bool recount_one(void *arg, struct flow *flow, uint32_t at)
 	return false;
 }
 
-const char *world_disagrees(struct world *world)
+const char *offline_disagrees(struct mirror_offline *offline)
 {
-	const struct mirror *mirror = &world->mirror;
-	struct recount count = {.hist = &world->hist};
+	const struct mirror *mirror = &offline->mirror;
+	struct recount count = {.hist = &offline->hist};
 	struct flow_cursor all = {0, UINT32_MAX};
 
-	flow_scan(&world->mirror.table, &all, recount_one, &count);
+	flow_scan(&offline->mirror.table, &all, recount_one, &count);
 	if (count.cell_is_empty)
 		return "a record stands in a cell that holds nothing";
 	if (count.live != mirror->entries)
 		return "entries and records";
-	if (world_cells(&world->hist) != mirror->entries)
+	if (offline_cells(&offline->hist) != mirror->entries)
 		return "entries and cells";
 	if (count.buried != mirror->tombstones)
 		return "tombstones";
@@ -75,12 +75,12 @@ const char *world_disagrees(struct world *world)
 		return "unassured entries";
 	if (count.unknown != mirror->unknown_entries)
 		return "entries in state unknown";
-	if (world->hist.refused_decrements)
+	if (offline->hist.refused_decrements)
 		return "a decrement had to be refused";
 	return NULL;
 }
 
-struct ct_event world_event(struct told told)
+struct ct_event offline_event(struct told told)
 {
 	struct ct_event event = {.id = told.id, .status = told.status, .kind = (uint8_t)told.kind};
 	struct ct_key *key = &event.key;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* lib/shm/snap_story: what is copied, and what is left out of a segment that lies. */
+/* lib/shm/snap_detail: what is copied, and what is left out of a segment that lies. */
 #include "tests/unit/unit.h"
 
 #include <math.h>
@@ -12,17 +12,17 @@
 #include "lib/shm/snap_detail.h"
 #include "lib/shm/snapshot.h"
 
-struct world {
+struct mirror_offline {
 	struct shm_reader reader;
-	struct snap_story story;
+	struct snap_detail details;
 	char *base;
-	struct shm_detail *details;
+	struct shm_detail *rows_detail;
 	struct shm_talkers *talkers;
-	struct shm_scenes *minutes;
-	struct shm_scenes *hour;
+	struct shm_table_log *minutes;
+	struct shm_table_log *hour;
 };
 
-static struct world world;
+static struct mirror_offline offline;
 
 /* The sections alone, in private memory: the reader looks at nothing else. */
 static int setup(void **state)
@@ -31,22 +31,22 @@ static int setup(void **state)
 	uint64_t bytes = shm_layout(sections);
 
 	(void)state;
-	memset(&world, 0, sizeof(world));
-	world.base = calloc(1, bytes);
-	assert_non_null(world.base);
-	world.reader.base = world.base;
+	memset(&offline, 0, sizeof(offline));
+	offline.base = calloc(1, bytes);
+	assert_non_null(offline.base);
+	offline.reader.base = offline.base;
 	for (unsigned int i = 0; i < SHM_SECTION_COUNT; i++)
-		world.reader.sections[i] = sections[i].offset_bytes;
-	world.details = (void *)(world.base + sections[SHM_SECTION_DETAILS].offset_bytes);
-	world.talkers = (void *)(world.base + sections[SHM_SECTION_TALKERS].offset_bytes);
-	world.minutes = (void *)(world.base + sections[SHM_SECTION_SCENES_SHORT].offset_bytes);
-	world.hour = (void *)(world.base + sections[SHM_SECTION_SCENES_LONG].offset_bytes);
+		offline.reader.sections[i] = sections[i].offset_bytes;
+	offline.rows_detail = (void *)(offline.base + sections[SHM_SECTION_DETAILS].offset_bytes);
+	offline.talkers = (void *)(offline.base + sections[SHM_SECTION_TALKERS].offset_bytes);
+	offline.minutes = (void *)(offline.base + sections[SHM_SECTION_FRAMES_SHORT].offset_bytes);
+	offline.hour = (void *)(offline.base + sections[SHM_SECTION_FRAMES_LONG].offset_bytes);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
-		poke_u32(&world.details[i].row, ROW_INVALID);
+		poke_u32(&offline.rows_detail[i].row, ROW_INVALID);
 	for (unsigned int i = 0; i < SHM_DETAIL_POOLS; i++)
-		poke_u32(&world.details[SHM_DETAILS + i].row,
+		poke_u32(&offline.rows_detail[SHM_DETAILS + i].row,
 			 row_of((struct row_key){i / DIR_COUNT, i % DIR_COUNT, 0}));
-	snap_story_init(&world.story);
+	snap_detail_init(&offline.details);
 	assert_int_equal(shm_reader_install_guard(), 0);
 	return 0;
 }
@@ -54,14 +54,14 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	snap_story_free(&world.story);
-	free(world.base);
+	snap_detail_free(&offline.details);
+	free(offline.base);
 	return 0;
 }
 
 static void take(void)
 {
-	assert_int_equal(snapshot_take_story(&world.reader, &world.story), 0);
+	assert_int_equal(snapshot_take_detail(&offline.reader, &offline.details), 0);
 }
 
 static uint32_t http_row(void)
@@ -74,17 +74,17 @@ static void test_nothing_mapped(void **state)
 	struct shm_reader none = {.base = NULL};
 
 	(void)state;
-	assert_int_equal(snapshot_take_story(&none, &world.story), -2 /* ENOENT */);
+	assert_int_equal(snapshot_take_detail(&none, &offline.details), -2 /* ENOENT */);
 }
 
 static void test_empty(void **state)
 {
 	(void)state;
 	take();
-	assert_int_equal(world.story.detail_count, 0);
-	assert_false(world.story.talkers_valid);
-	assert_int_equal(world.story.minutes.count, 0);
-	assert_int_equal(world.story.hour.count, 0);
+	assert_int_equal(offline.details.detail_count, 0);
+	assert_false(offline.details.talkers_valid);
+	assert_int_equal(offline.details.minutes.count, 0);
+	assert_int_equal(offline.details.hour.count, 0);
 	assert_true(isinf(snap_stay_edge_s(SHM_STAY_BUCKETS - 1)));
 	assert_true(fabs(snap_stay_edge_s(0) - 0.0625) < 1e-12);
 	assert_true(fabs(snap_stay_edge_s(11) - 128) < 1e-12);
@@ -92,8 +92,8 @@ static void test_empty(void **state)
 
 static void test_detail(void **state)
 {
-	struct shm_detail *detail = &world.details[7];
-	const struct snap_detail *copy;
+	struct shm_detail *detail = &offline.rows_detail[7];
+	const struct snap_row_detail *copy;
 
 	(void)state;
 	poke_u32(&detail->row, http_row());
@@ -103,8 +103,8 @@ static void test_detail(void **state)
 	poke_u64(&detail->states[ST_TCP_TIME_WAIT].buckets[12], 7);
 	poke_u64(&detail->states[ST_TCP_TIME_WAIT].sum_ms, 1500000);
 	take();
-	assert_int_equal(world.story.detail_count, 1);
-	copy = &world.story.details[0];
+	assert_int_equal(offline.details.detail_count, 1);
+	copy = &offline.details.details[0];
 	assert_int_equal(copy->key.port, 80);
 	assert_false(copy->pool);
 	assert_int_equal(copy->ended, 12);
@@ -113,36 +113,36 @@ static void test_detail(void **state)
 	/* A sum that its buckets do not allow: 3 x 128 + 7 x 256 at the most. */
 	poke_u64(&detail->states[ST_TCP_TIME_WAIT].sum_ms, UINT64_MAX);
 	take();
-	assert_true(world.story.details[0].states[ST_TCP_TIME_WAIT].sum_s <= 3 * 128 + 7 * 256);
+	assert_true(offline.details.details[0].states[ST_TCP_TIME_WAIT].sum_s <= 3 * 128 + 7 * 256);
 	poke_u64(&detail->states[ST_TCP_TIME_WAIT].sum_ms, 0);
 	take();
-	assert_true(world.story.details[0].states[ST_TCP_TIME_WAIT].sum_s >= 3 * 64 + 7 * 128);
+	assert_true(offline.details.details[0].states[ST_TCP_TIME_WAIT].sum_s >= 3 * 64 + 7 * 128);
 	/* Changing hands. */
 	poke_u32(&detail->generation, 3);
 	take();
-	assert_int_equal(world.story.detail_count, 0);
+	assert_int_equal(offline.details.detail_count, 0);
 	/* Of no row. */
 	poke_u32(&detail->generation, 4);
 	poke_u32(&detail->row, ROW_COUNT);
 	take();
-	assert_int_equal(world.story.detail_count, 0);
+	assert_int_equal(offline.details.detail_count, 0);
 }
 
 static void test_pool(void **state)
 {
-	struct shm_detail *pool = &world.details[SHM_DETAILS + L4_UDP * DIR_COUNT + DIR_OUTBOUND];
+	struct shm_detail *pool = &offline.rows_detail[SHM_DETAILS + L4_UDP * DIR_COUNT + DIR_OUTBOUND];
 
 	(void)state;
 	poke_u64(&pool->ends[SHM_END_EXPIRED], 5);
 	take();
-	assert_int_equal(world.story.detail_count, 1);
-	assert_true(world.story.details[0].pool);
-	assert_int_equal(world.story.details[0].key.l4proto, L4_UDP);
-	assert_int_equal(world.story.details[0].key.direction, DIR_OUTBOUND);
+	assert_int_equal(offline.details.detail_count, 1);
+	assert_true(offline.details.details[0].pool);
+	assert_int_equal(offline.details.details[0].key.l4proto, L4_UDP);
+	assert_int_equal(offline.details.details[0].key.direction, DIR_OUTBOUND);
 	/* A pool that says it is another one is none. */
 	poke_u32(&pool->row, http_row());
 	take();
-	assert_int_equal(world.story.detail_count, 0);
+	assert_int_equal(offline.details.detail_count, 0);
 }
 
 static void put_talker(struct shm_talker *talker, uint32_t key, uint32_t entries, uint32_t error)
@@ -157,12 +157,12 @@ static void put_talker(struct shm_talker *talker, uint32_t key, uint32_t entries
 
 static void test_talkers(void **state)
 {
-	struct shm_talker_list *source = &world.talkers->list[SHM_TALKER_SOURCE];
-	struct shm_talker_list *service = &world.talkers->list[SHM_TALKER_SERVICE];
-	const struct snap_talker_list *copy = &world.story.talkers[SHM_TALKER_SOURCE];
+	struct shm_talker_list *source = &offline.talkers->list[SHM_TALKER_SOURCE];
+	struct shm_talker_list *service = &offline.talkers->list[SHM_TALKER_SERVICE];
+	const struct snap_talker_list *copy = &offline.details.talkers[SHM_TALKER_SOURCE];
 
 	(void)state;
-	poke_u64(&world.talkers->taken_boot_ns, 1);
+	poke_u64(&offline.talkers->taken_boot_ns, 1);
 	poke_u32(&source->count, 1000000);
 	put_talker(&source->talker[0], AF_INET | 99 << 8 | 80 << 16, 5, 9);
 	put_talker(&source->talker[1], 77, 6, 0);
@@ -171,7 +171,7 @@ static void test_talkers(void **state)
 	put_talker(&service->talker[0], AF_INET | L4_COUNT << 8 | 80 << 16, 5, 0);
 	put_talker(&service->talker[1], AF_INET | L4_UDP << 8 | 53u << 16, 5, 0);
 	take();
-	assert_true(world.story.talkers_valid);
+	assert_true(offline.details.talkers_valid);
 	/* Largest first; no more than there is room; no family, no talker. */
 	assert_int_equal(copy->count, 2);
 	assert_true(copy->talkers[0].ipv6);
@@ -181,80 +181,80 @@ static void test_talkers(void **state)
 	assert_int_equal(copy->talkers[1].error_entries, 5);
 	assert_int_equal(copy->talkers[1].more_entries, UINT32_MAX - 5);
 	assert_int_equal(copy->talkers[1].port, 0);
-	copy = &world.story.talkers[SHM_TALKER_SERVICE];
+	copy = &offline.details.talkers[SHM_TALKER_SERVICE];
 	assert_int_equal(copy->count, 1);
 	assert_int_equal(copy->talkers[0].l4proto, L4_UDP);
 	assert_int_equal(copy->talkers[0].port, 53);
 	/* A writer that died in there. */
-	seq_write_begin(&world.talkers->seq);
+	seq_write_begin(&offline.talkers->seq);
 	take();
-	assert_false(world.story.talkers_valid);
+	assert_false(offline.details.talkers_valid);
 	assert_int_equal(copy->count, 0);
 }
 
-static void put_scene(struct shm_scenes *scenes, uint64_t i)
+static void put_frame(struct shm_table_log *frames, uint64_t i)
 {
-	struct shm_scene *scene = &scenes->scenes[i % SHM_SCENES];
+	struct shm_frame *frame = &frames->frames[i % SHM_FRAMES];
 
-	memset((void *)scene, 0xff, sizeof(*scene));
-	poke_u64(&scene->real_ns, i);
-	poke_u32(&scene->count_entries, (uint32_t)i);
-	poke_u32(&scene->rows[3].row, http_row());
-	poke_u32(&scene->rows[3].new_entries, 8);
-	poke_u32(&scene->cells[5].cell,
+	memset((void *)frame, 0xff, sizeof(*frame));
+	poke_u64(&frame->real_ns, i);
+	poke_u32(&frame->count_entries, (uint32_t)i);
+	poke_u32(&frame->rows[3].row, http_row());
+	poke_u32(&frame->rows[3].new_entries, 8);
+	poke_u32(&frame->cells[5].cell,
 		 cell_of((struct row_key){L4_TCP, DIR_INBOUND, 80}, ST_TCP_CLOSE));
-	poke_u32(&scene->cells[5].entries, 4);
-	publish_u64(&scenes->head, i + 1);
+	poke_u32(&frame->cells[5].entries, 4);
+	publish_u64(&frames->head, i + 1);
 }
 
-static void test_scenes(void **state)
+static void test_frames(void **state)
 {
-	const struct snap_scenes *copy = &world.story.minutes;
+	const struct snap_table_log *copy = &offline.details.minutes;
 
 	(void)state;
 	for (uint64_t i = 0; i < 10; i++)
-		put_scene(world.minutes, i);
+		put_frame(offline.minutes, i);
 	take();
 	assert_int_equal(copy->count, 10);
-	assert_int_equal(copy->scenes[0].count_entries, 0);
-	assert_int_equal(copy->scenes[9].row_count, 1);
-	assert_int_equal(copy->scenes[9].rows[0].key.port, 80);
-	assert_int_equal(copy->scenes[9].rows[0].new_entries, 8);
-	assert_int_equal(copy->scenes[9].cell_count, 1);
-	assert_int_equal(copy->scenes[9].cells[0].state, ST_TCP_CLOSE);
-	assert_int_equal(copy->scenes[9].host_count, 0);
+	assert_int_equal(copy->frames[0].count_entries, 0);
+	assert_int_equal(copy->frames[9].row_count, 1);
+	assert_int_equal(copy->frames[9].rows[0].key.port, 80);
+	assert_int_equal(copy->frames[9].rows[0].new_entries, 8);
+	assert_int_equal(copy->frames[9].cell_count, 1);
+	assert_int_equal(copy->frames[9].cells[0].state, ST_TCP_CLOSE);
+	assert_int_equal(copy->frames[9].host_count, 0);
 	for (uint64_t i = 10; i < 500; i++)
-		put_scene(world.minutes, i);
+		put_frame(offline.minutes, i);
 	take();
 	/* The slot the writer may be in is left out. */
-	assert_int_equal(copy->count, SHM_SCENES - 1);
-	assert_int_equal(copy->scenes[copy->count - 1].real_ns, 499);
+	assert_int_equal(copy->count, SHM_FRAMES - 1);
+	assert_int_equal(copy->frames[copy->count - 1].real_ns, 499);
 	for (size_t i = 1; i < copy->count; i++)
-		assert_int_equal(copy->scenes[i].real_ns, copy->scenes[i - 1].real_ns + 1);
+		assert_int_equal(copy->frames[i].real_ns, copy->frames[i - 1].real_ns + 1);
 	/* A head that cannot be. */
-	publish_u64(&world.minutes->head, UINT64_MAX);
+	publish_u64(&offline.minutes->head, UINT64_MAX);
 	take();
-	assert_true(copy->count <= SHM_SCENES);
+	assert_true(copy->count <= SHM_FRAMES);
 }
 
 /* Random bytes everywhere: nothing that is copied is out of range. */
 static void random_segment(uint64_t seed)
 {
 	struct rng rng = rng_seeded(seed);
-	uint64_t *words[] = {(void *)world.details, (void *)world.talkers, (void *)world.minutes,
-			     (void *)world.hour};
+	uint64_t *words[] = {(void *)offline.rows_detail, (void *)offline.talkers, (void *)offline.minutes,
+			     (void *)offline.hour};
 	static const unsigned int ids[] = {SHM_SECTION_DETAILS, SHM_SECTION_TALKERS,
-					   SHM_SECTION_SCENES_SHORT, SHM_SECTION_SCENES_LONG};
-	const struct snap_story *story = &world.story;
+					   SHM_SECTION_FRAMES_SHORT, SHM_SECTION_FRAMES_LONG};
+	const struct snap_detail *details = &offline.details;
 
 	for (unsigned int s = 0; s < 4; s++)
 		for (uint64_t i = 0; i < shm_section_bytes(ids[s]) / 8; i++)
 			words[s][i] =
 				rng_percent(&rng, 50) ? rng_next(&rng) & 0xfffff : rng_next(&rng);
-	poke_u64(&world.talkers->seq, rng_next(&rng) & ~UINT64_C(1));
+	poke_u64(&offline.talkers->seq, rng_next(&rng) & ~UINT64_C(1));
 	take();
-	for (size_t i = 0; i < story->detail_count; i++) {
-		const struct snap_detail *detail = &story->details[i];
+	for (size_t i = 0; i < details->detail_count; i++) {
+		const struct snap_row_detail *detail = &details->details[i];
 
 		assert_seeded(seed, row_of(detail->key) != ROW_INVALID);
 		for (unsigned int s = 0; s < STATE_SLOTS_MAX; s++)
@@ -262,7 +262,7 @@ static void random_segment(uint64_t seed)
 						    !isnan(detail->states[s].sum_s));
 	}
 	for (unsigned int kind = 0; kind < SHM_TALKER_KINDS; kind++) {
-		const struct snap_talker_list *list = &story->talkers[kind];
+		const struct snap_talker_list *list = &details->talkers[kind];
 
 		assert_seeded(seed, list->count <= SHM_TALKERS);
 		for (uint32_t i = 0; i < list->count; i++)
@@ -270,11 +270,11 @@ static void random_segment(uint64_t seed)
 				      list->talkers[i].error_entries <= list->talkers[i].entries &&
 					      list->talkers[i].l4proto < L4_COUNT);
 	}
-	assert_seeded(seed, story->minutes.count <= SHM_SCENES && story->hour.count <= SHM_SCENES);
-	for (size_t i = 0; i < story->minutes.count; i++)
-		for (uint32_t j = 0; j < story->minutes.scenes[i].cell_count; j++)
+	assert_seeded(seed, details->minutes.count <= SHM_FRAMES && details->hour.count <= SHM_FRAMES);
+	for (size_t i = 0; i < details->minutes.count; i++)
+		for (uint32_t j = 0; j < details->minutes.frames[i].cell_count; j++)
 			assert_seeded(seed,
-				      row_of(story->minutes.scenes[i].cells[j].key) != ROW_INVALID);
+				      row_of(details->minutes.frames[i].cells[j].key) != ROW_INVALID);
 }
 
 static void test_random(void **state)
@@ -286,7 +286,7 @@ static void test_random(void **state)
 /* A writer that hands details over all the time: no copy is of two rows. */
 static void *hand_over(void *arg)
 {
-	struct shm_detail *detail = &world.details[0];
+	struct shm_detail *detail = &offline.rows_detail[0];
 	_Atomic uint32_t *stop = arg;
 
 	for (uint32_t i = 1; !peek_u32(stop); i++) {
@@ -309,10 +309,10 @@ static void test_torn_details(void **state)
 	(void)state;
 	assert_int_equal(pthread_create(&writer, NULL, hand_over, &stop), 0);
 	for (unsigned int i = 0; i < 3000; i++) {
-		const struct snap_detail *detail = world.story.details;
+		const struct snap_row_detail *detail = offline.details.details;
 
 		take();
-		if (!world.story.detail_count || !detail->key.port)
+		if (!offline.details.detail_count || !detail->key.port)
 			continue;
 		seen++;
 		if (detail->ends[0] != detail->key.port ||
@@ -334,7 +334,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_detail, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pool, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_talkers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_scenes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn_details, setup, teardown),
 	};

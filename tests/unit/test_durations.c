@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* agent/stays and the witness's view of ends and times. */
+/* lib/stats/durations and the observer's view of ends and times. */
 #include "tests/unit/unit.h"
 
 #include <netinet/in.h>
@@ -10,7 +10,7 @@
 #include "lib/shm/seqlock.h"
 #include "lib/stats/durations.h"
 #include "lib/stats/observer.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define S		UINT64_C(1000000000)
 #define LEFT		UINT32_MAX /* timeout_s of a message that names none */
@@ -35,24 +35,24 @@ static void test_buckets(void **state)
 		uint64_t bound = UINT64_C(62500000) << (i % 30);
 
 		/* Whole ticks and a ns: below 32 ns they are not told apart. */
-		assert_int_equal(stays_bucket(bound), naive_bucket(bound));
-		assert_int_equal(stays_bucket(bound - 32), naive_bucket(bound - 32));
+		assert_int_equal(durations_bucket(bound), naive_bucket(bound));
+		assert_int_equal(durations_bucket(bound - 32), naive_bucket(bound - 32));
 	}
 	for (unsigned int i = 0; i < 100000; i++) {
 		uint64_t ns = rng_next(&rng) >> rng_below(&rng, 64) << 5;
 
-		assert_int_equal(stays_bucket(ns), naive_bucket(ns));
+		assert_int_equal(durations_bucket(ns), naive_bucket(ns));
 	}
-	assert_int_equal(stays_bucket(0), 0);
-	assert_int_equal(stays_bucket(UINT64_MAX - 1), SHM_STAY_BUCKETS - 1);
+	assert_int_equal(durations_bucket(0), 0);
+	assert_int_equal(durations_bucket(UINT64_MAX - 1), SHM_STAY_BUCKETS - 1);
 }
 
 /* --- a mirror that tells --------------------------------------------------------- */
 
 struct house {
-	struct world world;
-	struct witness witness;
-	struct stays stays;
+	struct mirror_offline offline;
+	struct observer observer;
+	struct durations durations;
 	struct shm_detail *details;
 };
 
@@ -60,22 +60,22 @@ static void house_create(struct house *house)
 {
 	memset(house, 0, sizeof(*house));
 	ct_hash_seed_fixed(1);
-	assert_int_equal(world_create(&house->world, 100000), 0);
-	assert_int_equal(stays_create(&house->stays, &house->world.hist), 0);
+	assert_int_equal(mirror_offline_create(&house->offline, 100000), 0);
+	assert_int_equal(durations_create(&house->durations, &house->offline.hist), 0);
 	house->details = calloc(SHM_DETAILS + SHM_DETAIL_POOLS, sizeof(*house->details));
 	assert_non_null(house->details);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&house->details[i].row, ROW_INVALID);
-	house->stays.details = house->details;
-	witness_init(&house->witness);
-	house->witness.stays = &house->stays;
-	house->world.mirror.hook = &house->witness.hook;
+	house->durations.details = house->details;
+	observer_init(&house->observer);
+	house->observer.durations = &house->durations;
+	house->offline.mirror.hook = &house->observer.hook;
 }
 
 static void house_destroy(struct house *house)
 {
-	stays_destroy(&house->stays);
-	world_destroy(&house->world);
+	durations_destroy(&house->durations);
+	mirror_offline_destroy(&house->offline);
 	free(house->details);
 }
 
@@ -83,7 +83,7 @@ static void tell(struct house *house, enum ct_kind kind, uint16_t port, uint32_t
 		 uint32_t timeout_s)
 {
 	struct ct_event event =
-		world_event((struct told){.kind = kind, .number = source, .id = 1, .state = state});
+		offline_event((struct told){.kind = kind, .number = source, .id = 1, .state = state});
 
 	event.key.dport = port;
 	event.hash = ct_hash(&event.key);
@@ -91,9 +91,9 @@ static void tell(struct house *house, enum ct_kind kind, uint16_t port, uint32_t
 	if (timeout_s == LEFT)
 		event.has &= (uint8_t)~CT_HAS_TIMEOUT;
 	if (kind == CT_RECORD)
-		resync_record(&house->world.resync, &house->world.mirror, &event, 0);
+		resync_record(&house->offline.resync, &house->offline.mirror, &event, 0);
 	else
-		mirror_event(&house->world.mirror, &event);
+		mirror_event(&house->offline.mirror, &event);
 }
 
 static const struct shm_detail *detail_of(const struct house *house, uint16_t port)
@@ -111,24 +111,24 @@ static const struct shm_detail *pool(const struct house *house)
 	return &house->details[SHM_DETAILS + L4_TCP * DIR_COUNT + DIR_FORWARDED];
 }
 
-static uint64_t counted(const struct shm_stays *stays)
+static uint64_t counted(const struct shm_stays *durations)
 {
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < SHM_STAY_BUCKETS; i++)
-		sum += peek_u64(&stays->buckets[i]);
+		sum += peek_u64(&durations->buckets[i]);
 	return sum;
 }
 
 /* Exactly one stay of about so many ms. */
-static void assert_one(const struct shm_stays *stays, uint64_t ms)
+static void assert_one(const struct shm_stays *durations, uint64_t ms)
 {
-	uint64_t sum_ms = peek_u64(&stays->sum_ms);
+	uint64_t sum_ms = peek_u64(&durations->sum_ms);
 
-	assert_int_equal(counted(stays), 1);
+	assert_int_equal(counted(durations), 1);
 	/* Ticks are 17 ms. */
 	assert_true(sum_ms <= ms + 34 && sum_ms + 34 >= ms);
-	assert_int_equal(peek_u64(&stays->buckets[naive_bucket(sum_ms * 1000000)]), 1);
+	assert_int_equal(peek_u64(&durations->buckets[naive_bucket(sum_ms * 1000000)]), 1);
 }
 
 static void test_a_whole_life(void **state)
@@ -139,16 +139,16 @@ static void test_a_whole_life(void **state)
 	(void)state;
 	house_create(&house);
 	tell(&house, CT_NEW, 80, 1, ST_TCP_SYN_SENT, 120);
-	world_pass(&house.world, S / 10);
+	mirror_offline_pass(&house.offline, S / 10);
 	tell(&house, CT_UPDATE, 80, 1, ST_TCP_SYN_RECV, 60);
-	world_pass(&house.world, S / 5);
+	mirror_offline_pass(&house.offline, S / 5);
 	tell(&house, CT_UPDATE, 80, 1, ST_TCP_ESTABLISHED, 432000);
-	world_pass(&house.world, 30 * S);
+	mirror_offline_pass(&house.offline, 30 * S);
 	/* Assured: the state is the same, and so is the stay. */
 	tell(&house, CT_UPDATE, 80, 1, ST_TCP_ESTABLISHED, 432000);
-	world_pass(&house.world, 30 * S);
+	mirror_offline_pass(&house.offline, 30 * S);
 	tell(&house, CT_UPDATE, 80, 1, ST_TCP_TIME_WAIT, 120);
-	world_pass(&house.world, 121 * S);
+	mirror_offline_pass(&house.offline, 121 * S);
 	tell(&house, CT_DESTROY, 80, 1, ST_TCP_TIME_WAIT, 0);
 	detail = detail_of(&house, 80);
 	assert_non_null(detail);
@@ -167,18 +167,18 @@ static void test_only_what_was_seen(void **state)
 {
 	struct house house;
 	const struct shm_detail *detail;
-	struct resync *resync = &house.world.resync;
+	struct resync *resync = &house.offline.resync;
 
 	(void)state;
 	house_create(&house);
-	resync_begin(resync, &house.world.mirror, false);
+	resync_begin(resync, &house.offline.mirror, false);
 	tell(&house, CT_RECORD, 80, 1, ST_TCP_ESTABLISHED, 1000);
-	resync_dump_done(resync, &house.world.mirror, true, -1);
-	while (resync_sweep(resync, &house.world.mirror) == RESYNC_PENDING)
+	resync_dump_done(resync, &house.offline.mirror, true, -1);
+	while (resync_sweep(resync, &house.offline.mirror) == RESYNC_PENDING)
 		;
-	world_pass(&house.world, 5 * S);
+	mirror_offline_pass(&house.offline, 5 * S);
 	tell(&house, CT_UPDATE, 80, 1, ST_TCP_TIME_WAIT, 120);
-	world_pass(&house.world, 5 * S);
+	mirror_offline_pass(&house.offline, 5 * S);
 	tell(&house, CT_DESTROY, 80, 1, ST_TCP_TIME_WAIT, 0);
 	detail = detail_of(&house, 80);
 	assert_non_null(detail);
@@ -187,10 +187,10 @@ static void test_only_what_was_seen(void **state)
 	assert_int_equal(counted(&detail->states[ST_TCP_TIME_WAIT]), 0);
 	/* Born, then absent from a dump. */
 	tell(&house, CT_NEW, 80, 2, ST_TCP_SYN_SENT, 120);
-	world_pass(&house.world, 5 * S);
-	resync_begin(resync, &house.world.mirror, true);
-	resync_dump_done(resync, &house.world.mirror, true, -1);
-	while (resync_sweep(resync, &house.world.mirror) == RESYNC_PENDING)
+	mirror_offline_pass(&house.offline, 5 * S);
+	resync_begin(resync, &house.offline.mirror, true);
+	resync_dump_done(resync, &house.offline.mirror, true, -1);
+	while (resync_sweep(resync, &house.offline.mirror) == RESYNC_PENDING)
 		;
 	assert_int_equal(peek_u64(&detail->ends[SHM_END_UNSEEN]), 1);
 	assert_int_equal(counted(&detail->whole) + counted(&detail->tail), 0);
@@ -210,17 +210,17 @@ static void test_a_new_direction(void **state)
 	(void)state;
 	house_create(&house);
 	tell(&house, CT_NEW, 80, 1, ST_TCP_SYN_SENT, 120);
-	world_pass(&house.world, S / 10);
+	mirror_offline_pass(&house.offline, S / 10);
 	tell(&house, CT_UPDATE, 80, 1, ST_TCP_ESTABLISHED, 1000);
-	world_pass(&house.world, 10 * S);
-	local_addrs_add(&house.world.addrs, &to);
-	local_addrs_finish(&house.world.addrs);
-	resync_begin(&house.world.resync, &house.world.mirror, false);
+	mirror_offline_pass(&house.offline, 10 * S);
+	local_addrs_add(&house.offline.addrs, &to);
+	local_addrs_finish(&house.offline.addrs);
+	resync_begin(&house.offline.resync, &house.offline.mirror, false);
 	tell(&house, CT_RECORD, 80, 1, ST_TCP_ESTABLISHED, 1000);
-	world_pass(&house.world, 10 * S);
+	mirror_offline_pass(&house.offline, 10 * S);
 	tell(&house, CT_DESTROY, 80, 1, ST_TCP_ESTABLISHED, 0);
-	detail = &house.details[house.stays.of_row[row] - 1u];
-	assert_true(house.stays.of_row[row] > 0);
+	detail = &house.details[house.durations.of_row[row] - 1u];
+	assert_true(house.durations.of_row[row] > 0);
 	assert_one(&detail->states[ST_TCP_ESTABLISHED], 20000);
 	assert_one(&detail->whole, 20100);
 	assert_int_equal(peek_u64(&detail->ends[SHM_END_EXPIRED]), 1);
@@ -281,7 +281,7 @@ static void test_ends(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		struct witness witness = {.crowd_entries = 900,
+		struct observer observer = {.crowd_entries = 900,
 					  .dropped_ns = rows[i].with & DROPS ? now_ns - S : 0};
 		struct flow flow = {.cell_flags = rows[i].with & ASSURED ? FLOW_ASSURED : 0};
 		struct ct_event event = {
@@ -299,31 +299,31 @@ static void test_ends(void **state)
 		if (rows[i].told != STATE_SLOTS_MAX)
 			event.has |= CT_HAS_PROTO_STATE;
 		event.proto_state = rows[i].told;
-		if (witness_end(&witness, &seen) != rows[i].end)
-			fail_msg("row %zu: %u instead of %u", i, witness_end(&witness, &seen),
+		if (observer_end(&observer, &seen) != rows[i].end)
+			fail_msg("row %zu: %u instead of %u", i, observer_end(&observer, &seen),
 				 rows[i].end);
 	}
 }
 
 static void test_limit(void **state)
 {
-	struct witness witness = {0};
+	struct observer observer = {0};
 
 	(void)state;
 	/* The counter of before the start is no drop of now. */
-	witness_limit(&witness, 1000, 0, 10 * S);
-	witness_limit(&witness, 1000, 5000, 11 * S);
-	assert_int_equal(witness.crowd_entries, 900);
-	assert_int_equal(witness.dropped_ns, 0);
-	witness_limit(&witness, 1000, 5001, 20 * S);
-	assert_int_equal(witness.dropped_ns, 20 * S);
-	witness_limit(&witness, 0, 5001, 21 * S);
-	assert_int_equal(witness.crowd_entries, 0);
-	assert_int_equal(witness.dropped_ns, 20 * S);
-	witness_limit(&witness, INT64_MAX, 5001, 21 * S);
-	assert_int_equal(witness.crowd_entries, 0);
-	witness_limit(&witness, -1, 5001, 21 * S);
-	assert_int_equal(witness.crowd_entries, 0);
+	observer_limit(&observer, 1000, 0, 10 * S);
+	observer_limit(&observer, 1000, 5000, 11 * S);
+	assert_int_equal(observer.crowd_entries, 900);
+	assert_int_equal(observer.dropped_ns, 0);
+	observer_limit(&observer, 1000, 5001, 20 * S);
+	assert_int_equal(observer.dropped_ns, 20 * S);
+	observer_limit(&observer, 0, 5001, 21 * S);
+	assert_int_equal(observer.crowd_entries, 0);
+	assert_int_equal(observer.dropped_ns, 20 * S);
+	observer_limit(&observer, INT64_MAX, 5001, 21 * S);
+	assert_int_equal(observer.crowd_entries, 0);
+	observer_limit(&observer, -1, 5001, 21 * S);
+	assert_int_equal(observer.crowd_entries, 0);
 }
 
 /* --- who has a detail ------------------------------------------------------------------ */
@@ -331,7 +331,7 @@ static void test_limit(void **state)
 static void live_and_die(struct house *house, uint16_t port, uint32_t source)
 {
 	tell(house, CT_NEW, port, source, ST_TCP_SYN_SENT, 120);
-	world_pass(&house->world, S / 20);
+	mirror_offline_pass(&house->offline, S / 20);
 	tell(house, CT_DESTROY, port, source, ST_TCP_SYN_SENT, 0);
 }
 
@@ -348,7 +348,7 @@ static uint64_t ends_of_all(const struct house *house)
 static void test_more_rows_than_details(void **state)
 {
 	struct house house;
-	struct stays_wish wish;
+	struct durations_wish wish;
 	const struct shm_detail *detail;
 	uint32_t generation;
 
@@ -356,18 +356,18 @@ static void test_more_rows_than_details(void **state)
 	house_create(&house);
 	for (uint32_t port = 1; port <= SHM_DETAILS + 50; port++)
 		live_and_die(&house, (uint16_t)port, port);
-	assert_int_equal(house.stays.free_count, 0);
+	assert_int_equal(house.durations.free_count, 0);
 	assert_int_equal(peek_u64(&pool(&house)->ends[SHM_END_EXPIRED]), 50);
 	assert_null(detail_of(&house, SHM_DETAILS + 1));
 	/* A busy one that has none, but all are too young to be taken away. */
-	wish = (struct stays_wish){row_of((struct row_key){L4_TCP, DIR_FORWARDED, 300}), 100};
-	stays_look(&house.stays, &wish, 1, 30 * S);
+	wish = (struct durations_wish){row_of((struct row_key){L4_TCP, DIR_FORWARDED, 300}), 100};
+	durations_look(&house.durations, &wish, 1, 30 * S);
 	assert_null(detail_of(&house, 300));
 	/* Quiet for long enough: some are given back, the rest keep what they know. */
-	stays_look(&house.stays, NULL, 0, 91 * S);
-	assert_int_equal(house.stays.free_count, STAYS_SPARE);
-	assert_int_equal(peek_u64(&pool(&house)->ends[SHM_END_EXPIRED]), 50 + STAYS_SPARE);
-	assert_int_equal(counted(&pool(&house)->states[ST_TCP_SYN_SENT]), 50 + STAYS_SPARE);
+	durations_look(&house.durations, NULL, 0, 91 * S);
+	assert_int_equal(house.durations.free_count, DURATIONS_SPARE);
+	assert_int_equal(peek_u64(&pool(&house)->ends[SHM_END_EXPIRED]), 50 + DURATIONS_SPARE);
+	assert_int_equal(counted(&pool(&house)->states[ST_TCP_SYN_SENT]), 50 + DURATIONS_SPARE);
 	/* Whoever comes next takes one. */
 	live_and_die(&house, 300, 1);
 	detail = detail_of(&house, 300);
@@ -383,7 +383,7 @@ static void test_more_rows_than_details(void **state)
 static void test_the_busy_take_from_the_small(void **state)
 {
 	struct house house;
-	struct stays_wish wish = {row_of((struct row_key){L4_TCP, DIR_FORWARDED, 9000}), 9};
+	struct durations_wish wish = {row_of((struct row_key){L4_TCP, DIR_FORWARDED, 9000}), 9};
 
 	(void)state;
 	house_create(&house);
@@ -395,13 +395,13 @@ static void test_the_busy_take_from_the_small(void **state)
 		for (uint32_t source = 2; source < (port == 7 ? 7u : 8u); source++)
 			tell(&house, CT_NEW, port, source, ST_TCP_SYN_SENT, 120);
 	}
-	stays_look(&house.stays, NULL, 0, 61 * S);
+	durations_look(&house.durations, NULL, 0, 61 * S);
 	/* Not half as busy again as any: membership is stable. */
 	wish.weight = 7;
-	stays_look(&house.stays, &wish, 1, 71 * S);
+	durations_look(&house.durations, &wish, 1, 71 * S);
 	assert_null(detail_of(&house, 9000));
 	wish.weight = 9;
-	stays_look(&house.stays, &wish, 1, 81 * S);
+	durations_look(&house.durations, &wish, 1, 81 * S);
 	assert_non_null(detail_of(&house, 9000));
 	assert_null(detail_of(&house, 7));
 	assert_int_equal(peek_u64(&pool(&house)->ends[SHM_END_EXPIRED]), 1);
@@ -420,23 +420,23 @@ static void random_hands(uint64_t seed)
 
 	house_create(&house);
 	for (uint32_t round = 0; round < 40; round++) {
-		struct stays_wish wishes[8];
+		struct durations_wish wishes[8];
 
 		for (uint32_t i = 0; i < 300; i++)
 			live_and_die(&house, (uint16_t)rng_below(&rng, 600), i);
 		for (uint32_t i = 0; i < 8; i++)
-			wishes[i] = (struct stays_wish){
+			wishes[i] = (struct durations_wish){
 				row_of((struct row_key){L4_TCP, DIR_FORWARDED,
 							(uint16_t)rng_below(&rng, 600)}),
 				rng_below(&rng, 50)};
-		stays_look(&house.stays, wishes, 8, (round + 1) * 10 * S);
+		durations_look(&house.durations, wishes, 8, (round + 1) * 10 * S);
 		assert_seeded(seed,
-			      ends_of_all(&house) == house.world.mirror.counters.destroyed_entries);
+			      ends_of_all(&house) == house.offline.mirror.counters.destroyed_entries);
 		for (unsigned int i = 0; i < SHM_DETAILS; i++) {
 			uint32_t row = peek_u32(&house.details[i].row);
 
 			assert_seeded(seed,
-				      row == ROW_INVALID || house.stays.of_row[row] == i + 1u);
+				      row == ROW_INVALID || house.durations.of_row[row] == i + 1u);
 		}
 	}
 	house_destroy(&house);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* agent/nlsock: options as the kernel has them, messages that are not to be
+/* agent/netlink/sockets: options as the kernel has them, messages that are not to be
  * believed, losses. Needs no privilege: nothing is subscribed to. */
 #include "tests/unit/unit.h"
 

@@ -3,8 +3,8 @@
  * What tests say and ask of a world (lib/mirror/mirror_offline.h), the mirror without a kernel.
  * Included by tests/unit and tests/replay only.
  */
-#ifndef CONNTIDE_TESTS_WORLD_H
-#define CONNTIDE_TESTS_WORLD_H
+#ifndef CONNTIDE_TESTS_OFFLINE_H
+#define CONNTIDE_TESTS_OFFLINE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,13 +12,13 @@
 #include "lib/mirror/mirror_offline.h"
 
 /* Sum of all cells of active rows. */
-uint64_t world_cells(const struct histogram *hist);
+uint64_t offline_cells(const struct histogram *hist);
 
 /*
  * Everything the mirror counts, counted again from its records: entries, mute,
  * unassured, unknown, and each record's cell. NULL, or what does not agree.
  */
-const char *world_disagrees(struct world *world);
+const char *offline_disagrees(struct mirror_offline *offline);
 
 /* What a test wants to tell of an entry; the rest of a message follows from it. */
 struct told {
@@ -30,6 +30,6 @@ struct told {
 	int state; /* of PROTOINFO; -1: none in the message */
 };
 
-struct ct_event world_event(struct told told);
+struct ct_event offline_event(struct told told);
 
 #endif

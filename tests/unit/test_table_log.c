@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* agent/scenes: passes over rows, against sums kept by the test. */
+/* agent/frames: passes over rows, against sums kept by the test. */
 #include "tests/unit/unit.h"
 
 #include <string.h>
 
 #include "lib/shm/seqlock.h"
 #include "lib/stats/table_log.h"
-#include "tests/unit/world.h"
+#include "tests/unit/offline.h"
 
 #define S UINT64_C(1000000000)
 
 struct stage {
 	struct histogram hist;
-	struct scenes scenes;
-	struct stays stays;
+	struct table_log frames;
+	struct durations durations;
 	struct shm_talkers *talkers;
-	struct scenes_second second;
+	struct table_log_second second;
 };
 
 static void stage_create(struct stage *stage)
 {
 	memset(stage, 0, sizeof(*stage));
-	assert_int_equal(world_histogram(&stage->hist), 0);
-	assert_int_equal(scenes_create(&stage->scenes, &stage->hist, 100 * S), 0);
+	assert_int_equal(mirror_offline_histogram(&stage->hist), 0);
+	assert_int_equal(table_log_create(&stage->frames, &stage->hist, 100 * S), 0);
 	for (unsigned int i = 0; i < 2; i++) {
-		stage->scenes.rings[i] = calloc(1, sizeof(struct shm_scenes) +
-							   SHM_SCENES * sizeof(struct shm_scene));
-		assert_non_null(stage->scenes.rings[i]);
+		stage->frames.rings[i] = calloc(1, sizeof(struct shm_table_log) +
+							   SHM_FRAMES * sizeof(struct shm_frame));
+		assert_non_null(stage->frames.rings[i]);
 	}
 	stage->talkers = calloc(1, sizeof(*stage->talkers));
-	stage->second = (struct scenes_second){
+	stage->second = (struct table_log_second){
 		.now_boot_ns = 100 * S,
 		.now_real_ns = 5000 * S,
 		.hosts = &stage->talkers->list[SHM_TALKER_SOURCE],
@@ -38,10 +38,10 @@ static void stage_create(struct stage *stage)
 
 static void stage_destroy(struct stage *stage)
 {
-	scenes_destroy(&stage->scenes);
-	world_histogram_free(&stage->hist);
-	free(stage->scenes.rings[0]);
-	free(stage->scenes.rings[1]);
+	table_log_destroy(&stage->frames);
+	mirror_offline_histogram_free(&stage->hist);
+	free(stage->frames.rings[0]);
+	free(stage->frames.rings[1]);
 	free(stage->talkers);
 }
 
@@ -50,19 +50,19 @@ static void seconds_pass(struct stage *stage, uint32_t seconds)
 	for (uint32_t i = 0; i < seconds; i++) {
 		stage->second.now_boot_ns += S;
 		stage->second.now_real_ns += S;
-		scenes_second(&stage->scenes, &stage->second);
+		table_log_second(&stage->frames, &stage->second);
 	}
 }
 
 static uint64_t head(const struct stage *stage, unsigned int ring)
 {
-	return peek_u64(&stage->scenes.rings[ring]->head);
+	return peek_u64(&stage->frames.rings[ring]->head);
 }
 
-static const struct shm_scene *last(const struct stage *stage, unsigned int ring)
+static const struct shm_frame *last(const struct stage *stage, unsigned int ring)
 {
 	assert_true(head(stage, ring) > 0);
-	return &stage->scenes.rings[ring]->scenes[(head(stage, ring) - 1) % SHM_SCENES];
+	return &stage->frames.rings[ring]->frames[(head(stage, ring) - 1) % SHM_FRAMES];
 }
 
 static uint32_t cell(uint16_t port, unsigned int state)
@@ -89,20 +89,20 @@ static void go(struct stage *stage, uint16_t port, unsigned int state, uint32_t 
 	}
 }
 
-static void assert_row(const struct shm_scene *scene, uint32_t i, uint16_t port, uint32_t entries,
+static void assert_row(const struct shm_frame *frame, uint32_t i, uint16_t port, uint32_t entries,
 		       uint32_t came, uint32_t went)
 {
-	assert_int_equal(peek_u32(&scene->rows[i].row),
+	assert_int_equal(peek_u32(&frame->rows[i].row),
 			 row_of((struct row_key){L4_TCP, DIR_INBOUND, port}));
-	assert_int_equal(peek_u32(&scene->rows[i].entries), entries);
-	assert_int_equal(peek_u32(&scene->rows[i].new_entries), came);
-	assert_int_equal(peek_u32(&scene->rows[i].destroyed_entries), went);
+	assert_int_equal(peek_u32(&frame->rows[i].entries), entries);
+	assert_int_equal(peek_u32(&frame->rows[i].new_entries), came);
+	assert_int_equal(peek_u32(&frame->rows[i].destroyed_entries), went);
 }
 
-static void test_a_scene(void **state)
+static void test_a_frame(void **state)
 {
 	struct stage stage;
-	const struct shm_scene *scene;
+	const struct shm_frame *frame;
 	struct shm_talker_list *hosts;
 
 	(void)state;
@@ -126,22 +126,22 @@ static void test_a_scene(void **state)
 	seconds_pass(&stage, 1);
 	assert_int_equal(head(&stage, 0), 1);
 	assert_int_equal(head(&stage, 1), 0);
-	scene = last(&stage, 0);
-	assert_int_equal(peek_u64(&scene->real_ns), 5010 * S);
-	assert_int_equal(peek_u32(&scene->count_entries), 31);
-	assert_int_equal(peek_u32(&scene->max_entries), 0);
-	assert_int_equal(peek_u32(&scene->rows_active), 2);
-	assert_int_equal(peek_u32(&scene->sources), 3);
-	assert_int_equal(peek_u32(&scene->drops), 7);
-	assert_row(scene, 0, 80, 22, 22, 0);
-	assert_row(scene, 1, 22, 8, 11, 3);
-	assert_int_equal(peek_u32(&scene->rows[2].row), ROW_INVALID);
-	assert_int_equal(peek_u32(&scene->cells[0].cell), cell(80, ST_TCP_TIME_WAIT));
-	assert_int_equal(peek_u32(&scene->cells[1].entries), 10);
-	assert_int_equal(peek_u32(&scene->cells[2].cell), cell(22, ST_TCP_ESTABLISHED));
-	assert_int_equal(peek_u32(&scene->cells[3].cell), CELL_INVALID);
-	assert_int_equal(peek_u64(&scene->hosts[0].address[0]), 77);
-	assert_int_equal(peek_u64(&scene->hosts[1].address[0]), 0);
+	frame = last(&stage, 0);
+	assert_int_equal(peek_u64(&frame->real_ns), 5010 * S);
+	assert_int_equal(peek_u32(&frame->count_entries), 31);
+	assert_int_equal(peek_u32(&frame->max_entries), 0);
+	assert_int_equal(peek_u32(&frame->rows_active), 2);
+	assert_int_equal(peek_u32(&frame->sources), 3);
+	assert_int_equal(peek_u32(&frame->drops), 7);
+	assert_row(frame, 0, 80, 22, 22, 0);
+	assert_row(frame, 1, 22, 8, 11, 3);
+	assert_int_equal(peek_u32(&frame->rows[2].row), ROW_INVALID);
+	assert_int_equal(peek_u32(&frame->cells[0].cell), cell(80, ST_TCP_TIME_WAIT));
+	assert_int_equal(peek_u32(&frame->cells[1].entries), 10);
+	assert_int_equal(peek_u32(&frame->cells[2].cell), cell(22, ST_TCP_ESTABLISHED));
+	assert_int_equal(peek_u32(&frame->cells[3].cell), CELL_INVALID);
+	assert_int_equal(peek_u64(&frame->hosts[0].address[0]), 77);
+	assert_int_equal(peek_u64(&frame->hosts[1].address[0]), 0);
 	/* Only what the next ten seconds bring is in the next one. */
 	go(&stage, 80, ST_TCP_TIME_WAIT, 12);
 	seconds_pass(&stage, 10);
@@ -182,7 +182,7 @@ static void test_a_minute(void **state)
 static void test_many_rows(void **state)
 {
 	struct stage stage;
-	const struct shm_scene *scene;
+	const struct shm_frame *frame;
 	uint32_t rows = 0;
 
 	(void)state;
@@ -201,12 +201,12 @@ static void test_many_rows(void **state)
 	assert_int_equal(head(&stage, 0), 0);
 	seconds_pass(&stage, 2);
 	assert_int_equal(head(&stage, 0), 1);
-	scene = last(&stage, 0);
-	assert_int_equal(peek_u32(&scene->rows_active), rows);
-	for (uint32_t i = 0; i < SHM_SCENE_ROWS; i++)
-		assert_row(scene, i, (uint16_t)((100 - i) * 37), 101 - i, 101 - i, 0);
-	for (uint32_t i = 0; i < SHM_SCENE_CELLS; i++)
-		assert_int_equal(peek_u32(&scene->cells[i].entries), 101 - i);
+	frame = last(&stage, 0);
+	assert_int_equal(peek_u32(&frame->rows_active), rows);
+	for (uint32_t i = 0; i < SHM_FRAME_ROWS; i++)
+		assert_row(frame, i, (uint16_t)((100 - i) * 37), 101 - i, 101 - i, 0);
+	for (uint32_t i = 0; i < SHM_FRAME_CELLS; i++)
+		assert_int_equal(peek_u32(&frame->cells[i].entries), 101 - i);
 	seconds_pass(&stage, 10);
 	assert_int_equal(head(&stage, 0), 2);
 	stage_destroy(&stage);
@@ -219,13 +219,13 @@ static void test_rings(void **state)
 
 	(void)state;
 	stage_create(&stage);
-	seconds_pass(&stage, 10 * (SHM_SCENES + 3));
-	assert_int_equal(head(&stage, 0), SHM_SCENES + 3);
+	seconds_pass(&stage, 10 * (SHM_FRAMES + 3));
+	assert_int_equal(head(&stage, 0), SHM_FRAMES + 3);
 	stage.second.now_boot_ns += 3600 * S;
 	seconds_pass(&stage, 9);
-	assert_int_equal(head(&stage, 0), SHM_SCENES + 4);
+	assert_int_equal(head(&stage, 0), SHM_FRAMES + 4);
 	seconds_pass(&stage, 10);
-	assert_int_equal(head(&stage, 0), SHM_SCENES + 5);
+	assert_int_equal(head(&stage, 0), SHM_FRAMES + 5);
 	stage_destroy(&stage);
 }
 
@@ -238,22 +238,22 @@ static void test_busy_rows_get_details(void **state)
 
 	(void)state;
 	stage_create(&stage);
-	assert_int_equal(stays_create(&stage.stays, &stage.hist), 0);
+	assert_int_equal(durations_create(&stage.durations, &stage.hist), 0);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&details[i].row, ROW_INVALID);
-	stage.stays.details = details;
-	stage.scenes.stays = &stage.stays;
+	stage.durations.details = details;
+	stage.frames.durations = &stage.durations;
 	for (uint32_t i = 0; i < SHM_DETAILS; i++) {
 		come(&stage, (uint16_t)i, ST_TCP_ESTABLISHED, 3);
-		stays_moved(&stage.stays, cell((uint16_t)i, ST_TCP_SYN_SENT), S);
+		durations_moved(&stage.durations, cell((uint16_t)i, ST_TCP_SYN_SENT), S);
 	}
 	seconds_pass(&stage, 170);
-	assert_int_equal(stage.stays.of_row[row], 0);
+	assert_int_equal(stage.durations.of_row[row], 0);
 	come(&stage, 9999, ST_TCP_ESTABLISHED, 10);
 	go(&stage, 9999, ST_TCP_ESTABLISHED, 10);
 	seconds_pass(&stage, 10);
-	assert_int_not_equal(stage.stays.of_row[row], 0);
-	stays_destroy(&stage.stays);
+	assert_int_not_equal(stage.durations.of_row[row], 0);
+	durations_destroy(&stage.durations);
 	stage_destroy(&stage);
 	free(details);
 }
@@ -261,12 +261,12 @@ static void test_busy_rows_get_details(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_scene),
+		cmocka_unit_test(test_a_frame),
 		cmocka_unit_test(test_a_minute),
 		cmocka_unit_test(test_many_rows),
 		cmocka_unit_test(test_rings),
 		cmocka_unit_test(test_busy_rows_get_details),
 	};
 
-	return cmocka_run_group_tests_name("scenes", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("frames", tests, NULL, NULL);
 }

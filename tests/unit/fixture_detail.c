@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "tests/unit/fixture_story.h"
+#include "tests/unit/fixture_detail.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -10,27 +10,27 @@
 #include "lib/kernel/timeouts.h"
 #include "lib/shm/seqlock.h"
 
-static unsigned int ring; /* of the last `scene` */
+static unsigned int ring; /* of the last `frame` */
 
-static void empty_scene(struct shm_scene *scene)
+static void empty_frame(struct shm_frame *frame)
 {
-	memset(scene, 0, sizeof(*scene));
-	for (unsigned int i = 0; i < SHM_SCENE_CELLS; i++)
-		poke_u32(&scene->cells[i].cell, CELL_INVALID);
-	for (unsigned int i = 0; i < SHM_SCENE_ROWS; i++)
-		poke_u32(&scene->rows[i].row, ROW_INVALID);
+	memset(frame, 0, sizeof(*frame));
+	for (unsigned int i = 0; i < SHM_FRAME_CELLS; i++)
+		poke_u32(&frame->cells[i].cell, CELL_INVALID);
+	for (unsigned int i = 0; i < SHM_FRAME_ROWS; i++)
+		poke_u32(&frame->rows[i].row, ROW_INVALID);
 }
 
-void story_init(struct fixture_story *story)
+void detail_init(struct fixture_detail *details)
 {
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
-		poke_u32(&story->details[i].row, ROW_INVALID);
+		poke_u32(&details->details[i].row, ROW_INVALID);
 	for (unsigned int i = 0; i < SHM_DETAIL_POOLS; i++)
-		poke_u32(&story->details[SHM_DETAILS + i].row,
+		poke_u32(&details->details[SHM_DETAILS + i].row,
 			 row_of((struct row_key){(uint8_t)(i / DIR_COUNT), (uint8_t)(i % DIR_COUNT),
 						 0}));
 	for (unsigned int i = 0; i < 2; i++)
-		story->scenes[i]->interval_ns = (i ? 60 : 10) * NS_PER_S;
+		details->frames[i]->interval_ns = (i ? 60 : 10) * NS_PER_S;
 }
 
 static uint32_t row_named(const char *l4proto, const char *direction, unsigned int port)
@@ -39,10 +39,10 @@ static uint32_t row_named(const char *l4proto, const char *direction, unsigned i
 				       (uint8_t)direction_by_name(direction), (uint16_t)port});
 }
 
-static struct shm_detail *detail_of(struct fixture_story *story, uint32_t row)
+static struct shm_detail *detail_of(struct fixture_detail *details, uint32_t row)
 {
 	for (unsigned int i = 0; i < SHM_DETAILS; i++) {
-		struct shm_detail *detail = &story->details[i];
+		struct shm_detail *detail = &details->details[i];
 
 		if (peek_u32(&detail->row) == row)
 			return detail;
@@ -51,7 +51,7 @@ static struct shm_detail *detail_of(struct fixture_story *story, uint32_t row)
 			return detail;
 		}
 	}
-	return &story->details[0];
+	return &details->details[0];
 }
 
 static void add_stays(struct shm_detail *detail, unsigned int l4proto, const char *state,
@@ -109,130 +109,130 @@ static void add_talker(struct shm_talkers *talkers, const char *kind, const char
 	seq_write_end(&talkers->seq);
 }
 
-static struct shm_scene *last_scene(struct fixture_story *story)
+static struct shm_frame *last_frame(struct fixture_detail *details)
 {
-	uint64_t head = peek_u64(&story->scenes[ring]->head);
+	uint64_t head = peek_u64(&details->frames[ring]->head);
 
-	return &story->scenes[ring]->scenes[(head ? head - 1 : 0) % SHM_SCENES];
+	return &details->frames[ring]->frames[(head ? head - 1 : 0) % SHM_FRAMES];
 }
 
-static void new_scene(struct fixture_story *story, const char *name, const unsigned int n[3])
+static void new_frame(struct fixture_detail *details, const char *name, const unsigned int n[3])
 {
-	struct shm_scenes *scenes;
-	struct shm_scene *scene;
+	struct shm_table_log *frames;
+	struct shm_frame *frame;
 	uint64_t head;
 
 	ring = !strcmp(name, "hour");
-	scenes = story->scenes[ring];
-	head = peek_u64(&scenes->head);
-	scene = &scenes->scenes[head % SHM_SCENES];
-	empty_scene(scene);
-	poke_u64(&scene->real_ns, clock_real_ns());
-	poke_u32(&scene->count_entries, n[0]);
-	poke_u32(&scene->max_entries, n[1]);
-	poke_u32(&scene->sources, n[2]);
-	publish_u64(&scenes->head, head + 1);
+	frames = details->frames[ring];
+	head = peek_u64(&frames->head);
+	frame = &frames->frames[head % SHM_FRAMES];
+	empty_frame(frame);
+	poke_u64(&frame->real_ns, clock_real_ns());
+	poke_u32(&frame->count_entries, n[0]);
+	poke_u32(&frame->max_entries, n[1]);
+	poke_u32(&frame->sources, n[2]);
+	publish_u64(&frames->head, head + 1);
 }
 
 /* The last `n` + 1 are the last one, an interval apart, the newest of now. */
-static void repeat_scene(struct fixture_story *story, unsigned int n)
+static void repeat_frame(struct fixture_detail *details, unsigned int n)
 {
-	struct shm_scenes *scenes = story->scenes[ring];
-	struct shm_scene *one = last_scene(story);
-	uint64_t first = peek_u64(&scenes->head) - 1;
+	struct shm_table_log *frames = details->frames[ring];
+	struct shm_frame *one = last_frame(details);
+	uint64_t first = peek_u64(&frames->head) - 1;
 
 	for (unsigned int i = 0; i <= n; i++) {
-		struct shm_scene *to = &scenes->scenes[(first + i) % SHM_SCENES];
+		struct shm_frame *to = &frames->frames[(first + i) % SHM_FRAMES];
 
 		if (to != one)
 			memcpy((void *)to, (void *)one, sizeof(*to));
-		poke_u64(&to->real_ns, clock_real_ns() - (n - i) * scenes->interval_ns);
+		poke_u64(&to->real_ns, clock_real_ns() - (n - i) * frames->interval_ns);
 	}
-	publish_u64(&scenes->head, first + n + 1);
+	publish_u64(&frames->head, first + n + 1);
 }
 
-static void add_scene_row(struct shm_scene *scene, uint32_t row, const unsigned int n[3])
+static void add_frame_row(struct shm_frame *frame, uint32_t row, const unsigned int n[3])
 {
-	for (unsigned int i = 0; i < SHM_SCENE_ROWS; i++) {
-		if (peek_u32(&scene->rows[i].row) != ROW_INVALID)
+	for (unsigned int i = 0; i < SHM_FRAME_ROWS; i++) {
+		if (peek_u32(&frame->rows[i].row) != ROW_INVALID)
 			continue;
-		poke_u32(&scene->rows[i].entries, n[0]);
-		poke_u32(&scene->rows[i].new_entries, n[1]);
-		poke_u32(&scene->rows[i].destroyed_entries, n[2]);
-		poke_u32(&scene->rows[i].row, row);
+		poke_u32(&frame->rows[i].entries, n[0]);
+		poke_u32(&frame->rows[i].new_entries, n[1]);
+		poke_u32(&frame->rows[i].destroyed_entries, n[2]);
+		poke_u32(&frame->rows[i].row, row);
 		return;
 	}
 }
 
-static void add_scene_cell(struct shm_scene *scene, uint32_t row, int state, unsigned int entries)
+static void add_frame_cell(struct shm_frame *frame, uint32_t row, int state, unsigned int entries)
 {
-	for (unsigned int i = 0; i < SHM_SCENE_CELLS; i++) {
-		if (peek_u32(&scene->cells[i].cell) != CELL_INVALID)
+	for (unsigned int i = 0; i < SHM_FRAME_CELLS; i++) {
+		if (peek_u32(&frame->cells[i].cell) != CELL_INVALID)
 			continue;
-		poke_u32(&scene->cells[i].entries, entries);
-		poke_u32(&scene->cells[i].cell,
+		poke_u32(&frame->cells[i].entries, entries);
+		poke_u32(&frame->cells[i].cell,
 			 row_first_cell(row) + (uint32_t)(state < 0 ? 0 : state));
 		return;
 	}
 }
 
-static bool scene_command(const char *line, struct fixture_story *story)
+static bool frame_command(const char *line, struct fixture_detail *details)
 {
 	char name[16], direction[16], state[24];
 	unsigned int port, n[4];
 
-	if (sscanf(line, "scene %15s %u %u %u", name, &n[0], &n[1], &n[2]) == 4) {
-		new_scene(story, name, n);
-	} else if (sscanf(line, "scene-row %15s %15s %u %u %u %u", name, direction, &port, &n[0],
+	if (sscanf(line, "frame %15s %u %u %u", name, &n[0], &n[1], &n[2]) == 4) {
+		new_frame(details, name, n);
+	} else if (sscanf(line, "frame-row %15s %15s %u %u %u %u", name, direction, &port, &n[0],
 			  &n[1], &n[2]) == 6) {
-		add_scene_row(last_scene(story), row_named(name, direction, port), n);
-	} else if (sscanf(line, "scene-cell %15s %15s %u %23s %u", name, direction, &port, state,
+		add_frame_row(last_frame(details), row_named(name, direction, port), n);
+	} else if (sscanf(line, "frame-cell %15s %15s %u %23s %u", name, direction, &port, state,
 			  &n[0]) == 5) {
-		add_scene_cell(last_scene(story), row_named(name, direction, port),
+		add_frame_cell(last_frame(details), row_named(name, direction, port),
 			       state_by_name((unsigned int)l4proto_by_name(name), state), n[0]);
-	} else if (sscanf(line, "scene-lost %u %u %u %u", &n[0], &n[1], &n[2], &n[3]) == 4) {
-		struct shm_scene *scene = last_scene(story);
+	} else if (sscanf(line, "frame-lost %u %u %u %u", &n[0], &n[1], &n[2], &n[3]) == 4) {
+		struct shm_frame *frame = last_frame(details);
 
-		poke_u32(&scene->drops, n[0]);
-		poke_u32(&scene->chaintoolong, n[1]);
-		poke_u32(&scene->insert_failed, n[2]);
-		poke_u32(&scene->found, n[3]);
-	} else if (sscanf(line, "scenes %u", &n[0]) == 1) {
-		repeat_scene(story, n[0]);
+		poke_u32(&frame->drops, n[0]);
+		poke_u32(&frame->chaintoolong, n[1]);
+		poke_u32(&frame->insert_failed, n[2]);
+		poke_u32(&frame->found, n[3]);
+	} else if (sscanf(line, "frames %u", &n[0]) == 1) {
+		repeat_frame(details, n[0]);
 	} else {
 		return false;
 	}
 	return true;
 }
 
-bool story_command(const char *line, struct fixture_story *story)
+bool detail_command(const char *line, struct fixture_detail *details)
 {
 	char name[64], direction[64], state[24] = "";
 	unsigned long long n, ends[SHM_END_COUNT];
 	unsigned int port, values[4] = {0};
 	double seconds;
 
-	if (scene_command(line, story))
+	if (frame_command(line, details))
 		return true;
 	if (sscanf(line, "timeout %63s %u", name, &port) == 2 && timeout_by_name(name) >= 0) {
-		poke_u32(&story->timeouts[timeout_by_name(name)], port);
+		poke_u32(&details->timeouts[timeout_by_name(name)], port);
 	} else if (sscanf(line, "stays %63s %63s %u %23s %llu %lf", name, direction, &port, state,
 			  &n, &seconds) == 6) {
-		add_stays(detail_of(story, row_named(name, direction, port)),
+		add_stays(detail_of(details, row_named(name, direction, port)),
 			  (unsigned int)l4proto_by_name(name), state, n, seconds);
 	} else if (sscanf(line, "ends %63s %63s %u %llu %llu %llu %llu %llu", name, direction,
 			  &port, &ends[0], &ends[1], &ends[2], &ends[3], &ends[4]) == 8) {
-		struct shm_detail *detail = detail_of(story, row_named(name, direction, port));
+		struct shm_detail *detail = detail_of(details, row_named(name, direction, port));
 
 		for (unsigned int i = 0; i < SHM_END_COUNT; i++)
 			poke_u64(&detail->ends[i], ends[i]);
 	} else if (sscanf(line, "talker %63s %63s %u %u %u %23s %u", name, direction, &values[0],
 			  &values[1], &values[2], state, &values[3]) >= 5) {
-		add_talker(story->talkers, name, direction, values, state);
+		add_talker(details->talkers, name, direction, values, state);
 	} else if (sscanf(line, "tracked %63s %u", name, &port) == 2) {
-		poke_u32(&story->talkers->list[kind_of(name)].tracked, port);
+		poke_u32(&details->talkers->list[kind_of(name)].tracked, port);
 	} else if (!strcmp(line, "hang-talkers")) {
-		seq_write_begin(&story->talkers->seq);
+		seq_write_begin(&details->talkers->seq);
 	} else {
 		return false;
 	}
