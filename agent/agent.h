@@ -44,12 +44,12 @@
 /* The dump that runs, as seen by requests.c. */
 struct dump_state {
 	bool running;
-	bool started;	    /* the request was sent */
-	bool ended;	    /* its last chunk was received */
-	bool chunk_waiting; /* `chunk` is not applied yet */
+	bool started;	     /* the request was sent */
+	bool ended;	     /* its last chunk was received */
+	bool chunk_waiting;  /* `chunk` is not applied yet */
 	uint32_t chunk_mark; /* fill mark of `chunk` */
 	uint32_t asked_mark; /* fill mark of the one that was asked for */
-	bool failed;	    /* an error: it can only add */
+	bool failed;	     /* an error: it can only add */
 	struct query_answer chunk;
 	uint64_t began_ns;
 	uint64_t lost_before;
@@ -70,10 +70,10 @@ struct agent {
 	int epoll_fd;
 	int timer_fd;
 	int signal_fd;
-	int address_fd; /* rtnetlink notifications */
+	int address_fd;	 /* rtnetlink notifications */
 	int sentinel_fd; /* keeps entries from being born mute while polling; -1 */
 	bool quit;
-	bool drained;	/* the last drain reached the end of the queue */
+	bool drained; /* the last drain reached the end of the queue */
 	bool event_error_logged;
 	bool inactive_logged;
 	struct pace pace;
@@ -130,9 +130,9 @@ struct agent {
 	uint64_t minute_left_s;
 	uint32_t mirror_limit_entries; /* as last set */
 	uint64_t published_ns;
-	bool unpublished;	  /* events were applied since */
+	bool unpublished; /* events were applied since */
 	int64_t resident_bytes;
-	uint32_t residual_seconds; /* that count and mirror have differed at rest */
+	uint32_t residual_seconds;    /* that count and mirror have differed at rest */
 	uint32_t residual_patience_s; /* before a resync because of that */
 	bool gap; /* events were missed, and so noticed, since the last valid resync */
 	struct history_state second_base;

@@ -56,7 +56,8 @@ static const struct option_row rows[] = {
 	 "and their size at most (67108864)"},
 	{"record", TEXT, FIELD_OF(record_path), 0, 0, "FILE",
 	 "write everything the mirror is fed to FILE, for replay"},
-	{"log.level", TEXT, FIELD_OF(log_level), 0, 0, "LEVEL", "error, warn, info or debug (info)"},
+	{"log.level", TEXT, FIELD_OF(log_level), 0, 0, "LEVEL",
+	 "error, warn, info or debug (info)"},
 	{"log.format", TEXT, FIELD_OF(log_format), 0, 0, "FORMAT", "logfmt or json (logfmt)"},
 	{"no-sandbox", SWITCH_OFF, FIELD_OF(sandbox), 0, 0, NULL,
 	 "keep all privileges and system calls"},
@@ -141,8 +142,7 @@ static enum config_result take_option(struct config *config, const struct option
 		*text = optarg;
 		return CONFIG_RUN;
 	case NUMBER:
-		return parse_number(row, optarg, config, message) ? CONFIG_RUN
-								   : CONFIG_USAGE_ERROR;
+		return parse_number(row, optarg, config, message) ? CONFIG_RUN : CONFIG_USAGE_ERROR;
 	case SWITCH_OFF:
 		*flag = false;
 		return CONFIG_RUN;
@@ -165,8 +165,8 @@ static enum config_result check(struct config *config, int argc, char **argv, ch
 		return CONFIG_USAGE_ERROR;
 	}
 	if (!name_is_good(config->name)) {
-		snprintf(message, CONFIG_MESSAGE_BYTES,
-			 "--name: \"%s\" cannot be a file name here", config->name);
+		snprintf(message, CONFIG_MESSAGE_BYTES, "--name: \"%s\" cannot be a file name here",
+			 config->name);
 		return CONFIG_USAGE_ERROR;
 	}
 	if (config->event_buffer_max_bytes == 0)

@@ -17,7 +17,7 @@
 struct config {
 	const char *runtime_dir;
 	const char *name;
-	const char *group;	     /* who may read the segment; NULL: conntide or all */
+	const char *group; /* who may read the segment; NULL: conntide or all */
 	const char *log_level;
 	const char *log_format;
 	const char *record_path;     /* NULL: none */
@@ -30,7 +30,7 @@ struct config {
 	uint32_t max_entries;	     /* of the mirror; 0: from nf_conntrack_max */
 	uint32_t assume_max_entries; /* what to forecast against, if lower; 0: none */
 	uint32_t top_ports;
-	const char *state_dir;	     /* "": no incidents are kept */
+	const char *state_dir; /* "": no incidents are kept */
 	uint32_t incidents_max;
 	uint32_t incidents_max_bytes;
 	bool sandbox;

@@ -52,8 +52,9 @@ static void note_loss(struct agent *agent, uint64_t lost)
 	agent->unpublished = true;
 	schedule_loss(&agent->schedule, now_ns);
 	if (agent->lost_last_second == 0)
-		log_warn("events", "%llu events lost: the receive buffer of %u bytes was full; "
-				   "a resync follows",
+		log_warn("events",
+			 "%llu events lost: the receive buffer of %u bytes was full; "
+			 "a resync follows",
 			 (unsigned long long)lost, events->buffer_bytes);
 	agent->lost_last_second += lost;
 	if (events->buffer_bytes < agent->config.event_buffer_max_bytes) {

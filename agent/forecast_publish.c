@@ -20,21 +20,22 @@ _Static_assert((int)FC_WATCHING == (int)SHM_VERDICT_WATCHING &&
 /* A comparison that comes later than this is with another moment. */
 #define JUDGE_LATE_NS (5 * NS_PER_S)
 
-void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast, struct shm_forecast *to,
-		  struct shm_pasts *pasts, uint64_t now_boot_ns)
+void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast,
+			   struct shm_forecast *to, struct shm_pasts *pasts, uint64_t now_boot_ns)
 {
 	*publisher = (struct forecast_publish){.forecast = forecast,
-				    .to = to,
-				    .pasts = pasts,
-				    .next_past_ns = now_boot_ns + PAST_INTERVAL_NS,
-				    .calm_ns = now_boot_ns};
+					       .to = to,
+					       .pasts = pasts,
+					       .next_past_ns = now_boot_ns + PAST_INTERVAL_NS,
+					       .calm_ns = now_boot_ns};
 	for (unsigned int h = 0; h < SHM_HORIZONS; h++)
 		poke_u32(&to->horizon[h].horizon_s, fc_horizon_s[h]);
 	for (unsigned int h = 0; h < SHM_FULL_HORIZONS; h++)
 		poke_u32(&to->chance[h].horizon_s, fc_full_horizon_s[h]);
 }
 
-void forecast_publish_timeouts(struct forecast_publish *publisher, const uint32_t values_s[TIMEOUT_COUNT])
+void forecast_publish_timeouts(struct forecast_publish *publisher,
+			       const uint32_t values_s[TIMEOUT_COUNT])
 {
 	for (unsigned int id = 0; id < TIMEOUT_COUNT; id++)
 		observer_timeout(publisher->forecast, id, values_s[id]);
@@ -86,8 +87,8 @@ static void write_reason(struct shm_reason *to, const struct fc_reason *from)
 {
 	double slope = fmax(fmin(from->slope_per_s2 * 1e6, (double)INT32_MAX), (double)INT32_MIN);
 
-	poke_u32(&to->key, from->l4proto | (uint32_t)from->direction << 8 |
-				   (uint32_t)from->port << 16);
+	poke_u32(&to->key,
+		 from->l4proto | (uint32_t)from->direction << 8 | (uint32_t)from->port << 16);
 	poke_u32(&to->pooled, from->pooled);
 	poke_u32(&to->entries, entries_of(from->entries));
 	poke_u32(&to->entries_600, entries_of(from->entries_600));
@@ -165,7 +166,8 @@ static void keep_past(struct forecast_publish *publisher, const struct fc_foreca
 	publish_u64(&publisher->pasts->head, head + 1);
 }
 
-static void compare_with(struct forecast_publish *publisher, unsigned int h, uint64_t index, uint32_t count)
+static void compare_with(struct forecast_publish *publisher, unsigned int h, uint64_t index,
+			 uint32_t count)
 {
 	struct shm_past *past = &publisher->pasts->pasts[index % SHM_PASTS];
 	struct shm_horizon *record = &publisher->to->horizon[h];
@@ -178,7 +180,8 @@ static void compare_with(struct forecast_publish *publisher, unsigned int h, uin
 }
 
 /* Those whose moment has come, in the order in which they were made. */
-static void compare_pasts(struct forecast_publish *publisher, const struct forecast_publish_second *second)
+static void compare_pasts(struct forecast_publish *publisher,
+			  const struct forecast_publish_second *second)
 {
 	uint64_t head = peek_u64(&publisher->pasts->head);
 
@@ -186,19 +189,21 @@ static void compare_pasts(struct forecast_publish *publisher, const struct forec
 		uint64_t ahead_ns = fc_horizon_s[h] * NS_PER_S;
 
 		for (; publisher->compared[h] < head; publisher->compared[h]++) {
-			uint64_t due_ns = publisher->made_ns[publisher->compared[h] % FORECAST_PUBLISH_WAITING] +
+			uint64_t due_ns = publisher->made_ns[publisher->compared[h] %
+							     FORECAST_PUBLISH_WAITING] +
 					  ahead_ns;
 
 			if (second->now_boot_ns < due_ns)
 				break;
 			if (second->now_boot_ns - due_ns <= JUDGE_LATE_NS)
 				compare_with(publisher, h, publisher->compared[h],
-				      (uint32_t)second->count_entries);
+					     (uint32_t)second->count_entries);
 		}
 	}
 }
 
-void forecast_publish_second(struct forecast_publish *publisher, const struct forecast_publish_second *second)
+void forecast_publish_second(struct forecast_publish *publisher,
+			     const struct forecast_publish_second *second)
 {
 	uint32_t kind;
 	struct forecast_publish_second other = *second;

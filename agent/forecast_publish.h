@@ -32,8 +32,8 @@ struct forecast_publish {
 	struct forecast *forecast;
 	struct shm_forecast *to;
 	struct shm_pasts *pasts;
-	uint64_t made_ns[FORECAST_PUBLISH_WAITING];   /* of the past at the same place, boot clock */
-	uint64_t compared[SHM_HORIZONS];	     /* pasts compared so far, by horizon */
+	uint64_t made_ns[FORECAST_PUBLISH_WAITING]; /* of the past at the same place, boot clock */
+	uint64_t compared[SHM_HORIZONS];	    /* pasts compared so far, by horizon */
 	uint64_t next_past_ns;
 	uint64_t calm_ns; /* when a forecast last saw no reason for an alarm */
 };
@@ -41,23 +41,25 @@ struct forecast_publish {
 struct forecast_publish_second {
 	uint64_t now_boot_ns;
 	uint64_t now_real_ns;
-	int64_t count_entries;	/* negative: not known */
-	int64_t max_entries;	/* 0: unlimited; negative: not known */
-	int64_t chain_limit_entries; /* negative or 0: none known */
+	int64_t count_entries;	      /* negative: not known */
+	int64_t max_entries;	      /* 0: unlimited; negative: not known */
+	int64_t chain_limit_entries;  /* negative or 0: none known */
 	uint32_t assumed_max_entries; /* a rehearsal; 0: none */
-	uint64_t drops;		/* counters */
+	uint64_t drops;		      /* counters */
 	uint64_t early_drops;
-	uint32_t tick_hz;	/* CONFIG_HZ; 0: not known */
+	uint32_t tick_hz; /* CONFIG_HZ; 0: not known */
 };
 
-void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast, struct shm_forecast *to,
-		  struct shm_pasts *pasts, uint64_t now_boot_ns);
+void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast,
+			   struct shm_forecast *to, struct shm_pasts *pasts, uint64_t now_boot_ns);
 
 /* Tells the forecast what timeouts are in force. */
-void forecast_publish_timeouts(struct forecast_publish *publisher, const uint32_t values_s[TIMEOUT_COUNT]);
+void forecast_publish_timeouts(struct forecast_publish *publisher,
+			       const uint32_t values_s[TIMEOUT_COUNT]);
 
 /* After the moves of that second: learn, compute, write, compare. */
-void forecast_publish_second(struct forecast_publish *publisher, const struct forecast_publish_second *second);
+void forecast_publish_second(struct forecast_publish *publisher,
+			     const struct forecast_publish_second *second);
 
 /* The limit that comes first and what kind it is (enum shm_limit); 0: none. */
 uint32_t forecast_publish_limit(const struct forecast_publish_second *second, uint32_t *ret_kind);

@@ -39,7 +39,8 @@ int main(int argc, char **argv)
 	}
 	log_init("conntide-agent");
 	if (log_set_level(config.log_level) < 0) {
-		fprintf(stderr, "conntide-agent: --log.level is error, warn, info or debug, not %s\n",
+		fprintf(stderr,
+			"conntide-agent: --log.level is error, warn, info or debug, not %s\n",
 			config.log_level);
 		return 2;
 	}

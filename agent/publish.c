@@ -215,8 +215,7 @@ static void append_sample(struct agent *agent, bool minutes, struct history_stat
 	poke_u32(&sample->mirror_entries, agent->mirror.entries);
 	poke_u32(&sample->max_entries, clamp_u32(agent->limits.max_entries));
 	poke_u32(&sample->new_entries, since(now.new_entries, base->new_entries));
-	poke_u32(&sample->destroyed_entries,
-		 since(now.destroyed_entries, base->destroyed_entries));
+	poke_u32(&sample->destroyed_entries, since(now.destroyed_entries, base->destroyed_entries));
 	poke_u32(&sample->drops, since(now.drops, base->drops));
 	poke_u32(&sample->early_drops, since(now.early_drops, base->early_drops));
 	poke_u32(&sample->lost_events, since(now.lost_events, base->lost_events));
@@ -299,18 +298,19 @@ static void records_second(struct agent *agent)
 		.unassured_entries = agent->mirror.unassured_entries,
 		.sources = talkers_sources(&agent->talkers),
 		.hosts = &talkers->list[SHM_TALKER_SOURCE],
-		.counters = {
-			.new_entries = agent->mirror.counters.new_entries,
-			.destroyed_entries = agent->mirror.counters.destroyed_entries,
-			.drops = values[CT_STAT_DROP],
-			.early_drops = values[CT_STAT_EARLY_DROP],
-			.insert_failed = values[CT_STAT_INSERT_FAILED],
-			.chaintoolong = values[CT_STAT_CHAINTOOLONG],
-			.clash_resolved = values[CT_STAT_CLASH_RESOLVE],
-			.found = values[CT_STAT_FOUND],
-			.invalid = values[CT_STAT_INVALID],
-			.lost_events = agent->events.lost,
-		},
+		.counters =
+			{
+				.new_entries = agent->mirror.counters.new_entries,
+				.destroyed_entries = agent->mirror.counters.destroyed_entries,
+				.drops = values[CT_STAT_DROP],
+				.early_drops = values[CT_STAT_EARLY_DROP],
+				.insert_failed = values[CT_STAT_INSERT_FAILED],
+				.chaintoolong = values[CT_STAT_CHAINTOOLONG],
+				.clash_resolved = values[CT_STAT_CLASH_RESOLVE],
+				.found = values[CT_STAT_FOUND],
+				.invalid = values[CT_STAT_INVALID],
+				.lost_events = agent->events.lost,
+			},
 	};
 
 	talkers_second(&agent->talkers, talkers, agent->mirror.now_ns);

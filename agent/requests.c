@@ -109,8 +109,9 @@ static void resync_ended(struct agent *agent, bool valid)
 	agent->resync_ns += took_ns;
 	if (!valid) {
 		agent->resyncs_invalid++;
-		log_warn("resync", "comparison with the kernel's table is not valid (events lost, hash "
-				   "resized, or an error meanwhile); nothing was removed, trying again");
+		log_warn("resync",
+			 "comparison with the kernel's table is not valid (events lost, hash "
+			 "resized, or an error meanwhile); nothing was removed, trying again");
 		return;
 	}
 	agent->resyncs_valid++;
@@ -186,8 +187,7 @@ static void take_gets(struct agent *agent, const struct query_answer *answer)
 	for (uint32_t i = 0; i < agent->asked_count; i++) {
 		const struct nlmsghdr *message = NULL;
 		struct ct_event event;
-		int err = answer->err ? answer->err
-				      : query_get_answer(answer, i, &event, &message);
+		int err = answer->err ? answer->err : query_get_answer(answer, i, &event, &message);
 
 		/* Neither found nor absent: nothing was learnt, and a doubt remains. An
 		 * audit is but a sample; another one comes. */
@@ -253,8 +253,8 @@ void requests_answer(struct agent *agent)
 static bool ask_due_entries(struct agent *agent)
 {
 	struct ct_key keys[QUERY_GETS_MAX];
-	uint32_t n = verify_take(&agent->verify, agent->mirror.now_ns, agent->asked,
-				 QUERY_GETS_MAX);
+	uint32_t n =
+		verify_take(&agent->verify, agent->mirror.now_ns, agent->asked, QUERY_GETS_MAX);
 
 	if (n == 0)
 		return false;

@@ -22,8 +22,8 @@ static void due_at(struct schedule *schedule, uint64_t at_ns)
 
 void schedule_loss(struct schedule *schedule, uint64_t now_ns)
 {
-	uint64_t wait_ns = schedule->backoff_ns > SCHEDULE_QUIET_NS ? schedule->backoff_ns
-								    : SCHEDULE_QUIET_NS;
+	uint64_t wait_ns =
+		schedule->backoff_ns > SCHEDULE_QUIET_NS ? schedule->backoff_ns : SCHEDULE_QUIET_NS;
 
 	/* In the first dump the loss only makes it invalid; it is retried anyway. */
 	due_at(schedule, now_ns + wait_ns);
@@ -122,8 +122,7 @@ bool schedule_second(struct schedule *schedule, bool lost, bool buffer_at_max, u
 		schedule->hold_ns = SCHEDULE_HOLD_MIN_NS;
 	if ((mode == SHM_MODE_NO_UPDATE || mode == SHM_MODE_POLLING) &&
 	    schedule->lossy_seconds == 0 && spell_ns >= schedule->hold_ns)
-		return step(schedule,
-			    mode == SHM_MODE_POLLING ? SHM_MODE_NO_UPDATE : SHM_MODE_FULL, true,
-			    now_ns);
+		return step(schedule, mode == SHM_MODE_POLLING ? SHM_MODE_NO_UPDATE : SHM_MODE_FULL,
+			    true, now_ns);
 	return false;
 }

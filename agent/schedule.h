@@ -36,14 +36,14 @@ struct schedule {
 	uint64_t resync_interval_ns;
 	uint64_t mute_interval_ns;
 	enum shm_mode mode;
-	uint64_t due_ns;	  /* of a loss or a request; UINT64_MAX: none */
+	uint64_t due_ns; /* of a loss or a request; UINT64_MAX: none */
 	uint64_t backoff_ns;
-	uint64_t last_end_ns;	  /* of the last resync, valid or not; 0: none yet */
+	uint64_t last_end_ns; /* of the last resync, valid or not; 0: none yet */
 	uint64_t last_duration_ns;
-	uint32_t lossy_seconds;	  /* a bit per second, youngest lowest */
+	uint32_t lossy_seconds; /* a bit per second, youngest lowest */
 	uint64_t mode_since_ns;
-	uint64_t hold_ns;	  /* quiet time before a step up */
-	bool stepped_up;	  /* the present mode was reached by a step up */
+	uint64_t hold_ns; /* quiet time before a step up */
+	bool stepped_up;  /* the present mode was reached by a step up */
 };
 
 void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,

@@ -117,8 +117,8 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 	int err = event_socket_open(&agent->events, agent->config.event_buffer_bytes);
 
 	if (!err) {
-		agent->address_fd = request_socket_open(
-			NETLINK_ROUTE, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
+		agent->address_fd =
+			request_socket_open(NETLINK_ROUTE, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
 		err = agent->address_fd < 0 ? agent->address_fd : 0;
 	}
 	if (err) {
@@ -131,9 +131,10 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 	/* First the subscription, then everything that is read: no gap. */
 	err = event_socket_subscribe(&agent->events, NLSOCK_ALL);
 	if (err == -EPERM)
-		snprintf(why, AGENT_WHY_BYTES,
-			 "not allowed to listen to connection-tracking events: run as root, or give "
-			 "the agent CAP_NET_ADMIN in this network namespace");
+		snprintf(
+			why, AGENT_WHY_BYTES,
+			"not allowed to listen to connection-tracking events: run as root, or give "
+			"the agent CAP_NET_ADMIN in this network namespace");
 	else if (err)
 		snprintf(why, AGENT_WHY_BYTES,
 			 "cannot listen to connection-tracking events (%s): "
@@ -149,14 +150,16 @@ static int open_queries(struct agent *agent, char why[AGENT_WHY_BYTES])
 	int err = agent->config.sandbox ? confine_agent() : 0;
 
 	if (err) {
-		snprintf(why, AGENT_WHY_BYTES, "cannot give up privileges: %s; --no-sandbox goes on "
-					       "without",
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot give up privileges: %s; --no-sandbox goes on "
+			 "without",
 			 strerror(-err));
 		return err;
 	}
 	err = query_create(&agent->query);
 	if (err) {
-		snprintf(why, AGENT_WHY_BYTES, "cannot start asking the kernel: %s", strerror(-err));
+		snprintf(why, AGENT_WHY_BYTES, "cannot start asking the kernel: %s",
+			 strerror(-err));
 		return err;
 	}
 	return reach_conntrack(agent, why);
@@ -282,8 +285,9 @@ static int create_statistics(struct agent *agent)
 
 static void attach_statistics(struct agent *agent)
 {
-	forecast_publish_init(&agent->forecast_publish, agent->forecast, segment_forecast(&agent->segment),
-		     segment_pasts(&agent->segment), agent->started_ns);
+	forecast_publish_init(&agent->forecast_publish, agent->forecast,
+			      segment_forecast(&agent->segment), segment_pasts(&agent->segment),
+			      agent->started_ns);
 	agent->durations.details = segment_details(&agent->segment);
 	agent->table_log.rings[0] = segment_frames(&agent->segment, false);
 	agent->table_log.rings[1] = segment_frames(&agent->segment, true);
@@ -356,7 +360,8 @@ static int publish_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 
 	if (err == -EACCES || err == -EPERM)
 		snprintf(why, AGENT_WHY_BYTES,
-			 "cannot publish %s: %s must belong to the user the agent runs as; chown it, "
+			 "cannot publish %s: %s must belong to the user the agent runs as; chown "
+			 "it, "
 			 "or name another with --runtime-dir",
 			 agent->segment.path, agent->config.runtime_dir);
 	else if (err)

@@ -88,8 +88,7 @@ void incident_recorder_start(struct incident_recorder *recorder, const struct sh
 
 	if (recorder->dir_fd < 0)
 		return;
-	err = incident_writer_create(&recorder->writer, recorder->dir_fd, from,
-				     &recorder->limits);
+	err = incident_writer_create(&recorder->writer, recorder->dir_fd, from, &recorder->limits);
 	if (err) {
 		tell(recorder, err);
 		return;
@@ -116,8 +115,7 @@ static void collect(struct incident_recorder *recorder)
 	recorder->recorded += first;
 	recorder->kept = done.kept;
 	log_info("incidents", "incident %s: %s, %u of %u entries", head->id,
-		 incident_stage_help((unsigned int)done.stage), head->entries,
-		 head->limit_entries);
+		 incident_stage_help((unsigned int)done.stage), head->entries, head->limit_entries);
 }
 
 void incident_recorder_second(struct incident_recorder *recorder,

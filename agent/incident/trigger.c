@@ -25,7 +25,7 @@ void incident_trigger_init(struct incident_trigger *incidents, uint64_t now_ns)
 }
 
 void incident_trigger_resume(struct incident_trigger *incidents, const struct incident_head *head,
-		      uint32_t written)
+			     uint32_t written)
 {
 	incidents->head = *head;
 	incidents->episode = incidents->begun = true;
@@ -76,8 +76,8 @@ static uint32_t fill_ppm(const struct incident_trigger_input *in)
 	return clamp_u32((int64_t)((double)in->count_entries * 1e6 / (double)limit));
 }
 
-static bool dropped(const struct incident_trigger *incidents, const struct incident_trigger_input *in,
-		    uint32_t fill)
+static bool dropped(const struct incident_trigger *incidents,
+		    const struct incident_trigger_input *in, uint32_t fill)
 {
 	const struct incident_trigger_input *last = &incidents->last;
 
@@ -89,7 +89,8 @@ static bool dropped(const struct incident_trigger *incidents, const struct incid
 
 /* --- the episode ------------------------------------------------------------------ */
 
-static void begin_episode(struct incident_trigger *incidents, const struct incident_trigger_input *in)
+static void begin_episode(struct incident_trigger *incidents,
+			  const struct incident_trigger_input *in)
 {
 	const struct incident_trigger_input *base = incidents->seen ? &incidents->last : in;
 
@@ -115,7 +116,8 @@ static void reach(struct incident_trigger *incidents, int stage, uint64_t now_re
 	incidents->retry_ns = 0;
 }
 
-static void follow(struct incident_trigger *incidents, const struct incident_trigger_input *in, uint32_t fill)
+static void follow(struct incident_trigger *incidents, const struct incident_trigger_input *in,
+		   uint32_t fill)
 {
 	struct incident_head *head = &incidents->head;
 
@@ -205,7 +207,8 @@ static int worst_pending(const struct incident_trigger *incidents)
 	return INCIDENTS_NONE;
 }
 
-int incident_trigger_second(struct incident_trigger *incidents, const struct incident_trigger_input *in, uint32_t random)
+int incident_trigger_second(struct incident_trigger *incidents,
+			    const struct incident_trigger_input *in, uint32_t random)
 {
 	int stage;
 
@@ -256,7 +259,8 @@ static bool is_less_bad(const struct incident_item *a, const struct incident_ite
 	return strcmp(a->last.id, b->last.id) < 0;
 }
 
-int incident_trigger_victim(const struct incident_list *list, uint32_t max_count, const char *current_id)
+int incident_trigger_victim(const struct incident_list *list, uint32_t max_count,
+			    const char *current_id)
 {
 	uint32_t kept = max_count / 4 > list->count ? (uint32_t)list->count : max_count / 4;
 	int victim = -1;

@@ -86,11 +86,11 @@ void incident_trigger_spend(struct incident_trigger *incidents, uint64_t count);
  * of its newest stage, `written` the stages it has.
  */
 void incident_trigger_resume(struct incident_trigger *incidents, const struct incident_head *head,
-		      uint32_t written);
+			     uint32_t written);
 
 /* Once a second. The stage that is due, or INCIDENTS_NONE. `random` names a new one. */
-int incident_trigger_second(struct incident_trigger *incidents, const struct incident_trigger_input *in,
-		     uint32_t random);
+int incident_trigger_second(struct incident_trigger *incidents,
+			    const struct incident_trigger_input *in, uint32_t random);
 
 /* The stage that was due is being written. Without this it is due again next second. */
 void incident_trigger_asked(struct incident_trigger *incidents, int stage);
@@ -104,6 +104,7 @@ struct incident_list;
  * the least bad: by worst stage, then by peak fill, then the oldest. Index into `list`
  * (newest first), or -1. `max_count`: how many may be there.
  */
-int incident_trigger_victim(const struct incident_list *list, uint32_t max_count, const char *current_id);
+int incident_trigger_victim(const struct incident_list *list, uint32_t max_count,
+			    const char *current_id);
 
 #endif

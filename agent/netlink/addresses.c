@@ -54,7 +54,8 @@ int addresses_add_message(struct local_addrs *set, const void *nlmsg, size_t len
 	int err;
 
 	/* libmnl walks to the aligned end. */
-	if (len < sizeof(*nlh) || nlh->nlmsg_len > len || ((size_t)nlh->nlmsg_len + 3u) / 4u * 4u > len)
+	if (len < sizeof(*nlh) || nlh->nlmsg_len > len ||
+	    ((size_t)nlh->nlmsg_len + 3u) / 4u * 4u > len)
 		return -EBADMSG;
 	if (nlh->nlmsg_type != RTM_NEWADDR)
 		return 0;

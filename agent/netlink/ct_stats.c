@@ -90,7 +90,8 @@ static int parse(const void *nlmsg, size_t len, uint16_t type, struct attr_pick 
 	const struct nfgenmsg *nfg;
 
 	/* libmnl walks to the aligned end. */
-	if (len < sizeof(*nlh) || nlh->nlmsg_len > len || ((size_t)nlh->nlmsg_len + 3u) / 4u * 4u > len)
+	if (len < sizeof(*nlh) || nlh->nlmsg_len > len ||
+	    ((size_t)nlh->nlmsg_len + 3u) / 4u * 4u > len)
 		return -EBADMSG;
 	if (nlh->nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | type))
 		return -ENOMSG;

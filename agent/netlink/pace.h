@@ -21,12 +21,12 @@
 
 #include <stdint.h>
 
-#define PACE_EVENTS	 512u
-#define PACE_STRETCH	 8u
-#define PACE_SHARE	 16u
-#define PACE_MOST_NS	 UINT64_C(20000000)
+#define PACE_EVENTS	  512u
+#define PACE_STRETCH	  8u
+#define PACE_SHARE	  16u
+#define PACE_MOST_NS	  UINT64_C(20000000)
 #define PACE_BUFFER_BYTES (8u << 20)
-#define PACE_EVENT_BYTES 2048u /* what the kernel accounts for one, generously */
+#define PACE_EVENT_BYTES  2048u /* what the kernel accounts for one, generously */
 
 struct pace {
 	uint64_t least_ns;

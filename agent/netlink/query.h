@@ -40,8 +40,8 @@ enum query_kind {
 struct query_answer {
 	enum query_kind kind;
 	int err;
-	bool ended;		   /* QUERY_DUMP_NEXT: that was the last chunk */
-	const uint8_t *bytes;	   /* netlink messages back to back */
+	bool ended;	      /* QUERY_DUMP_NEXT: that was the last chunk */
+	const uint8_t *bytes; /* netlink messages back to back */
 	size_t len;
 	struct local_addrs *addrs; /* QUERY_ADDRESSES: now the caller's, to free */
 };

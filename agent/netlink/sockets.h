@@ -19,9 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NLSOCK_BATCH	    128u
-#define NLSOCK_EVENT_BYTES  1024u
-#define NLSOCK_CHUNK_BYTES  65536u
+#define NLSOCK_BATCH	   128u
+#define NLSOCK_EVENT_BYTES 1024u
+#define NLSOCK_CHUNK_BYTES 65536u
 
 /* Groups of conntrack events. */
 enum {
@@ -33,14 +33,14 @@ enum {
 
 struct event_socket {
 	int fd;
-	uint32_t groups;	/* NLSOCK_*, as subscribed now */
-	uint32_t buffer_bytes;	/* as the kernel granted */
-	uint32_t drops;		/* the kernel's counter, as last read */
-	uint64_t lost;		/* since the start, wraps undone */
-	uint64_t truncated;	/* messages larger than NLSOCK_EVENT_BYTES... */
+	uint32_t groups;	 /* NLSOCK_*, as subscribed now */
+	uint32_t buffer_bytes;	 /* as the kernel granted */
+	uint32_t drops;		 /* the kernel's counter, as last read */
+	uint64_t lost;		 /* since the start, wraps undone */
+	uint64_t truncated;	 /* messages larger than NLSOCK_EVENT_BYTES... */
 	uint64_t truncated_told; /* ...and how many of them were told as lost */
-	uint64_t foreign;	/* not from the kernel: ignored */
-	uint32_t queue_bytes;	/* in the queue when last looked at */
+	uint64_t foreign;	 /* not from the kernel: ignored */
+	uint32_t queue_bytes;	 /* in the queue when last looked at */
 	struct event_batch *batch;
 };
 

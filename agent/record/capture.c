@@ -196,8 +196,8 @@ static int dump_once(struct capture *capture)
 	err = read_dump(capture);
 	ct_cache_dump_end(&capture->cache);
 	ct_proc_read(&capture->proc, &CT_LIMITS_UNKNOWN, &capture->limits);
-	if (!err && (capture->lost_events != lost_before ||
-		     capture->limits.buckets != buckets_before))
+	if (!err &&
+	    (capture->lost_events != lost_before || capture->limits.buckets != buckets_before))
 		err = -EAGAIN;
 	return err;
 }

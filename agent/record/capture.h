@@ -37,16 +37,16 @@
 #define CAPTURE_DUMPS	  5u
 
 struct capture_config {
-	uint64_t seconds;	/* 0: until a signal */
-	uint32_t eval_s;	/* between EVAL lines; 0: none */
-	uint32_t buffer_bytes;	/* receive buffer to begin with */
+	uint64_t seconds;      /* 0: until a signal */
+	uint32_t eval_s;       /* between EVAL lines; 0: none */
+	uint32_t buffer_bytes; /* receive buffer to begin with */
 	bool anonymise;
 	bool sandbox;
 };
 
 struct capture {
 	struct capture_config config;
-	FILE *out;		/* borrowed */
+	FILE *out; /* borrowed */
 	struct event_socket events;
 	struct query *query;
 	struct ct_cache cache;
@@ -58,13 +58,13 @@ struct capture {
 	uint32_t timeouts_written_s[TIMEOUT_COUNT];
 	int timer_fd;
 	int signal_fd;
-	uint64_t now_ns;	/* boot clock, of the last read */
-	uint64_t began_ns;	/* t = 0; 0: not yet */
-	uint64_t seconds;	/* since then */
+	uint64_t now_ns;   /* boot clock, of the last read */
+	uint64_t began_ns; /* t = 0; 0: not yet */
+	uint64_t seconds;  /* since then */
 	uint64_t evals;
 	bool drained;
 	bool quit;
-	int write_error;	/* -errno, of the output */
+	int write_error; /* -errno, of the output */
 	/* For the report at the end. */
 	bool dump_doubtful;
 	bool counters_missing;

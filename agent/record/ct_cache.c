@@ -26,7 +26,8 @@ static size_t heads_bytes(const struct ct_cache *cache)
 int ct_cache_create(struct ct_cache *cache, uint32_t limit_entries)
 {
 	memset(cache, 0, sizeof(*cache));
-	cache->limit_entries = limit_entries < CT_CACHE_LIMIT_MAX ? limit_entries : CT_CACHE_LIMIT_MAX;
+	cache->limit_entries =
+		limit_entries < CT_CACHE_LIMIT_MAX ? limit_entries : CT_CACHE_LIMIT_MAX;
 	cache->used = 1;
 	while (cache->bucket_mask < cache->limit_entries)
 		cache->bucket_mask = cache->bucket_mask << 1 | 1;

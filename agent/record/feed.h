@@ -29,14 +29,14 @@ enum recorder_kind {
 	RECORD_EVENT = 1,    /* a netlink message */
 	RECORD_RESYNC_BEGIN, /* uint32_t: what it finds is explained */
 	RECORD_RESYNC_NEXT,
-	RECORD_RECORD,	     /* struct recorder_record, then a message of a dump */
-	RECORD_DUMP_DONE,    /* struct recorder_done */
-	RECORD_ASK,	     /* a new mark */
-	RECORD_ANSWER,	     /* struct recorder_answer, then the message if found */
-	RECORD_ADDRESSES,    /* struct local_addr ... */
-	RECORD_SECOND,	     /* the sample of audits was queued */
-	RECORD_LIMIT,	     /* uint32_t: entries the mirror may hold */
-	RECORD_SWEEP	     /* one step: events may come between two of them */
+	RECORD_RECORD,	  /* struct recorder_record, then a message of a dump */
+	RECORD_DUMP_DONE, /* struct recorder_done */
+	RECORD_ASK,	  /* a new mark */
+	RECORD_ANSWER,	  /* struct recorder_answer, then the message if found */
+	RECORD_ADDRESSES, /* struct local_addr ... */
+	RECORD_SECOND,	  /* the sample of audits was queued */
+	RECORD_LIMIT,	  /* uint32_t: entries the mirror may hold */
+	RECORD_SWEEP	  /* one step: events may come between two of them */
 };
 
 struct recorder_frame {

@@ -25,7 +25,7 @@
 struct output {
 	const char *path; /* "-": standard output */
 	FILE *file;
-	bool created;	  /* by us, so that it may be removed again */
+	bool created; /* by us, so that it may be removed again */
 };
 
 /* --- the file ------------------------------------------------------------------- */
@@ -90,7 +90,8 @@ static void report(const struct capture *capture)
 		capture->limits.count_entries);
 	if (capture->lost_events)
 		fprintf(stderr,
-			"conntide-record: %" PRIu64 " events were lost, the receive buffer was full: the "
+			"conntide-record: %" PRIu64
+			" events were lost, the receive buffer was full: the "
 			"trace has gaps, marked by LOST lines\n",
 			capture->lost_events);
 	if (capture->malformed_events)
@@ -144,8 +145,9 @@ static int run(const struct capture_config *config, struct output *output)
 	if (capture.began_ns)
 		report(&capture);
 	if (err)
-		fprintf(stderr, "conntide-record: %s%s%s\n", capture.write_error ? output->path : "",
-			capture.write_error ? ": " : "", why);
+		fprintf(stderr, "conntide-record: %s%s%s\n",
+			capture.write_error ? output->path : "", capture.write_error ? ": " : "",
+			why);
 	capture_destroy(&capture);
 	if (output_close(output, keep) < 0 && !err) {
 		fprintf(stderr, "conntide-record: %s: %s\n", output->path, strerror(errno));
@@ -210,7 +212,8 @@ static int take(struct capture_config *config, struct output *output, int letter
 		return -1;
 	case SECONDS:
 		if (!parse_number(optarg, 1, SECONDS_MAX, &config->seconds))
-			return wrong_usage("--seconds is a number from 1 to 31622400, not ", optarg);
+			return wrong_usage("--seconds is a number from 1 to 31622400, not ",
+					   optarg);
 		return -1;
 	case EVAL:
 		if (!parse_number(optarg, 0, SECONDS_MAX, &number))

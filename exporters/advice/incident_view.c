@@ -59,7 +59,8 @@ static const char *best_pattern(const struct why *why)
 	return best ? pattern_info(best->pattern)->id : NULL;
 }
 
-const char *incident_view_pattern(const struct incident_view_files *files, const struct incident_item *item)
+const char *incident_view_pattern(const struct incident_view_files *files,
+				  const struct incident_item *item)
 {
 	const char *pattern = NULL;
 	struct incident_image image;
@@ -75,8 +76,9 @@ const char *incident_view_pattern(const struct incident_view_files *files, const
 	return pattern;
 }
 
-void incident_view_patterns(const struct incident_view_files *files, const struct incident_list *list, size_t limit,
-		   const char *patterns[INCIDENT_PATTERNS])
+void incident_view_patterns(const struct incident_view_files *files,
+			    const struct incident_list *list, size_t limit,
+			    const char *patterns[INCIDENT_PATTERNS])
 {
 	for (size_t i = 0; i < INCIDENT_PATTERNS; i++)
 		patterns[i] = i < list->count && (!limit || i < limit)
@@ -84,8 +86,8 @@ void incident_view_patterns(const struct incident_view_files *files, const struc
 				      : NULL;
 }
 
-int incident_view_incident(struct incident_view *view, struct incident_image *image, bool hosts, bool text,
-		  struct text *out)
+int incident_view_incident(struct incident_view *view, struct incident_image *image, bool hosts,
+			   bool text, struct text *out)
 {
 	struct text why;
 	struct incident_snapshot past;

@@ -21,16 +21,18 @@ struct incident_view_files {
 /* The id of the pattern that fits `item` best at its worst stage: the surest and largest,
  * table-full only where there is no other. NULL: none, only doubtful ones, or the file
  * cannot be read. */
-const char *incident_view_pattern(const struct incident_view_files *files, const struct incident_item *item);
+const char *incident_view_pattern(const struct incident_view_files *files,
+				  const struct incident_item *item);
 
 /* The same for the newest of a list; at most INCIDENT_PATTERNS of `limit` (0: all). */
-void incident_view_patterns(const struct incident_view_files *files, const struct incident_list *list, size_t limit,
-		   const char *patterns[INCIDENT_PATTERNS]);
+void incident_view_patterns(const struct incident_view_files *files,
+			    const struct incident_list *list, size_t limit,
+			    const char *patterns[INCIDENT_PATTERNS]);
 
 /* json_incident() or text_incident() of `view`, with what `image` holds filled in; NULL:
  * only the summary, for view->problem. `hosts`: addresses may be shown. Returns 0, or the
  * error because of which only the summary was written; after -ENOMEM out->failed is set. */
-int incident_view_incident(struct incident_view *view, struct incident_image *image, bool hosts, bool text,
-		  struct text *out);
+int incident_view_incident(struct incident_view *view, struct incident_image *image, bool hosts,
+			   bool text, struct text *out);
 
 #endif

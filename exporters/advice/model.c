@@ -30,7 +30,8 @@ static bool table_log_fresh(const struct snapshot *snap, const struct snap_table
 }
 
 /* Mean over the last `wanted` frames; NaN when the row is not in all of them. */
-static double frame_rate(const struct snap_table_log *frames, const struct row_key *key, size_t wanted)
+static double frame_rate(const struct snap_table_log *frames, const struct row_key *key,
+			 size_t wanted)
 {
 	double sum = 0;
 
@@ -193,8 +194,8 @@ static size_t count_phases(struct views *views, const struct snapshot *snap)
 	return count;
 }
 
-static int build(const struct snapshot *snap, const struct snap_detail *details, struct views *views,
-		 struct model *model)
+static int build(const struct snapshot *snap, const struct snap_detail *details,
+		 struct views *views, struct model *model)
 {
 	for (size_t i = 0; i < snap->row_count; i++) {
 		struct view *view = view_of(views, &snap->rows[i]);
@@ -264,8 +265,7 @@ static void model_gc(const struct model *model, struct scenario *scenario)
 			double live = rate * (left_s(model, phase, scenario->then, 0) +
 					      phase->expiring * (phase->active_s + timeout));
 
-			kernel_gc_add(&gc, live + standing(model, scenario, phase, i),
-				      timeout);
+			kernel_gc_add(&gc, live + standing(model, scenario, phase, i), timeout);
 		}
 	}
 	scenario->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
@@ -279,8 +279,8 @@ double model_run(const struct model *model, struct scenario *scenario)
 
 	/* What was measured stands; the computed lags only say how it changes. */
 	model_gc(model, scenario);
-	scenario->lag_s = fmin(model->lag_s * scenario->lag_s / model->reckoned_lag_s,
-			       GC_ROUND_MAX_S);
+	scenario->lag_s =
+		fmin(model->lag_s * scenario->lag_s / model->reckoned_lag_s, GC_ROUND_MAX_S);
 	for (size_t i = 0; i < model->count; i++) {
 		const struct class *class = &model->classes[i];
 		double rate = arrivals(model, scenario, i);

@@ -88,16 +88,17 @@ struct model {
 	struct phase *phases;
 	size_t phase_count;
 	struct settings settings;
-	double watch_s;	   /* for how long the agent has run */
-	double lag_s;	   /* measured, or as the collector's interval has it */
-	double interval_s; /* of the collector, as computed; lib/kernel/gc.h */
+	double watch_s;	       /* for how long the agent has run */
+	double lag_s;	       /* measured, or as the collector's interval has it */
+	double interval_s;     /* of the collector, as computed; lib/kernel/gc.h */
 	double reckoned_lag_s; /* what that interval makes of it */
-	double entries;	   /* the kernel's count */
+	double entries;	       /* the kernel's count */
 	double steady_entries;
 };
 
 /* 0 or -ENOMEM. *model is to be freed in either case. */
-int model_build(const struct snapshot *snap, const struct snap_detail *details, struct model *model);
+int model_build(const struct snapshot *snap, const struct snap_detail *details,
+		struct model *model);
 void model_free(struct model *model);
 
 /*

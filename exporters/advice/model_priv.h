@@ -18,9 +18,9 @@ struct split {
 
 struct view {
 	const struct snap_row_detail *detail; /* NULL: none */
-	uint32_t row;			  /* of a detail of its own */
-	uint64_t states[STATE_SLOTS_MAX]; /* entries of its rows */
-	bool measured;			  /* the rest means something */
+	uint32_t row;			      /* of a detail of its own */
+	uint64_t states[STATE_SLOTS_MAX];     /* entries of its rows */
+	bool measured;			      /* the rest means something */
 	double lives;
 	double left_s[STATE_SLOTS_MAX];
 	double expiring[STATE_SLOTS_MAX];

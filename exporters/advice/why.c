@@ -192,10 +192,11 @@ static int largest_state(const struct snap_row *row)
 }
 
 static const struct snap_row_detail *detail_of(const struct snap_detail *details,
-					   const struct row_key *key)
+					       const struct row_key *key)
 {
 	for (size_t i = 0; i < details->detail_count; i++)
-		if (!details->details[i].pool && !memcmp(&details->details[i].key, key, sizeof(*key)))
+		if (!details->details[i].pool &&
+		    !memcmp(&details->details[i].key, key, sizeof(*key)))
 			return &details->details[i];
 	return NULL;
 }

@@ -91,7 +91,7 @@ struct holder {
 	double share;
 	int state; /* the largest */
 	double new_per_s;
-	double stay_s; /* mean life; NaN */
+	double stay_s;			      /* mean life; NaN */
 	const struct snap_row_detail *detail; /* its own, or NULL: how its entries ended */
 };
 

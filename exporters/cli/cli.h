@@ -35,8 +35,8 @@ struct cli {
 	bool history;	    /* --history */
 	uint32_t horizon_s; /* --horizon; 0: not given */
 	int kind;	    /* --kind: enum shm_talker_kind; -1: all */
-	int stage; /* of an incident; -1: the worst */
-	int argc; /* what is left after the options */
+	int stage;	    /* of an incident; -1: the worst */
+	int argc;	    /* what is left after the options */
 	char **argv;
 };
 

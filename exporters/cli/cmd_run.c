@@ -241,7 +241,8 @@ static void run_help(void)
 	       "                    [OPTIONS]\n\n"
 	       "Starts conntide-agent and conntide-exporter and stops both on Ctrl-C.\n"
 	       "Options that begin with --web. or --compat. go to the exporter, --runtime-dir,\n"
-	       "--state-dir and --log.* to both, all others to the agent: conntide-agent --help and\n"
+	       "--state-dir and --log.* to both, all others to the agent: conntide-agent --help "
+	       "and\n"
 	       "conntide-exporter --help list them.\n");
 }
 

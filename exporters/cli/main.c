@@ -26,14 +26,15 @@ static const struct command commands[] = {
 	{"whatif", cmd_whatif, "[KEY=VALUE...]",
 	 "the steady number after a change, like notrack=tcp/80,\n"
 	 "           timeout.tcp_time_wait=30, max=524288, buckets=131072, rate.tcp/80=2,\n"
-	 "           keepalive=tcp/8080", "rNj"},
+	 "           keepalive=tcp/8080",
+	 "rNj"},
 	{"talkers", cmd_talkers, "", "the addresses that hold most entries", "rNjfnk"},
 	{"incidents", cmd_incidents, "[ID]", "when the table filled, and what it looked like then",
 	 "rNSjfng"},
 	{"explain", cmd_explain, "[METRIC|STATE]", "what a metric or a state means, what to do",
 	 ""},
-	{"record", cmd_record, "[OPTIONS]", "write live events to a trace; see conntide record --help",
-	 NULL},
+	{"record", cmd_record, "[OPTIONS]",
+	 "write live events to a trace; see conntide record --help", NULL},
 	{"replay", cmd_replay, "[OPTIONS] [FILE|-]",
 	 "run a trace through mirror and forecast; see conntide replay --help", NULL},
 	{"run", cmd_run, "[OPTIONS OF AGENT AND EXPORTER]",
@@ -337,8 +338,12 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR, .netns = "host", .state_dir = CLI_STATE_DIR,
-			  .format = ROWS_TEXT, .stage = -1, .kind = -1};
+	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR,
+			  .netns = "host",
+			  .state_dir = CLI_STATE_DIR,
+			  .format = ROWS_TEXT,
+			  .stage = -1,
+			  .kind = -1};
 	int at = leading_options(&cli, argc, argv);
 
 	select_init(&cli.select);

@@ -165,7 +165,7 @@ static void add_scalars(struct build *build)
 	{                                                                                          \
 		enum family_id id = FAMILY_##family;                                               \
 		int64_t number =                                                                   \
-			FAMILY_##family == FAMILY_EXACT ? health_exact(build->snap) : live->field;  \
+			FAMILY_##family == FAMILY_EXACT ? health_exact(build->snap) : live->field; \
 		const char *labels =                                                               \
 			label[0] ? with_one(build, label, label_value) : with(build, "");          \
 		scale(number);                                                                     \

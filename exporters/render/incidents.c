@@ -313,8 +313,8 @@ static void text_summary(const struct incident_view *view, struct text *out)
 	label(out, "largest");
 	text_add_format(out, "%s %s port %u: %" PRIu32 " entries, of them %" PRIu32 " %s\n",
 			top_cell.l4proto, top_cell.direction, top_cell.key.port,
-			view->item->worst.top_row_entries,
-			view->item->worst.top_cell_entries, top_cell.state);
+			view->item->worst.top_row_entries, view->item->worst.top_cell_entries,
+			top_cell.state);
 }
 
 void text_incident(const struct incident_view *view, struct text *out)

@@ -203,8 +203,9 @@ void json_begin_array(struct json *json)
 static bool json_add(struct json *json, const char *name, cJSON *item)
 {
 	cJSON *to = json->at[json->depth];
-	bool added = !json->failed && item &&
-		     (name ? cJSON_AddItemToObject(to, name, item) : cJSON_AddItemToArray(to, item));
+	bool added =
+		!json->failed && item &&
+		(name ? cJSON_AddItemToObject(to, name, item) : cJSON_AddItemToArray(to, item));
 
 	if (added)
 		return true;

@@ -48,7 +48,7 @@ void json_open_object(struct json *json, const char *name);
 void json_open_array(struct json *json, const char *name);
 void json_close(struct json *json);
 void json_string(struct json *json, const char *name, const char *value); /* NULL: null */
-void json_number(struct json *json, const char *name, double value); /* not finite: null */
+void json_number(struct json *json, const char *name, double value);	  /* not finite: null */
 void json_bool(struct json *json, const char *name, bool value);
 /* Prints, frees. */
 void json_end(struct json *json, struct text *out);

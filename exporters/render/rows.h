@@ -55,7 +55,7 @@ void rows_value(struct rows *rows, const char *json, const char *plain);
 void rows_u64(struct rows *rows, uint64_t value);
 void rows_u64_or_null(struct rows *rows, bool known, uint64_t value);
 void rows_boolean(struct rows *rows, bool known, bool value); /* in a table: yes, no or "-" */
-void rows_double(struct rows *rows, double value); /* NaN: null, empty or "-" */
+void rows_double(struct rows *rows, double value);	      /* NaN: null, empty or "-" */
 void rows_states(struct rows *rows, const struct snap_row *row);
 void rows_history_top(struct rows *rows, const struct snap_sample *sample);
 void rows_time(struct rows *rows, uint64_t real_ns);

@@ -29,7 +29,7 @@ struct cost {
 };
 
 struct progress {
-	off_t bytes;	  /* of the input; 0: nothing is shown */
+	off_t bytes; /* of the input; 0: nothing is shown */
 	uint64_t next_ns;
 	bool shown;
 };

@@ -35,13 +35,13 @@ struct replay {
 	struct mirror_offline offline;
 	struct observer observer;
 	struct forecast *forecast;
-	bool dumping;	/* inside a block of DUMP lines */
-	bool begun;	/* something else than a DUMP line came */
+	bool dumping; /* inside a block of DUMP lines */
+	bool begun;   /* something else than a DUMP line came */
 	/* For a summary. */
 	uint64_t lines[TRACE_KINDS];
-	uint64_t lost_events;	/* that LOST lines told of */
+	uint64_t lost_events; /* that LOST lines told of */
 	int64_t last_ns;
-	uint32_t count, max;	/* of the last STAT line */
+	uint32_t count, max; /* of the last STAT line */
 	uint32_t count_peak;
 	uint64_t drop, early_drop;
 };

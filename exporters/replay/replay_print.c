@@ -83,11 +83,12 @@ static void print_gaps(FILE *out, const struct replay *replay)
 	const struct mirror *mirror = &replay->offline.mirror;
 
 	if (replay->lost_events)
-		fprintf(out, "lost       %" PRIu64 " events, in %" PRIu64 " gaps\n", replay->lost_events,
-			replay->lines[TRACE_LOST]);
+		fprintf(out, "lost       %" PRIu64 " events, in %" PRIu64 " gaps\n",
+			replay->lost_events, replay->lines[TRACE_LOST]);
 	if (replay->lines[TRACE_STAT] && residual)
 		fprintf(out,
-			"difference the kernel counted %" PRIu64 " %s: events are missing, or expired "
+			"difference the kernel counted %" PRIu64
+			" %s: events are missing, or expired "
 			"entries were not collected yet\n",
 			(uint64_t)(residual < 0 ? -residual : residual),
 			residual < 0 ? "less" : "more");
@@ -105,14 +106,16 @@ void replay_print_summary(FILE *out, const struct replay *replay, const struct f
 	char words[128];
 
 	forecast_words(fc, words, sizeof(words));
-	fprintf(out, "trace      %.1f s: %" PRIu64 " entries at the start, then %" PRIu64
-		     " new, %" PRIu64 " updates, %" PRIu64 " destroyed\n",
+	fprintf(out,
+		"trace      %.1f s: %" PRIu64 " entries at the start, then %" PRIu64
+		" new, %" PRIu64 " updates, %" PRIu64 " destroyed\n",
 		(double)replay->last_ns / (double)NS_PER_S, lines[TRACE_DUMP], lines[TRACE_NEW],
 		lines[TRACE_UPDATE], lines[TRACE_DESTROY]);
 	fprintf(out, "entries    %u in the mirror at the end", mirror->entries);
 	if (lines[TRACE_STAT])
-		fprintf(out, "; the kernel counted %u, at most %u, with room for %u; "
-			     "%" PRIu64 " dropped, %" PRIu64 " early",
+		fprintf(out,
+			"; the kernel counted %u, at most %u, with room for %u; "
+			"%" PRIu64 " dropped, %" PRIu64 " early",
 			replay->count, replay->count_peak, replay->max, replay->drop,
 			replay->early_drop);
 	fprintf(out, "\n");
@@ -131,8 +134,7 @@ void replay_print_summary(FILE *out, const struct replay *replay, const struct f
 	}
 }
 
-void replay_print_summary_json(FILE *out, const struct replay *replay,
-			       const struct fc_forecast *fc)
+void replay_print_summary_json(FILE *out, const struct replay *replay, const struct fc_forecast *fc)
 {
 	const struct mirror *mirror = &replay->offline.mirror;
 	const uint64_t *lines = replay->lines;
@@ -141,8 +143,9 @@ void replay_print_summary_json(FILE *out, const struct replay *replay,
 	forecast_words(fc, words, sizeof(words));
 	fprintf(out,
 		"{\"seconds\":%.3f,\"dump_lines\":%" PRIu64 ",\"new_lines\":%" PRIu64
-		",\"update_lines\":%" PRIu64 ",\"destroy_lines\":%" PRIu64 ",\"stat_lines\":%" PRIu64
-		",\"eval_lines\":%" PRIu64 ",\"lost_events\":%" PRIu64 ",",
+		",\"update_lines\":%" PRIu64 ",\"destroy_lines\":%" PRIu64
+		",\"stat_lines\":%" PRIu64 ",\"eval_lines\":%" PRIu64 ",\"lost_events\":%" PRIu64
+		",",
 		(double)replay->last_ns / (double)NS_PER_S, lines[TRACE_DUMP], lines[TRACE_NEW],
 		lines[TRACE_UPDATE], lines[TRACE_DESTROY], lines[TRACE_STAT], lines[TRACE_EVAL],
 		replay->lost_events);
@@ -151,5 +154,6 @@ void replay_print_summary_json(FILE *out, const struct replay *replay,
 		"\"drop\":%" PRIu64 ",\"early_drop\":%" PRIu64 ",\"unknown_entries\":%u,"
 		"\"refused_entries\":%" PRIu64 ",\"verdict\":\"%s\"}\n",
 		mirror->entries, replay->count, replay->count_peak, replay->max, replay->drop,
-		replay->early_drop, mirror->unknown_entries, mirror->counters.refused_entries, words);
+		replay->early_drop, mirror->unknown_entries, mirror->counters.refused_entries,
+		words);
 }

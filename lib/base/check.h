@@ -44,9 +44,8 @@ _Noreturn void check_bug(const char *file, int line, const char *func, const cha
 
 #define COUNT_IF(condition)                                                                        \
 	__extension__({                                                                            \
-		static struct check_site site_ = {.file = __FILE__,                                \
-						  .cond = #condition,                              \
-						  .line = __LINE__};                               \
+		static struct check_site site_ = {                                                 \
+			.file = __FILE__, .cond = #condition, .line = __LINE__};                   \
 		int hit_ = !!(condition);                                                          \
 		if (__builtin_expect(hit_, 0))                                                     \
 			check_site_hit(&site_);                                                    \

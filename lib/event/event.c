@@ -36,8 +36,8 @@ uint64_t ct_hash_bytes(const void *bytes, size_t len)
 }
 
 static const uint8_t l4proto_by_number[256] = {
-	[IPPROTO_TCP] = L4_TCP + 1,	[IPPROTO_UDP] = L4_UDP + 1,
-	[IPPROTO_SCTP] = L4_SCTP + 1,	[IPPROTO_ICMP] = L4_ICMP + 1,
+	[IPPROTO_TCP] = L4_TCP + 1,	  [IPPROTO_UDP] = L4_UDP + 1,
+	[IPPROTO_SCTP] = L4_SCTP + 1,	  [IPPROTO_ICMP] = L4_ICMP + 1,
 	[IPPROTO_ICMPV6] = L4_ICMPV6 + 1, [IPPROTO_GRE] = L4_GRE + 1,
 };
 

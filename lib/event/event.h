@@ -20,10 +20,10 @@
 #include "lib/kernel/states.h"
 
 enum ct_kind {
-	CT_NEW,	    /* the first message of an entry, a related one included */
+	CT_NEW, /* the first message of an entry, a related one included */
 	CT_UPDATE,
 	CT_DESTROY,
-	CT_RECORD,  /* of a dump, or the answer to a GET */
+	CT_RECORD, /* of a dump, or the answer to a GET */
 	CT_KINDS
 };
 
@@ -50,11 +50,11 @@ enum {
 struct ct_key {
 	uint8_t src[16]; /* IPv4: first four bytes, the rest 0 */
 	uint8_t dst[16];
-	uint16_t sport;	 /* host order; ICMP: id; GRE: key */
-	uint16_t dport;	 /* host order; ICMP: type << 8 | code; GRE: key */
-	uint16_t zone;	 /* as seen in the original direction; 0 default */
-	uint8_t l4num;	 /* IPPROTO_* */
-	uint8_t family;	 /* AF_INET or AF_INET6 */
+	uint16_t sport; /* host order; ICMP: id; GRE: key */
+	uint16_t dport; /* host order; ICMP: type << 8 | code; GRE: key */
+	uint16_t zone;	/* as seen in the original direction; 0 default */
+	uint8_t l4num;	/* IPPROTO_* */
+	uint8_t family; /* AF_INET or AF_INET6 */
 };
 
 _Static_assert(sizeof(struct ct_key) == 40, "no padding inside the hashed bytes");
@@ -65,10 +65,10 @@ struct ct_event {
 	uint8_t reply_src[16]; /* where packets really go, after DNAT */
 	uint32_t id;	       /* CTA_ID: tells objects with one key apart, no more */
 	uint32_t status;
-	uint32_t timeout_s; /* just set (NEW, UPDATE), remaining (RECORD), left (DESTROY) */
-	uint32_t portid;    /* of who asked for the change; 0: a packet */
-	uint8_t kind;	    /* enum ct_kind */
-	uint8_t has;	    /* CT_HAS_* */
+	uint32_t timeout_s;  /* just set (NEW, UPDATE), remaining (RECORD), left (DESTROY) */
+	uint32_t portid;     /* of who asked for the change; 0: a packet */
+	uint8_t kind;	     /* enum ct_kind */
+	uint8_t has;	     /* CT_HAS_* */
 	uint8_t proto_state; /* kernel's TCP or SCTP state */
 	uint8_t _pad;
 };

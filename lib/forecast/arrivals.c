@@ -20,11 +20,11 @@
 
 enum { RUN_FLAT, RUN_SLOW, RUN_FAST };
 
-#define JUMPS_PER_S (0.3 / 2000.0)
-#define KINKS_PER_S (1.0 / 1500.0)
-#define BIN_ARRIVALS 10.0	/* bins are made long enough for about this many */
+#define JUMPS_PER_S   (0.3 / 2000.0)
+#define KINKS_PER_S   (1.0 / 1500.0)
+#define BIN_ARRIVALS  10.0 /* bins are made long enough for about this many */
 #define LONGEST_BIN_S 60
-#define OUTLIER 0.04		/* share of bins with four times the noise, of batchy classes */
+#define OUTLIER	      0.04 /* share of bins with four times the noise, of batchy classes */
 
 void fc_rate_init(struct fc_rate *r)
 {
@@ -87,7 +87,8 @@ static void start_runs(struct fc_rate *r, int64_t start_s, double span_s)
 		mixture(r, &level, &var);
 	base = fmax(fmax(level, 0.3 * r->mean_per_s), 0.02);
 	for (k = 0; k < 3; k++) {
-		run = add_run(r, start_s, k, r->n_runs ? span_s * JUMPS_PER_S * jump_share[k] : 1.0);
+		run = add_run(r, start_s, k,
+			      r->n_runs ? span_s * JUMPS_PER_S * jump_share[k] : 1.0);
 		if (run) {
 			/* a jump may go anywhere: wide, and wider upwards */
 			run->level = r->n_runs > 1 ? base * 1.5 : base;
@@ -126,9 +127,11 @@ static void move_run(struct fc_run *run, double dt)
 }
 
 /* The bin's mean rate y was seen. Returns the likelihood. */
-static double update_run(struct fc_run *run, double y, double span_s, double dispersion, double floor)
+static double update_run(struct fc_run *run, double y, double span_s, double dispersion,
+			 double floor)
 {
-	double half = span_s * 0.5, noise_per_rate = dispersion / span_s, mid, s, e, k0, k1, c0, c1, like, noise, wide, odd;
+	double half = span_s * 0.5, noise_per_rate = dispersion / span_s, mid, s, e, k0, k1, c0, c1,
+	       like, noise, wide, odd;
 
 	/* observed is the rate in the middle of the bin */
 	mid = run->level - half * run->slope;
@@ -166,7 +169,7 @@ static void normalise(struct fc_rate *r)
 
 	for (i = 0; i < r->n_runs; i++)
 		w += r->run[i].weight;
-	if (!(w > 1e-290)) {		/* all ruled out: begin again from now */
+	if (!(w > 1e-290)) { /* all ruled out: begin again from now */
 		for (i = 0; i < r->n_runs; i++)
 			r->run[i].weight = 1.0;
 		w = r->n_runs;
@@ -191,7 +194,7 @@ static void prune(struct fc_rate *r, int64_t now_s)
 		unsigned int last[3] = {FC_RUNS, FC_RUNS, FC_RUNS}, i, light = 0, heavy = 0;
 		double least = INFINITY;
 
-		for (i = 0; i < r->n_runs; i++) {	/* oldest first */
+		for (i = 0; i < r->n_runs; i++) { /* oldest first */
 			struct fc_run *run = &r->run[i], *old;
 			unsigned int j = last[run->kind];
 			double lighter, cost;

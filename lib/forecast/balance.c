@@ -11,8 +11,8 @@
 
 #include <math.h>
 
-#define COLD_600_S 400.0	/* for how long, at +10 min */
-#define SURE_SD 3.0		/* a drift as large as this is believed half */
+#define COLD_600_S 400.0 /* for how long, at +10 min */
+#define SURE_SD	   3.0	 /* a drift as large as this is believed half */
 
 void fc_balance_cold(struct forecast *f)
 {

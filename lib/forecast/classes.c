@@ -9,12 +9,13 @@
 
 #include <string.h>
 
-#define POOLED_CLASSES FC_L4PROTOS
-#define ROOM_FOR_FIRST 16	/* ports that get a class at first sight */
-#define SIGHTS_FOR_CLASS 12	/* later ones must be seen this often */
-#define IDLE_CLASS_S 900
+#define POOLED_CLASSES	 FC_L4PROTOS
+#define ROOM_FOR_FIRST	 16 /* ports that get a class at first sight */
+#define SIGHTS_FOR_CLASS 12 /* later ones must be seen this often */
+#define IDLE_CLASS_S	 900
 
-void fc_class_init(struct fc_class *cl, uint8_t l4proto, uint8_t direction, uint16_t port, bool pooled)
+void fc_class_init(struct fc_class *cl, uint8_t l4proto, uint8_t direction, uint16_t port,
+		   bool pooled)
 {
 	memset(cl, 0, sizeof(*cl));
 	cl->used = true;
@@ -78,10 +79,12 @@ static unsigned int sights(struct forecast *f, uint32_t key)
 	return 1;
 }
 
-struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_t since_s, bool unknown)
+struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_t since_s,
+			     bool unknown)
 {
 	uint8_t proto = m->l4proto < FC_L4PROTOS ? m->l4proto : FC_L4PROTOS - 1;
-	uint32_t key = (uint32_t)m->port | (uint32_t)proto << 16 | (uint32_t)(m->direction & 3) << 20;
+	uint32_t key =
+		(uint32_t)m->port | (uint32_t)proto << 16 | (uint32_t)(m->direction & 3) << 20;
 	struct fc_class *pooled = &f->cls[proto];
 	bool early = f->now_s - f->start_s < 30;
 	unsigned int i;
@@ -107,7 +110,9 @@ struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_
 	fc_class_init(&f->cls[slot], proto, m->direction & 3, m->port, false);
 	/* entries of this port that came before stay where they were counted */
 	f->cls[slot].own_from_s = early ? INT64_MIN / 2 : f->now_s;
-	return f->cls[slot].own_from_s > INT64_MIN / 2 && (unknown || since_s < f->now_s) ? pooled : &f->cls[slot];
+	return f->cls[slot].own_from_s > INT64_MIN / 2 && (unknown || since_s < f->now_s)
+		       ? pooled
+		       : &f->cls[slot];
 }
 
 struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int stage)

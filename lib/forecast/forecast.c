@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_S 1000000000
-#define ALARM_ON 0.47
-#define ALARM_OFF 0.35
-#define ALARM_SOON 0.6		/* within 20 min, and then */
-#define ALARM_LEAST 0.2		/* within 10 */
-#define COLD_S 40
+#define NS_PER_S    1000000000
+#define ALARM_ON    0.47
+#define ALARM_OFF   0.35
+#define ALARM_SOON  0.6 /* within 20 min, and then */
+#define ALARM_LEAST 0.2 /* within 10 */
+#define COLD_S	    40
 /* Shocks, which nobody could know of, are among what falls outside: more than 20 % */
-#define OUTSIDE 0.22
-#define RETURN_S 180	/* within which those thrown out come back */
+#define OUTSIDE	 0.22
+#define RETURN_S 180 /* within which those thrown out come back */
 
 _Static_assert(sizeof(struct forecast) <= 8u << 20, "the forecast has 8 MiB");
 
@@ -75,7 +75,8 @@ void forecast_timeout(struct forecast *f, uint8_t l4proto, enum fc_stage stage, 
 {
 	unsigned int i;
 
-	if (l4proto >= FC_L4PROTOS || (unsigned int)stage >= FC_STAGES || !timeout_s || timeout_s > 1u << 30)
+	if (l4proto >= FC_L4PROTOS || (unsigned int)stage >= FC_STAGES || !timeout_s ||
+	    timeout_s > 1u << 30)
 		return;
 	f->sysctl_timeout_s[l4proto][stage] = timeout_s;
 	for (i = 0; i < f->n_cells; i++) {
@@ -117,7 +118,8 @@ static void returned(struct fc_class *cl, int64_t now_s)
 		cl->to_return -= (float)excess;
 	}
 	/* after that, whoever comes is new: the rate would be found too low */
-	cl->to_return *= (float)exp(-FC_BIN_S / (now_s - cl->thrown_out_s < RETURN_S ? 900.0 : 40.0));
+	cl->to_return *=
+		(float)exp(-FC_BIN_S / (now_s - cl->thrown_out_s < RETURN_S ? 900.0 : 40.0));
 	if (cl->to_return < 1.0f)
 		cl->to_return = 0.0f;
 }
@@ -138,8 +140,8 @@ static void advance(struct forecast *f, int64_t now_s)
 				continue;
 			returned(&f->cls[c], f->now_s);
 			f->cls[c].rate.bin_arrivals =
-				fc_pulse_bin(&f->cls[c].pulses, f->cls[c].rate.bin_arrivals, f->now_s,
-					     f->now_s - f->start_s);
+				fc_pulse_bin(&f->cls[c].pulses, f->cls[c].rate.bin_arrivals,
+					     f->now_s, f->now_s - f->start_s);
 			fc_history_add(&f->cls[c].history, &f->cls[c].rate);
 			fc_rate_bin(&f->cls[c].rate, f->now_s);
 			f->cls[c].rate.counted = f->cls[c].rate.bin_arrivals;
@@ -263,7 +265,8 @@ static void censored_arrivals(struct forecast *f, uint64_t dropped)
 	/* a client tries about three times: not three arrivals */
 	for (c = 0; c < FC_CLASSES && total > 0.0; c++)
 		if (f->cls[c].used)
-			f->cls[c].rate.bin_arrivals += 0.4 * (double)dropped * f->cls[c].rate.mean_per_s / total;
+			f->cls[c].rate.bin_arrivals +=
+				0.4 * (double)dropped * f->cls[c].rate.mean_per_s / total;
 }
 
 static void health_past(struct forecast *f);
@@ -337,7 +340,8 @@ static void keep_record(struct forecast *f, const struct fc_forecast *out)
 	struct fc_record_entry *r;
 	unsigned int h;
 
-	if (f->n_records && f->now_s - f->record[(f->record_at + FC_RECORDS - 1) % FC_RECORDS].at_s < 10)
+	if (f->n_records &&
+	    f->now_s - f->record[(f->record_at + FC_RECORDS - 1) % FC_RECORDS].at_s < 10)
 		return;
 	r = &f->record[f->record_at];
 	f->record_at = (f->record_at + 1) % FC_RECORDS;
@@ -441,8 +445,8 @@ void forecast_words(const struct fc_forecast *fc, char *buf, size_t size)
 			snprintf(buf, size, "full in about %.0f min (%.0f-%.0f)", fc->tte_s / 60.0,
 				 floor(fc->tte_early_s / 60.0), ceil(fc->tte_late_s / 60.0));
 		else
-			snprintf(buf, size, "full in about %.0f min (%.0f or later)", fc->tte_s / 60.0,
-				 floor(fc->tte_early_s / 60.0));
+			snprintf(buf, size, "full in about %.0f min (%.0f or later)",
+				 fc->tte_s / 60.0, floor(fc->tte_early_s / 60.0));
 		break;
 	case FC_UNLIMITED:
 		snprintf(buf, size, "no limit; heads for %.0f entries", fc->steady_entries);

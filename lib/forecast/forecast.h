@@ -29,22 +29,31 @@
 
 /* Stage of an entry. SCTP uses the TCP names that fit; others the last four. */
 enum fc_stage {
-	FC_SYN_SENT, FC_SYN_RECV, FC_ESTABLISHED, FC_FIN_WAIT, FC_CLOSE_WAIT,
-	FC_LAST_ACK, FC_TIME_WAIT, FC_CLOSE,
-	FC_UNREPLIED, FC_REPLIED, FC_ASSURED, FC_UNKNOWN,
+	FC_SYN_SENT,
+	FC_SYN_RECV,
+	FC_ESTABLISHED,
+	FC_FIN_WAIT,
+	FC_CLOSE_WAIT,
+	FC_LAST_ACK,
+	FC_TIME_WAIT,
+	FC_CLOSE,
+	FC_UNREPLIED,
+	FC_REPLIED,
+	FC_ASSURED,
+	FC_UNKNOWN,
 	FC_STAGES,
-	FC_NONE = 255,		/* not in the table */
+	FC_NONE = 255, /* not in the table */
 };
 
 /* l4proto as the mirror numbers them; only equality and the range matter. */
-#define FC_L4PROTOS 8
+#define FC_L4PROTOS	 8
 #define FC_SINCE_UNKNOWN INT64_MIN
-#define FC_KEEP_NS (INT64_C(1) << 24)
+#define FC_KEEP_NS	 (INT64_C(1) << 24)
 
 enum fc_end {
-	FC_END_EXPIRED,		/* its timeout had run out */
-	FC_END_EARLY,		/* deleted, evicted or killed before that */
-	FC_END_UNKNOWN,		/* swept by a resync: nothing is learnt from it */
+	FC_END_EXPIRED, /* its timeout had run out */
+	FC_END_EARLY,	/* deleted, evicted or killed before that */
+	FC_END_UNKNOWN, /* swept by a resync: nothing is learnt from it */
 };
 
 struct fc_move {
@@ -54,14 +63,14 @@ struct fc_move {
 	 * entered `to`, where that is known.
 	 */
 	int64_t since_ns;
-	uint8_t l4proto;	/* < FC_L4PROTOS, else pooled in the last */
-	uint8_t direction;	/* 0..3 */
-	uint16_t port;		/* 0: none */
-	uint8_t from;		/* enum fc_stage; FC_NONE: new entry */
-	uint8_t to;		/* enum fc_stage; FC_NONE: it has gone */
-	uint8_t end;		/* enum fc_end, where to == FC_NONE */
-	bool found;		/* from == FC_NONE: found by a dump, not seen to arrive */
-	uint32_t timeout_s;	/* just set with `to` (found: remaining); 0: not told */
+	uint8_t l4proto;    /* < FC_L4PROTOS, else pooled in the last */
+	uint8_t direction;  /* 0..3 */
+	uint16_t port;	    /* 0: none */
+	uint8_t from;	    /* enum fc_stage; FC_NONE: new entry */
+	uint8_t to;	    /* enum fc_stage; FC_NONE: it has gone */
+	uint8_t end;	    /* enum fc_end, where to == FC_NONE */
+	bool found;	    /* from == FC_NONE: found by a dump, not seen to arrive */
+	uint32_t timeout_s; /* just set with `to` (found: remaining); 0: not told */
 	/*
 	 * Out: the `since_ns` the caller must keep for this entry and give
 	 * back with its next move. now_ns, except for found entries, where it is
@@ -73,64 +82,64 @@ struct fc_move {
 
 struct fc_stat {
 	int64_t now_ns;
-	uint32_t count, max;		/* max 0: unlimited */
-	uint32_t ceiling;		/* chain-length ceiling, entries; 0: none */
-	uint64_t drop, early_drop;	/* counters, not differences */
-	uint32_t tick_hz;		/* CONFIG_HZ; 0: not known, as in a trace */
+	uint32_t count, max;	   /* max 0: unlimited */
+	uint32_t ceiling;	   /* chain-length ceiling, entries; 0: none */
+	uint64_t drop, early_drop; /* counters, not differences */
+	uint32_t tick_hz;	   /* CONFIG_HZ; 0: not known, as in a trace */
 };
 
 enum fc_notice {
-	FC_RESYNCED,		/* the mirror was rebuilt: expired entries went at once */
-	FC_EVENTS_LOST,		/* what was not seen is not "no arrivals" */
-	FC_SOMEBODY_DUMPED,	/* as FC_RESYNCED, by another program */
+	FC_RESYNCED,	    /* the mirror was rebuilt: expired entries went at once */
+	FC_EVENTS_LOST,	    /* what was not seen is not "no arrivals" */
+	FC_SOMEBODY_DUMPED, /* as FC_RESYNCED, by another program */
 };
 
-#define FC_HORIZONS 4		/* 30, 120, 600, 3600 s */
-#define FC_FULL_HORIZONS 8	/* 30, 60, 120, 300, 600, 1200, 1800, 3600 s */
-#define FC_REASONS 8
+#define FC_HORIZONS	 4 /* 30, 120, 600, 3600 s */
+#define FC_FULL_HORIZONS 8 /* 30, 60, 120, 300, 600, 1200, 1800, 3600 s */
+#define FC_REASONS	 8
 
 extern const unsigned int fc_horizon_s[FC_HORIZONS];
 extern const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS];
 
 enum fc_verdict {
-	FC_WATCHING,		/* cannot say yet */
-	FC_STEADY,		/* stays where it is */
-	FC_LEVELS_OFF,		/* moves, and stays below the limit */
-	FC_FILLING,		/* will be full within the hour, more likely than not */
+	FC_WATCHING,   /* cannot say yet */
+	FC_STEADY,     /* stays where it is */
+	FC_LEVELS_OFF, /* moves, and stays below the limit */
+	FC_FILLING,    /* will be full within the hour, more likely than not */
 	FC_FULL,
 	FC_DRAINING,
 	FC_UNLIMITED,
 };
 
-struct fc_count {		/* entries */
+struct fc_count { /* entries */
 	double p50, lo80, hi80, lo95, hi95;
 };
 
 /* A class that carries the forecast. */
 struct fc_reason {
 	uint8_t l4proto, direction;
-	uint16_t port;			/* 0: pooled ports */
+	uint16_t port; /* 0: pooled ports */
 	bool pooled;
-	double entries;			/* now */
-	double rate_per_s;		/* arrivals now */
-	double slope_per_s2;		/* how fast the rate changes */
-	double steady_entries;		/* rate x mean stay, as things stand */
-	double entries_600;		/* expected in 10 min */
+	double entries;	       /* now */
+	double rate_per_s;     /* arrivals now */
+	double slope_per_s2;   /* how fast the rate changes */
+	double steady_entries; /* rate x mean stay, as things stand */
+	double entries_600;    /* expected in 10 min */
 };
 
 struct fc_forecast {
 	int64_t now_ns;
-	uint32_t limit;				/* min(max, ceiling); 0: none */
+	uint32_t limit; /* min(max, ceiling); 0: none */
 	struct fc_count count[FC_HORIZONS];
 	double p_full[FC_FULL_HORIZONS];
-	double p_drop[FC_FULL_HORIZONS];	/* first packet dropped */
+	double p_drop[FC_FULL_HORIZONS]; /* first packet dropped */
 	/* median, 10 %, 90 %, the latter two a tenth wider; INFINITY: not within 1 h */
 	double tte_s, tte_early_s, tte_late_s;
-	double steady_entries;			/* level if all stays as it is */
-	double soft_entries;			/* unassured: early drop may take them */
-	bool alarm;				/* full within 10 min, with hysteresis */
+	double steady_entries; /* level if all stays as it is */
+	double soft_entries;   /* unassured: early drop may take them */
+	bool alarm;	       /* full within 10 min, with hysteresis */
 	enum fc_verdict verdict;
-	double watching_s;			/* FC_WATCHING: for how much longer */
+	double watching_s; /* FC_WATCHING: for how much longer */
 	struct fc_reason reason[FC_REASONS];
 	unsigned int n_reasons;
 };
@@ -150,7 +159,8 @@ void forecast_destroy(struct forecast *f);
  */
 void forecast_timeout(struct forecast *f, uint8_t l4proto, enum fc_stage stage, uint32_t timeout_s);
 
-/* How long a day is, 86400 s unless told: recorded traces may have short ones. Out of range: ignored. */
+/* How long a day is, 86400 s unless told: recorded traces may have short ones. Out of range:
+ * ignored. */
 void forecast_day(struct forecast *f, uint32_t day_s);
 
 /* One entry appears, changes stage or goes. O(1). Sets m->keep_since_ns. */

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-#define FULL_FOR_S 130		/* after the last second at the limit */
+#define FULL_FOR_S 130 /* after the last second at the limit */
 
 static unsigned int round_at(const struct forecast *f, double t_s)
 {
@@ -32,7 +32,9 @@ static void saw_eviction(struct forecast *f)
 	if (gap < 10.0)
 		return;
 	if (gap <= 75.0)
-		f->evict_period_s = f->evictions < 2 ? gap : f->evict_period_s + 0.2 * (gap - f->evict_period_s);
+		f->evict_period_s = f->evictions < 2
+					    ? gap
+					    : f->evict_period_s + 0.2 * (gap - f->evict_period_s);
 	f->evictions = gap > 300.0 ? 1 : f->evictions + 1;
 	f->last_evict_s = f->now_s;
 }
@@ -63,7 +65,7 @@ void fc_full_second(struct forecast *f, uint32_t before)
 double fc_full_deficit(const struct forecast *f, double t_s, double limit, double *spread)
 {
 	if (f->now_s - f->last_full_s > FULL_FOR_S || f->last_full_s < f->start_s) {
-		*spread = 0.006 * limit;	/* before it has been full */
+		*spread = 0.006 * limit; /* before it has been full */
 		return 0.008 * limit;
 	}
 	*spread = 1.5 * limit * f->deficit_err;

@@ -23,15 +23,15 @@
 
 #include "lib/kernel/gc.h"
 
-#define LEAST_LATE 5		/* entries it takes to see a round */
-#define ROUND_SHARE 0.85
-#define CHANCE -7.0		/* log chance that lookups alone did that */
+#define LEAST_LATE     5 /* entries it takes to see a round */
+#define ROUND_SHARE    0.85
+#define CHANCE	       -7.0 /* log chance that lookups alone did that */
 #define PERIOD_LEAST_S 8.0
-#define PERIOD_MOST_S 130.0
-#define TOLERANCE_S 1.0
-#define GAP_DRIFT 0.5
-#define PROMISE_MISS 0.1
-#define ENOUGH_ROUNDS 3
+#define PERIOD_MOST_S  130.0
+#define TOLERANCE_S    1.0
+#define GAP_DRIFT      0.5
+#define PROMISE_MISS   0.1
+#define ENOUGH_ROUNDS  3
 
 /* How far the comb through `anchor` misses t. */
 static double miss_s(double t, double anchor, double period_s)
@@ -130,7 +130,8 @@ static double interval_s(const struct forecast *f)
 
 				if (c->n[l][s] <= 0)
 					continue;
-				since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) * fc_width_s[l];
+				since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) *
+					fc_width_s[l];
 				left = since + (int64_t)fc_cell_timeout_at(c, since) - f->now_s;
 				if (c->refreshed)
 					left = fc_cell_timeout_at(c, since);
@@ -148,22 +149,25 @@ static void check_promise(struct fc_gc *co, double at_s)
 
 	if (co->promised_s <= 0.0 || gap <= 0.0)
 		return;
-	co->kept = fabs(gap - co->promised_s) < PROMISE_MISS * co->promised_s + 2.0 ? co->kept + 1 : 0;
+	co->kept =
+		fabs(gap - co->promised_s) < PROMISE_MISS * co->promised_s + 2.0 ? co->kept + 1 : 0;
 }
 
 void fc_gc_second(struct forecast *f)
 {
 	struct fc_gc *co = &f->gc;
 	int64_t now_s = f->now_s;
-	double gone = co->gone, at_risk = gone + co->left, share = at_risk > 0.0 ? gone / at_risk : 0.0;
-	double lookups = fc_gc_lookups(co), at = (double)now_s + (gone > 0.0 ? co->gone_at_s / gone : 0.0);
+	double gone = co->gone, at_risk = gone + co->left,
+	       share = at_risk > 0.0 ? gone / at_risk : 0.0;
+	double lookups = fc_gc_lookups(co),
+	       at = (double)now_s + (gone > 0.0 ? co->gone_at_s / gone : 0.0);
 
 	co->gone = co->left = 0;
 	co->gone_at_s = 0.0;
 	if (at_risk >= LEAST_LATE && share >= ROUND_SHARE &&
 	    at_risk * share * log(fmax(lookups, 1e-3)) < CHANCE) {
 		if (co->n_rounds && at - co->round_s[0] < 3.0)
-			return;		/* its second half */
+			return; /* its second half */
 		check_promise(co, at);
 		co->promised_s = interval_s(f);
 		memmove(co->round_s + 1, co->round_s, (FC_ROUNDS - 1) * sizeof(co->round_s[0]));
@@ -241,7 +245,8 @@ void fc_late_survival(const struct forecast *f, float *survive)
 		shared = fmaxf(shared, fc_gc_floor(&f->gc, fc_late_bin_start(b)));
 		rate[b] = -log1pf(-fminf(shared, 0.9999f));
 	}
-	/* to the middle of the step; bin k is k - 0.5 to k + 0.5 late, as whole seconds are counted */
+	/* to the middle of the step; bin k is k - 0.5 to k + 0.5 late, as whole seconds are counted
+	 */
 	cum = (double)rate[1];
 	for (j = 0; j < FC_LATE_N; j++) {
 		unsigned int at = j * FC_FINE_DT + 1;
@@ -253,7 +258,8 @@ void fc_late_survival(const struct forecast *f, float *survive)
 }
 
 /* The backlog that lateness regardless of rounds would leave. */
-static void flat_backlog(const struct forecast *f, const float *due, const float *late_now, float *flat)
+static void flat_backlog(const struct forecast *f, const float *due, const float *late_now,
+			 float *flat)
 {
 	unsigned int j, k;
 
@@ -270,8 +276,8 @@ static void flat_backlog(const struct forecast *f, const float *due, const float
 }
 
 /* The backlog that rounds leave, less the flat one. */
-static void round_backlog(const float *due, const float *flat, double keep, double next, double period_s,
-			  float *diff)
+static void round_backlog(const float *due, const float *flat, double keep, double next,
+			  double period_s, float *diff)
 {
 	double backlog = (double)flat[0];
 	unsigned int j;
@@ -281,7 +287,7 @@ static void round_backlog(const float *due, const float *flat, double keep, doub
 		double t = j * FC_FINE_DT;
 
 		backlog = backlog * keep + (double)due[j] * sqrt(keep);
-		if (next <= t) {	/* in this step: only what came due after it stays */
+		if (next <= t) { /* in this step: only what came due after it stays */
 			backlog = (double)due[j] * (t - next) / FC_FINE_DT;
 			next += period_s;
 		}
@@ -311,7 +317,7 @@ static void measure_saw(struct forecast *f, const float *due, double waiting, un
  * rhythm is not firm, several of about that period, for a path each. How many; 0: none.
  */
 unsigned int fc_gc_phase(struct forecast *f, const float *due, const float *late_now,
-				float (*diff)[FC_FINE_N])
+			 float (*diff)[FC_FINE_N])
 {
 	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
 	double next = 0.0, period_s, keep;

@@ -16,22 +16,23 @@
 #include <math.h>
 #include <string.h>
 
-#define EVERY_S 10		/* a new moment */
-#define WATCH_S 240		/* before there is a usual to compare with */
-#define LEAST_EXITS 60.0f
-#define MOST_GONE 1.2		/* cumulative hazard: seven of ten */
+#define EVERY_S	      10  /* a new moment */
+#define WATCH_S	      240 /* before there is a usual to compare with */
+#define LEAST_EXITS   60.0f
+#define MOST_GONE     1.2 /* cumulative hazard: seven of ten */
 #define CHANGES_PER_S (1.0 / 6000.0)
-#define SURE 3.0		/* log odds to act on */
-#define MAYBE -2.0		/* .. from which on what is usual is not learnt on */
-#define SHARED 0.5		/* log odds that a change in one class is in another too */
-#define OWN_WAY 0.01f		/* chance of each explanation, whatever the other class has */
-#define SETTLED_S 900		/* the new habit is the usual one from here */
-#define REFRESH_S 30
-#define AS_EVER 0.05f
-#define OWN_WEIGHT 30.0f	/* exposure the explanation counts for, against what was seen */
+#define SURE	      3.0   /* log odds to act on */
+#define MAYBE	      -2.0  /* .. from which on what is usual is not learnt on */
+#define SHARED	      0.5   /* log odds that a change in one class is in another too */
+#define OWN_WAY	      0.01f /* chance of each explanation, whatever the other class has */
+#define SETTLED_S     900   /* the new habit is the usual one from here */
+#define REFRESH_S     30
+#define AS_EVER	      0.05f
+#define OWN_WEIGHT    30.0f /* exposure the explanation counts for, against what was seen */
 
 /* How many times as long; beyond these, the share that never ends. */
-static const float longer[FC_SHIFTS - FC_NEVERS] = {1.0f, 0.01f, 0.1f, 0.4f, 2.0f, 2.83f, 4.0f, 5.66f, 8.0f};
+static const float longer[FC_SHIFTS - FC_NEVERS] = {1.0f,  0.01f, 0.1f,	 0.4f, 2.0f,
+						    2.83f, 4.0f,  5.66f, 8.0f};
 static const float never[FC_NEVERS] = {0.15f, 0.3f, 0.5f, 0.75f};
 
 static void shift_table(const float *usual, float times, float *h)
@@ -42,7 +43,8 @@ static void shift_table(const float *usual, float times, float *h)
 		double at = (fc_age_bin_start(b) + 0.5) / times;
 		unsigned int i = fc_age_bin((int64_t)at);
 
-		/* some go as ever: an age nobody left at before is not ruled out four times as late */
+		/* some go as ever: an age nobody left at before is not ruled out four times as late
+		 */
 		h[b] = fminf(fmaxf(usual[i] / times, AS_EVER * usual[b]), 0.95f);
 	}
 }
@@ -53,7 +55,8 @@ static void never_table(const float *usual, float share, float *h)
 	unsigned int b;
 
 	for (b = 0; b < FC_AGE_BINS; b++) {
-		double width = fc_age_bin_start(b + 1) - fc_age_bin_start(b), alive = (1.0 - share) * left;
+		double width = fc_age_bin_start(b + 1) - fc_age_bin_start(b),
+		       alive = (1.0 - share) * left;
 
 		h[b] = (float)(usual[b] * alive / (alive + share)) + 1e-6f;
 		left *= exp(-width * usual[b]);
@@ -61,7 +64,8 @@ static void never_table(const float *usual, float share, float *h)
 }
 
 /* Are stays short enough, for how long they have been watched, that most ends were seen? */
-static bool is_known(const struct forecast *f, const struct fc_hazard_shift *rg, const struct fc_cell *c)
+static bool is_known(const struct forecast *f, const struct fc_hazard_shift *rg,
+		     const struct fc_cell *c)
 {
 	unsigned int b, until = fc_age_bin((f->now_s - f->start_s) / 2);
 	double gone = 0.0;
@@ -69,11 +73,13 @@ static bool is_known(const struct forecast *f, const struct fc_hazard_shift *rg,
 	if (f->now_s - f->start_s < WATCH_S || rg->usual_exits < LEAST_EXITS)
 		return false;
 	for (b = 0; b < until; b++)
-		gone += (double)c->h_go[FC_MEMORIES - 1][b] * (fc_age_bin_start(b + 1) - fc_age_bin_start(b));
+		gone += (double)c->h_go[FC_MEMORIES - 1][b] *
+			(fc_age_bin_start(b + 1) - fc_age_bin_start(b));
 	return gone > MOST_GONE;
 }
 
-static void refresh_usual(const struct forecast *f, struct fc_hazard_shift *rg, const struct fc_cell *c)
+static void refresh_usual(const struct forecast *f, struct fc_hazard_shift *rg,
+			  const struct fc_cell *c)
 {
 	unsigned int s;
 
@@ -97,8 +103,9 @@ static void drop_moment(struct fc_hazard_shift *rg, int64_t now_s)
 	unsigned int i, drop = 1;
 	double least = INFINITY;
 
-	for (i = 1; i + 1 < rg->n; i++) {	/* newest first */
-		double gap = (double)(rg->since_s[i - 1] - rg->since_s[i + 1]) / (double)(now_s - rg->since_s[i + 1]);
+	for (i = 1; i + 1 < rg->n; i++) { /* newest first */
+		double gap = (double)(rg->since_s[i - 1] - rg->since_s[i + 1]) /
+			     (double)(now_s - rg->since_s[i + 1]);
 
 		if (i != rg->best && gap < least) {
 			least = gap;
@@ -108,8 +115,10 @@ static void drop_moment(struct fc_hazard_shift *rg, int64_t now_s)
 	if (rg->best > drop)
 		rg->best--;
 	rg->n--;
-	memmove(rg->since_s + drop, rg->since_s + drop + 1, (rg->n - drop) * sizeof(rg->since_s[0]));
-	memmove(rg->expected + drop, rg->expected + drop + 1, (rg->n - drop) * sizeof(rg->expected[0]));
+	memmove(rg->since_s + drop, rg->since_s + drop + 1,
+		(rg->n - drop) * sizeof(rg->since_s[0]));
+	memmove(rg->expected + drop, rg->expected + drop + 1,
+		(rg->n - drop) * sizeof(rg->expected[0]));
 	memmove(rg->loglik + drop, rg->loglik + drop + 1, (rg->n - drop) * sizeof(rg->loglik[0]));
 }
 
@@ -133,7 +142,7 @@ static void weigh(struct fc_hazard_shift *rg, const float *n_at, int64_t now_s)
 	float sum[FC_SHIFTS] = {0}, usual = 0.0f;
 	unsigned int b = 0, s, j;
 
-	for (j = 0; j < rg->n; j++) {	/* newest first: youngest only */
+	for (j = 0; j < rg->n; j++) { /* newest first: youngest only */
 		unsigned int until = fc_age_bin(now_s - rg->since_s[j]);
 
 		for (; b < until; b++) {
@@ -143,7 +152,8 @@ static void weigh(struct fc_hazard_shift *rg, const float *n_at, int64_t now_s)
 					sum[s] -= n_at[b] * rg->h[s][b];
 			if (rg->exits[b])
 				for (s = 0; s < FC_SHIFTS; s++)
-					sum[s] += (float)rg->exits[b] * logf(fmaxf(rg->h[s][b], 1e-6f));
+					sum[s] += (float)rg->exits[b] *
+						  logf(fmaxf(rg->h[s][b], 1e-6f));
 		}
 		rg->expected[j] += usual;
 		for (s = 0; s < FC_SHIFTS; s++)
@@ -194,7 +204,8 @@ static double weigh_shifts(struct fc_hazard_shift *rg, unsigned int j, const flo
 		most = fmaxf(most, l[s]);
 	}
 	for (s = 1; s < FC_SHIFTS; s++) {
-		rg->weight[s] = expf(l[s] - most) * (expected ? expected[s] + OWN_WAY : 1.0f / (FC_SHIFTS - 1));
+		rg->weight[s] = expf(l[s] - most) *
+				(expected ? expected[s] + OWN_WAY : 1.0f / (FC_SHIFTS - 1));
 		sum += rg->weight[s];
 	}
 	for (s = 1; s < FC_SHIFTS; s++)
@@ -203,7 +214,8 @@ static double weigh_shifts(struct fc_hazard_shift *rg, unsigned int j, const flo
 }
 
 /* What is usual now is the new habit. */
-static void settle(const struct forecast *f, struct fc_hazard_shift *rg, struct fc_cell *c, const float *h)
+static void settle(const struct forecast *f, struct fc_hazard_shift *rg, struct fc_cell *c,
+		   const float *h)
 {
 	unsigned int m, b;
 
@@ -326,6 +338,7 @@ void fc_hazard_shift_hazards(const struct forecast *f, const struct fc_cell *c, 
 			h[b] += rg->weight[s] * rg->h[s][b];
 		/* the shortest memory holds few others by now */
 		if (b < seen && (double)(f->now_s - rg->changed_s) > 2.0 * fc_memory_s[0])
-			h[b] = (c->ev_go[0][b] + OWN_WEIGHT * h[b]) / (c->risk_go[0][b] + OWN_WEIGHT);
+			h[b] = (c->ev_go[0][b] + OWN_WEIGHT * h[b]) /
+			       (c->risk_go[0][b] + OWN_WEIGHT);
 	}
 }

@@ -12,12 +12,12 @@
 #include <math.h>
 #include <string.h>
 
-#define SHARED_PER_S (1.0 / 3000.0)	/* shared changes, of either kind */
+#define SHARED_PER_S (1.0 / 3000.0) /* shared changes, of either kind */
 /* own changes, as forecast_rates.c has them: to a level, to a trend */
 static const double own_per_s[2] = {0.00017, 0.00060};
 
 #define OLDEST_S 1500
-#define SHARE_IN 0.6		/* of the classes take part */
+#define SHARE_IN 0.6 /* of the classes take part */
 
 int64_t fc_joint_near_s(const struct forecast *f, int64_t start_s, bool sloped)
 {
@@ -27,7 +27,8 @@ int64_t fc_joint_near_s(const struct forecast *f, int64_t start_s, bool sloped)
 
 static double bayes_factor(const struct fc_rate *r, int64_t s, int64_t near_s, bool sloped)
 {
-	double near = 0.0, before = 0.0, prior = fmin(2.0 * (double)near_s * own_per_s[sloped], 0.5);
+	double near = 0.0, before = 0.0,
+	       prior = fmin(2.0 * (double)near_s * own_per_s[sloped], 0.5);
 	unsigned int i;
 
 	for (i = 0; i < r->n_runs; i++) {
@@ -51,7 +52,8 @@ static void add_moment(const struct forecast *f, struct fc_joint *j, int64_t s, 
 	for (i = 0; i < j->n; i++) {
 		int64_t near_s = fc_joint_near_s(f, j->start_s[i], sloped);
 
-		if (j->sloped[i] == sloped && j->start_s[i] >= s - near_s && j->start_s[i] <= s + near_s)
+		if (j->sloped[i] == sloped && j->start_s[i] >= s - near_s &&
+		    j->start_s[i] <= s + near_s)
 			return;
 	}
 	/* nothing is known of the time before the start: no comparison */
@@ -100,12 +102,13 @@ static void collect_moments(const struct forecast *f, struct fc_joint *j)
 	}
 }
 
-static bool overlap(const struct forecast *f, const struct fc_joint *j, unsigned int a, unsigned int b)
+static bool overlap(const struct forecast *f, const struct fc_joint *j, unsigned int a,
+		    unsigned int b)
 {
 	int64_t d = j->start_s[a] - j->start_s[b];
 
 	return (d < 0 ? -d : d) <= fc_joint_near_s(f, j->start_s[a], j->sloped[a]) +
-				   fc_joint_near_s(f, j->start_s[b], j->sloped[b]);
+					   fc_joint_near_s(f, j->start_s[b], j->sloped[b]);
 }
 
 void fc_joint_find(const struct forecast *f, struct fc_joint *j)

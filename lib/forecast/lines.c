@@ -10,11 +10,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define TREND_LASTS_S 400.0	/* added to its age so far */
-#define TREND_GROWS 0.4		/* but no longer than it takes to grow by this share of what was before */
-#define FALLS_ON 0.15		/* share of paths on which demand falls to nothing */
-#define FALL_SHARE 0.8		/* of the way to what is usual: a decay slows down */
-#define FALL_LEAST 0.25		/* where that is near or past: of what is left */
+#define TREND_LASTS_S 400.0 /* added to its age so far */
+#define TREND_GROWS   0.4 /* but no longer than it takes to grow by this share of what was before */
+#define FALLS_ON      0.15 /* share of paths on which demand falls to nothing */
+#define FALL_SHARE    0.8  /* of the way to what is usual: a decay slows down */
+#define FALL_LEAST    0.25 /* where that is near or past: of what is left */
 
 static float normal_at(const struct forecast *f, unsigned int i)
 {
@@ -22,8 +22,8 @@ static float normal_at(const struct forecast *f, unsigned int i)
 }
 
 /* A run by weight; near s only, where there is one. */
-static const struct fc_run *draw_run_near(const struct fc_rate *r, double u, int64_t s, int64_t near_s,
-					  bool sloped)
+static const struct fc_run *draw_run_near(const struct fc_rate *r, double u, int64_t s,
+					  int64_t near_s, bool sloped)
 {
 	const struct fc_run *found = NULL;
 	double sum = 0.0;
@@ -87,12 +87,14 @@ static double trend_lasts_s(const struct fc_path_line *line, double age_s, doubl
 	return 3.0 * (fmin(age_s, most_s) + fmin(TREND_LASTS_S, most_s)) * (1.0 / v - 1.0);
 }
 
-void fc_path_line(const struct forecast *f, unsigned int id, unsigned int p, const struct fc_joint *joint,
-		  const struct fc_runs_drawn *runs, struct fc_path_line *out)
+void fc_path_line(const struct forecast *f, unsigned int id, unsigned int p,
+		  const struct fc_joint *joint, const struct fc_runs_drawn *runs,
+		  struct fc_path_line *out)
 {
 	const struct fc_class *cl = &f->cls[id];
 	float sign = p & 1 ? -1.0f : 1.0f;
-	float z0 = sign * normal_at(f, 7919 * id + p / 2), z1 = sign * normal_at(f, 104729 + 6151 * id + p / 2);
+	float z0 = sign * normal_at(f, 7919 * id + p / 2),
+	      z1 = sign * normal_at(f, 104729 + 6151 * id + p / 2);
 	/* stratified, in an order of its own for each class */
 	double u = ((p * 101 + id * 37) % FC_PATHS + 0.5) / FC_PATHS;
 	double v = ((p * 67 + id * 53) % FC_PATHS + 0.5) / FC_PATHS;
@@ -101,7 +103,8 @@ void fc_path_line(const struct forecast *f, unsigned int id, unsigned int p, con
 	const struct fc_run *run = NULL;
 	struct fc_line line;
 
-	if (trend < f->trends.n && fc_trend_line(f, id, &f->trends.change[trend], takes_part, &line)) {
+	if (trend < f->trends.n &&
+	    fc_trend_line(f, id, &f->trends.change[trend], takes_part, &line)) {
 		/* one trend, as steep for all and as long */
 		out->a = line.level + line.sd * z0;
 		out->b = line.slope * (1.0 + 0.15 * (double)(sign * normal_at(f, 31337 + p / 2)));
@@ -110,15 +113,17 @@ void fc_path_line(const struct forecast *f, unsigned int id, unsigned int p, con
 		age = line.age_s;
 	} else {
 		if (shared < joint->n && takes_part < joint->in[shared][id])
-			run = draw_run_near(&cl->rate, u, joint->start_s[shared],
-					    fc_joint_near_s(f, joint->start_s[shared], joint->sloped[shared]),
-					    joint->sloped[shared]);
+			run = draw_run_near(
+				&cl->rate, u, joint->start_s[shared],
+				fc_joint_near_s(f, joint->start_s[shared], joint->sloped[shared]),
+				joint->sloped[shared]);
 		if (!run)
 			run = draw_run(&cl->rate, runs->up_to, u);
 		sd = sqrt(run->p00);
 		out->a = run->level + sd * z0;
 		out->b = run->slope + run->p01 / fmax(sd, 1e-9) * z0 +
-			 sqrt(fmax(run->p11 - run->p01 * run->p01 / fmax(run->p00, 1e-12), 0.0)) * z1;
+			 sqrt(fmax(run->p11 - run->p01 * run->p01 / fmax(run->p00, 1e-12), 0.0)) *
+				 z1;
 		out->a = fmax(out->a + out->b * (double)(f->now_s - cl->rate.end_s), 0.0);
 		age = (double)(f->now_s - run->start_s);
 	}
@@ -127,7 +132,9 @@ void fc_path_line(const struct forecast *f, unsigned int id, unsigned int p, con
 		/* demand that falls comes to rest where it was before it rose, mostly */
 		double rest = takes_part < FALLS_ON ? 0.0 : runs->usual_per_s;
 
-		out->lasts = fmin(out->lasts, fmax(FALL_SHARE * (out->a - rest), FALL_LEAST * out->a) / -out->b);
+		out->lasts =
+			fmin(out->lasts,
+			     fmax(FALL_SHARE * (out->a - rest), FALL_LEAST * out->a) / -out->b);
 	}
 }
 
@@ -158,7 +165,7 @@ static void draw_trends(struct forecast *f)
 	fc_trends_find(f, &f->trends);
 	for (p = 0; p < FC_PATHS; p++)
 		order[(p * 73) % FC_PATHS] = p;
-	for (p = 0; p < FC_PATHS; p++) {	/* by rising u: one walk along the list */
+	for (p = 0; p < FC_PATHS; p++) { /* by rising u: one walk along the list */
 		double u = (p + 0.5) / FC_PATHS;
 
 		while (i < f->trends.n && sum + (double)f->trends.change[i].weight <= u)

@@ -13,7 +13,7 @@
 #include "lib/forecast/priv.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3")	/* long plain loops over floats: vectorise them */
+#pragma GCC optimize("O3") /* long plain loops over floats: vectorise them */
 #endif
 
 #include <math.h>
@@ -24,13 +24,13 @@ const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
 const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
 
 #define NOISE_MEMORY_S 120.0
-#define DAY_SD 0.03f		/* of the level that a day is thought to have */
-#define GHOSTS_S 300.0		/* after losses, until which those left stay for long */
+#define DAY_SD	       0.03f /* of the level that a day is thought to have */
+#define GHOSTS_S       300.0 /* after losses, until which those left stay for long */
 
 struct response {
 	float r0[FC_TIMES], r1[FC_TIMES], stay[FC_TIMES], var[FC_TIMES];
 	float r1_fine[FC_FINE_N], r1_coarse[FC_COARSE_N];
-	float season[FC_TIMES];		/* of arrivals that follow the day */
+	float season[FC_TIMES]; /* of arrivals that follow the day */
 	double mean_level, dispersion;
 };
 
@@ -44,13 +44,15 @@ static float r1_at(const struct response *re, double t)
 	if (t < 600.0) {
 		x = t / FC_FINE_DT;
 		i = (unsigned int)x;
-		return re->r1_fine[i] + (float)(x - (double)i) * (re->r1_fine[i + 1] - re->r1_fine[i]);
+		return re->r1_fine[i] +
+		       (float)(x - (double)i) * (re->r1_fine[i + 1] - re->r1_fine[i]);
 	}
 	x = t / FC_COARSE_DT;
 	i = (unsigned int)x;
 	if (i + 1 >= FC_COARSE_N)
 		return re->r1_coarse[FC_COARSE_N - 1];
-	return re->r1_coarse[i] + (float)(x - (double)i) * (re->r1_coarse[i + 1] - re->r1_coarse[i]);
+	return re->r1_coarse[i] +
+	       (float)(x - (double)i) * (re->r1_coarse[i + 1] - re->r1_coarse[i]);
 }
 
 static void integrate(const float *unit, unsigned int points, float dt, float *r0, float *r1)
@@ -104,8 +106,10 @@ static void respond_to_day(const struct forecast *f, unsigned int id, struct res
 	fc_season_respond(f, rate, f->fine[id].unit, FC_FINE_N, FC_FINE_DT, fine);
 	fc_season_respond(f, rate, f->coarse[id].unit, FC_COARSE_N, FC_COARSE_DT, coarse);
 	for (i = 0; i < FC_PATH_POINTS; i++)
-		re->season[i] = i < FC_PATH_FINE ? fine[3 * (i + 1)] :
-				coarse[600 / FC_COARSE_DT + (i + 1 - FC_PATH_FINE) * FC_PATH_FAR];
+		re->season[i] =
+			i < FC_PATH_FINE
+				? fine[3 * (i + 1)]
+				: coarse[600 / FC_COARSE_DT + (i + 1 - FC_PATH_FINE) * FC_PATH_FAR];
 }
 
 /* Mirrored paths alike. */
@@ -249,8 +253,9 @@ static void add_noise(struct forecast *f)
 	}
 }
 
-static void add_reason(struct fc_forecast *out, const struct fc_class *cl, const struct fc_curve *fine,
-		       const struct fc_curve *coarse, const struct response *re)
+static void add_reason(struct fc_forecast *out, const struct fc_class *cl,
+		       const struct fc_curve *fine, const struct fc_curve *coarse,
+		       const struct response *re)
 {
 	struct fc_reason re_new = {0}, swap;
 	unsigned int i;
@@ -319,8 +324,11 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 			add_class(f, cl, c, &joint, &re);
 		add_due(&f->fine[c], re.mean_level, due, late);
 		if (cl->to_return > 1.0f)
-			add_returning(f, cl->to_return *
-				      (float)exp(-(double)(f->now_s - cl->thrown_out_s) / 60.0), &f->fine[c], &f->coarse[c]);
+			add_returning(
+				f,
+				cl->to_return *
+					(float)exp(-(double)(f->now_s - cl->thrown_out_s) / 60.0),
+				&f->fine[c], &f->coarse[c]);
 		period = fc_pulse_period_s(&cl->pulses, f->now_s);
 		if (period > 0.0)
 			add_pulses(f, &cl->pulses, period, &f->fine[c], &f->coarse[c]);
@@ -333,7 +341,8 @@ void fc_paths(struct forecast *f, struct fc_forecast *out)
 	ghosts = fmin(f->stat.count - known, 0.0) *
 		 fmin(fmax((double)(f->now_s - f->unsure_until_s) / GHOSTS_S, 0.0), 1.0);
 	for (i = 0; i < n; i++) {
-		double rest = (f->stat.count - known) * (known > 10.0 ? f->mean_path[i] / known : far);
+		double rest =
+			(f->stat.count - known) * (known > 10.0 ? f->mean_path[i] / known : far);
 
 		rest += ghosts * (1.0 - (known > 10.0 ? f->mean_path[i] / known : far));
 

@@ -63,9 +63,11 @@ void fc_cell_forget_ghosts(struct forecast *f, struct fc_cell *c)
 	for (l = 0; l < FC_LEVELS; l++) {
 		now_at = f->now_s / fc_width_s[l];
 		for (s = 0; s < FC_SLOTS; s++) {
-			since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) * fc_width_s[l];
-			if (!c->n[l][s] || f->now_s - since <
-			    (int64_t)fc_cell_timeout_at(c, since) + 100 + 2 * fc_width_s[l])
+			since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) *
+				fc_width_s[l];
+			if (!c->n[l][s] ||
+			    f->now_s - since <
+				    (int64_t)fc_cell_timeout_at(c, since) + 100 + 2 * fc_width_s[l])
 				continue;
 			c->n_total -= c->n[l][s];
 			f->cls[c->class_id].n_total -= c->n[l][s];

@@ -11,23 +11,23 @@
 #include "lib/forecast/priv.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3")	/* long plain loops over floats: vectorise them */
+#pragma GCC optimize("O3") /* long plain loops over floats: vectorise them */
 #endif
 
 #include <math.h>
 #include <string.h>
 
-#define INDEXES (3 * FC_FINE_N)
-#define FINE_SUB 2		/* points within a step */
+#define INDEXES	   (3 * FC_FINE_N)
+#define FINE_SUB   2 /* points within a step */
 #define COARSE_SUB 12
 #define SUB_POINTS ((3 * FC_COARSE_N + 1) * COARSE_SUB)
-#define GONE 40.0f		/* cumulative hazard after which nobody is left */
+#define GONE	   40.0f /* cumulative hazard after which nobody is left */
 
 _Static_assert(SUB_POINTS >= (3 * FC_FINE_N + 1) * FINE_SUB, "room for the fine grid");
 
 struct step_table {
-	float keep[INDEXES];	/* probability to stay through the step after index i */
-	float go[INDEXES];	/* share of those who leave in it that go on */
+	float keep[INDEXES]; /* probability to stay through the step after index i */
+	float go[INDEXES];   /* share of those who leave in it that go on */
 };
 
 struct grid {
@@ -35,8 +35,8 @@ struct grid {
 };
 
 static const uint8_t usual_next[FC_STAGES] = {
-	FC_SYN_RECV, FC_ESTABLISHED, FC_FIN_WAIT, FC_LAST_ACK, FC_LAST_ACK,
-	FC_TIME_WAIT, FC_STAGES, FC_STAGES, FC_REPLIED, FC_STAGES, FC_STAGES, FC_STAGES,
+	FC_SYN_RECV, FC_ESTABLISHED, FC_FIN_WAIT, FC_LAST_ACK, FC_LAST_ACK, FC_TIME_WAIT,
+	FC_STAGES,   FC_STAGES,	     FC_REPLIED,  FC_STAGES,   FC_STAGES,   FC_STAGES,
 };
 
 /* Cumulative hazard at n ages from_s, from_s + by_s, .., walking along the bins. */
@@ -102,14 +102,16 @@ static void make_steps(const float *rate_go, const float *rate_end, uint32_t tim
 	/* NULL: it is over at the deadline */
 	static const float at_once[2] = {GONE, GONE};
 	float go[INDEXES + 2], end[SUB_POINTS], before, now;
-	unsigned int sub = g->dt == FC_FINE_DT ? FINE_SUB : COARSE_SUB, n = (g->indexes + 1) * sub, i;
+	unsigned int sub = g->dt == FC_FINE_DT ? FINE_SUB : COARSE_SUB, n = (g->indexes + 1) * sub,
+		     i;
 	double by_s = (double)g->dt / sub;
 
 	cumulate(rate_go, FC_AGE_BINS, go_start, 0.0, g->dt, g->indexes + 2, go);
 	if (timeout_s && !rate_end)
 		cumulate(at_once, 2, fc_late_bin_start, 0.5 * by_s - timeout_s, by_s, n, end);
 	else if (timeout_s)
-		cumulate(rate_end, FC_LATE_BINS, fc_late_bin_start, 0.5 * by_s - timeout_s + 0.5, by_s, n, end);
+		cumulate(rate_end, FC_LATE_BINS, fc_late_bin_start, 0.5 * by_s - timeout_s + 0.5,
+			 by_s, n, end);
 	else
 		memset(end, 0, n * sizeof(end[0]));
 	/* the step in which it came */
@@ -125,11 +127,11 @@ static void make_steps(const float *rate_go, const float *rate_end, uint32_t tim
 	}
 }
 
-struct flows {				/* no two overlap */
-	float *in_now, *in_unit;	/* into this stage, by step */
-	float *go_now, *go_unit;	/* on to the next */
+struct flows {			 /* no two overlap */
+	float *in_now, *in_unit; /* into this stage, by step */
+	float *go_now, *go_unit; /* on to the next */
 	float *gone_now, *gone_unit;
-	float *own_var;			/* n p (1 - p) of those present */
+	float *own_var; /* n p (1 - p) of those present */
 };
 
 /* to[] += x kernel[] */
@@ -142,8 +144,8 @@ static void add_scaled(float *restrict to, const float *restrict kernel, float x
 }
 
 /* n entries at age index i now. */
-static void push_present(const struct step_table *st, const struct grid *g, unsigned int i,
-			 float n, const struct flows *fl)
+static void push_present(const struct step_table *st, const struct grid *g, unsigned int i, float n,
+			 const struct flows *fl)
 {
 	float alive[FC_FINE_N];
 	unsigned int m, len;
@@ -181,8 +183,8 @@ static void push_constant(double go_per_s, double end_per_s, const struct grid *
  * n entries too old for the table of steps, whose deadlines come within the grid,
  * evenly over `spread` steps before `until`: gone by then.
  */
-static void push_due(double go_per_s, unsigned int until, unsigned int spread, const struct grid *g, float n,
-		     const struct flows *fl)
+static void push_due(double go_per_s, unsigned int until, unsigned int spread, const struct grid *g,
+		     float n, const struct flows *fl)
 {
 	unsigned int from = until > spread ? until - spread : 0, m;
 	float keep = (float)exp(-go_per_s * g->dt), r = n, part;
@@ -232,8 +234,9 @@ static void push_inflow(const struct step_table *st, const float *first, const s
  * Present entries of a cell by age index; epochs of another timeout apart, and
  * those past a fixed deadline too, where `late` takes them.
  */
-static void push_population(const struct forecast *f, const struct fc_cell *c, const struct step_table *st,
-			    int64_t from_s, int64_t until_s, const float *rate_go, const float *rate_end, float h_unknown,
+static void push_population(const struct forecast *f, const struct fc_cell *c,
+			    const struct step_table *st, int64_t from_s, int64_t until_s,
+			    const float *rate_go, const float *rate_end, float h_unknown,
 			    const struct grid *g, const struct flows *fl, float *late)
 {
 	float at_index[2 * FC_FINE_N] = {0};
@@ -248,7 +251,8 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 
 			if (n <= 0.0f)
 				continue;
-			since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) * fc_width_s[l] +
+			since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) *
+					fc_width_s[l] +
 				fc_width_s[l] / 2;
 			if (since < from_s || since >= until_s)
 				continue;
@@ -274,7 +278,8 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 				at_index[i < limit ? i : limit - 1] += n;
 				continue;
 			}
-			if (late && age + g->dt * (int64_t)g->points > (int64_t)fc_cell_timeout_at(c, since)) {
+			if (late && age + g->dt * (int64_t)g->points >
+					    (int64_t)fc_cell_timeout_at(c, since)) {
 				age = fc_cell_timeout_at(c, since) - age;
 				push_due(rate_go[fc_age_bin(f->now_s - since)],
 					 (unsigned int)(age + fc_width_s[l] / 2) / g->dt + 1,
@@ -283,8 +288,8 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 			}
 			if (age >= (int64_t)timeout_s)
 				end = rate_end[fc_late_bin(age - timeout_s)];
-			push_constant(rate_go[fc_age_bin(age + g->dt * g->points / 4)], end,
-				      g, n, false, fl);
+			push_constant(rate_go[fc_age_bin(age + g->dt * g->points / 4)], end, g, n,
+				      false, fl);
 		}
 	}
 	for (i = 0; i < limit; i++)
@@ -295,7 +300,8 @@ static void push_population(const struct forecast *f, const struct fc_cell *c, c
 }
 
 /* How many age indexes are needed: the oldest present entry, through the horizon. */
-static unsigned int indexes_needed(const struct forecast *f, const struct fc_cell *c, const struct grid *g)
+static unsigned int indexes_needed(const struct forecast *f, const struct fc_cell *c,
+				   const struct grid *g)
 {
 	unsigned int l, s, i, most = 0;
 	int64_t now_at, age;
@@ -348,10 +354,11 @@ static void to_rates(float *rate_go)
 
 	for (b = 0; b < FC_AGE_BINS; b++)
 		rate_go[b] = rate_go[b] < 0.01f ? rate_go[b] : -log1pf(-rate_go[b]);
-	rate_go[0] *= 2.0f;	/* half as long as the others */
+	rate_go[0] *= 2.0f; /* half as long as the others */
 }
 
-static void find_rates(const struct forecast *f, const struct fc_cell *teacher, float *rate_go, float *rate_end)
+static void find_rates(const struct forecast *f, const struct fc_cell *teacher, float *rate_go,
+		       float *rate_end)
 {
 	unsigned int b;
 
@@ -362,8 +369,8 @@ static void find_rates(const struct forecast *f, const struct fc_cell *teacher, 
 		rate_end[b] = rate_end[b] < 0.01f ? rate_end[b] : -log1pf(-rate_end[b]);
 }
 
-static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g, struct fc_curve *out,
-			  float *gone_now, float *gone_unit)
+static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
+			  struct fc_curve *out, float *gone_now, float *gone_unit)
 {
 	const struct fc_cell *teacher = fc_cell_teacher(f, c);
 	float *rate_go = f->rate_go[c - f->cell], *rate_end = f->rate_end[c - f->cell];
@@ -371,8 +378,13 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 	struct step_table st;
 	bool final, fixed = g->dt == FC_FINE_DT && fc_cell_fixed(c) && c->epoch_timeout_s[0];
 	struct flows fl = {
-		f->inflow[c->stage][0], f->inflow[c->stage][1], f->work[0], f->work[1],
-		fixed ? out->due : gone_now, fixed ? out->due_unit : gone_unit, f->work[2],
+		f->inflow[c->stage][0],
+		f->inflow[c->stage][1],
+		f->work[0],
+		f->work[1],
+		fixed ? out->due : gone_now,
+		fixed ? out->due_unit : gone_unit,
+		f->work[2],
 	};
 	int64_t changed_s = fc_hazard_shift_since_s(f, c);
 	unsigned int d, j;
@@ -385,16 +397,17 @@ static void project_stage(struct forecast *f, struct fc_cell *c, struct grid *g,
 		find_rates(f, teacher, rate_go, rate_end);
 	make_steps(rate_go, fixed ? NULL : rate_end, c->epoch_timeout_s[0], g, &st, first);
 	if (c->n_total > 0)
-		push_population(f, c, &st, INT64_MIN, changed_s, rate_go, rate_end, fc_unknown_hazard(f, c), g,
-				&fl, fixed ? out->late : NULL);
-	if (changed_s < INT64_MAX) {	/* those since then, and all who come */
+		push_population(f, c, &st, INT64_MIN, changed_s, rate_go, rate_end,
+				fc_unknown_hazard(f, c), g, &fl, fixed ? out->late : NULL);
+	if (changed_s < INT64_MAX) { /* those since then, and all who come */
 		rate_go = f->rate_new[c->class_id];
 		if (g->dt == FC_FINE_DT) {
 			fc_hazard_shift_hazards(f, c, rate_go);
 			to_rates(rate_go);
 		}
 		make_steps(rate_go, rate_end, c->epoch_timeout_s[0], g, &st, first);
-		push_population(f, c, &st, changed_s, INT64_MAX, rate_go, rate_end, 0.0f, g, &fl, NULL);
+		push_population(f, c, &st, changed_s, INT64_MAX, rate_go, rate_end, 0.0f, g, &fl,
+				NULL);
 	}
 	push_inflow(&st, first, g, &fl);
 	next_shares(teacher, share);

@@ -13,12 +13,12 @@
 
 #include <math.h>
 
-#define PULSE_BINS 3
+#define PULSE_BINS  3
 #define PULSE_LEAST 15.0
-#define TWO_BELIEF 0.75		/* that two like pulses are a rhythm */
-#define TWO_LEAST_S 60		/* apart */
-#define ECHO_S 60		/* within which those refused try again */
-#define WARM_UP_S 60		/* what is usual is not known before */
+#define TWO_BELIEF  0.75 /* that two like pulses are a rhythm */
+#define TWO_LEAST_S 60	 /* apart */
+#define ECHO_S	    60	 /* within which those refused try again */
+#define WARM_UP_S   60	 /* what is usual is not known before */
 
 static double slack_s(double gap_s)
 {
@@ -58,7 +58,8 @@ double fc_pulse_period_s(const struct fc_pulses *pu, int64_t now_s)
 		if (!promise(pu))
 			return 0.0;
 		period = (double)(pu->at_s[0] - pu->at_s[1]);
-		return (double)(now_s - pu->at_s[0]) <= period + slack_s(period) + FC_BIN_S ? period : 0.0;
+		return (double)(now_s - pu->at_s[0]) <= period + slack_s(period) + FC_BIN_S ? period
+											    : 0.0;
 	}
 	for (i = 2; i + 1 < pu->n; i++) {
 		double gap = (double)(pu->at_s[i] - pu->at_s[i + 1]);

@@ -44,7 +44,8 @@ void fc_read_counts(const struct forecast *f, double limit, struct fc_forecast *
 		m = quantile(v, 0.5);
 		deficit = fc_full_deficit(f, fc_horizon_s[h], limit, &spread);
 		for (p = 0; p < FC_PATHS; p++) {
-			double cap = limit - deficit + spread * (double)f->normal[31 * p % FC_NORMALS];
+			double cap =
+				limit - deficit + spread * (double)f->normal[31 * p % FC_NORMALS];
 
 			v[p] = (float)fmax(fmin(fmin(m + scale * (v[p] - m), cap), limit), 0.0);
 		}
@@ -57,7 +58,8 @@ void fc_read_counts(const struct forecast *f, double limit, struct fc_forecast *
 	}
 }
 
-void fc_read_passage(const struct forecast *f, double limit, double arrivals_per_s, struct fc_forecast *out)
+void fc_read_passage(const struct forecast *f, double limit, double arrivals_per_s,
+		     struct fc_forecast *out)
 {
 	float when[FC_PATHS];
 	unsigned int p, i, h;
@@ -71,9 +73,11 @@ void fc_read_passage(const struct forecast *f, double limit, double arrivals_per
 		when[p] = INFINITY;
 		for (i = 0; i < FC_PATH_POINTS; i++) {
 			if (f->path[p][i] >= limit) {
-				double share = (limit - before) / fmax(f->path[p][i] - before, 1e-3);
+				double share =
+					(limit - before) / fmax(f->path[p][i] - before, 1e-3);
 
-				when[p] = (float)(t0 + (fc_path_time_s(i) - t0) * fmin(fmax(share, 0.0), 1.0));
+				when[p] = (float)(t0 + (fc_path_time_s(i) - t0) *
+							       fmin(fmax(share, 0.0), 1.0));
 				break;
 			}
 			before = f->path[p][i];
@@ -87,7 +91,8 @@ void fc_read_passage(const struct forecast *f, double limit, double arrivals_per
 			if (after < 0.0)
 				continue;
 			out->p_full[h] += 1.0 / FC_PATHS;
-			out->p_drop[h] += (1.0 - pow(dropless, 1.0 + arrivals_per_s * after)) / FC_PATHS;
+			out->p_drop[h] +=
+				(1.0 - pow(dropless, 1.0 + arrivals_per_s * after)) / FC_PATHS;
 		}
 	}
 	qsort(when, FC_PATHS, sizeof(when[0]), by_value);

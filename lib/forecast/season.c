@@ -14,17 +14,17 @@
 #include <math.h>
 #include <string.h>
 
-#define FORGET_DAYS 1.5
-#define LEAST_DAYS 0.2
-#define USUAL_SWING 0.4		/* of the level; holds the fit while little of a day was seen */
-#define AHEAD_BINS FC_SEASON_AHEAD
-#define MEAN_BINS 12		/* compared are means over this many */
-#define ERROR_BINS 120.0		/* errors are remembered for */
+#define FORGET_DAYS    1.5
+#define LEAST_DAYS     0.2
+#define USUAL_SWING    0.4 /* of the level; holds the fit while little of a day was seen */
+#define AHEAD_BINS     FC_SEASON_AHEAD
+#define MEAN_BINS      12    /* compared are means over this many */
+#define ERROR_BINS     120.0 /* errors are remembered for */
 #define LEAST_COMPARED 40
-#define WORSE 0.9		/* share of the other's squared error at which none follow, */
-#define BETTER 0.5		/* and at which most do */
-#define MOST_PATHS 0.9
-#define NOISE 1.3		/* of all classes, as times the Poisson one */
+#define WORSE	       0.9 /* share of the other's squared error at which none follow, */
+#define BETTER	       0.5 /* and at which most do */
+#define MOST_PATHS     0.9
+#define NOISE	       1.3 /* of all classes, as times the Poisson one */
 
 static void phase(const struct fc_season *se, double at_s, double *x)
 {
@@ -83,11 +83,14 @@ static double recent_mean(const struct forecast *f)
 static void compare(struct fc_season *se, double mean, double said)
 {
 	struct fc_season_said *past = &se->said[se->at];
-	double keep = 1.0 - 1.0 / ERROR_BINS, off = mean - said, noise = fmax(mean, 1.0) / MEAN_BINS;
+	double keep = 1.0 - 1.0 / ERROR_BINS, off = mean - said,
+	       noise = fmax(mean, 1.0) / MEAN_BINS;
 
 	if (se->bins > AHEAD_BINS + MEAN_BINS) {
-		/* in a steady table a mean of the past is better than that of a minute: no reason to follow */
-		se->err_fit = keep * se->err_fit + (mean - past->fit) * (mean - past->fit) + NOISE * noise;
+		/* in a steady table a mean of the past is better than that of a minute: no reason
+		 * to follow */
+		se->err_fit = keep * se->err_fit + (mean - past->fit) * (mean - past->fit) +
+			      NOISE * noise;
 		se->err_now = keep * se->err_now + (mean - past->now) * (mean - past->now);
 		se->compared++;
 	}
@@ -122,7 +125,8 @@ void fc_season_bin(struct forecast *f)
 		if (!f->cls[i].used)
 			memset(se->v[i], 0, sizeof(se->v[i]));
 		for (k = 0; f->cls[i].used && k < 3; k++) {
-			se->v[i][k] = keep * se->v[i][k] + (h->n ? x[k] * (double)h->y[h->at] : 0.0);
+			se->v[i][k] =
+				keep * se->v[i][k] + (h->n ? x[k] * (double)h->y[h->at] : 0.0);
 			sum[k] += se->v[i][k];
 		}
 	}
@@ -131,7 +135,8 @@ void fc_season_bin(struct forecast *f)
 	mean = recent_mean(f);
 	compare(se, mean, value(se, c, (double)f->now_s - 0.5 * MEAN_BINS * FC_BIN_S));
 	se->said[se->at].now = mean;
-	se->said[se->at].fit = value(se, c, (double)f->now_s + (AHEAD_BINS - 0.5 * MEAN_BINS) * FC_BIN_S);
+	se->said[se->at].fit =
+		value(se, c, (double)f->now_s + (AHEAD_BINS - 0.5 * MEAN_BINS) * FC_BIN_S);
 	se->at = (se->at + 1) % AHEAD_BINS;
 }
 
@@ -151,8 +156,8 @@ void fc_season_rate(const struct forecast *f, unsigned int class_id, double *rat
 	rate[2] = swing * (c[2] * x[1] - c[1] * x[2]) / FC_BIN_S;
 }
 
-void fc_season_respond(const struct forecast *f, const double *rate, const float *unit, unsigned int points,
-		       double dt, float *out)
+void fc_season_respond(const struct forecast *f, const double *rate, const float *unit,
+		       unsigned int points, double dt, float *out)
 {
 	double turn = 6.283185307179586 * dt / f->season.day_s, all = 0.0, re = 0.0, im = 0.0;
 	unsigned int j;

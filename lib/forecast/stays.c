@@ -203,7 +203,7 @@ static void learn_second(struct forecast *f)
 		}
 		if (c->stage == FC_ESTABLISHED && c->old_exits > 0) {
 			if (cl->thrown_out_s != f->now_s)
-				cl->to_return += 1.15f * (float)c->old_exits;	/* some come twice */
+				cl->to_return += 1.15f * (float)c->old_exits; /* some come twice */
 			cl->thrown_out_s = f->now_s;
 		}
 	}
@@ -223,7 +223,8 @@ static void expose(struct forecast *f, struct fc_cell *c)
 
 			if (!c->n[l][s])
 				continue;
-			since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) * fc_width_s[l] +
+			since = (now_at - (int64_t)(((uint64_t)now_at - s) % FC_SLOTS)) *
+					fc_width_s[l] +
 				fc_width_s[l] / 2;
 			age = f->now_s - since;
 			n_at[fc_age_bin(age)] += (float)c->n[l][s];
@@ -282,8 +283,9 @@ static void refresh_hazards(const struct forecast *f, struct fc_cell *c)
 			ev = ev * f->window[b] + c->ev_go[m][b];
 			risk = risk * f->window[b] + c->risk_go[m][b];
 			smooth = (ev + 0.2f) / (risk + 0.2f / (share * f->unseen[b]));
-			c->h_go[m][b] = fminf((c->ev_go[m][b] + smooth * 8.0f) /
-					      (c->risk_go[m][b] + 8.0f), 0.9999f);
+			c->h_go[m][b] =
+				fminf((c->ev_go[m][b] + smooth * 8.0f) / (c->risk_go[m][b] + 8.0f),
+				      0.9999f);
 		}
 	}
 }
@@ -388,7 +390,9 @@ void fc_cell_hazards(const struct forecast *f, const struct fc_cell *c, float *g
 		sum = 0.0f;
 		for (m = 0; m < FC_MEMORIES; m++) {
 			/* with nothing to tell them apart the longest memory leads */
-			w[g][m] = expf(fmaxf(c->loglik[m][g] - best, -40.0f)) * (m == 0 ? 0.005f : m == 1 ? 0.1f : 1.0f);
+			w[g][m] = expf(fmaxf(c->loglik[m][g] - best, -40.0f)) * (m == 0	  ? 0.005f
+										 : m == 1 ? 0.1f
+											  : 1.0f);
 			sum += w[g][m];
 		}
 		for (m = 0; m < FC_MEMORIES; m++)

@@ -16,30 +16,31 @@
 #include <math.h>
 #include <string.h>
 
-#define TRENDS_PER_S (1.0 / 8000.0)
-#define JUMPS_PER_S (1.0 / 8000.0)
-#define SHARE_IN 0.6		/* of the classes take part */
-#define LASTS_S 2000.0		/* trends, about */
-#define BEFORE_BINS 180		/* what a change is compared with */
-#define LEAST_BEFORE 24
-#define SETTLED_BINS 36		/* a change this old and certain starts a new account */
+#define TRENDS_PER_S   (1.0 / 8000.0)
+#define JUMPS_PER_S    (1.0 / 8000.0)
+#define SHARE_IN       0.6    /* of the classes take part */
+#define LASTS_S	       2000.0 /* trends, about */
+#define BEFORE_BINS    180    /* what a change is compared with */
+#define LEAST_BEFORE   24
+#define SETTLED_BINS   36 /* a change this old and certain starts a new account */
 #define LEAST_ARRIVALS 12.0
-#define LOW_BINS 12
+#define LOW_BINS       12
 
-static const uint16_t began[] = {4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72,
-				 86, 104, 125, 150, 180, 216, 260, 300};
+static const uint16_t began[] = {4,  5,	 6,  8,	 10, 12,  14,  17,  20,	 24,  29,  35,
+				 42, 50, 60, 72, 86, 104, 125, 150, 180, 216, 260, 300};
 static const uint16_t ended[] = {4, 9, 18, 34, 60, 100};
 static const float slope_per_s[] = {1 / 3000.0f, 1 / 2200.0f, 1 / 1600.0f, 1 / 1200.0f, 1 / 880.0f,
-				    1 / 650.0f, 1 / 480.0f, 1 / 350.0f, 1 / 250.0f, 1 / 170.0f};
-static const float jump[] = {0.1f, 0.2f, 0.35f, 0.5f, 0.65f, 0.8f, 0.88f, 1.13f, 1.25f, 1.45f, 1.7f, 2.0f, 2.4f, 3.0f,
-			     4.0f, 6.0f, 10.0f, 20.0f, 50.0f};
+				    1 / 650.0f,	 1 / 480.0f,  1 / 350.0f,  1 / 250.0f,	1 / 170.0f};
+static const float jump[] = {0.1f, 0.2f, 0.35f, 0.5f, 0.65f, 0.8f, 0.88f, 1.13f, 1.25f, 1.45f,
+			     1.7f, 2.0f, 2.4f,	3.0f, 4.0f,  6.0f, 10.0f, 20.0f, 50.0f};
 
-#define N_BEGAN (sizeof(began) / sizeof(began[0]))
-#define N_ENDED (sizeof(ended) / sizeof(ended[0]))
+#define N_BEGAN	 (sizeof(began) / sizeof(began[0]))
+#define N_ENDED	 (sizeof(ended) / sizeof(ended[0]))
 #define N_SLOPES (sizeof(slope_per_s) / sizeof(slope_per_s[0]))
-#define N_JUMPS (sizeof(jump) / sizeof(jump[0]))
+#define N_JUMPS	 (sizeof(jump) / sizeof(jump[0]))
 
-_Static_assert(N_BEGAN * (2 * N_SLOPES + N_SLOPES * N_ENDED + N_JUMPS) <= FC_EXPLANATIONS, "room for all explanations");
+_Static_assert(N_BEGAN *(2 * N_SLOPES + N_SLOPES * N_ENDED + N_JUMPS) <= FC_EXPLANATIONS,
+	       "room for all explanations");
 
 void fc_history_add(struct fc_history *h, const struct fc_rate *r)
 {
@@ -61,7 +62,7 @@ double fc_history_low(const struct fc_history *h)
 
 		for (k = 0; k < LOW_BINS; k++)
 			s += h->y[(h->at + i * LOW_BINS + k) % FC_HISTORY];
-		for (k = i; k && sum[k - 1] > s; k--)	/* in order */
+		for (k = i; k && sum[k - 1] > s; k--) /* in order */
 			sum[k] = sum[k - 1];
 		sum[k] = s;
 	}
@@ -84,11 +85,12 @@ static void sum_up(const struct fc_history *h, unsigned int bins, struct fc_sums
 }
 
 struct fit {
-	double llr, level, sd;		/* level per s before the change */
+	double llr, level, sd; /* level per s before the change */
 };
 
 /* One class under one explanation. False: it has too little history. */
-static bool fit_class(const struct fc_sums *s, double dispersion, const struct fc_change *ch, struct fit *fit)
+static bool fit_class(const struct fc_sums *s, double dispersion, const struct fc_change *ch,
+		      struct fit *fit)
 {
 	unsigned int n = ch->began, e = ch->ended, r = n - e, w;
 	double before, wy, ww, all, mean, v, b = (double)ch->slope_per_bin, j = (double)ch->jump;
@@ -107,7 +109,8 @@ static bool fit_class(const struct fc_sums *s, double dispersion, const struct f
 		double ramp = s->y[n] - s->y[e], top = 1.0 + b * r;
 
 		wy = before + ramp + b * ((n - 0.5) * ramp - (s->iy[n] - s->iy[e])) + top * s->y[e];
-		ww = w + r + b * r * r + b * b * ((double)r * r * r / 3.0 - r / 12.0) + e * top * top;
+		ww = w + r + b * r * r + b * b * ((double)r * r * r / 3.0 - r / 12.0) +
+		     e * top * top;
 	}
 	mean = all / (n + w);
 	v = dispersion * mean;
@@ -124,7 +127,8 @@ static double takes_part(double llr)
 	return e / (1.0 - SHARE_IN + e);
 }
 
-static void weigh(const struct forecast *f, struct fc_trends *jo, struct fc_change *ch, double prior)
+static void weigh(const struct forecast *f, struct fc_trends *jo, struct fc_change *ch,
+		  double prior)
 {
 	double sum = log(prior), product = 1.0;
 	unsigned int c;
@@ -133,7 +137,7 @@ static void weigh(const struct forecast *f, struct fc_trends *jo, struct fc_chan
 	for (c = 0; c < FC_CLASSES; c++) {
 		if (!f->sums[c].n || !fit_class(&f->sums[c], f->cls[c].rate.dispersion, ch, &fit))
 			continue;
-		if (fit.llr > 8.0)	/* the product may not overflow */
+		if (fit.llr > 8.0) /* the product may not overflow */
 			sum += fit.llr + log(SHARE_IN);
 		else
 			product *= 1.0 - SHARE_IN + SHARE_IN * exp(fit.llr);
@@ -143,7 +147,8 @@ static void weigh(const struct forecast *f, struct fc_trends *jo, struct fc_chan
 	jo->change[jo->n++] = *ch;
 }
 
-static void weigh_trends(const struct forecast *f, struct fc_trends *jo, unsigned int n, double span_s)
+static void weigh_trends(const struct forecast *f, struct fc_trends *jo, unsigned int n,
+			 double span_s)
 {
 	unsigned int k, sign, e;
 
@@ -161,8 +166,9 @@ static void weigh_trends(const struct forecast *f, struct fc_trends *jo, unsigne
 			double gap = ended[e] - (e ? ended[e - 1] : 0);
 
 			ch.ended = ended[e];
-			weigh(f, jo, &ch, 2.0 * prior * fmin(gap * FC_BIN_S / LASTS_S, 1.0) *
-			      exp(-(double)(n - ended[e]) * FC_BIN_S / LASTS_S));
+			weigh(f, jo, &ch,
+			      2.0 * prior * fmin(gap * FC_BIN_S / LASTS_S, 1.0) *
+				      exp(-(double)(n - ended[e]) * FC_BIN_S / LASTS_S));
 		}
 	}
 }
@@ -227,7 +233,8 @@ void fc_trends_find(struct forecast *f, struct fc_trends *jo)
 		none -= (TRENDS_PER_S + JUMPS_PER_S) * span_s;
 		weigh_trends(f, jo, began[i], span_s);
 		for (k = 0; k < N_JUMPS; k++) {
-			struct fc_change ch = {.kind = FC_CHANGE_JUMP, .began = began[i], .jump = jump[k]};
+			struct fc_change ch = {
+				.kind = FC_CHANGE_JUMP, .began = began[i], .jump = jump[k]};
 
 			weigh(f, jo, &ch, JUMPS_PER_S * span_s / N_JUMPS);
 		}
@@ -236,23 +243,25 @@ void fc_trends_find(struct forecast *f, struct fc_trends *jo)
 	settle(f, jo);
 }
 
-bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct fc_change *ch, double u,
-		   struct fc_line *line)
+bool fc_trend_line(const struct forecast *f, unsigned int class_id, const struct fc_change *ch,
+		   double u, struct fc_line *line)
 {
 	const struct fc_sums *s = &f->sums[class_id];
 	unsigned int flat = ch->ended;
 	double top = 1.0 + (double)ch->slope_per_bin * (ch->began - ch->ended);
 	struct fit fit;
 
-	if (ch->kind != FC_CHANGE_TREND || !s->n || !fit_class(s, f->cls[class_id].rate.dispersion, ch, &fit) || u >= takes_part(fit.llr))
+	if (ch->kind != FC_CHANGE_TREND || !s->n ||
+	    !fit_class(s, f->cls[class_id].rate.dispersion, ch, &fit) || u >= takes_part(fit.llr))
 		return false;
 	line->level = fit.level * top;
 	line->sd = fit.sd * top;
 	line->slope = flat ? 0.0 : fit.level * (double)ch->slope_per_bin / FC_BIN_S;
 	line->age_s = (double)(ch->began - ch->ended) * FC_BIN_S;
-	if (flat) {	/* what came since is more to the point than the shape of the change */
+	if (flat) { /* what came since is more to the point than the shape of the change */
 		double seen = s->y[flat] / (flat * FC_BIN_S);
-		double var = f->cls[class_id].rate.dispersion * fmax(seen, line->level) / (flat * FC_BIN_S);
+		double var = f->cls[class_id].rate.dispersion * fmax(seen, line->level) /
+			     (flat * FC_BIN_S);
 		double trust = 4.0 * line->sd * line->sd / (4.0 * line->sd * line->sd + var);
 
 		line->level += trust * (seen - line->level);

@@ -28,8 +28,7 @@ bool health_forecast_recent(const struct snapshot *snap)
 	uint64_t made = snap->forecast.computed_boot_ns;
 
 	/* It may be a little younger than the heartbeat: they are not written at once. */
-	return snap->forecast.valid &&
-	       (beat > made ? beat - made : made - beat) <= SNAP_SILENT_NS;
+	return snap->forecast.valid && (beat > made ? beat - made : made - beat) <= SNAP_SILENT_NS;
 }
 
 static bool says_something(const struct snapshot *snap)
@@ -88,5 +87,5 @@ const char *health_reason(const struct snapshot *snap)
 		if (snap->live.doubts & (int64_t)1 << bit)
 			return snap_doubt_help(bit);
 	return health_exact(snap) ? "nothing is known that could make a number wrong"
-				 : "the agent does not call its mirror exact";
+				  : "the agent does not call its mirror exact";
 }

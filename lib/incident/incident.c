@@ -66,8 +66,7 @@ static bool fields_fit(const struct incident_head *head)
 	       is_text(head->agent_version, sizeof(head->agent_version)) &&
 	       head->limit_kind < SHM_LIMIT_COUNT && head->rows_kept <= INCIDENT_ROWS &&
 	       (head->top_row == ROW_INVALID || head->top_row < ROW_COUNT) &&
-	       (head->top_cell == CELL_INVALID ||
-		cell_row(head->top_cell) == head->top_row);
+	       (head->top_cell == CELL_INVALID || cell_row(head->top_cell) == head->top_row);
 }
 
 int incident_check_head(const void *data, size_t bytes, uint64_t file_bytes,

@@ -22,8 +22,8 @@
 struct spread {
 	double tick_hz;
 	double weight[GC_CLAMP_S]; /* share of visits with so many whole seconds left */
-	unsigned int count;		  /* of weights; the rest is 0 */
-	double longer;			  /* share at GC_CLAMP_S */
+	unsigned int count;	   /* of weights; the rest is 0 */
+	double longer;		   /* share at GC_CLAMP_S */
 	double visits;
 };
 
@@ -72,8 +72,7 @@ void kernel_gc_add_left(struct kernel_gc *gc, double entries, double left_s)
 		add_between(gc, 2 * entries, from_s, from_s + 1);
 }
 
-static void spread_init(struct spread *spread, const struct kernel_gc *gc,
-			unsigned int tick_hz)
+static void spread_init(struct spread *spread, const struct kernel_gc *gc, unsigned int tick_hz)
 {
 	double in_second = 0;
 

@@ -38,8 +38,8 @@
 #define CONNTIDE_KERNEL_GC_H
 
 #define GC_BIAS_VISITS 100u /* GC_SCAN_INITIAL_COUNT */
-#define GC_MIN_S	      1u   /* GC_SCAN_INTERVAL_MIN */
-#define GC_MAX_S	      60u  /* GC_SCAN_INTERVAL_MAX */
+#define GC_MIN_S       1u   /* GC_SCAN_INTERVAL_MIN */
+#define GC_MAX_S       60u  /* GC_SCAN_INTERVAL_MAX */
 #define GC_CLAMP_S     300u /* GC_SCAN_INTERVAL_CLAMP */
 /* Longest time between two rounds: 61.44 s at HZ 100, 250, 300 and 1000 alike. */
 #define GC_ROUND_MAX_S 61.5

@@ -14,7 +14,8 @@ static const struct timeout_info infos[TIMEOUT_COUNT] = {
 
 /* One more than the timeout; 0: none. */
 static const uint8_t by_state[L4_COUNT][STATE_SLOTS_MAX] = {
-#define TIMEOUT_STATE(l4proto, cls, state, id) [L4_##l4proto][ST_##cls##_##state] = TIMEOUT_##id + 1,
+#define TIMEOUT_STATE(l4proto, cls, state, id)                                                     \
+	[L4_##l4proto][ST_##cls##_##state] = TIMEOUT_##id + 1,
 #include "lib/kernel/timeouts.def"
 #undef TIMEOUT_STATE
 };

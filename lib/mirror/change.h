@@ -36,7 +36,7 @@ struct entry_change {
 enum entry_dump {
 	ENTRY_DUMP_BEGINS,
 	ENTRY_DUMP_FAILS, /* it will sweep nothing */
-	ENTRY_DUMP_ENDS   /* all that it did not show is swept */
+	ENTRY_DUMP_ENDS	  /* all that it did not show is swept */
 };
 
 struct entry_hook {

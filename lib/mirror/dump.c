@@ -96,9 +96,8 @@ void mirror_answer(struct mirror *mirror, const struct verify_item *item,
 	if (at == FLOW_NONE || mirror_mark_later(flow, asked_mark))
 		return;
 	if (!found || found->status & CT_STATUS_DYING || found->id != flow->id) {
-		settle_answer(mirror, item, at, found && !(found->status & CT_STATUS_DYING)
-							? found
-							: NULL);
+		settle_answer(mirror, item, at,
+			      found && !(found->status & CT_STATUS_DYING) ? found : NULL);
 		return;
 	}
 	if (!cell_key_of(flow_cell(flow), &key, &state))

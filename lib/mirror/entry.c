@@ -33,7 +33,7 @@ static bool follows_protocol_state(enum l4proto l4proto)
  * numbers we have no name for are shown as unknown.
  */
 unsigned int entry_state_told(enum l4proto l4proto, const struct ct_event *event,
-			       unsigned int otherwise)
+			      unsigned int otherwise)
 {
 	if (follows_protocol_state(l4proto)) {
 		if (event->status & CT_STATUS_OFFLOAD)
@@ -150,7 +150,7 @@ static void report_appeared(struct mirror *mirror, struct flow *flow, const stru
 }
 
 static void report_gone(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
-		      const struct ct_event *event)
+			const struct ct_event *event)
 {
 	struct entry_change change = {
 		.from_cell = flow_cell(flow),
@@ -186,7 +186,8 @@ static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
 
 	report(mirror, flow, &change);
 	/* The age is that up to `since`, which is not now when only the row changes. */
-	flow->age = flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, change.since));
+	flow->age =
+		flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, change.since));
 	take_since(flow, &change);
 }
 
@@ -238,7 +239,7 @@ void entry_count_new(struct mirror *mirror, const struct flow *flow)
 }
 
 static void remove_counts(struct mirror *mirror, struct flow *flow, const struct ct_key *key,
-		 const struct ct_event *event)
+			  const struct ct_event *event)
 {
 	uint64_t lifetime_ms = UINT64_MAX;
 
@@ -257,8 +258,7 @@ void mirror_sweep_record(struct mirror *mirror, struct flow *flow)
 }
 
 /* Replaces what is resident under the key by another incarnation. */
-void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *event,
-		    uint32_t flags)
+void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *event, uint32_t flags)
 {
 	struct flow *flow = flow_at(&mirror->table, at);
 

@@ -32,8 +32,8 @@ static uint16_t hash_high(uint64_t hash)
 
 static void *reserve(uint64_t bytes)
 {
-	void *at = mmap(NULL, (size_t)bytes, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *at = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			-1, 0);
 
 	return at == MAP_FAILED ? NULL : at;
 }

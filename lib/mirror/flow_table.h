@@ -31,16 +31,16 @@
 #define FLOW_NONE 0u
 
 /* Flags share a word with the cell, whose numbers fit 24 bits. */
-#define FLOW_CELL_BITS	24u
-#define FLOW_CELL_MASK	0x00ffffffu
-#define FLOW_LIVE	(1u << 24)
-#define FLOW_TOMBSTONE	(1u << 25)
-#define FLOW_MUTE	(1u << 26) /* may change without telling */
-#define FLOW_SEEN_REPLY (1u << 27)
-#define FLOW_ASSURED	(1u << 28)
-#define FLOW_BORN_SEEN	(1u << 29) /* its NEW was received: the age is true */
+#define FLOW_CELL_BITS	   24u
+#define FLOW_CELL_MASK	   0x00ffffffu
+#define FLOW_LIVE	   (1u << 24)
+#define FLOW_TOMBSTONE	   (1u << 25)
+#define FLOW_MUTE	   (1u << 26) /* may change without telling */
+#define FLOW_SEEN_REPLY	   (1u << 27)
+#define FLOW_ASSURED	   (1u << 28)
+#define FLOW_BORN_SEEN	   (1u << 29) /* its NEW was received: the age is true */
 #define FLOW_SINCE_UNKNOWN (1u << 30) /* nobody knows when it entered its state */
-#define FLOW_COUNTED	(1u << 31) /* for talkers.h: the tally that has counted it */
+#define FLOW_COUNTED	   (1u << 31) /* for talkers.h: the tally that has counted it */
 
 /* Stamp: epoch of the last dump that showed it, and mark of its last event. */
 #define FLOW_MARK_MASK 0x00ffffffu
@@ -53,12 +53,12 @@
 #define FLOW_TICK_SHIFT 24u
 
 struct flow {
-	uint32_t next;	    /* in its chain, or the next free record */
-	uint32_t hash_low;  /* bits 10..41 of the hash */
-	uint32_t id;	    /* CTA_ID */
+	uint32_t next;	   /* in its chain, or the next free record */
+	uint32_t hash_low; /* bits 10..41 of the hash */
+	uint32_t id;	   /* CTA_ID */
 	uint32_t cell_flags;
-	uint32_t stamp;	    /* live: epoch << 24 | mark; tombstone: next younger one */
-	uint32_t since;	    /* tick of the last change of state, see observer.h; tombstone: of death */
+	uint32_t stamp; /* live: epoch << 24 | mark; tombstone: next younger one */
+	uint32_t since; /* tick of the last change of state, see observer.h; tombstone: of death */
 	uint16_t hash_high; /* bits 42..57 of the hash */
 	uint16_t age;	    /* ticks from birth to `since`, packed; see flow_bury() */
 };
@@ -66,18 +66,18 @@ struct flow {
 _Static_assert(sizeof(struct flow) == 28, "the memory goal of the mirror stands on this");
 
 struct flow_table {
-	struct flow *records;	/* [0] is not used */
-	uint32_t *heads;	/* by bucket */
-	uint64_t record_room;	/* records and buckets that address space is reserved for... */
+	struct flow *records; /* [0] is not used */
+	uint32_t *heads;      /* by bucket */
+	uint64_t record_room; /* records and buckets that address space is reserved for... */
 	uint64_t bucket_room;
 	uint64_t record_backed; /* ...and that are usable now */
 	uint64_t bucket_backed;
 	uint32_t limit_entries; /* insertion refuses beyond this */
 	uint32_t used;		/* records ever taken: scans end there */
 	uint32_t free_head;
-	uint32_t linked;	/* records in chains, tombstones included */
+	uint32_t linked; /* records in chains, tombstones included */
 	uint32_t buckets;
-	uint32_t level_mask;	/* 2^level - 1, 2^level <= buckets < 2^(level+1) */
+	uint32_t level_mask; /* 2^level - 1, 2^level <= buckets < 2^(level+1) */
 };
 
 /* The largest limit there can be. */

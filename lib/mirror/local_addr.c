@@ -117,16 +117,15 @@ enum found { NOT_LOCAL, LOCAL_BROADCAST, LOCAL };
 
 static enum found look_up(const struct local_addrs *set, uint8_t family, const uint8_t bytes[16])
 {
-	struct local_addr wanted = {.family = family,
-				    .prefix_bits = family == AF_INET ? 32 : 128};
+	struct local_addr wanted = {.family = family, .prefix_bits = family == AF_INET ? 32 : 128};
 	const struct local_addr *hit;
 
 	if (loopback_address(family, bytes))
 		return LOCAL;
 	memcpy(wanted.bytes, bytes, sizeof(wanted.bytes));
-	hit = set->whole_count ? bsearch(&wanted, set->addrs, set->whole_count,
-					 sizeof(wanted), compare)
-			       : NULL;
+	hit = set->whole_count
+		      ? bsearch(&wanted, set->addrs, set->whole_count, sizeof(wanted), compare)
+		      : NULL;
 	if (hit)
 		return hit->broadcast ? LOCAL_BROADCAST : LOCAL;
 	for (uint32_t i = set->whole_count; i < set->count; i++)
@@ -144,8 +143,8 @@ static bool to_everybody(uint8_t family, const uint8_t bytes[16])
 	return bytes[0] == 0xff;
 }
 
-enum direction local_direction(const struct local_addrs *set, uint8_t family,
-			       const uint8_t src[16], const uint8_t dst[16])
+enum direction local_direction(const struct local_addrs *set, uint8_t family, const uint8_t src[16],
+			       const uint8_t dst[16])
 {
 	bool from_here = look_up(set, family, src) == LOCAL;
 	enum found to = look_up(set, family, dst);

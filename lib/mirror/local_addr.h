@@ -53,7 +53,7 @@ int local_addrs_add(struct local_addrs *set, const struct local_addr *addr);
 void local_addrs_finish(struct local_addrs *set);
 bool local_addrs_equal(const struct local_addrs *a, const struct local_addrs *b);
 
-enum direction local_direction(const struct local_addrs *set, uint8_t family,
-			       const uint8_t src[16], const uint8_t dst[16]);
+enum direction local_direction(const struct local_addrs *set, uint8_t family, const uint8_t src[16],
+			       const uint8_t dst[16]);
 
 #endif

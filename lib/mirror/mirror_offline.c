@@ -64,8 +64,8 @@ int mirror_offline_create(struct mirror_offline *offline, uint32_t limit_entries
 	if (!err)
 		err = verify_create(&offline->verify, 32, 1);
 	if (!err)
-		err = mirror_create(&offline->mirror, limit_entries, &offline->hist, &offline->addrs,
-				    &offline->verify);
+		err = mirror_create(&offline->mirror, limit_entries, &offline->hist,
+				    &offline->addrs, &offline->verify);
 	if (!err)
 		mirror_set_time(&offline->mirror, 1000 * NS_PER_S);
 	return err;
@@ -99,8 +99,7 @@ enum resync_result mirror_offline_sweep(struct mirror_offline *offline)
 	return result;
 }
 
-static void print_row(const struct histogram *hist, uint32_t row, const char **separator,
-		      FILE *out)
+static void print_row(const struct histogram *hist, uint32_t row, const char **separator, FILE *out)
 {
 	uint32_t first = row_first_cell(row);
 	struct row_key key;

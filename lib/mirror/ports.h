@@ -35,7 +35,7 @@ struct ports {
 	struct shm_slots *slots;
 	struct shm_rate *rates;
 	uint32_t slot_limit;
-	uint32_t word;		 /* of the row map, where the pass stands */
+	uint32_t word;				/* of the row map, where the pass stands */
 	struct ports_top found[SHM_SLOT_COUNT]; /* largest of this pass, descending */
 	uint32_t found_count;
 	struct ports_top top[SHM_TOP_PORTS]; /* of the last finished pass */

@@ -115,8 +115,7 @@ struct sweep {
 
 static bool unseen(const struct sweep *sweep, const struct flow *flow)
 {
-	return flow->cell_flags & FLOW_LIVE &&
-	       flow->stamp >> EPOCH_SHIFT != sweep->mirror->epoch &&
+	return flow->cell_flags & FLOW_LIVE && flow->stamp >> EPOCH_SHIFT != sweep->mirror->epoch &&
 	       !mirror_mark_later(flow, sweep->resync->begin_mark);
 }
 

@@ -100,8 +100,8 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 	struct flow *flow = flow_at(&mirror->table, at);
 	uint32_t told = entry_status_flags(event);
 	uint32_t had = flow->cell_flags & (FLOW_SEEN_REPLY | FLOW_ASSURED);
-	uint32_t keep = (flow->cell_flags | told) & (FLOW_LIVE | FLOW_SEEN_REPLY | FLOW_ASSURED |
-						     FLOW_BORN_SEEN);
+	uint32_t keep = (flow->cell_flags | told) &
+			(FLOW_LIVE | FLOW_SEEN_REPLY | FLOW_ASSURED | FLOW_BORN_SEEN);
 	struct row_key key;
 	unsigned int state;
 	uint32_t cell = flow_cell(flow);

@@ -42,8 +42,8 @@
 struct mirror_counters {
 	uint64_t events[CT_KINDS];
 	uint64_t clash_events;
-	uint64_t stale_updates;	   /* dropped as overtaken */
-	uint64_t refused_entries;  /* mirror at its limit */
+	uint64_t stale_updates;	  /* dropped as overtaken */
+	uint64_t refused_entries; /* mirror at its limit */
 	uint64_t repairs_state;
 	uint64_t repairs_missing;
 	uint64_t repairs_ghost;
@@ -61,13 +61,13 @@ struct mirror {
 	const struct local_addrs *addrs;
 	struct verify *verify;
 	struct entry_hook *hook; /* NULL: nobody keeps statistics */
-	uint64_t now_ns; /* boot clock */
+	uint64_t now_ns;	 /* boot clock */
 	uint64_t last_silent_ns; /* last confirmed silent change; 0 never */
-	uint32_t mark;	 /* 1 .. FLOW_MARK_MASK */
-	uint8_t epoch;	 /* of the last dump begun */
-	bool dump_running; /* keep tombstones */
-	bool corrections_mute; /* what an answer corrects changed without telling */
-	uint32_t tomb_oldest; /* FIFO linked through flow.stamp */
+	uint32_t mark;		 /* 1 .. FLOW_MARK_MASK */
+	uint8_t epoch;		 /* of the last dump begun */
+	bool dump_running;	 /* keep tombstones */
+	bool corrections_mute;	 /* what an answer corrects changed without telling */
+	uint32_t tomb_oldest;	 /* FIFO linked through flow.stamp */
 	uint32_t tomb_youngest;
 	uint32_t tombstones;
 	uint32_t entries; /* live */

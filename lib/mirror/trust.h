@@ -21,14 +21,14 @@ struct trust_inputs {
 	uint64_t last_loss_ns;	      /* 0: never */
 	uint64_t last_valid_begin_ns; /* when the last valid resync began; 0: none yet */
 	bool last_resync_valid;
-	uint64_t last_silent_ns;      /* 0: never */
-	int64_t kernel_entries;	      /* -1: not known */
+	uint64_t last_silent_ns; /* 0: never */
+	int64_t kernel_entries;	 /* -1: not known */
 	uint32_t mirror_entries;
-	uint32_t in_flight;	      /* events between reading the count and now */
+	uint32_t in_flight; /* events between reading the count and now */
 	uint32_t mute_entries;
 	uint32_t unknown_entries;
 	uint32_t verify_pending;
-	bool out_of_memory;	      /* entries or rows had to be refused */
+	bool out_of_memory; /* entries or rows had to be refused */
 };
 
 /* enum shm_doubt bits; 0: exact. */

@@ -20,11 +20,11 @@
 
 #include "lib/event/event.h"
 
-#define VERIFY_DELAY_NS	  UINT64_C(250000000)
-#define AUDIT_DELAY_NS	  UINT64_C(2000000000)
-#define VERIFY_RING	  4096u
-#define AUDIT_RATE_MAX	  256u /* a second */
-#define AUDIT_RING	  1024u
+#define VERIFY_DELAY_NS UINT64_C(250000000)
+#define AUDIT_DELAY_NS	UINT64_C(2000000000)
+#define VERIFY_RING	4096u
+#define AUDIT_RATE_MAX	256u /* a second */
+#define AUDIT_RING	1024u
 
 struct verify_item {
 	struct ct_key key;

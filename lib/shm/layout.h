@@ -130,8 +130,8 @@ struct shm_header {
 
 struct shm_live {
 	_Atomic uint64_t seq;
-#define FIELD(field, means)				  _Atomic int64_t field;
-#define VALUE(field, family, label, label_value, scale)	  _Atomic int64_t field;
+#define FIELD(field, means)				_Atomic int64_t field;
+#define VALUE(field, family, label, label_value, scale) _Atomic int64_t field;
 #include "lib/shm/metrics.def"
 #undef FIELD
 #undef VALUE
@@ -256,7 +256,7 @@ struct shm_chance {
 
 /* A class of entries that carries the forecast. */
 struct shm_reason {
-	_Atomic uint32_t key; /* l4proto | direction << 8 | port << 16 */
+	_Atomic uint32_t key;	 /* l4proto | direction << 8 | port << 16 */
 	_Atomic uint32_t pooled; /* 1: several ports that have no class of their own */
 	_Atomic uint32_t entries;
 	_Atomic uint32_t entries_600; /* expected in ten minutes */
@@ -273,15 +273,15 @@ struct shm_forecast {
 	_Atomic uint64_t full_early_ms; /* 10 %, 50 %, 90 % quantile of the time to full */
 	_Atomic uint64_t full_likely_ms;
 	_Atomic uint64_t full_late_ms;
-	_Atomic uint32_t limit_entries; /* 0: none */
-	_Atomic uint32_t limit_kind;	/* enum shm_limit */
-	_Atomic uint32_t verdict;	/* enum shm_verdict */
-	_Atomic uint32_t alarm;		/* 1: full within ten minutes, with hysteresis */
-	_Atomic uint32_t watching_s;	/* SHM_VERDICT_WATCHING: for how much longer */
-	_Atomic uint32_t count_entries; /* what it started from */
+	_Atomic uint32_t limit_entries;	 /* 0: none */
+	_Atomic uint32_t limit_kind;	 /* enum shm_limit */
+	_Atomic uint32_t verdict;	 /* enum shm_verdict */
+	_Atomic uint32_t alarm;		 /* 1: full within ten minutes, with hysteresis */
+	_Atomic uint32_t watching_s;	 /* SHM_VERDICT_WATCHING: for how much longer */
+	_Atomic uint32_t count_entries;	 /* what it started from */
 	_Atomic uint32_t steady_entries; /* where it would come to rest, as things stand */
-	_Atomic uint32_t soft_entries;	/* the kernel may evict these when full */
-	_Atomic uint32_t cost_us;	/* CPU time of the last one */
+	_Atomic uint32_t soft_entries;	 /* the kernel may evict these when full */
+	_Atomic uint32_t cost_us;	 /* CPU time of the last one */
 	_Atomic uint32_t reason_count;
 	struct shm_horizon horizon[SHM_HORIZONS];
 	struct shm_chance chance[SHM_FULL_HORIZONS];
@@ -342,12 +342,13 @@ struct shm_stays {
  * before that in the pool.
  */
 struct shm_detail {
-	_Atomic uint32_t row; /* ROW_INVALID: free; of a pool: port 0 */
+	_Atomic uint32_t row;	     /* ROW_INVALID: free; of a pool: port 0 */
 	_Atomic uint32_t generation; /* odd: changing hands; counters begin at 0 */
 	_Atomic uint64_t ends[SHM_END_COUNT];
 	struct shm_stays whole; /* birth to end, where both were seen */
 	struct shm_stays tail;	/* last change of state to end, of entries whose birth was seen */
-	struct shm_stays states[STATE_SLOTS_MAX]; /* each stay in a state, of the same, whatever ended it */
+	struct shm_stays
+		states[STATE_SLOTS_MAX]; /* each stay in a state, of the same, whatever ended it */
 };
 
 /* --- who ------------------------------------------------------------------------ */
@@ -357,8 +358,8 @@ struct shm_detail {
 enum shm_talker_kind {
 	SHM_TALKER_SOURCE,
 	SHM_TALKER_DESTINATION,
-	SHM_TALKER_SERVICE,	   /* destination address, protocol and port */
-	SHM_TALKER_SOURCE_64,	   /* IPv6, by /64 */
+	SHM_TALKER_SERVICE,   /* destination address, protocol and port */
+	SHM_TALKER_SOURCE_64, /* IPv6, by /64 */
 	SHM_TALKER_DESTINATION_64,
 	SHM_TALKER_KINDS
 };
@@ -369,7 +370,8 @@ enum shm_talker_kind {
  * why they hold otherwise is proved in lib/stats/topk.h.
  */
 struct shm_talker {
-	_Atomic uint64_t address[2]; /* 16 bytes in network order; IPv4: the first four; /64: the first 8 */
+	_Atomic uint64_t
+		address[2]; /* 16 bytes in network order; IPv4: the first four; /64: the first 8 */
 	/* AF_INET, AF_INET6 | enum l4proto << 8 | port << 16; l4proto, port: SERVICE only */
 	_Atomic uint32_t key;
 	_Atomic uint32_t entries;
@@ -378,10 +380,10 @@ struct shm_talker {
 };
 
 struct shm_talker_list {
-	_Atomic uint32_t count;	  /* of talker[], largest first */
-	_Atomic uint32_t tracked; /* keys counted at present */
+	_Atomic uint32_t count;		 /* of talker[], largest first */
+	_Atomic uint32_t tracked;	 /* keys counted at present */
 	_Atomic uint32_t missed_entries; /* no key outside the list holds more than this */
-	_Atomic uint32_t room;	  /* keys that can be counted; more of them: errors */
+	_Atomic uint32_t room;		 /* keys that can be counted; more of them: errors */
 	struct shm_talker talker[SHM_TALKERS];
 };
 
@@ -393,10 +395,10 @@ struct shm_talkers {
 
 /* --- what it looked like ---------------------------------------------------------- */
 
-#define SHM_FRAMES	 96u /* of each ring: 16 minutes every 10 s, 96 minutes every minute */
-#define SHM_FRAME_CELLS	 48u
-#define SHM_FRAME_ROWS	 24u
-#define SHM_FRAME_HOSTS	 8u
+#define SHM_FRAMES	96u /* of each ring: 16 minutes every 10 s, 96 minutes every minute */
+#define SHM_FRAME_CELLS 48u
+#define SHM_FRAME_ROWS	24u
+#define SHM_FRAME_HOSTS 8u
 
 struct shm_frame_cell {
 	_Atomic uint32_t cell; /* CELL_INVALID: none */

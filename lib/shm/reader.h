@@ -33,7 +33,7 @@ struct shm_reader {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t sections[24]; /* offsets, as checked when the file was mapped */
-	uint8_t boot_id[16]; /* of the running system, for comparison */
+	uint8_t boot_id[16];   /* of the running system, for comparison */
 	char path[256];
 };
 

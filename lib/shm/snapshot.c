@@ -250,8 +250,7 @@ static int copy_all(void *arg)
 			    &snap->sequence);
 
 	if (!err)
-		err = copy_slots(shm_reader_section(copy->reader, SHM_SECTION_SLOTS),
-				 &copy->slots);
+		err = copy_slots(shm_reader_section(copy->reader, SHM_SECTION_SLOTS), &copy->slots);
 	if (err)
 		return err;
 	snap->live = live;
@@ -268,8 +267,7 @@ static int copy_all(void *arg)
 	check_rates(copy);
 	copy_others(copy);
 	copy_timeouts(copy);
-	snap_forecast_copy(shm_reader_section(copy->reader, SHM_SECTION_FORECAST),
-			   &snap->forecast);
+	snap_forecast_copy(shm_reader_section(copy->reader, SHM_SECTION_FORECAST), &snap->forecast);
 	return 0;
 }
 
@@ -286,7 +284,7 @@ static int grow_rows(struct snapshot *snap)
 }
 
 static void health_agent(const struct shm_reader *reader, uint64_t now_boot_ns,
-			struct snapshot *snap)
+			 struct snapshot *snap)
 {
 	const struct shm_header *header = shm_reader_header(reader);
 	uint64_t beat = (uint64_t)snap->live.heartbeat_boot_ns;

@@ -24,8 +24,8 @@
 
 /* Scalars of metrics.def, in its order. */
 struct snap_live {
-#define FIELD(field, means)				  int64_t field;
-#define VALUE(field, family, label, label_value, scale)	  int64_t field;
+#define FIELD(field, means)				int64_t field;
+#define VALUE(field, family, label, label_value, scale) int64_t field;
 #include "lib/shm/metrics.def"
 #undef FIELD
 #undef VALUE
@@ -38,13 +38,13 @@ struct snap_row {
 	uint32_t slot_generation; /* 0 without a slot */
 	uint32_t entries;	  /* sum of states */
 	uint32_t states[STATE_SLOTS_MAX];
-	uint64_t new_entries;		 /* since the agent started */
+	uint64_t new_entries; /* since the agent started */
 	uint64_t destroyed_entries;
-	uint64_t slot_new_entries;	 /* since the row got its slot */
+	uint64_t slot_new_entries; /* since the row got its slot */
 	uint64_t slot_destroyed_entries;
-	double new_per_s;		 /* over the last 10 to 20 s; NaN before */
+	double new_per_s; /* over the last 10 to 20 s; NaN before */
 	double destroyed_per_s;
-	double mean_lifetime_s;		 /* since the agent started; NaN without any */
+	double mean_lifetime_s; /* since the agent started; NaN without any */
 };
 
 struct snap_other {
@@ -87,10 +87,10 @@ enum snap_agent {
 
 struct snapshot {
 	enum snap_agent agent;
-	uint64_t age_ns;	/* since the heartbeat; UINT64_MAX after a reboot */
+	uint64_t age_ns; /* since the heartbeat; UINT64_MAX after a reboot */
 	uint64_t taken_real_ns;
 	uint64_t stopped_real_ns; /* 0 unless stopped */
-	uint64_t sequence;	/* of the live block: changes with every publication */
+	uint64_t sequence;	  /* of the live block: changes with every publication */
 	uint64_t instance_id;
 	uint64_t created_real_ns;
 	uint64_t netns_inode;

@@ -167,8 +167,7 @@ static int take_lock(struct segment *segment, const char *dir, const char *name,
 	}
 	/* Only for the message above: the lock itself is what counts. */
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(segment->lock_fd, 0) < 0 ||
-	    pwrite(segment->lock_fd, text, (size_t)n, 0) != n)
+	if (ftruncate(segment->lock_fd, 0) < 0 || pwrite(segment->lock_fd, text, (size_t)n, 0) != n)
 		return -EIO;
 	return 0;
 }
@@ -242,13 +241,13 @@ static int build_file(struct segment *segment, const struct segment_identity *id
 	int err;
 
 	segment->size_bytes = shm_layout(segment->sections);
-	segment->backed = calloc((size_t)(segment->size_bytes / SHM_PAGE_BYTES / 64 + 2),
-				 sizeof(uint64_t));
+	segment->backed =
+		calloc((size_t)(segment->size_bytes / SHM_PAGE_BYTES / 64 + 2), sizeof(uint64_t));
 	if (!segment->backed)
 		return -ENOMEM;
 	unlink(segment->temporary);
-	segment->fd = open(segment->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-			   0600);
+	segment->fd =
+		open(segment->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (segment->fd < 0 || ftruncate(segment->fd, (off_t)segment->size_bytes) < 0)
 		return -errno;
 	segment->base = mmap(NULL, (size_t)segment->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,

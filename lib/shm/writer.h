@@ -47,8 +47,7 @@ struct segment_identity {
 /* Creates the directory if need be, takes the lock, builds the file. -EBUSY: another
  * agent holds it (its pid in *ret_pid if known). */
 int segment_create(struct segment *segment, const char *runtime_dir,
-		   const struct segment_identity *identity, const char **ret_what,
-		   pid_t *ret_pid);
+		   const struct segment_identity *identity, const char **ret_what, pid_t *ret_pid);
 
 /* Who may read it: group `gid` (mode 0640), or everybody (0644) for -1. 0 or -errno. */
 int segment_set_readers(struct segment *segment, gid_t gid);

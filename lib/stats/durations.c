@@ -13,7 +13,7 @@ int durations_create(struct durations *durations, const struct histogram *hist)
 {
 	memset(durations, 0, sizeof(*durations));
 	durations->of_row = mmap(NULL, OF_ROW_BYTES, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (durations->of_row == MAP_FAILED) {
 		durations->of_row = NULL;
 		return -ENOMEM;
@@ -98,7 +98,8 @@ static void change_hands(struct durations *durations, uint32_t number, uint32_t 
 	durations->holders[number] = (struct durations_holder){
 		.since_ns = durations->now_ns,
 		.busy_ns = durations->now_ns,
-		.destroyed_entries = (uint32_t)peek_u64(&durations->hist->rows[row].destroyed_entries),
+		.destroyed_entries =
+			(uint32_t)peek_u64(&durations->hist->rows[row].destroyed_entries),
 		.weight = 1,
 	};
 }
@@ -152,7 +153,7 @@ void durations_moved(struct durations *durations, uint32_t cell, uint64_t stay_n
 }
 
 void durations_ended(struct durations *durations, uint32_t cell, unsigned int end, uint64_t stay_ns,
-		 uint64_t life_ns)
+		     uint64_t life_ns)
 {
 	struct shm_detail *detail = detail_of(durations, cell_row(cell));
 
@@ -174,8 +175,8 @@ static void look_at(struct durations *durations, uint32_t number, uint32_t row)
 	struct durations_holder *holder = &durations->holders[number];
 	uint32_t destroyed = (uint32_t)peek_u64(&durations->hist->rows[row].destroyed_entries);
 
-	holder->weight =
-		histogram_row_entries(durations->hist, row) + (destroyed - holder->destroyed_entries);
+	holder->weight = histogram_row_entries(durations->hist, row) +
+			 (destroyed - holder->destroyed_entries);
 	holder->destroyed_entries = destroyed;
 	if (holder->weight)
 		holder->busy_ns = durations->now_ns;
@@ -205,14 +206,15 @@ static uint32_t least(const struct durations *durations)
 	for (uint32_t i = 0; i < SHM_DETAILS; i++) {
 		if (durations->now_ns - durations->holders[i].since_ns < DURATIONS_TENURE_NS)
 			continue;
-		if (best == SHM_DETAILS || durations->holders[i].weight < durations->holders[best].weight)
+		if (best == SHM_DETAILS ||
+		    durations->holders[i].weight < durations->holders[best].weight)
 			best = i;
 	}
 	return best;
 }
 
-void durations_look(struct durations *durations, const struct durations_wish *wishes, uint32_t count,
-		uint64_t now_ns)
+void durations_look(struct durations *durations, const struct durations_wish *wishes,
+		    uint32_t count, uint64_t now_ns)
 {
 	durations->now_ns = now_ns;
 	look_at_all(durations);

@@ -29,10 +29,10 @@
 #include "lib/mirror/histogram.h"
 #include "lib/shm/layout.h"
 
-#define DURATIONS_SPARE	32u /* free details below which quiet ones are given back */
-#define DURATIONS_QUIET_NS	UINT64_C(60000000000)
+#define DURATIONS_SPARE	    32u /* free details below which quiet ones are given back */
+#define DURATIONS_QUIET_NS  UINT64_C(60000000000)
 #define DURATIONS_TENURE_NS UINT64_C(60000000000)
-#define DURATIONS_UNKNOWN	UINT64_MAX
+#define DURATIONS_UNKNOWN   UINT64_MAX
 
 struct durations_holder {
 	uint64_t since_ns;	    /* when its row got the detail */
@@ -67,11 +67,11 @@ void durations_destroy(struct durations *durations);
 void durations_moved(struct durations *durations, uint32_t cell, uint64_t stay_ns);
 /* It is gone: `end` of enum shm_end, the stay in its last state and the whole life. */
 void durations_ended(struct durations *durations, uint32_t cell, unsigned int end, uint64_t stay_ns,
-		 uint64_t life_ns);
+		     uint64_t life_ns);
 
 /* Every ten seconds, with the busiest rows. */
-void durations_look(struct durations *durations, const struct durations_wish *wishes, uint32_t count,
-		uint64_t now_ns);
+void durations_look(struct durations *durations, const struct durations_wish *wishes,
+		    uint32_t count, uint64_t now_ns);
 
 /* Bucket of struct shm_stays. */
 unsigned int durations_bucket(uint64_t stay_ns);

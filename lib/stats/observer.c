@@ -18,13 +18,22 @@ _Static_assert(offsetof(struct observer, hook) == 0, "of_hook() relies on it");
 
 /* The forecast's stage of a state; what a state slot does not name is unknown. */
 static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
-	[ST_TCP_NONE] = FC_UNKNOWN,	    [ST_TCP_SYN_SENT] = FC_SYN_SENT,
-	[ST_TCP_SYN_RECV] = FC_SYN_RECV,    [ST_TCP_ESTABLISHED] = FC_ESTABLISHED,
-	[ST_TCP_FIN_WAIT] = FC_FIN_WAIT,    [ST_TCP_CLOSE_WAIT] = FC_CLOSE_WAIT,
-	[ST_TCP_LAST_ACK] = FC_LAST_ACK,    [ST_TCP_TIME_WAIT] = FC_TIME_WAIT,
-	[ST_TCP_CLOSE] = FC_CLOSE,	    [ST_TCP_SYN_SENT2] = FC_SYN_SENT,
-	[ST_TCP_UNKNOWN] = FC_UNKNOWN,	    [ST_TCP_OFFLOADED] = FC_UNKNOWN,
-	[12] = FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
+	[ST_TCP_NONE] = FC_UNKNOWN,
+	[ST_TCP_SYN_SENT] = FC_SYN_SENT,
+	[ST_TCP_SYN_RECV] = FC_SYN_RECV,
+	[ST_TCP_ESTABLISHED] = FC_ESTABLISHED,
+	[ST_TCP_FIN_WAIT] = FC_FIN_WAIT,
+	[ST_TCP_CLOSE_WAIT] = FC_CLOSE_WAIT,
+	[ST_TCP_LAST_ACK] = FC_LAST_ACK,
+	[ST_TCP_TIME_WAIT] = FC_TIME_WAIT,
+	[ST_TCP_CLOSE] = FC_CLOSE,
+	[ST_TCP_SYN_SENT2] = FC_SYN_SENT,
+	[ST_TCP_UNKNOWN] = FC_UNKNOWN,
+	[ST_TCP_OFFLOADED] = FC_UNKNOWN,
+	[12] = FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
 };
 static const uint8_t sctp_stage[STATE_SLOTS_MAX] = {
 	[ST_SCTP_NONE] = FC_UNKNOWN,
@@ -39,15 +48,28 @@ static const uint8_t sctp_stage[STATE_SLOTS_MAX] = {
 	[ST_SCTP_HEARTBEAT_ACKED] = FC_ESTABLISHED,
 	[ST_SCTP_UNKNOWN] = FC_UNKNOWN,
 	[ST_SCTP_OFFLOADED] = FC_UNKNOWN,
-	[12] = FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
+	[12] = FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
 };
 static const uint8_t generic_stage[STATE_SLOTS_MAX] = {
 	[ST_GENERIC_UNREPLIED] = FC_UNREPLIED,
 	[ST_GENERIC_REPLIED] = FC_REPLIED,
 	[ST_GENERIC_ASSURED] = FC_ASSURED,
 	[ST_GENERIC_OFFLOADED] = FC_UNKNOWN,
-	[4] = FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
-	FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN, FC_UNKNOWN,
+	[4] = FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
+	FC_UNKNOWN,
 };
 
 uint8_t observer_stage(unsigned int l4proto, unsigned int state)
@@ -332,6 +354,6 @@ static void changed(struct entry_hook *hook, struct entry_change *seen)
 
 void observer_init(struct observer *observer)
 {
-	*observer = (struct observer){
-		.hook = {.changed = changed, .shown = shown, .dump = dump_step}};
+	*observer =
+		(struct observer){.hook = {.changed = changed, .shown = shown, .dump = dump_step}};
 }

@@ -46,7 +46,7 @@ struct talkers;
 #define OBSERVER_COUNTERS_NS UINT64_C(5000000000)
 
 struct observer {
-	struct entry_hook hook;	/* first: the hook's functions find the observer by it */
+	struct entry_hook hook; /* first: the hook's functions find the observer by it */
 	struct forecast *forecast;
 	struct durations *durations;
 	struct talkers *talkers;
@@ -65,7 +65,8 @@ void observer_foresee(struct observer *observer, const struct ct_event *event);
 void observer_foresee_records(const struct observer *observer, const struct ct_event *event);
 
 /* Once a second: the limit (0, negative: none known) and the kernel's count of drops. */
-void observer_limit(struct observer *observer, int64_t max_entries, uint64_t drops, uint64_t now_ns);
+void observer_limit(struct observer *observer, int64_t max_entries, uint64_t drops,
+		    uint64_t now_ns);
 
 /* enum fc_stage of a protocol's state. */
 uint8_t observer_stage(unsigned int l4proto, unsigned int state);

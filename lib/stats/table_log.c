@@ -212,7 +212,8 @@ static void write_hosts(struct shm_frame *to, const struct shm_talker_list *host
 	}
 }
 
-static void append(struct table_log *frames, unsigned int ring, const struct table_log_second *second)
+static void append(struct table_log *frames, unsigned int ring,
+		   const struct table_log_second *second)
 {
 	struct shm_table_log *to = frames->rings[ring];
 	uint64_t head = peek_u64(&to->head);
@@ -241,7 +242,8 @@ static void finish(struct table_log *frames, const struct table_log_second *seco
 		frames->minute++;
 	}
 	if (frames->durations)
-		durations_look(frames->durations, frames->wishes, frames->wish_count, second->now_boot_ns);
+		durations_look(frames->durations, frames->wishes, frames->wish_count,
+			       second->now_boot_ns);
 	frames->cell_count = frames->row_count = frames->wish_count = frames->rows_active = 0;
 	frames->word = 0;
 	frames->passing = false;

@@ -27,9 +27,9 @@
 #include "lib/stats/durations.h"
 
 #define TABLE_LOG_ROWS_PER_STEP 65536u
-#define TABLE_LOG_INTERVAL_NS   UINT64_C(10000000000)
-#define TABLE_LOG_PER_MINUTE    6u
-#define TABLE_LOG_WISHES	     32u
+#define TABLE_LOG_INTERVAL_NS	UINT64_C(10000000000)
+#define TABLE_LOG_PER_MINUTE	6u
+#define TABLE_LOG_WISHES	32u
 /* Until the kernel's counters of before the start have arrived. */
 #define TABLE_LOG_SETTLING_S 3u
 
@@ -82,9 +82,9 @@ struct table_log_row {
 };
 
 struct table_log {
-	const struct histogram *hist; /* borrowed, as all that follows */
-	struct shm_table_log *rings[2];  /* every ten seconds, every minute */
-	struct durations *durations;	      /* NULL: nobody is told of busy rows */
+	const struct histogram *hist;	/* borrowed, as all that follows */
+	struct shm_table_log *rings[2]; /* every ten seconds, every minute */
+	struct durations *durations;	/* NULL: nobody is told of busy rows */
 	struct table_log_mark *marks;
 	uint64_t next_ns; /* when the next pass begins */
 	bool passing;

@@ -101,7 +101,7 @@ static void add(struct talkers *talkers, const struct ct_key *key, uint64_t tupl
 		struct topk_key topk_key = key_of_kind(key, kind);
 
 		topk_add_hashed(&talkers->kinds[kind], &topk_key,
-				 hash_of_kind(talkers, &topk_key, kind, tuple_hash), which);
+				hash_of_kind(talkers, &topk_key, kind, tuple_hash), which);
 	}
 }
 
@@ -136,8 +136,8 @@ void talkers_went(struct talkers *talkers, const struct ct_key *key, uint64_t tu
 		struct topk_key topk_key = key_of_kind(key, kind);
 
 		topk_remove_hashed(&talkers->kinds[kind], &topk_key,
-				    hash_of_kind(talkers, &topk_key, kind, tuple_hash),
-				    both ? TOPK_BOTH : bit(talkers->shown));
+				   hash_of_kind(talkers, &topk_key, kind, tuple_hash),
+				   both ? TOPK_BOTH : bit(talkers->shown));
 	}
 }
 
@@ -280,8 +280,7 @@ static uint32_t look_up(const struct talkers *talkers, unsigned int kind,
 		struct listed one = {.key = &top->keys[i]};
 		uint32_t at = n;
 
-		one.entries =
-			topk_count(&talkers->kinds[kind], one.key, talkers->shown, &one.more);
+		one.entries = topk_count(&talkers->kinds[kind], one.key, talkers->shown, &one.more);
 		if (!one.entries)
 			continue;
 		for (; at > 0 && list[at - 1u].entries < one.entries; at--)

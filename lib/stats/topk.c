@@ -203,7 +203,7 @@ static uint32_t take(struct topk *topk, const struct topk_key *key, uint64_t has
 /* --- counting -------------------------------------------------------------------- */
 
 void topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-		      unsigned int which)
+		     unsigned int which)
 {
 	uint32_t at = find(topk, key, hash);
 
@@ -230,7 +230,7 @@ static void remove_hidden(struct topk *topk, uint64_t hash, unsigned int i)
 }
 
 void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			 unsigned int which)
+			unsigned int which)
 {
 	uint32_t at = find(topk, key, hash);
 	struct topk_record *record = &topk->records[at];
@@ -248,7 +248,7 @@ void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t 
 }
 
 uint32_t topk_count(const struct topk *topk, const struct topk_key *key, unsigned int index,
-		     uint32_t *ret_more)
+		    uint32_t *ret_more)
 {
 	uint64_t hash = topk_hash(key);
 	uint32_t at = find(topk, key, hash);

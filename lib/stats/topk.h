@@ -70,10 +70,10 @@ _Static_assert(sizeof(struct topk_record) == 32, "two to a cache line");
 
 struct topk {
 	struct topk_record *records; /* [0] is not used */
-	uint32_t *heads;	      /* two a key: chains are short */
-	uint32_t *hidden[2];	      /* [TOPK_HIDDEN] */
-	uint32_t room;		      /* keys; a power of two */
-	uint32_t used;		      /* records ever taken: scans end there */
+	uint32_t *heads;	     /* two a key: chains are short */
+	uint32_t *hidden[2];	     /* [TOPK_HIDDEN] */
+	uint32_t room;		     /* keys; a power of two */
+	uint32_t used;		     /* records ever taken: scans end there */
 	uint32_t free_head;
 	uint32_t keys[2]; /* that have a count */
 	uint32_t refused; /* removals of what was never added */
@@ -90,17 +90,16 @@ uint64_t topk_hash(const struct topk_key *key);
 uint64_t topk_hash_address(const uint64_t address[2]);
 uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest);
 void topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-		      unsigned int which);
+		     unsigned int which);
 void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			 unsigned int which);
+			unsigned int which);
 
 static inline void topk_add(struct topk *topk, const struct topk_key *key, unsigned int which)
 {
 	topk_add_hashed(topk, key, topk_hash(key), which);
 }
 
-static inline void topk_remove(struct topk *topk, const struct topk_key *key,
-				unsigned int which)
+static inline void topk_remove(struct topk *topk, const struct topk_key *key, unsigned int which)
 {
 	topk_remove_hashed(topk, key, topk_hash(key), which);
 }
@@ -118,7 +117,7 @@ static inline void topk_prefetch_record(const struct topk *topk, uint64_t hash)
 
 /* count(K), and how much more K may have. */
 uint32_t topk_count(const struct topk *topk, const struct topk_key *key, unsigned int index,
-		     uint32_t *ret_more);
+		    uint32_t *ret_more);
 /* The most that any key not in the table can have. */
 uint32_t topk_most_hidden(const struct topk *topk, unsigned int index);
 

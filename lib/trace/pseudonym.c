@@ -39,8 +39,10 @@ uint64_t pseudonym_siphash(const uint64_t key[2], uint64_t first, uint64_t secon
 {
 	const uint64_t words[] = {first, second, UINT64_C(16) << 56};
 	uint64_t v[4] = {
-		key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
-		key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573),
+		key[0] ^ UINT64_C(0x736f6d6570736575),
+		key[1] ^ UINT64_C(0x646f72616e646f6d),
+		key[0] ^ UINT64_C(0x6c7967656e657261),
+		key[1] ^ UINT64_C(0x7465646279746573),
 	};
 
 	for (unsigned int i = 0; i < 3; i++) {

@@ -7,16 +7,16 @@
 #include <string.h>
 
 struct cursor {
-	char *at;		/* NULL: no columns left */
+	char *at; /* NULL: no columns left */
 };
 
 static const struct {
 	const char *name;
 	enum trace_kind kind;
 } kinds[] = {
-	{"SYSCTL", TRACE_SYSCTL}, {"DUMP", TRACE_DUMP}, {"NEW", TRACE_NEW},
+	{"SYSCTL", TRACE_SYSCTL}, {"DUMP", TRACE_DUMP},	      {"NEW", TRACE_NEW},
 	{"UPDATE", TRACE_UPDATE}, {"DESTROY", TRACE_DESTROY}, {"STAT", TRACE_STAT},
-	{"EVAL", TRACE_EVAL}, {"LOST", TRACE_LOST},
+	{"EVAL", TRACE_EVAL},	  {"LOST", TRACE_LOST},
 };
 
 void trace_reader_init(struct trace_reader *r, FILE *in)
@@ -101,8 +101,8 @@ static bool parse_meta(struct cursor *c, struct trace_record *rec)
 {
 	static const char *const names[] = {"version=", "max=", "buckets=", "day_s=", "horizon="};
 	uint32_t *const to[] = {
-		&rec->meta.version, &rec->meta.max, &rec->meta.buckets, &rec->meta.day_s,
-		&rec->meta.horizon_s,
+		&rec->meta.version, &rec->meta.max,	  &rec->meta.buckets,
+		&rec->meta.day_s,   &rec->meta.horizon_s,
 	};
 	unsigned int i;
 	char *p;
@@ -236,9 +236,12 @@ int trace_write(FILE *out, const struct trace_record *rec)
 		ret = fprintf(out, "%" PRId64 ",LOST,%" PRIu64 "\n", rec->t_ns, rec->lost);
 		break;
 	default:
-		ret = fprintf(out, "%" PRId64 ",%s,%" PRIu64 ",%s,%s,%s,%u,%u,%s,%d,%u\n", rec->t_ns,
-			      rec->kind == TRACE_DUMP ? "DUMP" : rec->kind == TRACE_NEW ? "NEW" :
-			      rec->kind == TRACE_UPDATE ? "UPDATE" : "DESTROY",
+		ret = fprintf(out, "%" PRId64 ",%s,%" PRIu64 ",%s,%s,%s,%u,%u,%s,%d,%u\n",
+			      rec->t_ns,
+			      rec->kind == TRACE_DUMP	  ? "DUMP"
+			      : rec->kind == TRACE_NEW	  ? "NEW"
+			      : rec->kind == TRACE_UPDATE ? "UPDATE"
+							  : "DESTROY",
 			      e->id, e->proto, e->src, e->dst, e->sport, e->dport, e->state,
 			      e->assured, e->timeout_s);
 		break;

@@ -21,9 +21,9 @@ static const struct {
 	uint8_t l4num;
 	uint8_t state_l4proto; /* whose state names it uses */
 } protos[] = {
-	{"tcp", IPPROTO_TCP, L4_TCP},	      {"udp", IPPROTO_UDP, L4_UDP},
-	{"sctp", IPPROTO_SCTP, L4_SCTP},      {"icmp", IPPROTO_ICMP, L4_ICMP},
-	{"icmpv6", IPPROTO_ICMPV6, L4_ICMPV6}, {"gre", IPPROTO_GRE, L4_GRE},
+	{"tcp", IPPROTO_TCP, L4_TCP},		{"udp", IPPROTO_UDP, L4_UDP},
+	{"sctp", IPPROTO_SCTP, L4_SCTP},	{"icmp", IPPROTO_ICMP, L4_ICMP},
+	{"icmpv6", IPPROTO_ICMPV6, L4_ICMPV6},	{"gre", IPPROTO_GRE, L4_GRE},
 	{"udplite", IPPROTO_UDPLITE, L4_OTHER}, {"dccp", IPPROTO_DCCP, L4_OTHER},
 };
 

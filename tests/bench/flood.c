@@ -60,19 +60,19 @@ struct packet {
 _Static_assert(sizeof(struct packet) == 40, "a packet is as on the wire");
 
 struct options {
-	bool lives;	   /* whole TCP lives, not first packets of UDP */
-	uint64_t ring;	   /* lives: flows in the ring */
-	uint64_t space;	   /* lives: flows the ring is chosen among; 0: the first ones */
-	uint64_t distance; /* lives: flows between two packets of one */
+	bool lives;	    /* whole TCP lives, not first packets of UDP */
+	uint64_t ring;	    /* lives: flows in the ring */
+	uint64_t space;	    /* lives: flows the ring is chosen among; 0: the first ones */
+	uint64_t distance;  /* lives: flows between two packets of one */
 	unsigned int steps; /* lives: packets of each that are sent */
-	uint64_t rate;	   /* new flows a second; 0: as fast as possible */
-	uint64_t total;	   /* stop after so many; 0: by time */
-	double seconds;	   /* stop after so long */
-	uint32_t first;	   /* number of the first flow: another first, other flows */
-	uint16_t port;	   /* first destination port */
-	uint16_t ports;	   /* how many destination ports, round robin */
-	uint32_t source;   /* source prefix, host order */
-	uint32_t dest;	   /* destination prefix, host order */
+	uint64_t rate;	    /* new flows a second; 0: as fast as possible */
+	uint64_t total;	    /* stop after so many; 0: by time */
+	double seconds;	    /* stop after so long */
+	uint32_t first;	    /* number of the first flow: another first, other flows */
+	uint16_t port;	    /* first destination port */
+	uint16_t ports;	    /* how many destination ports, round robin */
+	uint32_t source;    /* source prefix, host order */
+	uint32_t dest;	    /* destination prefix, host order */
 };
 
 static void usage(FILE *to)
@@ -241,7 +241,7 @@ static uint16_t tcp_checksum(const struct packet *p)
 	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		sum += words[i];
 	sum = (sum & 0xffffu) + (sum >> 16);
-	return (uint16_t)~(sum + (sum >> 16));
+	return (uint16_t) ~(sum + (sum >> 16));
 }
 
 static void build_tcp(const struct options *o, uint64_t n, unsigned int number, struct packet *p)

@@ -174,8 +174,8 @@ static void pause_reading(struct pace *pace, uint32_t events, const struct optio
 	struct timespec pause = {.tv_nsec = o->pause_ns};
 
 	if (!o->steady_pause)
-		pause.tv_nsec = (long)pace_after(pace, events, (uint32_t)o->buffer_bytes,
-						 clock_boot_ns());
+		pause.tv_nsec =
+			(long)pace_after(pace, events, (uint32_t)o->buffer_bytes, clock_boot_ns());
 	if (pause.tv_nsec)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }

@@ -22,8 +22,8 @@
 #include "lib/shm/reader.h"
 #include "lib/shm/snapshot.h"
 
-#define CHANGE_BYTES  12u /* where: 1 section, 3 offset; 8 what */
-#define CHANGES_MAX   64u
+#define CHANGE_BYTES	  12u /* where: 1 section, 3 offset; 8 what */
+#define CHANGES_MAX	  64u
 #define SECTION_OF_HEADER SHM_SECTION_COUNT
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -139,8 +139,8 @@ static uint8_t *place(const uint8_t *data)
 	unsigned int id = data[0] % (SHM_SECTION_COUNT + 1u);
 	uint32_t at = (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
 	uint64_t from = id == SECTION_OF_HEADER ? 0 : sections[id].offset_bytes;
-	uint64_t room = id == SECTION_OF_HEADER ? sizeof(struct shm_header)
-						: sections[id].size_bytes;
+	uint64_t room =
+		id == SECTION_OF_HEADER ? sizeof(struct shm_header) : sections[id].size_bytes;
 
 	room = room > (1u << 20) ? 1u << 20 : room;
 	return base + from + at % (room - 7);
@@ -161,10 +161,10 @@ static void answer(void)
 {
 	static struct advice advice;
 	static struct why why;
-	struct whatif whatif = {.count = 1,
-				.changes = {{.kind = CHANGE_TIMEOUT,
-					     .timeout = TIMEOUT_TCP_TIME_WAIT,
-					     .value = 1}}};
+	struct whatif whatif = {
+		.count = 1,
+		.changes = {
+			{.kind = CHANGE_TIMEOUT, .timeout = TIMEOUT_TCP_TIME_WAIT, .value = 1}}};
 	struct whatif_result result;
 	struct model model;
 

@@ -3,7 +3,11 @@
 # make lint           what a compiler does not check; tests/lint says what and why
 
 LINT := tests/lint/layers.py tests/lint/rules.py tests/lint/sizes.py tests/lint/layout_frozen.py \
-	tests/lint/metrics_sync.py
+	tests/lint/metrics_sync.py tests/lint/format.py
 
 lint:
 	$(Q)CC="$(CC)" $(PYTHON) -m pytest -q -p no:cacheprovider -rw $(LINT)
+
+.PHONY: format
+format:
+	$(Q)clang-format-14 -i $(shell find lib agent exporters tests -name '*.[ch]')

@@ -287,8 +287,9 @@ static void print_counters(const struct mirror_offline *offline)
 	       "\"unknown_entries\":%u,\"tombstones\":%u,\n",
 	       mirror->entries, mirror->mute_entries, mirror->unassured_entries,
 	       mirror->unknown_entries, mirror->tombstones);
-	printf("\"events_new\":%" PRIu64 ",\"events_update\":%" PRIu64 ",\"events_destroy\":%" PRIu64
-	       ",\"clash_events\":%" PRIu64 ",\"stale_updates\":%" PRIu64 ",\n",
+	printf("\"events_new\":%" PRIu64 ",\"events_update\":%" PRIu64
+	       ",\"events_destroy\":%" PRIu64 ",\"clash_events\":%" PRIu64
+	       ",\"stale_updates\":%" PRIu64 ",\n",
 	       counters->events[CT_NEW], counters->events[CT_UPDATE], counters->events[CT_DESTROY],
 	       counters->clash_events, counters->stale_updates);
 	printf("\"repairs_state\":%" PRIu64 ",\"repairs_missing\":%" PRIu64

@@ -235,7 +235,8 @@ static void keep_incident(const char *dir, const char *id, const char *stage,
 				     .limit_entries = n[1],
 				     .limit_kind = 1,
 				     .peak_entries = n[0],
-				     .peak_fill_ppm = n[1] ? (uint32_t)(1000000ull * n[0] / n[1]) : 0,
+				     .peak_fill_ppm =
+					     n[1] ? (uint32_t)(1000000ull * n[0] / n[1]) : 0,
 				     .peak_real_ns = seconds * NS_PER_S,
 				     .drops = n[2]};
 	struct shm_reader from = {.base = base};

@@ -114,8 +114,10 @@ static void test_every_option(void **state)
 
 static void test_bad_numbers(void **state)
 {
-	static const char *const bad[] = {"", "x", "-1", " 5", "5x", "0x10", "1e3", "+5", "5.0",
-					  "99999999999999999999999", "4294967297"};
+	static const char *const bad[] = {
+		"",	     "x",   "-1", " 5",	 "5x",
+		"0x10",	     "1e3", "+5", "5.0", "99999999999999999999999",
+		"4294967297"};
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(bad); i++)
@@ -155,7 +157,7 @@ static void test_buffers_must_fit(void **state)
 
 static void test_texts(void **state)
 {
-	static const char *const options[] = {"--runtime-dir", "--name", "--event-buffer",
+	static const char *const options[] = {"--runtime-dir",	   "--name",   "--event-buffer",
 					      "--resync-interval", "--record", "--version"};
 
 	(void)state;
@@ -173,8 +175,8 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_every_option),
-		cmocka_unit_test(test_bad_numbers),  cmocka_unit_test(test_bad_words),
+		cmocka_unit_test(test_defaults),	 cmocka_unit_test(test_every_option),
+		cmocka_unit_test(test_bad_numbers),	 cmocka_unit_test(test_bad_words),
 		cmocka_unit_test(test_buffers_must_fit), cmocka_unit_test(test_texts),
 	};
 

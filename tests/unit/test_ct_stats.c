@@ -186,9 +186,9 @@ static void test_proc_text(void **state)
 static void test_proc_text_of_other_kernels(void **state)
 {
 	(void)state;
-	assert_int_equal(ct_counters_text(&counters,
-					  "drop\tfuture_thing entries found\n1 2 3 4\n5 6 7 8\n"),
-			 0);
+	assert_int_equal(
+		ct_counters_text(&counters, "drop\tfuture_thing entries found\n1 2 3 4\n5 6 7 8\n"),
+		0);
 	assert_int_equal(counters.values[CT_STAT_DROP], 6);
 	assert_int_equal(counters.values[CT_STAT_FOUND], 12);
 	/* 5.4: "searched" first, no clashres. */
@@ -223,11 +223,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_sum_over_cpus), TEST(test_wrap_of_each_cpu),
-		TEST(test_cpu_that_comes_late), TEST(test_every_attribute),
-		TEST(test_bad_messages), TEST(test_limits_message),
-		TEST(test_proc_text), TEST(test_proc_text_of_other_kernels),
-		TEST(test_proc_text_that_is_not), TEST(test_chain_limit),
+		TEST(test_sum_over_cpus),
+		TEST(test_wrap_of_each_cpu),
+		TEST(test_cpu_that_comes_late),
+		TEST(test_every_attribute),
+		TEST(test_bad_messages),
+		TEST(test_limits_message),
+		TEST(test_proc_text),
+		TEST(test_proc_text_of_other_kernels),
+		TEST(test_proc_text_that_is_not),
+		TEST(test_chain_limit),
 	};
 
 	return cmocka_run_group_tests_name("ct_stats", tests, NULL, NULL);

@@ -82,8 +82,8 @@ static void house_destroy(struct house *house)
 static void tell(struct house *house, enum ct_kind kind, uint16_t port, uint32_t source, int state,
 		 uint32_t timeout_s)
 {
-	struct ct_event event =
-		offline_event((struct told){.kind = kind, .number = source, .id = 1, .state = state});
+	struct ct_event event = offline_event(
+		(struct told){.kind = kind, .number = source, .id = 1, .state = state});
 
 	event.key.dport = port;
 	event.hash = ct_hash(&event.key);
@@ -282,7 +282,7 @@ static void test_ends(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		struct observer observer = {.crowd_entries = 900,
-					  .dropped_ns = rows[i].with & DROPS ? now_ns - S : 0};
+					    .dropped_ns = rows[i].with & DROPS ? now_ns - S : 0};
 		struct flow flow = {.cell_flags = rows[i].with & ASSURED ? FLOW_ASSURED : 0};
 		struct ct_event event = {
 			.kind = CT_DESTROY, .timeout_s = rows[i].left_s, .portid = rows[i].portid};
@@ -430,8 +430,8 @@ static void random_hands(uint64_t seed)
 							(uint16_t)rng_below(&rng, 600)}),
 				rng_below(&rng, 50)};
 		durations_look(&house.durations, wishes, 8, (round + 1) * 10 * S);
-		assert_seeded(seed,
-			      ends_of_all(&house) == house.offline.mirror.counters.destroyed_entries);
+		assert_seeded(seed, ends_of_all(&house) ==
+					    house.offline.mirror.counters.destroyed_entries);
 		for (unsigned int i = 0; i < SHM_DETAILS; i++) {
 			uint32_t row = peek_u32(&house.details[i].row);
 

@@ -10,7 +10,7 @@
 /* The reference: an array of entries by number, and which of them are where. */
 struct model_entry {
 	uint64_t hash;
-	uint32_t at;   /* record in the table */
+	uint32_t at; /* record in the table */
 	uint32_t id;
 	uint8_t state; /* 0 absent, 1 live, 2 buried */
 };

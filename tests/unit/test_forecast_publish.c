@@ -32,8 +32,9 @@ static void test_the_lowest_limit_counts(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		const struct forecast_publish_second second = {.max_entries = rows[i].max,
-						      .chain_limit_entries = rows[i].chain,
-						      .assumed_max_entries = rows[i].assumed};
+							       .chain_limit_entries = rows[i].chain,
+							       .assumed_max_entries =
+								       rows[i].assumed};
 		uint32_t kind;
 
 		assert_int_equal(forecast_publish_limit(&second, &kind), rows[i].limit);
@@ -64,7 +65,7 @@ static void frame_create(struct frame *frame)
 	frame->pasts = calloc(1, sizeof(struct shm_pasts) + SHM_PASTS * sizeof(struct shm_past));
 	assert_non_null(frame->pasts);
 	forecast_publish_init(&frame->publisher, frame->observer.forecast, &frame->to, frame->pasts,
-		     frame->offline.mirror.now_ns);
+			      frame->offline.mirror.now_ns);
 	frame->max_entries = 10000;
 }
 
@@ -88,7 +89,7 @@ static void tell(struct frame *frame, enum ct_kind kind, uint32_t number)
 static void second_passes(struct frame *frame)
 {
 	struct forecast_publish_second second = {.max_entries = frame->max_entries,
-					.chain_limit_entries = -1};
+						 .chain_limit_entries = -1};
 
 	mirror_offline_pass(&frame->offline, S / 2);
 	second.now_boot_ns = second.now_real_ns = frame->offline.mirror.now_ns;

@@ -161,14 +161,14 @@ static void test_lifetime_buckets(void **state)
 	static const struct {
 		uint64_t ms;
 		unsigned int bucket;
-	} cases[] = {{0, 0},	{124, 0},	{125, 1},	  {249, 1},	 {250, 2},
-		     {1000, 4}, {120000, 10},	{2047999, 14},	  {2048000, 15}, {UINT64_C(1) << 40, 15}};
+	} cases[] = {
+		{0, 0},	   {124, 0},	 {125, 1},	{249, 1},      {250, 2},
+		{1000, 4}, {120000, 10}, {2047999, 14}, {2048000, 15}, {UINT64_C(1) << 40, 15}};
 	uint64_t sum = 0;
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
-		const _Atomic uint64_t *bucket =
-			&hist.lifetimes[L4_TCP].buckets[cases[i].bucket];
+		const _Atomic uint64_t *bucket = &hist.lifetimes[L4_TCP].buckets[cases[i].bucket];
 		uint64_t before = peek_u64(bucket);
 
 		histogram_count_destroyed(&hist, cell, cases[i].ms);
@@ -250,7 +250,8 @@ struct totals {
 
 static struct totals totals_now(void)
 {
-	struct totals sum = {.other = peek_u64(&hist.slots->other[L4_TCP][DIR_INBOUND].new_entries)};
+	struct totals sum = {.other =
+				     peek_u64(&hist.slots->other[L4_TCP][DIR_INBOUND].new_entries)};
 
 	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++) {
 		const struct shm_slot *slot = &hist.slots->slot[i];
@@ -282,8 +283,8 @@ static void slots_add_up(uint64_t seed)
 			enter(port, n);
 			all += n;
 		} else {
-			leave(port, rng_below(&rng, histogram_row_entries(&hist, row_of(tcp(port))) +
-							    1));
+			leave(port,
+			      rng_below(&rng, histogram_row_entries(&hist, row_of(tcp(port))) + 1));
 		}
 		for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++) {
 			rows[i] = peek_u32(&hist.slots->slot[i].row);

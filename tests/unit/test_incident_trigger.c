@@ -37,12 +37,12 @@ static void begin(struct mirror_offline *offline)
 {
 	memset(offline, 0, sizeof(*offline));
 	offline->in = (struct incident_trigger_input){.now_ns = START_NS,
-					     .now_real_ns = START_REAL,
-					     .max_entries = 1000,
-					     .chain_limit_entries = 25000,
-					     .drops = 7,
-					     .early_drops = 70,
-					     .chain_drops = 700};
+						      .now_real_ns = START_REAL,
+						      .max_entries = 1000,
+						      .chain_limit_entries = 25000,
+						      .drops = 7,
+						      .early_drops = 70,
+						      .chain_drops = 700};
 	incident_trigger_init(&offline->logic, START_NS);
 }
 
@@ -129,7 +129,8 @@ static void test_stories(void **state)
 		if (strcmp(offline.kept, stories[i].kept) != 0 ||
 		    offline.id_count != stories[i].incidents)
 			fail_msg("%s: kept \"%s\" in %u, expected \"%s\" in %u", stories[i].what,
-				 offline.kept, offline.id_count, stories[i].kept, stories[i].incidents);
+				 offline.kept, offline.id_count, stories[i].kept,
+				 stories[i].incidents);
 	}
 }
 
@@ -275,12 +276,14 @@ static void test_answer_outstanding(void **state)
 		offline.in.count_entries = i < 100 ? 990 : i < 200 ? 10 : 810;
 		offline.in.now_ns += NS_PER_S;
 		offline.in.now_real_ns += NS_PER_S;
-		assert_int_equal(incident_trigger_second(&offline.logic, &offline.in, 2), INCIDENTS_NONE);
+		assert_int_equal(incident_trigger_second(&offline.logic, &offline.in, 2),
+				 INCIDENTS_NONE);
 	}
 	incident_trigger_answered(&offline.logic, INCIDENT_HIGH, true);
 	offline.in.count_entries = 10;
 	offline.in.now_ns += NS_PER_S;
-	assert_int_equal(incident_trigger_second(&offline.logic, &offline.in, 3), INCIDENT_RECOVERED);
+	assert_int_equal(incident_trigger_second(&offline.logic, &offline.in, 3),
+			 INCIDENT_RECOVERED);
 }
 
 static void test_resume(void **state)

@@ -282,11 +282,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_four_directions), TEST(test_v6),
-		TEST(test_broadcast_and_multicast), TEST(test_own_broadcast),
-		TEST(test_point_to_point), TEST(test_prefix_on_lo),
-		TEST(test_nothing_is_local), TEST(test_many),
-		TEST(test_equal), TEST(test_bad_messages),
+		TEST(test_four_directions),
+		TEST(test_v6),
+		TEST(test_broadcast_and_multicast),
+		TEST(test_own_broadcast),
+		TEST(test_point_to_point),
+		TEST(test_prefix_on_lo),
+		TEST(test_nothing_is_local),
+		TEST(test_many),
+		TEST(test_equal),
+		TEST(test_bad_messages),
 	};
 
 	return cmocka_run_group_tests_name("local_addr", tests, NULL, NULL);

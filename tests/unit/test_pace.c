@@ -3,9 +3,9 @@
 
 #include "tests/unit/unit.h"
 
-#define MS	 UINT64_C(1000000)
-#define LARGE	 (64u << 20)
-#define TURNS	 100u
+#define MS    UINT64_C(1000000)
+#define LARGE (64u << 20)
+#define TURNS 100u
 
 /* The pause that a steady rate leads to; reading takes no time. */
 static uint64_t settled(struct pace *pace, uint64_t events_per_s, uint32_t buffer_bytes)
@@ -73,8 +73,8 @@ static void leaves_room_for_a_flood_after_a_calm(void **state)
 
 		pace_init(&pace, MS);
 		pause = settled(&pace, 10, buffer);
-		assert_true(pause == MS || 200000 * pause / 1000000000u * PACE_EVENT_BYTES <
-						   buffer / 8u);
+		assert_true(pause == MS ||
+			    200000 * pause / 1000000000u * PACE_EVENT_BYTES < buffer / 8u);
 	}
 	/* The last buffer was large enough for the longest. */
 	assert_true(pace.pause_ns >= 4 * MS);

@@ -114,9 +114,14 @@ static void build(union message *message, const struct flow_spec *spec, uint16_t
 	nfct_destroy(ct);
 }
 
-static const struct flow_spec plain = {
-	.family = AF_INET, .l4num = IPPROTO_TCP, .sport = 40001, .dport = 443, .state = 3,
-	.status = 0x18e, .timeout = 432000, .id = 0xfeedbeef};
+static const struct flow_spec plain = {.family = AF_INET,
+				       .l4num = IPPROTO_TCP,
+				       .sport = 40001,
+				       .dport = 443,
+				       .state = 3,
+				       .status = 0x18e,
+				       .timeout = 432000,
+				       .id = 0xfeedbeef};
 
 static void compare_addresses(const struct ct_event *event, struct nf_conntrack *ct)
 {
@@ -157,11 +162,11 @@ static void compare(const union message *message)
 	assert_int_equal(event.status, nfct_get_attr_u32(ct, ATTR_STATUS));
 	assert_int_equal(event.timeout_s, nfct_get_attr_u32(ct, ATTR_TIMEOUT));
 	assert_int_equal(event.id, nfct_get_attr_u32(ct, ATTR_ID));
-	assert_int_equal(event.key.zone,
-			 nfct_attr_is_set(ct, ATTR_ZONE) > 0 ? nfct_get_attr_u16(ct, ATTR_ZONE)
-			 : nfct_attr_is_set(ct, ATTR_ORIG_ZONE) > 0
-				 ? nfct_get_attr_u16(ct, ATTR_ORIG_ZONE)
-				 : 0);
+	assert_int_equal(event.key.zone, nfct_attr_is_set(ct, ATTR_ZONE) > 0
+						 ? nfct_get_attr_u16(ct, ATTR_ZONE)
+					 : nfct_attr_is_set(ct, ATTR_ORIG_ZONE) > 0
+						 ? nfct_get_attr_u16(ct, ATTR_ORIG_ZONE)
+						 : 0);
 	if (nfct_attr_is_set(ct, ATTR_TCP_STATE) > 0)
 		assert_int_equal(event.proto_state, nfct_get_attr_u8(ct, ATTR_TCP_STATE));
 	else if (nfct_attr_is_set(ct, ATTR_SCTP_STATE) > 0)
@@ -196,7 +201,8 @@ static void test_all_protocols_families_states(void **state)
 					spec.dport = ICMP_ECHO << 8;
 				if (spec.l4num == IPPROTO_ICMPV6)
 					spec.dport = 128 << 8;
-				build(&message, &spec, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
+				build(&message, &spec, IPCTNL_MSG_CT_NEW,
+				      NLM_F_CREATE | NLM_F_EXCL);
 				compare(&message);
 			}
 		}
@@ -277,8 +283,8 @@ static void test_unknown_attributes_and_flag_bits(void **state)
 	/* NLA_F_NESTED and NLA_F_NET_BYTEORDER may be set or not, on all of them. */
 	for (uint16_t bits = 0; bits < 4; bits++) {
 		wrapped = message;
-		mnl_attr_for_each(attr, &wrapped.nlh, sizeof(struct nfgenmsg))
-			attr->nla_type = (attr->nla_type & 0x3fff) | bits << 14;
+		mnl_attr_for_each(attr, &wrapped.nlh, sizeof(struct nfgenmsg)) attr->nla_type =
+			(attr->nla_type & 0x3fff) | bits << 14;
 		assert_int_equal(ct_event_parse(&wrapped.nlh, wrapped.nlh.nlmsg_len, &again), 0);
 		assert_memory_equal(&event, &again, sizeof(event));
 	}
@@ -293,9 +299,9 @@ static struct nlattr *orig_tuple(union message *message)
 {
 	struct nlattr *attr;
 
-	mnl_attr_for_each(attr, &message->nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == CTA_TUPLE_ORIG)
-			return attr;
+	mnl_attr_for_each(attr, &message->nlh,
+			  sizeof(struct nfgenmsg)) if (mnl_attr_get_type(attr) ==
+						       CTA_TUPLE_ORIG) return attr;
 	fail();
 	return NULL;
 }
@@ -404,8 +410,8 @@ static void test_without_its_tuple_it_is_malformed(void **state)
 static uint8_t *guarded_pages(size_t *ret_page)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	uint8_t *at = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			   0);
+	uint8_t *at =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_true(at != MAP_FAILED);
 	assert_int_equal(mprotect(at + page, page, PROT_NONE), 0);
@@ -426,8 +432,7 @@ static void test_cut_at_every_length(void **state)
 	build(&message, &plain, IPCTNL_MSG_CT_NEW, NLM_F_CREATE);
 	for (uint32_t len = 0; len < message.nlh.nlmsg_len; len++) {
 		uint8_t *block = malloc(len ? len : 1);
-		struct nlmsghdr *at =
-			len % 4 ? (void *)block : (void *)(pages + page - len);
+		struct nlmsghdr *at = len % 4 ? (void *)block : (void *)(pages + page - len);
 
 		memcpy(at, &message, len);
 		if (len < sizeof(*at)) {
@@ -476,8 +481,9 @@ static void test_forged(void **state)
 
 static void test_get_request_round_trip(void **state)
 {
-	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP,  IPPROTO_SCTP,  IPPROTO_DCCP,
-					    IPPROTO_GRE, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDPLITE};
+	static const uint8_t protocols[] = {IPPROTO_TCP,    IPPROTO_UDP,    IPPROTO_SCTP,
+					    IPPROTO_DCCP,   IPPROTO_GRE,    IPPROTO_ICMP,
+					    IPPROTO_ICMPV6, IPPROTO_UDPLITE};
 	union message message;
 	struct ct_event event, again;
 
@@ -512,7 +518,9 @@ static void test_get_request_round_trip(void **state)
 /* Protocols without ports can be asked for too. */
 static void test_get_request_of_generic(void **state)
 {
-	struct ct_key key = {.src = {10, 0, 0, 1}, .dst = {10, 0, 0, 2}, .l4num = IPPROTO_ESP,
+	struct ct_key key = {.src = {10, 0, 0, 1},
+			     .dst = {10, 0, 0, 2},
+			     .l4num = IPPROTO_ESP,
 			     .family = AF_INET};
 	union message message;
 	struct ct_event event;

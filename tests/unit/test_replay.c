@@ -42,8 +42,8 @@ static void feed(const char *text)
 
 static uint32_t cell(enum l4proto l4proto, uint16_t port, unsigned int state)
 {
-	struct row_key key = {.l4proto = (uint8_t)l4proto, .direction = DIR_FORWARDED,
-			      .port = port};
+	struct row_key key = {
+		.l4proto = (uint8_t)l4proto, .direction = DIR_FORWARDED, .port = port};
 
 	return atomic_load_explicit(&replay.offline.hist.cells[cell_of(key, state)],
 				    memory_order_relaxed);
@@ -57,16 +57,16 @@ static void test_from_birth_to_death(void **state)
 	feed("#meta,version=1,max=100,buckets=64\n"
 	     "0,SYSCTL,tcp_timeout_time_wait,120\n"
 	     "0,DUMP,1," TUPLE(1) "ESTABLISHED,1,432000\n"
-	     "0,DUMP,2," TUPLE(2) "TIME_WAIT,1,50\n"
-	     "0,STAT,2,100,0,0\n"
-	     "5,NEW,3," TUPLE(3) "SYN_SENT,0,120\n");
+				  "0,DUMP,2," TUPLE(2) "TIME_WAIT,1,50\n"
+						       "0,STAT,2,100,0,0\n"
+						       "5,NEW,3," TUPLE(3) "SYN_SENT,0,120\n");
 	assert_int_equal(replay.offline.mirror.entries, 3);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_ESTABLISHED), 1);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_TIME_WAIT), 1);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_SYN_SENT), 1);
 	feed("6,UPDATE,3," TUPLE(3) "ESTABLISHED,1,432000\n"
-	     "7,DESTROY,2," TUPLE(2) "TIME_WAIT,1,0\n"
-	     "8,STAT,2,100,0,0\n");
+				    "7,DESTROY,2," TUPLE(2) "TIME_WAIT,1,0\n"
+							    "8,STAT,2,100,0,0\n");
 	replay_end(&replay);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_ESTABLISHED), 2);
 	assert_int_equal(replay.offline.mirror.entries, 2);
@@ -79,13 +79,18 @@ static void test_missing_events(void **state)
 {
 	(void)state;
 	/* Deaths of 1 and birth of 3 are not there; a tuple that comes again replaces. */
-	feed("0,DUMP,1," TUPLE(1) "ESTABLISHED,1,432000\n"
-	     "0,DUMP,2," TUPLE(2) "ESTABLISHED,1,432000\n"
-	     "10,LOST,7\n"
-	     "20,UPDATE,3," TUPLE(3) "ESTABLISHED,1,432000\n"
-	     "30,DESTROY,9," TUPLE(9) "CLOSE,1,0\n"
-	     "40,NEW,4," TUPLE(2) "SYN_SENT,0,120\n"
-	     "1000000000,STAT,2,100,0,0\n");
+	feed("0,DUMP,1," TUPLE(
+		1) "ESTABLISHED,1,432000\n"
+		   "0,DUMP,2," TUPLE(
+			   2) "ESTABLISHED,1,432000\n"
+			      "10,LOST,7\n"
+			      "20,UPDATE,3," TUPLE(
+				      3) "ESTABLISHED,1,432000\n"
+					 "30,DESTROY,9," TUPLE(
+						 9) "CLOSE,1,0\n"
+						    "40,NEW,4," TUPLE(
+							    2) "SYN_SENT,0,120\n"
+							       "1000000000,STAT,2,100,0,0\n");
 	assert_int_equal(replay.offline.mirror.entries, 3);
 	assert_int_equal(replay_residual(&replay), -1);
 	assert_int_equal(replay.lost_events, 7);
@@ -96,13 +101,19 @@ static void test_missing_events(void **state)
 static void test_a_late_dump_removes_nothing(void **state)
 {
 	(void)state;
-	feed("0,DUMP,1," TUPLE(1) "ESTABLISHED,1,432000\n"
-	     "0,DUMP,2," TUPLE(2) "ESTABLISHED,1,432000\n"
-	     "1,STAT,2,100,0,0\n"
-	     "2,DUMP,2," TUPLE(2) "TIME_WAIT,1,100\n"
-	     "2,DUMP,3," TUPLE(3) "ESTABLISHED,1,432000\n"
-	     "3,DESTROY,3," TUPLE(3) "ESTABLISHED,1,50\n"
-	     "4,DUMP,4," TUPLE(4) "ESTABLISHED,1,432000\n");
+	feed("0,DUMP,1," TUPLE(
+		1) "ESTABLISHED,1,432000\n"
+		   "0,DUMP,2," TUPLE(
+			   2) "ESTABLISHED,1,432000\n"
+			      "1,STAT,2,100,0,0\n"
+			      "2,DUMP,2," TUPLE(
+				      2) "TIME_WAIT,1,100\n"
+					 "2,DUMP,3," TUPLE(
+						 3) "ESTABLISHED,1,432000\n"
+						    "3,DESTROY,3," TUPLE(
+							    3) "ESTABLISHED,1,50\n"
+							       "4,DUMP,4," TUPLE(
+								       4) "ESTABLISHED,1,432000\n");
 	replay_end(&replay);
 	assert_int_equal(replay.offline.mirror.entries, 3);
 	assert_int_equal(cell(L4_TCP, 80, ST_TCP_TIME_WAIT), 1);
@@ -166,10 +177,8 @@ static void test_the_forecast_hears_of_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_from_birth_to_death),
-		CASE(test_missing_events),
-		CASE(test_a_late_dump_removes_nothing),
-		CASE(test_a_wrong_line),
+		CASE(test_from_birth_to_death),		CASE(test_missing_events),
+		CASE(test_a_late_dump_removes_nothing), CASE(test_a_wrong_line),
 		CASE(test_the_forecast_hears_of_it),
 	};
 

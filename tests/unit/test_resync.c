@@ -32,9 +32,8 @@ static int tear_down(void **state)
 
 static void tell(enum ct_kind kind, uint32_t number, uint32_t id, uint32_t status, int state)
 {
-	struct ct_event event = offline_event((struct told){.kind = kind, .number = number,
-							  .id = id, .status = status,
-							  .state = state});
+	struct ct_event event = offline_event((struct told){
+		.kind = kind, .number = number, .id = id, .status = status, .state = state});
 
 	mirror_event(&offline.mirror, &event);
 }
@@ -53,9 +52,8 @@ static void receive(void)
 
 static void record(uint32_t number, uint32_t id, uint32_t status, int state)
 {
-	struct ct_event event = offline_event((struct told){.kind = CT_RECORD, .number = number,
-							  .id = id, .status = status,
-							  .state = state});
+	struct ct_event event = offline_event((struct told){
+		.kind = CT_RECORD, .number = number, .id = id, .status = status, .state = state});
 
 	resync_record(&offline.resync, &offline.mirror, &event, fill_mark);
 }
@@ -207,7 +205,7 @@ static void test_fill_mark_is_one_receive_back(void **state)
 	tell(CT_UPDATE, 1, 7, CT_STATUS_SEEN_REPLY, 2);
 	receive(); /* chunk 1 comes, chunk 2 is filled */
 	tell(CT_UPDATE, 8, 8, CT_STATUS_SEEN_REPLY, 2);
-	receive(); /* chunk 2 comes */
+	receive();			       /* chunk 2 comes */
 	record(1, 7, CT_STATUS_SEEN_REPLY, 8); /* silent, after the event */
 	record(8, 8, 0, 1);		       /* overtaken */
 	assert_int_equal(tcp_entries(1, 8), 1);
@@ -369,8 +367,8 @@ static void test_full_mirror_makes_the_dump_invalid(void **state)
 	uint32_t mark = resync_next(&small.resync, &small.mirror);
 
 	for (uint32_t i = 0; i < 60; i++) {
-		struct ct_event event = offline_event((struct told){
-			.kind = CT_RECORD, .number = i, .id = i + 1, .state = 3});
+		struct ct_event event = offline_event(
+			(struct told){.kind = CT_RECORD, .number = i, .id = i + 1, .state = 3});
 
 		resync_record(&small.resync, &small.mirror, &event, mark);
 	}
@@ -421,8 +419,8 @@ static void test_marks_wrap_between_dumps(void **state)
 
 static void test_direction_follows_addresses(void **state)
 {
-	const struct local_addr here = {.bytes = {192, 168, 0, 1}, .family = AF_INET,
-					.prefix_bits = 32};
+	const struct local_addr here = {
+		.bytes = {192, 168, 0, 1}, .family = AF_INET, .prefix_bits = 32};
 	struct row_key inbound = {L4_TCP, DIR_INBOUND, 81};
 
 	(void)state;
@@ -451,16 +449,17 @@ static void test_events_between_steps_of_the_sweep(void **state)
 	for (uint32_t i = 0; i < 39000; i++)
 		record(i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, 3);
 	resync_dump_done(&offline.resync, &offline.mirror, true, 39000);
-	for (uint32_t i = 39000; resync_sweep(&offline.resync, &offline.mirror) == RESYNC_PENDING; i++) {
+	for (uint32_t i = 39000; resync_sweep(&offline.resync, &offline.mirror) == RESYNC_PENDING;
+	     i++) {
 		/* Proof of life, and one born. */
 		tell(CT_UPDATE, i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, 3);
 		tell(CT_NEW, i + 50000, i, 0, 1);
 	}
 	assert_int_equal(offline.resync.phase, RESYNC_IDLE);
 	assert_null(offline_disagrees(&offline));
-	assert_int_equal(offline.mirror.entries,
-			 39000 + 1000 - offline.mirror.counters.repairs_ghost +
-				 offline.mirror.counters.new_entries);
+	assert_int_equal(offline.mirror.entries, 39000 + 1000 -
+							 offline.mirror.counters.repairs_ghost +
+							 offline.mirror.counters.new_entries);
 	assert_true(offline.mirror.counters.repairs_ghost >= 990);
 }
 

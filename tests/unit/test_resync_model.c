@@ -29,12 +29,12 @@
 /* One tuple and the entry that lives under it, if any. */
 struct entry {
 	bool there;
-	bool dying;	     /* its DESTROY is sent, but it is still linked */
-	bool untold;	     /* linked, its NEW not sent yet */
-	bool mute;	     /* no extension: never tells */
-	bool masked;	     /* tells of new and destroy only */
-	bool excepted;	     /* changed silently since the dump began */
-	bool state_untold;   /* changed silently, and no event has named the state since */
+	bool dying;	   /* its DESTROY is sent, but it is still linked */
+	bool untold;	   /* linked, its NEW not sent yet */
+	bool mute;	   /* no extension: never tells */
+	bool masked;	   /* tells of new and destroy only */
+	bool excepted;	   /* changed silently since the dump began */
+	bool state_untold; /* changed silently, and no event has named the state since */
 	uint32_t id;
 	uint32_t status;
 	int state;
@@ -74,7 +74,7 @@ struct model {
 	bool resized_in_dump;
 	/* The dump, on the kernel's side and on ours. */
 	enum dump_step step;
-	uint32_t cursor; /* next key to list */
+	uint32_t cursor;       /* next key to list */
 	struct chunk filled;   /* by the kernel, not received yet */
 	struct chunk received; /* not applied yet */
 	uint32_t asked_mark;
@@ -143,8 +143,8 @@ static void be_born(struct model *model, uint32_t key)
 	bool mute = !model->quiet && rng_percent(&model->rng, 10);
 	/* A mute one that takes the id of one that died in the same dump cannot be told
 	 * from the dead: it is found by the next dump. Not modelled. */
-	bool same_id = entry->id && rng_percent(&model->rng, 50) &&
-		       !(mute && model->step != DUMP_NONE);
+	bool same_id =
+		entry->id && rng_percent(&model->rng, 50) && !(mute && model->step != DUMP_NONE);
 
 	*entry = (struct entry){
 		.there = true,
@@ -503,7 +503,8 @@ static void count_held(const struct model *model)
 {
 	memset(held, 0, sizeof(held));
 	for (uint32_t i = 0; i < model->keys; i++) {
-		struct ct_event event = offline_event((struct told){.number = i, .state = NO_STATE});
+		struct ct_event event =
+			offline_event((struct told){.number = i, .state = NO_STATE});
 		bool there = flow_find(&model->offline.mirror.table, event.hash) != FLOW_NONE;
 
 		held[SHM_TALKER_SOURCE][i] += there;
@@ -512,7 +513,8 @@ static void count_held(const struct model *model)
 	}
 }
 
-static void check_held(const struct model *model, unsigned int kind, uint32_t number, uint32_t truth)
+static void check_held(const struct model *model, unsigned int kind, uint32_t number,
+		       uint32_t truth)
 {
 	struct ct_event event = offline_event((struct told){.number = number, .state = NO_STATE});
 	const struct talkers *talkers = &model->talkers;
@@ -525,9 +527,10 @@ static void check_held(const struct model *model, unsigned int kind, uint32_t nu
 	count = topk_count(&talkers->kinds[kind], &key, talkers->shown, &more);
 	if (count > truth + less || truth > count + more ||
 	    (talkers->kinds[kind].room >= KEYS && more))
-		fail_msg("kind %u key %u: %u, %u less, %u more, but the mirror holds %u, to repeat: "
-			 "SEED=%llu", kind, number, count, less, more, truth,
-			 (unsigned long long)model->seed);
+		fail_msg(
+			"kind %u key %u: %u, %u less, %u more, but the mirror holds %u, to repeat: "
+			"SEED=%llu",
+			kind, number, count, less, more, truth, (unsigned long long)model->seed);
 }
 
 static void check_talkers(const struct model *model)

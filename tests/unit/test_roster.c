@@ -29,8 +29,8 @@ static int tear_down(void **state)
 
 static struct ct_event make(enum ct_kind kind, uint32_t number, uint32_t id, int tcp_state)
 {
-	return offline_event((struct told){.kind = kind, .number = number, .id = id,
-					 .state = tcp_state});
+	return offline_event(
+		(struct told){.kind = kind, .number = number, .id = id, .state = tcp_state});
 }
 
 static bool tell(enum ct_kind kind, uint32_t number, uint32_t id, int tcp_state)

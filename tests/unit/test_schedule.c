@@ -117,7 +117,8 @@ static void test_cost_stretches_intervals(void **state)
 	(void)state;
 	resync(true, 20 * S);
 	assert_due_exactly(SCHEDULE_COST_FACTOR * 20 * S);
-	assert_false(schedule_resync_due(&schedule, true, now + (SCHEDULE_COST_FACTOR * 20 - 1) * S));
+	assert_false(
+		schedule_resync_due(&schedule, true, now + (SCHEDULE_COST_FACTOR * 20 - 1) * S));
 	assert_true(schedule_resync_due(&schedule, true, now + SCHEDULE_COST_FACTOR * 20 * S));
 	/* But not what a loss asks for. */
 	schedule_loss(&schedule, now);

@@ -376,7 +376,8 @@ static const struct broken table[] = {
 	{"cells huge", SECTION(SHM_SECTION_CELLS, size_bytes), UINT64_MAX, -EMSGSIZE},
 	{"rows narrow", SECTION(SHM_SECTION_ROWS, element_bytes), 8, -EMSGSIZE},
 	{"rows wide", SECTION(SHM_SECTION_ROWS, element_bytes), 64, -EPROTO},
-	{"last section wraps", SECTION(SHM_SECTION_MINUTES, offset_bytes), UINT64_MAX & ~7, -EMSGSIZE},
+	{"last section wraps", SECTION(SHM_SECTION_MINUTES, offset_bytes), UINT64_MAX & ~7,
+	 -EMSGSIZE},
 	{"live beyond", SECTION(SHM_SECTION_LIVE, offset_bytes), UINT64_C(1) << 40, -EMSGSIZE},
 };
 
@@ -403,8 +404,8 @@ static void test_one_broken_field_a_row(void **state)
 			assert_int_equal(take(10 * S), 0);
 		else
 			assert_null(reader.base);
-		assert_non_null(strstr(shm_reader_explain(&reader, err, sentence,
-							  sizeof(sentence)), path));
+		assert_non_null(
+			strstr(shm_reader_explain(&reader, err, sentence, sizeof(sentence)), path));
 		assert_int_equal(pwrite(segment.fd, before, row->bytes, (off_t)row->offset),
 				 row->bytes);
 	}
@@ -449,10 +450,9 @@ static void scribble(uint64_t seed)
 	for (unsigned int i = 0; i < 200; i++) {
 		uint64_t junk = rng_percent(&rng, 50) ? rng_next(&rng) : UINT64_MAX;
 		unsigned int id = rng_below(&rng, SHM_SECTION_COUNT);
-		off_t at = rng_percent(&rng, 20)
-				   ? (off_t)rng_below(&rng, 536)
-				   : (off_t)(segment.sections[id].offset_bytes +
-					     rng_below(&rng, 4096));
+		off_t at = rng_percent(&rng, 20) ? (off_t)rng_below(&rng, 536)
+						 : (off_t)(segment.sections[id].offset_bytes +
+							   rng_below(&rng, 4096));
 
 		assert_int_equal(pwrite(segment.fd, &junk, sizeof(junk), at), sizeof(junk));
 	}
@@ -566,9 +566,12 @@ static void test_no_temporary_file_is_left(void **state)
 
 static void test_boot_id_parse(void **state)
 {
-	static const char *const bad[] = {"", "0", "0123456789abcdef0123456789abcde",
+	static const char *const bad[] = {"",
+					  "0",
+					  "0123456789abcdef0123456789abcde",
 					  "g123456789abcdef0123456789abcdef",
-					  "\xff\xff", "0123-4567 89abcdef0123456789abcdef"};
+					  "\xff\xff",
+					  "0123-4567 89abcdef0123456789abcdef"};
 	uint8_t id[16], again[16];
 
 	(void)state;

@@ -130,7 +130,8 @@ static void test_detail(void **state)
 
 static void test_pool(void **state)
 {
-	struct shm_detail *pool = &offline.rows_detail[SHM_DETAILS + L4_UDP * DIR_COUNT + DIR_OUTBOUND];
+	struct shm_detail *pool =
+		&offline.rows_detail[SHM_DETAILS + L4_UDP * DIR_COUNT + DIR_OUTBOUND];
 
 	(void)state;
 	poke_u64(&pool->ends[SHM_END_EXPIRED], 5);
@@ -241,8 +242,8 @@ static void test_frames(void **state)
 static void random_segment(uint64_t seed)
 {
 	struct rng rng = rng_seeded(seed);
-	uint64_t *words[] = {(void *)offline.rows_detail, (void *)offline.talkers, (void *)offline.minutes,
-			     (void *)offline.hour};
+	uint64_t *words[] = {(void *)offline.rows_detail, (void *)offline.talkers,
+			     (void *)offline.minutes, (void *)offline.hour};
 	static const unsigned int ids[] = {SHM_SECTION_DETAILS, SHM_SECTION_TALKERS,
 					   SHM_SECTION_FRAMES_SHORT, SHM_SECTION_FRAMES_LONG};
 	const struct snap_detail *details = &offline.details;
@@ -270,11 +271,12 @@ static void random_segment(uint64_t seed)
 				      list->talkers[i].error_entries <= list->talkers[i].entries &&
 					      list->talkers[i].l4proto < L4_COUNT);
 	}
-	assert_seeded(seed, details->minutes.count <= SHM_FRAMES && details->hour.count <= SHM_FRAMES);
+	assert_seeded(seed,
+		      details->minutes.count <= SHM_FRAMES && details->hour.count <= SHM_FRAMES);
 	for (size_t i = 0; i < details->minutes.count; i++)
 		for (uint32_t j = 0; j < details->minutes.frames[i].cell_count; j++)
-			assert_seeded(seed,
-				      row_of(details->minutes.frames[i].cells[j].key) != ROW_INVALID);
+			assert_seeded(seed, row_of(details->minutes.frames[i].cells[j].key) !=
+						    ROW_INVALID);
 }
 
 static void test_random(void **state)

@@ -257,9 +257,8 @@ static void test_torn_reads_are_repeated(void **state)
 		const struct snap_forecast *shown = take();
 
 		valid += shown->valid;
-		if (shown->valid &&
-		    (shown->steady_entries != shown->count_entries ||
-		     shown->horizon[3].compared != 1000000 + shown->count_entries))
+		if (shown->valid && (shown->steady_entries != shown->count_entries ||
+				     shown->horizon[3].compared != 1000000 + shown->count_entries))
 			fail_msg("torn: %u %u", shown->count_entries, shown->steady_entries);
 	}
 	atomic_store(&quit, true);

@@ -100,8 +100,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_reliable_delivery_is_off), TEST(test_buffer_is_read_back),
-		TEST(test_empty_queue), TEST(test_strangers_are_not_believed),
+		TEST(test_reliable_delivery_is_off),
+		TEST(test_buffer_is_read_back),
+		TEST(test_empty_queue),
+		TEST(test_strangers_are_not_believed),
 		TEST(test_bad_protocol),
 	};
 

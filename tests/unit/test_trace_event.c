@@ -131,8 +131,11 @@ static void test_timeouts_told(void **state)
 
 static void there_and_back(uint8_t l4num, uint8_t family, uint32_t status, int proto_state)
 {
-	struct ct_event event = {.status = status, .has = CT_HAS_STATUS | CT_HAS_TIMEOUT,
-				 .kind = CT_UPDATE, .timeout_s = 17, .id = 4000000000u};
+	struct ct_event event = {.status = status,
+				 .has = CT_HAS_STATUS | CT_HAS_TIMEOUT,
+				 .kind = CT_UPDATE,
+				 .timeout_s = 17,
+				 .id = 4000000000u};
 	struct trace_record rec = {.kind = TRACE_UPDATE};
 	struct ct_event again;
 

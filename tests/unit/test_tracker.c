@@ -36,18 +36,20 @@ static int tear_down(void **state)
 
 static void tell(enum ct_kind kind, uint32_t number, uint32_t id, uint32_t status, int state)
 {
-	struct ct_event event = offline_event((struct told){.kind = kind, .number = number,
-							  .id = id, .status = status,
-							  .state = state});
+	struct ct_event event = offline_event((struct told){
+		.kind = kind, .number = number, .id = id, .status = status, .state = state});
 
 	mirror_event(&offline.mirror, &event);
 }
 
 static void tell_udp(enum ct_kind kind, uint32_t number, uint32_t id, uint32_t status)
 {
-	struct ct_event event = offline_event((struct told){.kind = kind, .number = number,
-							  .id = id, .l4num = IPPROTO_UDP,
-							  .status = status, .state = NO_STATE});
+	struct ct_event event = offline_event((struct told){.kind = kind,
+							    .number = number,
+							    .id = id,
+							    .l4num = IPPROTO_UDP,
+							    .status = status,
+							    .state = NO_STATE});
 
 	mirror_event(&offline.mirror, &event);
 }
@@ -70,7 +72,7 @@ static const struct shm_row *row_counters(uint32_t number)
 #define assert_tcp(number, state, count)                                                           \
 	do {                                                                                       \
 		assert_int_equal(entries(L4_TCP, number, ST_TCP_##state), count);                  \
-		assert_null(offline_disagrees(&offline));                                              \
+		assert_null(offline_disagrees(&offline));                                          \
 	} while (0)
 
 static void test_tcp_life(void **state)
@@ -78,8 +80,8 @@ static void test_tcp_life(void **state)
 	static const struct {
 		int state;
 		uint32_t status;
-	} steps[] = {{2, REPLIED}, {3, ASSURED}, {4, ASSURED}, {5, ASSURED}, {6, ASSURED},
-		     {7, ASSURED}};
+	} steps[] = {{2, REPLIED}, {3, ASSURED}, {4, ASSURED},
+		     {5, ASSURED}, {6, ASSURED}, {7, ASSURED}};
 
 	(void)state;
 	tell(CT_NEW, 1, 7, 0, 1);
@@ -353,15 +355,20 @@ static void test_directions_and_protocols(void **state)
 		uint8_t l4proto;
 		uint16_t port;
 	} cases[] = {
-		{IPPROTO_TCP, L4_TCP, 81},	 {IPPROTO_UDP, L4_UDP, 81},
-		{IPPROTO_SCTP, L4_SCTP, 81},	 {IPPROTO_UDPLITE, L4_OTHER, 81},
-		{IPPROTO_DCCP, L4_OTHER, 81},	 {IPPROTO_ICMP, L4_ICMP, 0},
-		{IPPROTO_ICMPV6, L4_ICMPV6, 0},	 {IPPROTO_GRE, L4_GRE, 0},
-		{IPPROTO_ESP, L4_OTHER, 0},	 {253, L4_OTHER, 0},
+		{IPPROTO_TCP, L4_TCP, 81},
+		{IPPROTO_UDP, L4_UDP, 81},
+		{IPPROTO_SCTP, L4_SCTP, 81},
+		{IPPROTO_UDPLITE, L4_OTHER, 81},
+		{IPPROTO_DCCP, L4_OTHER, 81},
+		{IPPROTO_ICMP, L4_ICMP, 0},
+		{IPPROTO_ICMPV6, L4_ICMPV6, 0},
+		{IPPROTO_GRE, L4_GRE, 0},
+		{IPPROTO_ESP, L4_OTHER, 0},
+		{253, L4_OTHER, 0},
 		{0, L4_OTHER, 0},
 	};
-	const struct local_addr here = {.bytes = {192, 168, 0, 1}, .family = AF_INET,
-					.prefix_bits = 32};
+	const struct local_addr here = {
+		.bytes = {192, 168, 0, 1}, .family = AF_INET, .prefix_bits = 32};
 
 	(void)state;
 	local_addrs_add(&offline.addrs, &here);
@@ -378,7 +385,8 @@ static void test_directions_and_protocols(void **state)
 		assert_int_equal(histogram_row_entries(&offline.hist, row), before + 1);
 	}
 	/* After DNAT the reply's source says where packets go. */
-	struct ct_event event = offline_event((struct told){.kind = CT_NEW, .number = 3, .state = 1});
+	struct ct_event event =
+		offline_event((struct told){.kind = CT_NEW, .number = 3, .state = 1});
 
 	event.reply_src[3] = 77;
 	mirror_event(&offline.mirror, &event);
@@ -439,8 +447,8 @@ static void test_lifetimes(void **state)
 static struct verify_item item_number(uint32_t number, unsigned int attempt, bool audit)
 {
 	struct ct_event event = offline_event((struct told){.number = number, .state = NO_STATE});
-	struct verify_item item = {.key = event.key, .hash = event.hash,
-				   .attempt = (uint8_t)attempt, .audit = audit};
+	struct verify_item item = {
+		.key = event.key, .hash = event.hash, .attempt = (uint8_t)attempt, .audit = audit};
 
 	return item;
 }
@@ -552,8 +560,8 @@ static void test_answer_that_agrees(void **state)
 /* The kernel looks in both directions: the reply of another entry is not ours. */
 static void test_answer_with_another_tuple(void **state)
 {
-	struct ct_event found = offline_event((struct told){.kind = CT_RECORD, .number = 2, .id = 7,
-							  .state = 3});
+	struct ct_event found =
+		offline_event((struct told){.kind = CT_RECORD, .number = 2, .id = 7, .state = 3});
 	struct verify_item item = item_number(1, 1, false);
 	uint32_t mark;
 

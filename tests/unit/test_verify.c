@@ -197,14 +197,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_doubts_wait_and_keep_order),
-		TEST(test_asked_again_once_more),
-		TEST(test_ring_overflow_is_counted),
-		TEST(test_ring_wraps),
-		TEST(test_sample_is_bounded_and_due_later),
-		TEST(test_reservoir_is_fair),
-		TEST(test_fewer_events_than_the_rate),
-		TEST(test_doubts_before_audits),
+		TEST(test_doubts_wait_and_keep_order),	    TEST(test_asked_again_once_more),
+		TEST(test_ring_overflow_is_counted),	    TEST(test_ring_wraps),
+		TEST(test_sample_is_bounded_and_due_later), TEST(test_reservoir_is_fair),
+		TEST(test_fewer_events_than_the_rate),	    TEST(test_doubts_before_audits),
 		TEST(test_rate_zero_and_too_large),
 	};
 

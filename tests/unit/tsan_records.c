@@ -172,8 +172,9 @@ static bool set_up(void)
 {
 	details = calloc(SHM_DETAILS + SHM_DETAIL_POOLS, sizeof(*details));
 	listed = calloc(1, sizeof(*listed));
-	if (!details || !listed || mirror_offline_histogram(&hist) || durations_create(&durations, &hist) ||
-	    talkers_create(&talkers, 1024) || table_log_create(&frames, &hist, 0))
+	if (!details || !listed || mirror_offline_histogram(&hist) ||
+	    durations_create(&durations, &hist) || talkers_create(&talkers, 1024) ||
+	    table_log_create(&frames, &hist, 0))
 		return false;
 	for (unsigned int i = 0; i < 2; i++)
 		frames.rings[i] = calloc(1, sizeof(struct shm_table_log) +

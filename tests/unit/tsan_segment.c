@@ -258,7 +258,7 @@ int main(int argc, char **argv)
 	clean_up(dir);
 	if (all == 0)
 		fail("no reader got a snapshot");
-	printf("tsan_segment: %llu snapshots by %d readers, %u failures\n",
-	       (unsigned long long)all, READERS, atomic_load(&failures));
+	printf("tsan_segment: %llu snapshots by %d readers, %u failures\n", (unsigned long long)all,
+	       READERS, atomic_load(&failures));
 	return atomic_load(&failures) ? 1 : 0;
 }

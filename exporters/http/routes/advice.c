@@ -27,7 +27,7 @@ static const struct snap_detail *take_details(struct app *app, struct response *
 }
 
 static bool take_context(struct app *app, const struct request *request, const char *what,
-			struct context *context, struct response *response)
+			 struct context *context, struct response *response)
 {
 	if (!api_take_document(request, what, &context->format, response))
 		return false;

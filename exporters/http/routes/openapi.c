@@ -55,13 +55,14 @@ static void add_changes(struct text *out)
 				"\"description\":\"%s, seconds\",\"schema\":{\"type\":\"integer\","
 				"\"minimum\":1,\"maximum\":%.0f}}",
 				timeout_info(i)->name, timeout_info(i)->sysctl, WHATIF_TIMEOUT_MAX);
-	text_add_format(out,
-			",{\"name\":\"rates\",\"in\":\"query\",\"required\":false,\"style\":\"form\","
-			"\"explode\":true,\"description\":\"rate.tcp/80=2, rate.udp/53/outbound=0.5: "
-			"arrivals times so much\",\"schema\":{\"type\":\"object\",\"propertyNames\":{"
-			"\"pattern\":\"^rate[.]\"},\"additionalProperties\":{\"type\":\"number\","
-			"\"minimum\":0,\"maximum\":%.0f}}}",
-			WHATIF_RATE_MAX);
+	text_add_format(
+		out,
+		",{\"name\":\"rates\",\"in\":\"query\",\"required\":false,\"style\":\"form\","
+		"\"explode\":true,\"description\":\"rate.tcp/80=2, rate.udp/53/outbound=0.5: "
+		"arrivals times so much\",\"schema\":{\"type\":\"object\",\"propertyNames\":{"
+		"\"pattern\":\"^rate[.]\"},\"additionalProperties\":{\"type\":\"number\","
+		"\"minimum\":0,\"maximum\":%.0f}}}",
+		WHATIF_RATE_MAX);
 }
 
 /* The query's, and those the braces in the path name. */

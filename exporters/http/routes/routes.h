@@ -22,12 +22,12 @@ struct route_param {
 #define ROUTE_SEGMENTS_MAX 2u
 
 enum route_flags {
-	ROUTE_HOSTS = 1 << 0,  /* names hosts: trusted clients only */
-	ROUTE_HIDDEN = 1 << 1, /* an alias or a file of the page: not in openapi.json */
-	ROUTE_PREFIX = 1 << 2, /* its path is --web.telemetry-path */
-	ROUTE_OBJECT = 1 << 3, /* one object with these columns, not a list of rows */
+	ROUTE_HOSTS = 1 << 0,	 /* names hosts: trusted clients only */
+	ROUTE_HIDDEN = 1 << 1,	 /* an alias or a file of the page: not in openapi.json */
+	ROUTE_PREFIX = 1 << 2,	 /* its path is --web.telemetry-path */
+	ROUTE_OBJECT = 1 << 3,	 /* one object with these columns, not a list of rows */
 	ROUTE_DOCUMENT = 1 << 4, /* a list, but as JSON and text only */
-	ROUTE_CHANGES = 1 << 5, /* takes the words of a what-if, which have names of their own */
+	ROUTE_CHANGES = 1 << 5,	 /* takes the words of a what-if, which have names of their own */
 };
 
 /* Values of the {segments} of the path, in order. */
@@ -98,8 +98,8 @@ void route_whatif(struct app *app, const struct request *request, const struct r
 		  struct response *response);
 void route_incidents(struct app *app, const struct request *request,
 		     const struct route_match *match, struct response *response);
-void route_incident(struct app *app, const struct request *request,
-		    const struct route_match *match, struct response *response);
+void route_incident(struct app *app, const struct request *request, const struct route_match *match,
+		    struct response *response);
 void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
 void route_healthy(struct app *app, const struct request *request, const struct route_match *match,

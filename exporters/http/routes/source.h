@@ -22,7 +22,7 @@ struct source {
 	struct snap_history history;
 	struct snap_detail details;
 	struct snap_pasts pasts;
-	uint64_t taken_boot_ns; /* 0: never */
+	uint64_t taken_boot_ns;	    /* 0: never */
 	uint64_t detail_of_boot_ns; /* the snapshot it was taken with */
 	int error;
 	uint64_t errors; /* failures other than "there is none yet" */

@@ -111,6 +111,8 @@ int main(int argc, char **argv)
 	if (oracle)
 		return ask_oracle(kind, strtoull(argv[2], NULL, 10), argv[3],
 				  (unsigned int)strtoul(argv[4], NULL, 10),
-				  (unsigned int)strtoul(argv[5], NULL, 10)) ? 1 : 0;
+				  (unsigned int)strtoul(argv[5], NULL, 10))
+			       ? 1
+			       : 0;
 	return generate(kind, strtoull(argv[2], NULL, 10), argv[3]) ? 1 : 0;
 }

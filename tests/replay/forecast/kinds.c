@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { WEB, UPSTREAM, DB, DNS, QUIC, PING, EXTRA };
-#define BIT(n) (1u << (n))
+#define BIT(n)	(1u << (n))
 #define CLIENTS (BIT(WEB) | BIT(UPSTREAM) | BIT(QUIC))
 
 static struct sim_change *change(struct scenario *sc, enum sim_change_kind kind,
@@ -28,7 +28,8 @@ static struct sim_change *change(struct scenario *sc, enum sim_change_kind kind,
 }
 
 static struct sim_service *service(struct scenario *sc, enum sim_life life, unsigned int port,
-				   double rate_per_s, enum sim_stay stay, double stay_s, double shape)
+				   double rate_per_s, enum sim_stay stay, double stay_s,
+				   double shape)
 {
 	struct sim_service *sv = &sc->service[sc->n_services++];
 
@@ -54,8 +55,8 @@ static void draw_base(struct scenario *sc, struct rng *r)
 	sv->p_half_close = rng_range(r, 0.0, 0.06);
 	sv->p_no_answer = 0.01;
 	sv = service(sc, LIFE_TCP, 8080, scale * rng_range(r, 1.0, 2.5),
-		     rng_u(r) < 0.3 ? STAY_HYPER : STAY_LOGNORMAL,
-		     rng_log_range(r, 20, 150), rng_range(r, 0.1, 1.1));
+		     rng_u(r) < 0.3 ? STAY_HYPER : STAY_LOGNORMAL, rng_log_range(r, 20, 150),
+		     rng_range(r, 0.1, 1.1));
 	sv->p_reset = rng_range(r, 0.0, 0.1);
 	service(sc, LIFE_TCP, 5432, scale * rng_range(r, 0.02, 0.1), STAY_EXP,
 		rng_log_range(r, 1200, 4500), 0);
@@ -91,7 +92,8 @@ static void k_daily(struct scenario *sc, struct rng *r)
 	struct sim_change *c;
 
 	sc->day_s = rng_range(r, 1200, 7200);
-	c = change(sc, CH_RATE_SIN, CLIENTS | BIT(DNS), rng_range(r, -7200, 0), 0, rng_range(r, 0.25, 0.7));
+	c = change(sc, CH_RATE_SIN, CLIENTS | BIT(DNS), rng_range(r, -7200, 0), 0,
+		   rng_range(r, 0.25, 0.7));
 	c->tau = sc->day_s;
 }
 
@@ -164,7 +166,8 @@ static void k_syn_flood(struct scenario *sc, struct rng *r)
 static void k_udp_storm(struct scenario *sc, struct rng *r)
 {
 	double t = onset(r), t1 = t + rng_range(r, 300, 1500);
-	struct sim_service *sv = service(sc, LIFE_UDP_STORM, 5060, rng_range(r, 20, 120), STAY_FIXED, 0, 0);
+	struct sim_service *sv =
+		service(sc, LIFE_UDP_STORM, 5060, rng_range(r, 20, 120), STAY_FIXED, 0, 0);
 
 	sv->random_port = rng_u(r) < 0.5;
 	change(sc, CH_RATE_STEP, BIT(EXTRA), -1e9, t, 0.0);
@@ -272,7 +275,7 @@ static void k_small(struct scenario *sc, struct rng *r)
 static const struct {
 	const char *name;
 	void (*draw)(struct scenario *sc, struct rng *r);
-	double p_fill;		/* share of seeds whose limit is below the peak */
+	double p_fill; /* share of seeds whose limit is below the peak */
 } kinds[] = {
 	{"steady", k_steady, 0.0},
 	{"daily", k_daily, 0.34},
@@ -337,7 +340,7 @@ void scenario_set_limit(struct scenario *sc, double base, double peak)
 {
 	double rise = peak - base;
 
-	if (sc->fills && rise > 0.2 * base)	/* somewhere up the rise */
+	if (sc->fills && rise > 0.2 * base) /* somewhere up the rise */
 		sc->max = (unsigned int)(base + rise * (0.35 + 0.5 * sc->limit_lo));
 	else
 		sc->max = (unsigned int)(peak * (1.05 + 0.5 * sc->limit_lo));

@@ -7,26 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HORIZON_S 3600
-#define RETURN_ATTEMPT 9	/* of arrivals that CH_CLOSE_ALL brings back */
+#define HORIZON_S      3600
+#define RETURN_ATTEMPT 9 /* of arrivals that CH_CLOSE_ALL brings back */
 
 static const unsigned int count_horizon_s[] = {30, 120, 600};
 static const unsigned int full_horizon_s[] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
-#define COUNT_HORIZONS 3
-#define COUNT_HORIZON_S 600	/* the last of them */
-#define SHORT_PER_LONG 3
-#define FULL_HORIZONS 8
+#define COUNT_HORIZONS	3
+#define COUNT_HORIZON_S 600 /* the last of them */
+#define SHORT_PER_LONG	3
+#define FULL_HORIZONS	8
 
 struct oracle {
 	struct sim fork;
 	struct sim_out none;
-	struct scenario sc;		/* as the forecaster knows it */
+	struct scenario sc; /* as the forecaster knows it */
 	unsigned int paths, every;
 	FILE *causal, *clairvoyant;
 	bool failed;
 	double count[COUNT_HORIZONS][ORACLE_PATHS_MAX * (1 + SHORT_PER_LONG)];
 	/* of the long paths */
-	double full_s[ORACLE_PATHS_MAX], drop_s[ORACLE_PATHS_MAX];	/* INFINITY: not */
+	double full_s[ORACLE_PATHS_MAX], drop_s[ORACLE_PATHS_MAX]; /* INFINITY: not */
 };
 
 /* What a scenario looks like to one who knows no shock after `now`. */
@@ -59,8 +59,7 @@ static double return_s(const struct sim *s, const struct ev *ev, struct rng *r)
 	for (i = 0; i < s->sc->n_changes; i++) {
 		const struct sim_change *c = &s->sc->change[i];
 
-		if (c->kind == CH_CLOSE_ALL && c->t0 <= s->now &&
-		    (c->services & (1u << ev->flow)))
+		if (c->kind == CH_CLOSE_ALL && c->t0 <= s->now && (c->services & (1u << ev->flow)))
 			return fmax(s->now, c->t0 + c->value) + rng_exp(r, c->tau);
 	}
 	return ev->t;
@@ -75,7 +74,7 @@ static void carry_flow(struct sim *s, struct ev *ev)
 	if (fl->expired) {
 		ev->t = s->now + rng_exp(&s->table_rng, 1.0 / s->sc->lookup_per_s);
 	} else if (fl->state == ST_ESTABLISHED) {
-		return;		/* draw_established() */
+		return; /* draw_established() */
 	} else if (fl->state == ST_ASSURED && fl->stay_until_s > s->now) {
 		double age = s->now - fl->set_s, timeout = fl->deadline_s - fl->stay_until_s;
 
@@ -145,7 +144,8 @@ static void play(struct oracle *o, unsigned int path)
 	struct ev ev;
 
 	sim_begin_second(s);
-	while (x < (is_long ? HORIZON_S : COUNT_HORIZON_S) && sim_pop(s, &ev) && !s->out_of_memory) {
+	while (x < (is_long ? HORIZON_S : COUNT_HORIZON_S) && sim_pop(s, &ev) &&
+	       !s->out_of_memory) {
 		sim_event(s, &ev);
 		if (ev.kind != EV_SECOND)
 			continue;
@@ -244,15 +244,16 @@ static void at_eval(const struct sim *s, unsigned int k, void *ctx)
 		return;
 	for (causal = 0; causal < 2; causal++) {
 		if (causal && !shock_ahead(s->sc, s->now)) {
-			answer(o, k, s->count, o->causal);	/* both know the same */
+			answer(o, k, s->count, o->causal); /* both know the same */
 			return;
 		}
 		o->sc = *s->sc;
 		if (causal)
 			forget_shocks(&o->sc, s->now);
 		for (path = 0; path < o->paths * (1 + SHORT_PER_LONG); path++) {
-			fork_at(o, s, causal, (((o->sc.seed * 1009 + k) * 1031 + path) * 2 + causal) *
-					      0xBF58476D1CE4E5B9u);
+			fork_at(o, s, causal,
+				(((o->sc.seed * 1009 + k) * 1031 + path) * 2 + causal) *
+					0xBF58476D1CE4E5B9u);
 			play(o, path);
 		}
 		answer(o, k, s->count, causal ? o->causal : o->clairvoyant);

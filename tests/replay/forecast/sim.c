@@ -10,8 +10,8 @@ static const double timeout_defaults_s[10] = {120, 60, 432000, 120, 60, 30, 120,
 static void write_sysctl(struct sim *s, unsigned int i)
 {
 	if (s->out->trace && s->now <= SIM_OBSERVED_S)
-		fprintf(s->out->trace, "%.0f,SYSCTL,%s,%.0f\n", s->now * 1e9,
-			sim_timeout_names[i], s->timeout_s[i]);
+		fprintf(s->out->trace, "%.0f,SYSCTL,%s,%.0f\n", s->now * 1e9, sim_timeout_names[i],
+			s->timeout_s[i]);
 }
 
 /* All expired entries go: the collector, or somebody's dump. */
@@ -54,7 +54,8 @@ static void close_all(struct sim *s, const struct sim_change *c)
 		sim_set_state(s, i, ST_CLOSE, false);
 		sim_push(s, fl->deadline_s, EV_FLOW, i, 0);
 		if (c->tau > 0.0)
-			sim_push(s, s->now + c->value + rng_exp(&s->rng, c->tau), EV_ARRIVAL, fl->service, 9);
+			sim_push(s, s->now + c->value + rng_exp(&s->rng, c->tau), EV_ARRIVAL,
+				 fl->service, 9);
 	}
 }
 
@@ -117,7 +118,8 @@ static void arrivals_of_second(struct sim *s)
 		for (i = 0; i < s->sc->n_services; i++)
 			if (c->services & (1u << i))
 				for (n = rng_poisson(&s->rng, c->value); n; n--)
-					sim_push(s, s->now + rng_exp(&s->rng, 1.0), EV_ARRIVAL, i, 0);
+					sim_push(s, s->now + rng_exp(&s->rng, 1.0), EV_ARRIVAL, i,
+						 0);
 	}
 }
 
@@ -148,9 +150,11 @@ static void start_trace(struct sim *s)
 		struct flow *fl = &s->flow[i];
 
 		if (fl->used && !fl->expired)
-			sim_emit(s, "DUMP", i, (long)(fl->state == ST_ESTABLISHED ?
-				 s->timeout_s[2] - rng_below(&s->table_rng, 30) :
-				 fmin(fl->deadline_s - s->now, dump_cap_s(s, fl))));
+			sim_emit(
+				s, "DUMP", i,
+				(long)(fl->state == ST_ESTABLISHED
+					       ? s->timeout_s[2] - rng_below(&s->table_rng, 30)
+					       : fmin(fl->deadline_s - s->now, dump_cap_s(s, fl))));
 	}
 	collect_expired(s);
 }
@@ -200,7 +204,8 @@ static void second(struct sim *s)
 		s->out->peak = fmax(s->out->peak, s->count);
 		track_spell(s);
 		if (s->out->truth)
-			fprintf(s->out->truth, "%.0f,%u,%u,%u\n", s->now, s->count, s->drop, s->early_drop);
+			fprintf(s->out->truth, "%.0f,%u,%u,%u\n", s->now, s->count, s->drop,
+				s->early_drop);
 		if (s->out->trace && s->now <= SIM_OBSERVED_S)
 			fprintf(s->out->trace, "%.0f,STAT,%u,%u,%u,%u\n", s->now * 1e9, s->count,
 				s->max, s->drop, s->early_drop);

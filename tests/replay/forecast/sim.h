@@ -26,33 +26,46 @@
 
 #include "rng.h"
 
-#define SIM_WARMUP_S 2400
-#define SIM_OBSERVED_S 4500
-#define SIM_END_S 8100
+#define SIM_WARMUP_S	 2400
+#define SIM_OBSERVED_S	 4500
+#define SIM_END_S	 8100
 #define SIM_SERVICES_MAX 12
-#define SIM_CHANGES_MAX 64
-#define NEVER_S 1e9
+#define SIM_CHANGES_MAX	 64
+#define NEVER_S		 1e9
 
 enum sim_state {
-	ST_SYN_SENT, ST_SYN_RECV, ST_ESTABLISHED, ST_FIN_WAIT, ST_CLOSE_WAIT,
-	ST_LAST_ACK, ST_TIME_WAIT, ST_CLOSE, ST_UNREPLIED, ST_REPLIED,
-	ST_ASSURED, ST_COUNT
+	ST_SYN_SENT,
+	ST_SYN_RECV,
+	ST_ESTABLISHED,
+	ST_FIN_WAIT,
+	ST_CLOSE_WAIT,
+	ST_LAST_ACK,
+	ST_TIME_WAIT,
+	ST_CLOSE,
+	ST_UNREPLIED,
+	ST_REPLIED,
+	ST_ASSURED,
+	ST_COUNT
 };
 
 extern const char *const sim_state_names[ST_COUNT];
 extern const char *const sim_timeout_names[10];
 
 enum sim_life {
-	LIFE_TCP,		/* opens, stays, closes */
-	LIFE_TCP_FLOOD,		/* SYN, never completed; SYN/ACK is resent */
-	LIFE_UDP_ONE,		/* a question and an answer */
-	LIFE_UDP_STREAM,	/* assured after 2 s */
-	LIFE_UDP_STORM,		/* never answered */
+	LIFE_TCP,	 /* opens, stays, closes */
+	LIFE_TCP_FLOOD,	 /* SYN, never completed; SYN/ACK is resent */
+	LIFE_UDP_ONE,	 /* a question and an answer */
+	LIFE_UDP_STREAM, /* assured after 2 s */
+	LIFE_UDP_STORM,	 /* never answered */
 	LIFE_ICMP,
 };
 
 enum sim_stay {
-	STAY_EXP, STAY_LOGNORMAL, STAY_PARETO, STAY_FIXED, STAY_HYPER,
+	STAY_EXP,
+	STAY_LOGNORMAL,
+	STAY_PARETO,
+	STAY_FIXED,
+	STAY_HYPER,
 };
 
 struct sim_service {
@@ -60,35 +73,35 @@ struct sim_service {
 	unsigned int port;
 	double rate_per_s;
 	enum sim_stay stay;
-	double stay_s;		/* mean (exp, fixed, hyper), median (others) */
-	double stay_shape;	/* sigma of ln; Pareto index; weight of hyper */
-	double p_reset;		/* share that ends by RST */
-	double p_half_close;	/* share that sticks in CLOSE_WAIT */
+	double stay_s;	     /* mean (exp, fixed, hyper), median (others) */
+	double stay_shape;   /* sigma of ln; Pareto index; weight of hyper */
+	double p_reset;	     /* share that ends by RST */
+	double p_half_close; /* share that sticks in CLOSE_WAIT */
 	double p_no_answer;
-	double p_leak;		/* share never closed */
-	double batch;		/* mean size of arrival batches, 1: Poisson */
-	bool random_port;	/* storm over all ports */
+	double p_leak;	  /* share never closed */
+	double batch;	  /* mean size of arrival batches, 1: Poisson */
+	bool random_port; /* storm over all ports */
 };
 
 enum sim_change_kind {
-	CH_RATE_STEP,		/* rate x value from t0 to t1 */
-	CH_RATE_RAMP,		/* rate x (1 -> value) from t0 to t1, then kept */
-	CH_RATE_FLASH,		/* rises to x value within tau, decays from t1 */
-	CH_RATE_SIN,		/* rate x (1 + value sin), period tau */
-	CH_RATE_PULSES,		/* tau apart, value connections within 3 s */
-	CH_STAY,		/* stays x value from t0 to t1 */
-	CH_LEAK,		/* p_leak = value */
-	CH_NO_ANSWER,		/* p_no_answer = value */
-	CH_CLOSE_ALL,		/* all established of it end by RST at t0, and come back within tau */
-	CH_TIMEOUT,		/* timeout number `port` = value seconds */
-	CH_MAX,			/* limit x value */
-	CH_LOSE,		/* share value of events lost from t0 to t1 */
-	CH_DUMP,		/* somebody lists the table */
+	CH_RATE_STEP,	/* rate x value from t0 to t1 */
+	CH_RATE_RAMP,	/* rate x (1 -> value) from t0 to t1, then kept */
+	CH_RATE_FLASH,	/* rises to x value within tau, decays from t1 */
+	CH_RATE_SIN,	/* rate x (1 + value sin), period tau */
+	CH_RATE_PULSES, /* tau apart, value connections within 3 s */
+	CH_STAY,	/* stays x value from t0 to t1 */
+	CH_LEAK,	/* p_leak = value */
+	CH_NO_ANSWER,	/* p_no_answer = value */
+	CH_CLOSE_ALL,	/* all established of it end by RST at t0, and come back within tau */
+	CH_TIMEOUT,	/* timeout number `port` = value seconds */
+	CH_MAX,		/* limit x value */
+	CH_LOSE,	/* share value of events lost from t0 to t1 */
+	CH_DUMP,	/* somebody lists the table */
 };
 
 struct sim_change {
 	enum sim_change_kind kind;
-	unsigned int services;	/* bit mask */
+	unsigned int services; /* bit mask */
 	double t0, t1, value, tau;
 	unsigned int port;
 };
@@ -100,8 +113,8 @@ struct scenario {
 	unsigned int n_services;
 	struct sim_change change[SIM_CHANGES_MAX];
 	unsigned int n_changes;
-	bool fills;			/* the limit is put below the peak */
-	double limit_lo, limit_hi;	/* place of the limit, see kinds.c */
+	bool fills;		   /* the limit is put below the peak */
+	double limit_lo, limit_hi; /* place of the limit, see kinds.c */
 	double lookup_per_s, gc_period_s;
 	double retry_share;
 	unsigned int max, buckets;
@@ -112,12 +125,12 @@ struct scenario {
 struct sim;
 
 struct sim_out {
-	FILE *trace, *truth, *spells, *shocks;	/* any may be NULL */
+	FILE *trace, *truth, *spells, *shocks; /* any may be NULL */
 	/* or NULL; called at each EVAL line, before the arrivals of that second are drawn */
 	void (*at_eval)(const struct sim *s, unsigned int k, void *ctx);
 	void *ctx;
 	/* filled in by the run: */
-	double base, peak;			/* count at start, highest count */
+	double base, peak; /* count at start, highest count */
 };
 
 /* Number of kinds, and the name of one. */

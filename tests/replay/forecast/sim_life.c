@@ -41,8 +41,8 @@ double sim_rate_per_s(const struct sim *s, unsigned int service, double t)
 			r *= 1.0 + (c->value - 1.0) * fmin(1.0, (t - c->t0) / (c->t1 - c->t0));
 		else if (c->kind == CH_RATE_FLASH)
 			r *= 1.0 + (c->value - 1.0) *
-			     (1.0 - exp(-(fmin(t, c->t1) - c->t0) / c->tau)) *
-			     (t > c->t1 ? exp(-(t - c->t1) / (4.0 * c->tau)) : 1.0);
+					   (1.0 - exp(-(fmin(t, c->t1) - c->t0) / c->tau)) *
+					   (t > c->t1 ? exp(-(t - c->t1) / (4.0 * c->tau)) : 1.0);
 	}
 	return r;
 }
@@ -236,13 +236,14 @@ void sim_step(struct sim *s, uint32_t f)
 	struct flow *fl = &s->flow[f];
 
 	if (fl->expired) {
-		sim_destroy(s, f);	/* met by a lookup */
+		sim_destroy(s, f); /* met by a lookup */
 		return;
 	}
 	if (s->now >= fl->deadline_s - 1e-9) {
 		fl->expired = true;
 		sim_list_add(s, LIST_EXPIRED, f);
-		sim_push(s, s->now + rng_exp(&s->table_rng, 1.0 / s->sc->lookup_per_s), EV_FLOW, f, 0);
+		sim_push(s, s->now + rng_exp(&s->table_rng, 1.0 / s->sc->lookup_per_s), EV_FLOW, f,
+			 0);
 		return;
 	}
 	if (fl->state <= ST_CLOSE)

@@ -3,7 +3,7 @@
 #include "sim_table.h"
 
 /* The hyperexponential: with probability stay_shape the long one. */
-#define HYPER_LONG 4.0
+#define HYPER_LONG  4.0
 #define HYPER_SHORT 0.5
 
 double stay_draw_s(const struct sim_service *sv, double scale_s, struct rng *r)
@@ -11,7 +11,7 @@ double stay_draw_s(const struct sim_service *sv, double scale_s, struct rng *r)
 	switch (sv->stay) {
 	case STAY_LOGNORMAL:
 		return scale_s * exp(sv->stay_shape * rng_normal(r));
-	case STAY_PARETO:	/* scale_s is the median */
+	case STAY_PARETO: /* scale_s is the median */
 		return scale_s * pow(2.0 * rng_u(r), -1.0 / sv->stay_shape);
 	case STAY_FIXED:
 		return scale_s;
@@ -66,8 +66,8 @@ double stay_beyond_s(const struct sim_service *sv, double scale_s, double age_s,
 		return stay_draw_s(sv, scale_s, r);
 	switch (sv->stay) {
 	case STAY_LOGNORMAL:
-		return scale_s * exp(sv->stay_shape *
-				     normal_above(r, log(age_s / scale_s) / sv->stay_shape));
+		return scale_s *
+		       exp(sv->stay_shape * normal_above(r, log(age_s / scale_s) / sv->stay_shape));
 	case STAY_PARETO:
 		return scale_s * pow(2.0 * rng_u(r) * stay_survival(sv, scale_s, age_s),
 				     -1.0 / sv->stay_shape);

@@ -7,14 +7,14 @@
 #include <string.h>
 
 const char *const sim_state_names[ST_COUNT] = {
-	"SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT",
-	"LAST_ACK", "TIME_WAIT", "CLOSE", "UNREPLIED", "REPLIED", "ASSURED",
+	"SYN_SENT",  "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
+	"TIME_WAIT", "CLOSE",	 "UNREPLIED",	"REPLIED",  "ASSURED",
 };
 
 const char *const sim_timeout_names[10] = {
-	"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_established",
-	"tcp_timeout_fin_wait", "tcp_timeout_close_wait", "tcp_timeout_last_ack",
-	"tcp_timeout_time_wait", "tcp_timeout_close", "udp_timeout",
+	"tcp_timeout_syn_sent",	 "tcp_timeout_syn_recv",   "tcp_timeout_established",
+	"tcp_timeout_fin_wait",	 "tcp_timeout_close_wait", "tcp_timeout_last_ack",
+	"tcp_timeout_time_wait", "tcp_timeout_close",	   "udp_timeout",
 	"udp_timeout_stream",
 };
 
@@ -190,10 +190,10 @@ void sim_emit(struct sim *s, const char *kind, uint32_t f, long timeout_s)
 	if (s->lose > 0.0 && rng_u(&s->table_rng) < s->lose)
 		return;
 	fprintf(s->out->trace, "%.0f,%s,%u,%s,10.%u.%u.%u,10.%u.%u.%u,%u,%u,%s,%d,%ld\n",
-		s->now * 1e9, kind, fl->id, proto_name(s, fl->service),
-		(fl->src >> 16) & 255, (fl->src >> 8) & 255, fl->src & 255,
-		(fl->dst >> 16) & 255, (fl->dst >> 8) & 255, fl->dst & 255,
-		fl->sport, fl->dport, sim_state_names[fl->state], fl->assured, timeout_s);
+		s->now * 1e9, kind, fl->id, proto_name(s, fl->service), (fl->src >> 16) & 255,
+		(fl->src >> 8) & 255, fl->src & 255, (fl->dst >> 16) & 255, (fl->dst >> 8) & 255,
+		fl->dst & 255, fl->sport, fl->dport, sim_state_names[fl->state], fl->assured,
+		timeout_s);
 }
 
 void sim_destroy(struct sim *s, uint32_t f)

@@ -12,23 +12,23 @@
 #include "sim.h"
 
 #define NO_INDEX UINT32_MAX
-#define SIM_CAP (1u << 18)	/* entries */
+#define SIM_CAP	 (1u << 18) /* entries */
 
 enum { LIST_UNASSURED, LIST_EXPIRED, LIST_COUNT };
 
 struct flow {
-	double deadline_s;	/* logical end of its timeout */
-	double set_s;		/* when its state was set */
-	double stay_scale_s;	/* its stay's median or mean when that was drawn */
-	double stay_until_s;	/* ASSURED: its last packet */
-	double p_leaked;	/* chance to be a leak when that was drawn */
-	uint32_t stamp;		/* invalidates older heap entries */
+	double deadline_s;   /* logical end of its timeout */
+	double set_s;	     /* when its state was set */
+	double stay_scale_s; /* its stay's median or mean when that was drawn */
+	double stay_until_s; /* ASSURED: its last packet */
+	double p_leaked;     /* chance to be a leak when that was drawn */
+	uint32_t stamp;	     /* invalidates older heap entries */
 	uint32_t id;
 	uint32_t src, dst;
 	uint16_t sport, dport;
 	uint8_t service, state, step;
 	bool assured, used, expired, leaked;
-	uint32_t pos[LIST_COUNT];	/* place in a list, NO_INDEX: not in */
+	uint32_t pos[LIST_COUNT]; /* place in a list, NO_INDEX: not in */
 };
 
 enum ev_kind { EV_FLOW, EV_ARRIVAL, EV_SECOND, EV_GC, EV_CHANGE };
@@ -47,8 +47,8 @@ struct index_list {
 struct sim {
 	const struct scenario *sc;
 	struct sim_out *out;
-	struct rng rng;		/* what the world does */
-	struct rng table_rng;	/* what the table does: a limit does not change the world */
+	struct rng rng;	      /* what the world does */
+	struct rng table_rng; /* what the table does: a limit does not change the world */
 	double now;
 	struct flow *flow;
 	uint32_t *free_at;
@@ -67,7 +67,7 @@ struct sim {
 	struct rng eval_rng;
 	double next_eval_s;
 	unsigned int eval_k;
-	unsigned int high;	/* entries above have never been used */
+	unsigned int high; /* entries above have never been used */
 };
 
 int sim_table_init(struct sim *s, unsigned int cap);

@@ -21,12 +21,12 @@
 /* cmocka wants these before it */
 #include <cmocka.h>
 
-#define NS 1000000000LL
-#define RUN_S 2400
-#define LEVEL 40.0
-#define SWING 0.6
+#define NS	 1000000000LL
+#define RUN_S	 2400
+#define LEVEL	 40.0
+#define SWING	 0.6
 #define PERIOD_S 1800.0
-#define OMEGA (6.283185307179586 / PERIOD_S)
+#define OMEGA	 (6.283185307179586 / PERIOD_S)
 
 enum law { EXPONENTIAL, DETERMINISTIC, HYPEREXPONENTIAL };
 
@@ -35,14 +35,14 @@ static double exponential_count(double t, double mean_s)
 	double u = 1.0 / mean_s;
 
 	return LEVEL * mean_s + LEVEL * SWING * (u * sin(OMEGA * t) - OMEGA * cos(OMEGA * t)) /
-	       (u * u + OMEGA * OMEGA);
+					(u * u + OMEGA * OMEGA);
 }
 
 static double true_count(enum law law, double t)
 {
 	if (law == EXPONENTIAL)
 		return exponential_count(t, 60.0);
-	if (law == HYPEREXPONENTIAL)	/* a quarter long, three quarters short */
+	if (law == HYPEREXPONENTIAL) /* a quarter long, three quarters short */
 		return 0.25 * exponential_count(t, 160.0) + 0.75 * exponential_count(t, 20.0);
 	return LEVEL * 30.0 + LEVEL * SWING / OMEGA * (cos(OMEGA * (t - 30.0)) - cos(OMEGA * t));
 }
@@ -106,8 +106,10 @@ static void feed(struct forecast *f, enum law law)
 	qsort(ends, n, sizeof(*ends), by_end);
 	for (s = 1; s <= RUN_S; s++) {
 		for (;;) {
-			double next_in = in < n ? entry[in].since : 1e9, next_out = out < n ? ends[out].at : 1e9;
-			struct fc_move m = {.l4proto = 0, .port = 80, .from = FC_NONE, .to = FC_NONE};
+			double next_in = in < n ? entry[in].since : 1e9,
+			       next_out = out < n ? ends[out].at : 1e9;
+			struct fc_move m = {
+				.l4proto = 0, .port = 80, .from = FC_NONE, .to = FC_NONE};
 			bool comes = next_in <= next_out;
 
 			if (fmin(next_in, next_out) >= s)
@@ -149,18 +151,20 @@ static void check_law(enum law law)
 	assert_non_null(cl);
 	fc_project(f, cl, FC_FINE_DT, FC_FINE_N, &fine);
 	fc_project(f, cl, FC_COARSE_DT, FC_COARSE_N, &coarse);
-	for (j = 15; j < FC_FINE_N; j += 15) {		/* every 30 s to 600 s */
+	for (j = 15; j < FC_FINE_N; j += 15) { /* every 30 s to 600 s */
 		double t = RUN_S + j * FC_FINE_DT, sum = fine.stay[j], truth = true_count(law, t);
 
 		for (k = 0; k < j; k++)
 			sum += FC_FINE_DT * true_rate(t - (k + 0.5) * FC_FINE_DT) * fine.unit[k];
 		worst = fmax(worst, fabs(sum - truth) / truth);
 	}
-	for (j = 25; j < FC_COARSE_N; j += 25) {	/* every 10 min to 1 h */
-		double t = RUN_S + j * FC_COARSE_DT, sum = coarse.stay[j], truth = true_count(law, t);
+	for (j = 25; j < FC_COARSE_N; j += 25) { /* every 10 min to 1 h */
+		double t = RUN_S + j * FC_COARSE_DT, sum = coarse.stay[j],
+		       truth = true_count(law, t);
 
 		for (k = 0; k < j; k++)
-			sum += FC_COARSE_DT * true_rate(t - (k + 0.5) * FC_COARSE_DT) * coarse.unit[k];
+			sum += FC_COARSE_DT * true_rate(t - (k + 0.5) * FC_COARSE_DT) *
+			       coarse.unit[k];
 		worst = fmax(worst, fabs(sum - truth) / truth);
 	}
 	print_message("law %d: worst error %.2f %%\n", law, 100.0 * worst);
@@ -201,7 +205,7 @@ static void test_rate_of_known_slope(void **state)
 		struct fc_rate rate;
 
 		fc_rate_init(&rate);
-		for (i = 0; i < 300; i++) {	/* 600 s flat, 900 s rising */
+		for (i = 0; i < 300; i++) { /* 600 s flat, 900 s rising */
 			at = level + slope * fmax(0.0, i * 5.0 + 2.5 - 600.0);
 			rate.bin_arrivals += rng_poisson(&r, at * FC_BIN_S);
 			fc_rate_bin(&rate, (i + 1) * FC_BIN_S);
@@ -241,7 +245,7 @@ static void test_collector_rounds(void **state)
 	beat = fmod(co->anchor_s - 5.5, 37.0);
 	assert_true(fmin(beat, 37.0 - beat) < 1.0);
 	memset(co, 0, sizeof(*co));
-	for (f->now_s = 1; f->now_s <= 700; f->now_s++) {	/* lookups only: no rounds */
+	for (f->now_s = 1; f->now_s <= 700; f->now_s++) { /* lookups only: no rounds */
 		co->left = 20;
 		fc_gc_exit(co, f->now_s * NS, 7);
 		fc_gc_second(f);
@@ -253,7 +257,7 @@ static void test_collector_rounds(void **state)
 /* Five a second that stay 20 s in the mean, and four times as long once `slow_s` has passed. */
 static struct forecast *feed_slow(int64_t slow_s, int64_t until_s)
 {
-	static uint16_t ends[4096][64];		/* seconds of entry of those who leave in this second */
+	static uint16_t ends[4096][64]; /* seconds of entry of those who leave in this second */
 	static uint8_t n_ends[4096];
 	struct forecast *f = forecast_create(0);
 	struct rng r = {7};
@@ -263,7 +267,8 @@ static struct forecast *feed_slow(int64_t slow_s, int64_t until_s)
 	assert_non_null(f);
 	memset(n_ends, 0, sizeof(n_ends));
 	for (t = 0; t < until_s; t++) {
-		struct fc_move m = {.now_ns = t * NS, .port = 80, .from = FC_NONE, .to = FC_ESTABLISHED};
+		struct fc_move m = {
+			.now_ns = t * NS, .port = 80, .from = FC_NONE, .to = FC_ESTABLISHED};
 		struct fc_stat st = {.now_ns = (t + 1) * NS};
 
 		for (i = 0; i < 5; i++) {
@@ -275,8 +280,12 @@ static struct forecast *feed_slow(int64_t slow_s, int64_t until_s)
 				ends[end][n_ends[end]++] = (uint16_t)t;
 		}
 		for (i = 0; i < n_ends[t]; i++, count--) {
-			struct fc_move gone = {.now_ns = t * NS + NS / 2, .since_ns = ends[t][i] * NS, .port = 80,
-					       .from = FC_ESTABLISHED, .to = FC_NONE, .end = FC_END_EARLY};
+			struct fc_move gone = {.now_ns = t * NS + NS / 2,
+					       .since_ns = ends[t][i] * NS,
+					       .port = 80,
+					       .from = FC_ESTABLISHED,
+					       .to = FC_NONE,
+					       .end = FC_END_EARLY};
 
 			forecast_move(f, &gone);
 		}
@@ -330,7 +339,8 @@ static double weight_of_rise(double slope_per_s, uint64_t seed)
 	f->now_s = 1000;
 	fc_trends_find(f, &f->trends);
 	for (i = 0; i < f->trends.n; i++)
-		if (f->trends.change[i].kind == FC_CHANGE_TREND && f->trends.change[i].slope_per_bin > 0.0f)
+		if (f->trends.change[i].kind == FC_CHANGE_TREND &&
+		    f->trends.change[i].slope_per_bin > 0.0f)
 			sum += (double)f->trends.change[i].weight;
 	forecast_destroy(f);
 	return sum;
@@ -412,7 +422,8 @@ static void test_hostile_input(void **state)
 			now += 7200 * NS;
 		memset(&m, 0, sizeof(m));
 		m.now_ns = rng_below(&r, 100) ? now : now - 5 * NS;
-		m.since_ns = rng_below(&r, 10) ? now - (int64_t)(rng_u64(&r) % (400 * NS)) : FC_SINCE_UNKNOWN;
+		m.since_ns = rng_below(&r, 10) ? now - (int64_t)(rng_u64(&r) % (400 * NS))
+					       : FC_SINCE_UNKNOWN;
 		m.l4proto = (uint8_t)(bits & 15);
 		m.direction = (uint8_t)(bits >> 8);
 		m.port = (uint16_t)(bits >> 16 & (rng_below(&r, 2) ? 0xffff : 7));
@@ -427,8 +438,12 @@ static void test_hostile_input(void **state)
 		if (i % 200)
 			continue;
 		struct fc_stat st = {
-			.now_ns = now, .count = rng_below(&r, 5000), .max = rng_below(&r, 3) * 2000,
-			.ceiling = rng_below(&r, 2) * 3000, .drop = rng_u64(&r), .early_drop = i,
+			.now_ns = now,
+			.count = rng_below(&r, 5000),
+			.max = rng_below(&r, 3) * 2000,
+			.ceiling = rng_below(&r, 2) * 3000,
+			.drop = rng_u64(&r),
+			.early_drop = i,
 		};
 
 		forecast_second(f, &st);

@@ -11,13 +11,13 @@
 /* cmocka wants these before it */
 #include <cmocka.h>
 
-#define NS 1000000000LL
-#define DAY_S 1800
+#define NS	   1000000000LL
+#define DAY_S	   1800
 #define RATE_PER_S 20.0
 
 /* Arrivals just as the rate says, into one stage, all leaving at its timeout. */
-static void feed(struct forecast *f, double swing, enum fc_stage stage, uint32_t timeout_s, double rate_per_s,
-		 unsigned int until_s)
+static void feed(struct forecast *f, double swing, enum fc_stage stage, uint32_t timeout_s,
+		 double rate_per_s, unsigned int until_s)
 {
 	int64_t *since = malloc(sizeof(*since) * (size_t)(2.0 * rate_per_s * until_s + 10.0));
 	unsigned int in = 0, out = 0, s;
@@ -25,7 +25,10 @@ static void feed(struct forecast *f, double swing, enum fc_stage stage, uint32_t
 
 	assert_non_null(since);
 	for (s = 0; s < until_s; s++) {
-		struct fc_move m = {.now_ns = s * NS, .port = 80, .from = FC_NONE, .to = (uint8_t)stage,
+		struct fc_move m = {.now_ns = s * NS,
+				    .port = 80,
+				    .from = FC_NONE,
+				    .to = (uint8_t)stage,
 				    .timeout_s = timeout_s};
 		struct fc_stat st = {.now_ns = (s + 1) * NS, .max = 0};
 
@@ -35,8 +38,12 @@ static void feed(struct forecast *f, double swing, enum fc_stage stage, uint32_t
 			since[in] = m.keep_since_ns;
 		}
 		for (; out < in && since[out] + (int64_t)timeout_s * NS <= s * NS; out++) {
-			struct fc_move end = {.now_ns = s * NS, .since_ns = since[out], .port = 80,
-					      .from = (uint8_t)stage, .to = FC_NONE, .end = FC_END_EXPIRED};
+			struct fc_move end = {.now_ns = s * NS,
+					      .since_ns = since[out],
+					      .port = 80,
+					      .from = (uint8_t)stage,
+					      .to = FC_NONE,
+					      .end = FC_END_EXPIRED};
 
 			forecast_move(f, &end);
 		}
@@ -88,8 +95,8 @@ static void test_deadlines_far_away(void **state)
 }
 
 /* From from_s to until_s, with a burst at each of the moments. */
-static void feed_bursts(struct fc_pulses *pu, int64_t from_s, int64_t until_s, double usual, const int64_t *at_s,
-			unsigned int n)
+static void feed_bursts(struct fc_pulses *pu, int64_t from_s, int64_t until_s, double usual,
+			const int64_t *at_s, unsigned int n)
 {
 	int64_t t;
 	unsigned int i;
@@ -134,9 +141,9 @@ static void test_what_begins_is_no_burst(void **state)
 	struct fc_pulses pu = {0};
 
 	(void)state;
-	feed_bursts(&pu, 0, 600, 25.0, NULL, 0);	/* there from the start */
+	feed_bursts(&pu, 0, 600, 25.0, NULL, 0); /* there from the start */
 	assert_int_equal(pu.n, 0);
-	feed_bursts(&pu, 600, 1200, 400.0, NULL, 0);	/* a new level */
+	feed_bursts(&pu, 600, 1200, 400.0, NULL, 0); /* a new level */
 	assert_true(pu.n <= 1);
 }
 

@@ -15,11 +15,11 @@
 /* cmocka wants these before it */
 #include <cmocka.h>
 
-#define DRAWS 20000
+#define DRAWS	     20000
 #define INSTANTS_MAX 400
-#define PATHS 8
-#define EVERY 3
-#define STEP_AT_S 2000.0
+#define PATHS	     8
+#define EVERY	     3
+#define STEP_AT_S    2000.0
 
 static double share_beyond(const struct sim_service *sv, double scale, double age, double x,
 			   struct rng *r)
@@ -38,8 +38,10 @@ static double share_beyond(const struct sim_service *sv, double scale, double ag
 static void test_stays_given_an_age(void **state)
 {
 	static const struct sim_service laws[] = {
-		{.stay = STAY_EXP}, {.stay = STAY_LOGNORMAL, .stay_shape = 1.2},
-		{.stay = STAY_PARETO, .stay_shape = 1.4}, {.stay = STAY_HYPER, .stay_shape = 0.3},
+		{.stay = STAY_EXP},
+		{.stay = STAY_LOGNORMAL, .stay_shape = 1.2},
+		{.stay = STAY_PARETO, .stay_shape = 1.4},
+		{.stay = STAY_HYPER, .stay_shape = 0.3},
 	};
 	static const double ages[] = {0.0, 1.0, 30.0, 200.0}, later[] = {3.0, 40.0, 150.0};
 	struct rng r = {1};
@@ -64,12 +66,28 @@ static void test_stays_given_an_age(void **state)
 static void small_scenario(struct scenario *sc)
 {
 	static const struct sim_service services[] = {
-		{.life = LIFE_TCP, .port = 443, .rate_per_s = 0.15, .stay = STAY_LOGNORMAL,
-		 .stay_s = 100, .stay_shape = 1.0, .batch = 1.0, .p_reset = 0.9, .p_leak = 0.02},
-		{.life = LIFE_TCP, .port = 5432, .rate_per_s = 0.05, .stay = STAY_EXP,
-		 .stay_s = 500, .batch = 1.0},
-		{.life = LIFE_UDP_STREAM, .port = 443, .rate_per_s = 0.1, .stay = STAY_LOGNORMAL,
-		 .stay_s = 60, .stay_shape = 1.0, .batch = 1.0},
+		{.life = LIFE_TCP,
+		 .port = 443,
+		 .rate_per_s = 0.15,
+		 .stay = STAY_LOGNORMAL,
+		 .stay_s = 100,
+		 .stay_shape = 1.0,
+		 .batch = 1.0,
+		 .p_reset = 0.9,
+		 .p_leak = 0.02},
+		{.life = LIFE_TCP,
+		 .port = 5432,
+		 .rate_per_s = 0.05,
+		 .stay = STAY_EXP,
+		 .stay_s = 500,
+		 .batch = 1.0},
+		{.life = LIFE_UDP_STREAM,
+		 .port = 443,
+		 .rate_per_s = 0.1,
+		 .stay = STAY_LOGNORMAL,
+		 .stay_s = 60,
+		 .stay_shape = 1.0,
+		 .batch = 1.0},
 	};
 
 	memset(sc, 0, sizeof(*sc));
@@ -95,10 +113,13 @@ static unsigned int read_answers(FILE *f, struct told *out)
 	for (n = 0; n < INSTANTS_MAX && fgets(line, sizeof(line), f); n++) {
 		struct told *a = &out[n];
 
-		assert_int_equal(sscanf(line, "{\"k\":%u,\"now\":%u,\"count\":{\"30\":[%lf,%lf,%lf,%*f,%*f],"
-					"\"120\":[%lf,%lf,%lf,%*f,%*f],\"600\":[%lf,%lf,%lf", &a->k,
-					&a->now, &a->p50[0], &a->lo[0], &a->hi[0], &a->p50[1], &a->lo[1],
-					&a->hi[1], &a->p50[2], &a->lo[2], &a->hi[2]), 11);
+		assert_int_equal(
+			sscanf(line,
+			       "{\"k\":%u,\"now\":%u,\"count\":{\"30\":[%lf,%lf,%lf,%*f,%*f],"
+			       "\"120\":[%lf,%lf,%lf,%*f,%*f],\"600\":[%lf,%lf,%lf",
+			       &a->k, &a->now, &a->p50[0], &a->lo[0], &a->hi[0], &a->p50[1],
+			       &a->lo[1], &a->hi[1], &a->p50[2], &a->lo[2], &a->hi[2]),
+			11);
 	}
 	return n;
 }
@@ -187,9 +208,14 @@ static void test_ends_are_chance(void **state)
 	(void)state;
 	small_scenario(&sc);
 	sc.n_services = 1;
-	sc.service[0] = (struct sim_service){.life = LIFE_TCP, .port = 443, .rate_per_s = 1.0,
-					     .stay = STAY_LOGNORMAL, .stay_s = 300.0,
-					     .stay_shape = 1.5, .p_reset = 1.0, .p_leak = 0.1,
+	sc.service[0] = (struct sim_service){.life = LIFE_TCP,
+					     .port = 443,
+					     .rate_per_s = 1.0,
+					     .stay = STAY_LOGNORMAL,
+					     .stay_s = 300.0,
+					     .stay_shape = 1.5,
+					     .p_reset = 1.0,
+					     .p_leak = 0.1,
 					     .batch = 1.0};
 	sc.change[0] = (struct sim_change){.kind = CH_RATE_STEP, .services = 1, .t1 = NEVER_S};
 	sc.n_changes = 1;
@@ -203,7 +229,8 @@ static void test_ends_are_chance(void **state)
 	}
 	assert_in_range(use, 20, INSTANTS_MAX);
 	if (width / use < 10.0 || fabs(bias / use) > 8.0 || in < 0.5 * use)
-		fail_msg("off by %.1f, %.1f wide, %u of %u inside", bias / use, width / use, in, use);
+		fail_msg("off by %.1f, %.1f wide, %u of %u inside", bias / use, width / use, in,
+			 use);
 }
 
 static void test_only_one_sees_the_step(void **state)
@@ -213,8 +240,8 @@ static void test_only_one_sees_the_step(void **state)
 
 	(void)state;
 	small_scenario(&sc);
-	sc.change[0] = (struct sim_change){.kind = CH_RATE_STEP, .services = 7, .t0 = STEP_AT_S,
-					   .t1 = NEVER_S, .value = 5.0};
+	sc.change[0] = (struct sim_change){
+		.kind = CH_RATE_STEP, .services = 7, .t0 = STEP_AT_S, .t1 = NEVER_S, .value = 5.0};
 	sc.n_changes = 1;
 	n = run_all(&sc, causal, clairvoyant, &seen, truth);
 	for (i = 0; i < n; i++) {

@@ -11,7 +11,7 @@
 /* cmocka wants these before it */
 #include <cmocka.h>
 
-#define HEAD "#meta,version=1,max=100,buckets=64,day_s=86400,horizon=3600\n"
+#define HEAD  "#meta,version=1,max=100,buckets=64,day_s=86400,horizon=3600\n"
 #define ENTRY "tcp,10.0.0.1,2001:db8::1,1234,443,SYN_SENT,0,120"
 
 static int read_all(const char *text, unsigned int *records, unsigned long *line)
@@ -40,19 +40,32 @@ static void test_good_and_skipped(void **state)
 
 	(void)state;
 	assert_int_equal(read_all(HEAD "0,SYSCTL,tcp_timeout_close,10\n0,DUMP,7," ENTRY "\n"
-				  "5,FUTURE,whatever\n#a comment\n\n6,NEW,8," ENTRY ",more,columns\n"
-				  "7,STAT,2,100,0,0,99\r\n8,EVAL,0\n9,DESTROY,8," ENTRY,
-				  &records, &line), 0);
+				       "5,FUTURE,whatever\n#a comment\n\n6,NEW,8," ENTRY
+				       ",more,columns\n"
+				       "7,STAT,2,100,0,0,99\r\n8,EVAL,0\n9,DESTROY,8," ENTRY,
+				  &records, &line),
+			 0);
 	assert_int_equal(records, 7);
 }
 
 static void test_malformed(void **state)
 {
 	static const char *const bad[] = {
-		"x,EVAL,1", "1,", "1", "-1,EVAL,1", "1,EVAL,", "1,EVAL,1x", "1,EVAL",
-		"1,STAT,1,2,3", "1,STAT,99999999999,2,3,4", "1,NEW,1,tcp,a,b,70000,1,S,0,1",
-		"1,NEW,1,tcp,a,b,1,1,S,2,1", "1,NEW,1,tcp,a,b,1,1,,0,1", "1,SYSCTL,,5",
-		"99999999999999999999,EVAL,1", "1,UPDATE,1,tcp,a,b,1,1,A_STATE_FAR_TOO_LONG,0,1",
+		"x,EVAL,1",
+		"1,",
+		"1",
+		"-1,EVAL,1",
+		"1,EVAL,",
+		"1,EVAL,1x",
+		"1,EVAL",
+		"1,STAT,1,2,3",
+		"1,STAT,99999999999,2,3,4",
+		"1,NEW,1,tcp,a,b,70000,1,S,0,1",
+		"1,NEW,1,tcp,a,b,1,1,S,2,1",
+		"1,NEW,1,tcp,a,b,1,1,,0,1",
+		"1,SYSCTL,,5",
+		"99999999999999999999,EVAL,1",
+		"1,UPDATE,1,tcp,a,b,1,1,A_STATE_FAR_TOO_LONG,0,1",
 	};
 	unsigned int i, records;
 	unsigned long line;
@@ -85,8 +98,9 @@ static void test_too_long(void **state)
 
 static void test_round_trip(void **state)
 {
-	static const char text[] = HEAD "0,SYSCTL,udp_timeout,30\n0,DUMP,7," ENTRY "\n6,NEW,8," ENTRY "\n"
-		"6,UPDATE,8," ENTRY "\n7,STAT,2,100,3,4\n8,EVAL,0\n9,DESTROY,8," ENTRY "\n";
+	static const char text[] =
+		HEAD "0,SYSCTL,udp_timeout,30\n0,DUMP,7," ENTRY "\n6,NEW,8," ENTRY "\n"
+		     "6,UPDATE,8," ENTRY "\n7,STAT,2,100,3,4\n8,EVAL,0\n9,DESTROY,8," ENTRY "\n";
 	char back[1024] = "";
 	FILE *in = fmemopen((void *)(uintptr_t)text, sizeof(text) - 1, "r");
 	FILE *out = fmemopen(back, sizeof(back), "w");
