@@ -125,6 +125,17 @@ static void write_mirror(const struct agent *agent, struct shm_live *live)
 	set(&live->verify_pending_entries, verify_pending(&agent->verify));
 }
 
+static void write_quality(const struct agent *agent, struct shm_live *live, uint32_t doubt_bits)
+{
+	enum shm_quality_reason reason;
+	enum shm_quality quality = trust_quality(doubt_bits, agent->limits.events_mode, &reason);
+
+	set(&live->quality, quality);
+	set(&live->quality_reason, reason);
+	set(&live->verified_real_ns, (int64_t)agent->last_valid_end_real_ns);
+	set(&live->wrong_found_share_ppm, -1);
+}
+
 static void write_agent(const struct agent *agent, struct shm_live *live, uint32_t doubt_bits)
 {
 	set(&live->heartbeat_boot_ns, (int64_t)agent->mirror.now_ns);
@@ -133,6 +144,7 @@ static void write_agent(const struct agent *agent, struct shm_live *live, uint32
 	set(&live->mode, agent->schedule.mode);
 	set(&live->doubts, doubt_bits);
 	set(&live->exact, doubt_bits == 0);
+	write_quality(agent, live, doubt_bits);
 	set(&live->events_lost, (int64_t)agent->events.lost);
 	set(&live->last_loss_boot_ns, (int64_t)agent->last_loss_ns);
 	set(&live->resyncs_valid, (int64_t)agent->resyncs_valid);

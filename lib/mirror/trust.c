@@ -36,3 +36,37 @@ uint32_t trust_doubts(const struct trust_inputs *in)
 		doubts |= SHM_DOUBT_RESIDUAL;
 	return doubts;
 }
+
+enum shm_quality trust_quality(uint32_t doubts, int64_t events_mode,
+			       enum shm_quality_reason *ret_reason)
+{
+	static const struct {
+		uint32_t doubt;
+		enum shm_quality_reason reason;
+		enum shm_quality quality;
+	} rules[] = {
+		{SHM_DOUBT_STARTING, SHM_QUALITY_REASON_STARTING, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_DEGRADED, SHM_QUALITY_REASON_DEGRADED, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_LOSS, SHM_QUALITY_REASON_LOSS, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_RESYNC, SHM_QUALITY_REASON_RESYNC, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_MEMORY, SHM_QUALITY_REASON_MEMORY, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_UNKNOWN, SHM_QUALITY_REASON_UNKNOWN_STATES, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_RESIDUAL, SHM_QUALITY_REASON_RESIDUAL, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_VERIFY, SHM_QUALITY_REASON_VERIFYING, SHM_QUALITY_VERIFIED},
+		{SHM_DOUBT_SILENT, SHM_QUALITY_REASON_SILENT, SHM_QUALITY_VERIFIED},
+		{SHM_DOUBT_MUTE, SHM_QUALITY_REASON_OPEN_BEFORE, SHM_QUALITY_VERIFIED},
+	};
+
+	if (events_mode == 0) {
+		*ret_reason = SHM_QUALITY_REASON_NO_EVENTS;
+		return SHM_QUALITY_NOT_EXACT;
+	}
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		if (!(doubts & rules[i].doubt))
+			continue;
+		*ret_reason = rules[i].reason;
+		return rules[i].quality;
+	}
+	*ret_reason = SHM_QUALITY_REASON_NONE;
+	return SHM_QUALITY_EXACT;
+}

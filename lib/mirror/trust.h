@@ -34,4 +34,11 @@ struct trust_inputs {
 /* enum shm_doubt bits; 0: exact. */
 uint32_t trust_doubts(const struct trust_inputs *in);
 
+/*
+ * Data quality and the reason for it, from the doubts and the sysctl
+ * nf_conntrack_events (0: no events at all; -1: not known).
+ */
+enum shm_quality trust_quality(uint32_t doubts, int64_t events_mode,
+			       enum shm_quality_reason *ret_reason);
+
 #endif

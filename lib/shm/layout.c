@@ -40,7 +40,7 @@ SHM_SIZE(shm_header, 704);
 
 SHM_AT(shm_live, seq, 0);
 SHM_AT(shm_live, heartbeat_boot_ns, 8);
-SHM_AT(shm_live, count_entries, 128);
+SHM_AT(shm_live, count_entries, 192);
 
 SHM_AT(shm_row, new_entries, 0);
 SHM_AT(shm_row, destroyed_entries, 8);

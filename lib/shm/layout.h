@@ -80,6 +80,47 @@ enum shm_doubt {
 	SHM_DOUBT_BITS = 10
 };
 
+/*
+ * How far the numbers can be trusted. 0 is the worst: a segment that nobody filled
+ * must not look exact.
+ *
+ * EXACT      compared with the kernel recently, and nothing known or likely could have
+ *	      changed unheard since
+ * VERIFIED   counts are exact; some entries may change without an event, their states
+ *	      are as of verified_real_ns. Normal after a start.
+ * NOT_EXACT  events lost and not yet repaired, a residual, overload, no events at all
+ */
+enum shm_quality {
+	SHM_QUALITY_NOT_EXACT,
+	SHM_QUALITY_VERIFIED,
+	SHM_QUALITY_EXACT,
+	SHM_QUALITY_COUNT
+};
+
+enum shm_quality_reason {
+#define QUALITY_REASON(id, name, help) SHM_QUALITY_REASON_##id,
+#include "lib/shm/quality_reasons.def"
+#undef QUALITY_REASON
+	SHM_QUALITY_REASON_COUNT
+};
+
+/* Ordered: the worst cause wins. UNKNOWN is 0, for a segment that nobody filled. */
+enum shm_level {
+	SHM_LEVEL_UNKNOWN,
+	SHM_LEVEL_OK,
+	SHM_LEVEL_HIGH,
+	SHM_LEVEL_CRITICAL,
+	SHM_LEVEL_FULL,
+	SHM_LEVEL_COUNT
+};
+
+enum shm_level_reason {
+#define LEVEL_REASON(id, name, unit, means) SHM_LEVEL_REASON_##id,
+#include "lib/shm/level_reasons.def"
+#undef LEVEL_REASON
+	SHM_LEVEL_REASON_COUNT
+};
+
 enum shm_section_id {
 	SHM_SECTION_LIVE,
 	SHM_SECTION_CELLS,

@@ -141,6 +141,16 @@ const char *snap_agent_help(enum snap_agent agent);
 /* "starting", "full", "no-update", "polling"; "unknown" for anything else. */
 const char *snap_mode_name(int64_t mode);
 
+/* "not_exact", "verified", "exact"; anything else is not_exact. */
+const char *snap_quality_name(int64_t quality);
+const char *snap_quality_reason_name(int64_t reason);
+const char *snap_quality_reason_help(int64_t reason);
+
+/* "UNKNOWN", "OK", "HIGH", "CRITICAL", "FULL"; anything else is UNKNOWN. */
+const char *snap_level_name(int64_t level);
+const char *snap_level_reason_name(int64_t reason);
+const char *snap_level_reason_help(int64_t reason);
+
 /* Name and sentence of one bit of `doubts`; NULL for a bit that means nothing. */
 const char *snap_doubt_name(unsigned int bit);
 const char *snap_doubt_help(unsigned int bit);

@@ -60,6 +60,60 @@ const char *snap_doubt_help(unsigned int bit)
 	return bit < SHM_DOUBT_BITS ? doubts[bit].help : NULL;
 }
 
+const char *snap_quality_name(int64_t quality)
+{
+	static const char *const names[SHM_QUALITY_COUNT] = {"not_exact", "verified", "exact"};
+
+	return names[quality > 0 && quality < SHM_QUALITY_COUNT ? quality : 0];
+}
+
+static const struct {
+	const char *name;
+	const char *help;
+} quality_reasons[SHM_QUALITY_REASON_COUNT] =
+	{
+#define QUALITY_REASON(id, name, help) {name, help},
+#include "lib/shm/quality_reasons.def"
+#undef QUALITY_REASON
+},
+  level_reasons[SHM_LEVEL_REASON_COUNT] = {
+#define LEVEL_REASON(id, name, unit, means) {name, means},
+#include "lib/shm/level_reasons.def"
+#undef LEVEL_REASON
+};
+
+const char *snap_quality_reason_name(int64_t reason)
+{
+	return reason >= 0 && reason < SHM_QUALITY_REASON_COUNT ? quality_reasons[reason].name
+								: "unknown";
+}
+
+const char *snap_quality_reason_help(int64_t reason)
+{
+	return reason >= 0 && reason < SHM_QUALITY_REASON_COUNT ? quality_reasons[reason].help
+								: "unknown";
+}
+
+const char *snap_level_name(int64_t level)
+{
+	static const char *const names[SHM_LEVEL_COUNT] = {"UNKNOWN", "OK", "HIGH", "CRITICAL",
+							   "FULL"};
+
+	return names[level > 0 && level < SHM_LEVEL_COUNT ? level : 0];
+}
+
+const char *snap_level_reason_name(int64_t reason)
+{
+	return reason >= 0 && reason < SHM_LEVEL_REASON_COUNT ? level_reasons[reason].name
+							      : "unknown";
+}
+
+const char *snap_level_reason_help(int64_t reason)
+{
+	return reason >= 0 && reason < SHM_LEVEL_REASON_COUNT ? level_reasons[reason].help
+							      : "unknown";
+}
+
 const char *snap_verdict_name(enum shm_verdict verdict)
 {
 	static const char *const names[SHM_VERDICT_COUNT] = {

@@ -96,6 +96,39 @@ static void test_every_doubt_has_words(void **state)
 	assert_null(snap_doubt_help(UINT32_MAX));
 }
 
+static enum shm_quality quality_of(uint32_t doubts, int64_t events_mode,
+				   enum shm_quality_reason wanted)
+{
+	enum shm_quality_reason reason;
+	enum shm_quality quality = trust_quality(doubts, events_mode, &reason);
+
+	assert_int_equal(reason, wanted);
+	return quality;
+}
+
+/* Counts that are exact, states that may be old: verified. All else: not exact. */
+static void test_quality(void **state)
+{
+	(void)state;
+	assert_int_equal(quality_of(0, 2, SHM_QUALITY_REASON_NONE), SHM_QUALITY_EXACT);
+	assert_int_equal(quality_of(0, -1, SHM_QUALITY_REASON_NONE), SHM_QUALITY_EXACT);
+	assert_int_equal(quality_of(0, 0, SHM_QUALITY_REASON_NO_EVENTS), SHM_QUALITY_NOT_EXACT);
+	assert_int_equal(quality_of(SHM_DOUBT_MUTE, 1, SHM_QUALITY_REASON_OPEN_BEFORE),
+			 SHM_QUALITY_VERIFIED);
+	assert_int_equal(quality_of(SHM_DOUBT_MUTE | SHM_DOUBT_LOSS, 1, SHM_QUALITY_REASON_LOSS),
+			 SHM_QUALITY_NOT_EXACT);
+	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++) {
+		enum shm_quality_reason reason;
+
+		assert_int_not_equal(trust_quality(1u << bit, 1, &reason), SHM_QUALITY_EXACT);
+		assert_int_not_equal(reason, SHM_QUALITY_REASON_NONE);
+		assert_string_not_equal(snap_quality_reason_name(reason), "unknown");
+	}
+	assert_string_equal(snap_quality_name(INT64_MIN), "not_exact");
+	assert_string_equal(snap_quality_name(SHM_QUALITY_EXACT), "exact");
+	assert_string_equal(snap_quality_reason_name(SHM_QUALITY_REASON_COUNT), "unknown");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +136,7 @@ int main(void)
 		cmocka_unit_test(test_each_doubt),
 		cmocka_unit_test(test_residual),
 		cmocka_unit_test(test_every_doubt_has_words),
+		cmocka_unit_test(test_quality),
 	};
 
 	return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
