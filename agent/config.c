@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/options.h"
+#include "lib/shm/reader.h"
+
 enum option_type { TEXT, NUMBER, SWITCH_OFF, HELP, VERSION };
 
 struct option_row {
@@ -26,7 +29,7 @@ struct option_row {
 static const struct option_row rows[] = {
 	{"runtime-dir", TEXT, FIELD_OF(runtime_dir), 0, 0, "DIR",
 	 "where the table is published (/run/conntide)"},
-	{"name", TEXT, FIELD_OF(name), 0, 0, "NAME",
+	{"netns", TEXT, FIELD_OF(netns), 0, 0, "NAME",
 	 "name of this namespace: DIR/NAME.table (host)"},
 	{"group", TEXT, FIELD_OF(group), 0, 0, "GROUP",
 	 "group that may read the table (conntide if it exists, else everybody)"},
@@ -109,14 +112,9 @@ static bool parse_number(const struct option_row *row, const char *text, struct 
 	return true;
 }
 
-static bool name_is_good(const char *name)
-{
-	return *name && strlen(name) < 48 && name[0] != '.' && !strchr(name, '/');
-}
-
 static const struct config defaults = {
 	.runtime_dir = "/run/conntide",
-	.name = "host",
+	.netns = "host",
 	.log_level = "info",
 	.log_format = "logfmt",
 	.event_buffer_bytes = 64u << 20,
@@ -164,9 +162,9 @@ static enum config_result check(struct config *config, int argc, char **argv, ch
 			 "unexpected argument \"%s\"; see conntide-agent --help", argv[optind]);
 		return CONFIG_USAGE_ERROR;
 	}
-	if (!name_is_good(config->name)) {
-		snprintf(message, CONFIG_MESSAGE_BYTES, "--name: \"%s\" cannot be a file name here",
-			 config->name);
+	if (!shm_name_is_good(config->netns)) {
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "--netns: \"%s\" cannot be the name of a table", config->netns);
 		return CONFIG_USAGE_ERROR;
 	}
 	if (config->event_buffer_max_bytes == 0)
@@ -186,15 +184,18 @@ static enum config_result check(struct config *config, int argc, char **argv, ch
 static void bad_option(char *message, int c, char **argv)
 {
 	char letter[3] = {'-', (char)optopt, '\0'};
+	const char *given = optopt > 0 && optopt < 128 ? letter : argv[optind - 1];
 
-	snprintf(message, CONFIG_MESSAGE_BYTES,
-		 c == ':' ? "%s needs a value; see conntide-agent --help"
-			  : "unknown option \"%s\"; see conntide-agent --help",
-		 optopt > 0 && optopt < 128 ? letter : argv[optind - 1]);
+	if (c == ':')
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "%s needs a value; see conntide-agent --help", given);
+	else
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "unknown option \"%s\"%s; see conntide-agent --help", given,
+			 option_hint(given));
 }
 
-enum config_result config_parse(struct config *config, int argc, char **argv,
-				char message[CONFIG_MESSAGE_BYTES])
+static enum config_result parse(struct config *config, int argc, char **argv, char *message)
 {
 	struct option options[ROWS + 1] = {{0}};
 	enum config_result result = CONFIG_RUN;
@@ -222,5 +223,15 @@ enum config_result config_parse(struct config *config, int argc, char **argv,
 			return CONFIG_USAGE_ERROR;
 		}
 	}
+	return result;
+}
+
+enum config_result config_parse(struct config *config, int argc, char **argv,
+				char message[CONFIG_MESSAGE_BYTES])
+{
+	enum config_result result = parse(config, argc, argv, message);
+
+	if (result == CONFIG_USAGE_ERROR)
+		option_one_line(message);
 	return result;
 }

@@ -16,7 +16,7 @@
 
 struct config {
 	const char *runtime_dir;
-	const char *name;
+	const char *netns; /* the name of the table */
 	const char *group; /* who may read the segment; NULL: conntide or all */
 	const char *log_level;
 	const char *log_format;

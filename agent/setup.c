@@ -205,7 +205,7 @@ static void prepare_incidents(struct agent *agent, gid_t readers)
 					       .max_bytes = config->incidents_max_bytes,
 					       .readers = readers};
 
-	incident_recorder_prepare(&agent->incidents, config->state_dir, config->name, &limits);
+	incident_recorder_prepare(&agent->incidents, config->state_dir, config->netns, &limits);
 }
 
 static void start_incidents(struct agent *agent)
@@ -220,7 +220,7 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	const struct config *config = &agent->config;
 	struct segment_identity identity = {
-		.name = config->name,
+		.name = config->netns,
 		.netns_inode = netns_inode(),
 		.now_real_ns = clock_real_ns(),
 		.now_boot_ns = clock_boot_ns(),
@@ -233,8 +233,8 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	if (err == -EBUSY) {
 		snprintf(why, AGENT_WHY_BYTES,
 			 "another agent (pid %d) publishes \"%s\" in %s: stop it, or use another "
-			 "--runtime-dir or --name",
-			 (int)pid, config->name, config->runtime_dir);
+			 "--runtime-dir or --netns",
+			 (int)pid, config->netns, config->runtime_dir);
 		return err;
 	}
 	if (err) {

@@ -27,7 +27,7 @@ static void tell(struct incident_recorder *recorder, int err)
 	if (err == -EBUSY)
 		log_warn("incidents",
 			 "another agent keeps incidents in %s/%s" INCIDENT_DIR_SUFFIX
-			 "; this one keeps none: use another --state-dir or --name",
+			 "; this one keeps none: use another --state-dir or --netns",
 			 recorder->state_dir, recorder->name);
 	else if (err)
 		log_warn("incidents",

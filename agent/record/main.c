@@ -16,6 +16,7 @@
 
 #include "agent/record/capture.h"
 #include "lib/base/clock.h"
+#include "lib/base/options.h"
 
 #define SECONDS_MAX  (366u * 86400u)
 #define EVAL_S	     30u
@@ -187,7 +188,9 @@ static const struct option longs[] = {
 
 static int wrong_usage(const char *why, const char *what)
 {
-	fprintf(stderr, "conntide-record: %s%s; see conntide-record --help\n", why, what);
+	char message[OPTION_MESSAGE_BYTES];
+
+	fputs(option_message(message, "conntide-record", why, what), stderr);
 	return 2;
 }
 
@@ -212,12 +215,11 @@ static int take(struct capture_config *config, struct output *output, int letter
 		return -1;
 	case SECONDS:
 		if (!parse_number(optarg, 1, SECONDS_MAX, &config->seconds))
-			return wrong_usage("--seconds is a number from 1 to 31622400, not ",
-					   optarg);
+			return wrong_usage("--seconds is a number from 1 to 31622400, not", optarg);
 		return -1;
 	case EVAL:
 		if (!parse_number(optarg, 0, SECONDS_MAX, &number))
-			return wrong_usage("--eval is a number from 0 to 31622400, not ", optarg);
+			return wrong_usage("--eval is a number from 0 to 31622400, not", optarg);
 		config->eval_s = (uint32_t)number;
 		return -1;
 	case ANONYMISE:
@@ -244,14 +246,14 @@ int main(int argc, char **argv)
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		if (letter == '?')
-			return wrong_usage("unknown option ", argv[optind - 1]);
+			return wrong_usage("unknown option", argv[optind - 1]);
 		if (letter == ':')
-			return wrong_usage("missing value after ", argv[optind - 1]);
+			return wrong_usage("missing value after", argv[optind - 1]);
 		status = take(&config, &output, letter);
 		if (status >= 0)
 			return status;
 	}
 	if (optind < argc)
-		return wrong_usage("unexpected argument ", argv[optind]);
+		return wrong_usage("unexpected argument", argv[optind]);
 	return run(&config, &output);
 }

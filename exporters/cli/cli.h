@@ -21,6 +21,7 @@
 #define CLI_STALE 3
 
 #define CLI_RUNTIME_DIR	   "/run/conntide"
+#define CLI_NETNS	   "host"
 #define CLI_STATE_DIR	   "/var/lib/conntide"
 #define CLI_LISTEN_DEFAULT ":10371"
 
@@ -61,6 +62,11 @@ int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
 int cmd_record(struct cli *cli);
 int cmd_replay(struct cli *cli);
+
+/* CLI_USAGE after a line on standard error; `what` may be NULL. */
+int cli_usage(const char *why, const char *what);
+/* CLI_OK if it is the name of a table, else likewise. */
+int cli_check_netns(const char *name);
 
 /*
  * Takes a snapshot of the table the options name. CLI_OK, CLI_STALE (after a

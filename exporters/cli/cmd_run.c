@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Agent and exporter in the foreground: for newcomers and containers. Options
- * that begin with --web. or --compat. go to the exporter, --runtime-dir, --state-dir
- * and --log.* to both, all others to the agent.
+ * that begin with --web. or --compat. go to the exporter, --runtime-dir,
+ * --netns, --state-dir and --log.* to both, all others to the agent.
  */
 #include <errno.h>
 #include <limits.h>
@@ -19,6 +19,7 @@
 #include "exporters/cli/program.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
+#include "lib/base/options.h"
 #include "lib/health/health.h"
 #include "lib/shm/reader.h"
 
@@ -41,6 +42,7 @@ struct run {
 	struct program agent;
 	struct program exporter;
 	const char *runtime_dir;
+	const char *netns;
 	const char *listen;
 	sigset_t signals;
 	uint64_t started_ns;
@@ -65,35 +67,66 @@ static bool starts_with(const char *text, const char *prefix)
 	return !strncmp(text, prefix, strlen(prefix));
 }
 
+static bool is_for_both(const char *arg)
+{
+	static const char *const names[] = {"runtime-dir", "netns", "state-dir"};
+	const char *value;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (option_is(arg, names[i], &value))
+			return true;
+	return starts_with(arg, "--log.");
+}
+
+/* What we look at ourselves. */
+static void note(struct run *run, const char *arg, const char *next)
+{
+	const char *value;
+	const char **to = option_is(arg, "runtime-dir", &value)		 ? &run->runtime_dir
+			  : option_is(arg, "netns", &value)		 ? &run->netns
+			  : option_is(arg, "web.listen-address", &value) ? &run->listen
+									 : NULL;
+
+	if (to && (value || next))
+		*to = value ? value : next;
+}
+
 /* Deals one option, and its value if that is the next word, to whom it is for. */
 static int deal(struct run *run, int argc, char **argv, int *at)
 {
 	char *arg = argv[*at];
-	bool both = starts_with(arg, "--runtime-dir") || starts_with(arg, "--state-dir") ||
-		    starts_with(arg, "--log.");
+	bool both = is_for_both(arg);
 	bool exporter = both || starts_with(arg, "--web.") || starts_with(arg, "--compat.");
 	bool agent = both || !exporter;
-	char *value = strchr(arg, '=') || *at + 1 >= argc || argv[*at + 1][0] == '-'
-			      ? NULL
-			      : argv[*at + 1];
-	const char *given = strchr(arg, '=') ? strchr(arg, '=') + 1 : value;
+	char *next = strchr(arg, '=') || *at + 1 >= argc || argv[*at + 1][0] == '-' ? NULL
+										    : argv[*at + 1];
+	int err = option_hint(arg)[0] ? cli_usage("unknown option", arg) : 0;
+
+	note(run, arg, next);
+	for (char *word = arg; word && !err; word = word == arg ? next : NULL) {
+		if (agent)
+			err = add_arg(&run->agent, word);
+		if (!err && exporter)
+			err = add_arg(&run->exporter, word);
+	}
+	if (next)
+		++*at;
+	return err;
+}
+
+/* Given before the command: both need it all the same. */
+static int pass_on(struct run *run, const char *option, const char *value)
+{
+	const char *const words[] = {option, value};
 	int err = 0;
 
-	if (starts_with(arg, "--runtime-dir") && given)
-		run->runtime_dir = given;
-	if (starts_with(arg, "--web.listen-address") && given)
-		run->listen = given;
-	if (agent)
-		err = add_arg(&run->agent, arg);
-	if (!err && exporter)
-		err = add_arg(&run->exporter, arg);
-	if (!value)
-		return err;
-	++*at;
-	if (!err && agent)
-		err = add_arg(&run->agent, value);
-	if (!err && exporter)
-		err = add_arg(&run->exporter, value);
+	for (size_t i = 0; i < 2 && !err; i++) {
+		char *word = (char *)(uintptr_t)words[i];
+
+		err = add_arg(&run->agent, word);
+		if (!err)
+			err = add_arg(&run->exporter, word);
+	}
 	return err;
 }
 
@@ -178,7 +211,7 @@ static void print_url(const char *listen)
 static int look(const struct run *run, struct snapshot *snap)
 {
 	struct shm_reader reader;
-	int err = shm_reader_init(&reader, run->runtime_dir, "host");
+	int err = shm_reader_init(&reader, run->runtime_dir, run->netns);
 
 	snapshot_init(snap);
 	if (!err)
@@ -237,13 +270,43 @@ static int supervise(struct run *run)
 
 static void run_help(void)
 {
-	printf("usage: conntide run [--runtime-dir DIR] [--web.listen-address ADDRESS]...\n"
-	       "                    [OPTIONS]\n\n"
+	printf("usage: conntide run [--runtime-dir DIR] [--netns NAME]\n"
+	       "                    [--web.listen-address ADDRESS]... [OPTIONS]\n\n"
 	       "Starts conntide-agent and conntide-exporter and stops both on Ctrl-C.\n"
 	       "Options that begin with --web. or --compat. go to the exporter, --runtime-dir,\n"
-	       "--state-dir and --log.* to both, all others to the agent: conntide-agent --help "
-	       "and\n"
-	       "conntide-exporter --help list them.\n");
+	       "--netns, --state-dir and --log.* to both, all others to the agent:\n"
+	       "conntide-agent --help and conntide-exporter --help list them.\n");
+}
+
+/* Who is started, and with what. 0, or the exit status after a message. */
+static int arguments(struct run *run, const struct cli *cli)
+{
+	int status;
+
+	run->runtime_dir = cli->runtime_dir;
+	run->netns = cli->netns;
+	program_find(run->agent.name, run->agent.path);
+	program_find(run->exporter.name, run->exporter.path);
+	status = add_arg(&run->agent, run->agent.path);
+	if (!status)
+		status = add_arg(&run->exporter, run->exporter.path);
+	if (!status && strcmp(cli->runtime_dir, CLI_RUNTIME_DIR) != 0)
+		status = pass_on(run, "--runtime-dir", cli->runtime_dir);
+	if (!status && strcmp(cli->netns, CLI_NETNS) != 0)
+		status = pass_on(run, "--netns", cli->netns);
+	for (int i = 0; i < cli->argc && !status; i++)
+		status = deal(run, cli->argc, cli->argv, &i);
+	return status ? status : cli_check_netns(run->netns);
+}
+
+static void block_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGHUP);
+	sigaddset(signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, signals, NULL);
 }
 
 int cmd_run(struct cli *cli)
@@ -251,43 +314,22 @@ int cmd_run(struct cli *cli)
 	static struct run run = {.agent = {.name = "conntide-agent"},
 				 .exporter = {.name = "conntide-exporter"},
 				 .listen = CLI_LISTEN_DEFAULT};
-	static char runtime_dir_option[] = "--runtime-dir";
 	struct snapshot old;
 	int status;
 
-	run.runtime_dir = cli->runtime_dir;
-	program_find(run.agent.name, run.agent.path);
-	program_find(run.exporter.name, run.exporter.path);
-	status = add_arg(&run.agent, run.agent.path);
-	if (!status)
-		status = add_arg(&run.exporter, run.exporter.path);
-	/* Given before the command: both need it all the same. */
-	for (int i = 0; i < 2 && !status && strcmp(cli->runtime_dir, CLI_RUNTIME_DIR) != 0; i++) {
-		struct program *program = i ? &run.exporter : &run.agent;
-
-		status = add_arg(program, runtime_dir_option);
-		if (!status)
-			status = add_arg(program, (char *)(uintptr_t)cli->runtime_dir);
-	}
-	for (int i = 0; i < cli->argc && !status; i++) {
+	for (int i = 0; i < cli->argc; i++)
 		if (!strcmp(cli->argv[i], "--help") || !strcmp(cli->argv[i], "-h")) {
 			run_help();
 			return CLI_OK;
 		}
-		status = deal(&run, cli->argc, cli->argv, &i);
-	}
+	status = arguments(&run, cli);
 	if (status)
 		return status;
 	shm_reader_install_guard();
 	if (look(&run, &old) == 0)
 		run.old_instance = old.instance_id;
 	snapshot_free(&old);
-	sigemptyset(&run.signals);
-	sigaddset(&run.signals, SIGINT);
-	sigaddset(&run.signals, SIGTERM);
-	sigaddset(&run.signals, SIGHUP);
-	sigaddset(&run.signals, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &run.signals, NULL);
+	block_signals(&run.signals);
 	run.started_ns = clock_boot_ns();
 	status = start(&run, &run.agent);
 	if (!status)

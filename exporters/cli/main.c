@@ -10,6 +10,7 @@
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
 #include "lib/base/clock.h"
+#include "lib/base/options.h"
 #include "lib/health/health.h"
 #include "lib/incident/incident.h"
 #include "lib/kernel/states.h"
@@ -91,11 +92,18 @@ static void help(FILE *to)
 		    "2 wrong usage; 3 done, but the numbers are old: the agent does not run.\n");
 }
 
-static int usage(const char *why, const char *what)
+int cli_usage(const char *why, const char *what)
 {
-	fprintf(stderr, "conntide: %s%s%s; see conntide --help\n", why, what ? " " : "",
-		what ? what : "");
+	char message[OPTION_MESSAGE_BYTES];
+
+	fputs(option_message(message, "conntide", why, what), stderr);
 	return CLI_USAGE;
+}
+
+int cli_check_netns(const char *name)
+{
+	return shm_name_is_good(name) ? CLI_OK
+				      : cli_usage("--netns: not the name of a table:", name);
 }
 
 static bool parse_number(const char *text, unsigned long max, unsigned long *ret_value)
@@ -115,18 +123,18 @@ static int take_filter(struct cli *cli, int letter, const char *value)
 	switch (letter) {
 	case 'l':
 		cli->select.l4proto = l4proto_by_name(value);
-		return cli->select.l4proto < 0 ? usage("no such protocol:", value) : 0;
+		return cli->select.l4proto < 0 ? cli_usage("no such protocol:", value) : 0;
 	case 'd':
 		cli->select.direction = direction_by_name(value);
-		return cli->select.direction < 0 ? usage("no such direction:", value) : 0;
+		return cli->select.direction < 0 ? cli_usage("no such direction:", value) : 0;
 	case 'p':
 		if (!parse_number(value, 65535, &number))
-			return usage("a port is a number from 0 to 65535, not", value);
+			return cli_usage("a port is a number from 0 to 65535, not", value);
 		cli->select.port = (int)number;
 		return 0;
 	default:
 		if (!state_name_exists(value) || strlen(value) >= sizeof(cli->select.state))
-			return usage("no such state:", value);
+			return cli_usage("no such state:", value);
 		strcpy(cli->select.state, value);
 		return 0;
 	}
@@ -138,7 +146,7 @@ static int take_sort(struct cli *cli, const char *value)
 	int key = sort_key_by_name(value + down);
 
 	if (key < 0)
-		return usage("cannot sort by", value + down);
+		return cli_usage("cannot sort by", value + down);
 	cli->select.sort = (enum sort_key)key;
 	/* Names and ports read upwards, amounts downwards, unless said otherwise. */
 	cli->select.ascending = !down && key != SORT_ENTRIES && key != SORT_NEW &&
@@ -154,7 +162,7 @@ static int take_horizon(struct cli *cli, const char *value)
 		if (parse_number(value, snap_horizons_s[i], &number) &&
 		    number == snap_horizons_s[i])
 			cli->horizon_s = snap_horizons_s[i];
-	return cli->horizon_s ? 0 : usage("a horizon is 30, 120, 600 or 3600, not", value);
+	return cli->horizon_s ? 0 : cli_usage("a horizon is 30, 120, 600 or 3600, not", value);
 }
 
 static int take_option(struct cli *cli, int letter, const char *value)
@@ -168,13 +176,13 @@ static int take_option(struct cli *cli, int letter, const char *value)
 		return 0;
 	case 'N':
 		cli->netns = value;
-		return 0;
+		return cli_check_netns(value);
 	case 'S':
 		cli->state_dir = value;
 		return 0;
 	case 'g':
 		cli->stage = incident_stage_by_name(value);
-		return cli->stage < 0 ? usage("no such stage:", value) : 0;
+		return cli->stage < 0 ? cli_usage("no such stage:", value) : 0;
 	case 'j':
 		cli->format = ROWS_JSON;
 		cli->format_given = true;
@@ -182,7 +190,7 @@ static int take_option(struct cli *cli, int letter, const char *value)
 	case 'f':
 		format = rows_format_by_name(value);
 		if (format < 0)
-			return usage("no such format:", value);
+			return cli_usage("no such format:", value);
 		cli->format = (enum rows_format)format;
 		cli->format_given = true;
 		return 0;
@@ -190,7 +198,7 @@ static int take_option(struct cli *cli, int letter, const char *value)
 		return take_sort(cli, value);
 	case 'n':
 		if (!parse_number(value, INT_MAX, &number))
-			return usage("a limit is a number, not", value);
+			return cli_usage("a limit is a number, not", value);
 		cli->select.limit = number;
 		cli->limit_given = true;
 		return 0;
@@ -201,7 +209,7 @@ static int take_option(struct cli *cli, int letter, const char *value)
 		return take_horizon(cli, value);
 	case 'k':
 		cli->kind = talker_kind_by_name(value);
-		return cli->kind < 0 ? usage("no such kind of address:", value) : 0;
+		return cli->kind < 0 ? cli_usage("no such kind of address:", value) : 0;
 	default:
 		return take_filter(cli, letter, value);
 	}
@@ -233,9 +241,9 @@ static int parse_options(struct cli *cli, const struct command *command, int arg
 			exit(CLI_OK);
 		}
 		if (letter == ':')
-			return usage("missing value after", argv[optind - 1]);
+			return cli_usage("missing value after", argv[optind - 1]);
 		if (letter == '?')
-			return usage("unknown option", argv[optind - 1]);
+			return cli_usage("unknown option", argv[optind - 1]);
 		status = take_option(cli, letter, optarg);
 		if (status)
 			return status;
@@ -243,7 +251,7 @@ static int parse_options(struct cli *cli, const struct command *command, int arg
 	cli->argc = argc - optind;
 	cli->argv = argv + optind;
 	if (cli->argc > 0 && !command->arguments[0])
-		return usage("unexpected argument", cli->argv[0]);
+		return cli_usage("unexpected argument", cli->argv[0]);
 	return 0;
 }
 
@@ -260,10 +268,6 @@ int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 	int err;
 
 	snapshot_init(snap);
-	if (cli->netns[0] == '.' || strchr(cli->netns, '/')) {
-		fprintf(stderr, "conntide: %s is not the name of a table\n", cli->netns);
-		return CLI_ERROR;
-	}
 	err = shm_reader_init(&reader, cli->runtime_dir, cli->netns);
 	if (!err)
 		err = shm_reader_install_guard();
@@ -312,10 +316,10 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 
 	while (at < argc && argv[at][0] == '-') {
 		const char *arg = argv[at];
-		const char **to = !strncmp(arg, "--runtime-dir", 13) ? &cli->runtime_dir
-				  : !strncmp(arg, "--netns", 7)	     ? &cli->netns
-								     : NULL;
-		size_t bytes = to == &cli->netns ? 7 : 13;
+		const char *value = NULL;
+		const char **to = option_is(arg, "runtime-dir", &value) ? &cli->runtime_dir
+				  : option_is(arg, "netns", &value)	? &cli->netns
+									: NULL;
 
 		if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
 			help(stdout);
@@ -325,12 +329,11 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 			printf("conntide %s (%s)\n", CONNTIDE_VERSION, CONNTIDE_REVISION);
 			exit(CLI_OK);
 		}
-		if (to && arg[bytes] == '=')
-			*to = arg + bytes + 1;
-		else if (to && arg[bytes] == '\0' && at + 1 < argc)
-			*to = argv[++at];
-		else
-			exit(usage(to ? "missing value after" : "unknown option", arg));
+		if (!to)
+			exit(cli_usage("unknown option", arg));
+		if (!value && ++at >= argc)
+			exit(cli_usage("missing value after", arg));
+		*to = value ? value : argv[at];
 		at++;
 	}
 	return at;
@@ -339,7 +342,7 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct cli cli = {.runtime_dir = CLI_RUNTIME_DIR,
-			  .netns = "host",
+			  .netns = CLI_NETNS,
 			  .state_dir = CLI_STATE_DIR,
 			  .format = ROWS_TEXT,
 			  .stage = -1,
@@ -347,6 +350,8 @@ int main(int argc, char **argv)
 	int at = leading_options(&cli, argc, argv);
 
 	select_init(&cli.select);
+	if (cli_check_netns(cli.netns))
+		return CLI_USAGE;
 	if (at >= argc) {
 		help(stderr);
 		return CLI_USAGE;
@@ -363,5 +368,5 @@ int main(int argc, char **argv)
 				 : 0;
 		return status ? status : commands[i].run(&cli);
 	}
-	return usage("no such command:", argv[at]);
+	return cli_usage("no such command:", argv[at]);
 }

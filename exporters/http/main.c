@@ -13,6 +13,7 @@
 #include "exporters/http/toolkit/listen.h"
 #include "exporters/http/toolkit/systemd.h"
 #include "lib/base/log.h"
+#include "lib/base/options.h"
 #include "lib/base/sandbox.h"
 
 #define RUNTIME_DIR	     "/run/conntide"
@@ -128,7 +129,9 @@ static void help(void)
 
 static _Noreturn void usage(const char *why, const char *what)
 {
-	fprintf(stderr, "conntide-exporter: %s %s; see conntide-exporter --help\n", why, what);
+	char message[OPTION_MESSAGE_BYTES];
+
+	fputs(option_message(message, "conntide-exporter", why, what), stderr);
 	exit(2);
 }
 
@@ -193,7 +196,7 @@ static void take_option(struct settings *settings, enum option_id id, const char
 		settings->runtime_dir = value;
 		break;
 	case OPT_NETNS:
-		if (value[0] == '.' || strchr(value, '/') || !value[0])
+		if (!shm_name_is_good(value))
 			usage("not the name of a table:", value);
 		settings->netns = value;
 		break;

@@ -16,6 +16,7 @@
 #include "exporters/replay/replay.h"
 #include "exporters/replay/replay_print.h"
 #include "lib/base/clock.h"
+#include "lib/base/options.h"
 #include "lib/trace/trace.h"
 
 struct options {
@@ -209,7 +210,9 @@ static const struct option longs[] = {
 
 static int wrong_usage(const char *why, const char *what)
 {
-	fprintf(stderr, "conntide-replay: %s%s; see conntide-replay --help\n", why, what);
+	char message[OPTION_MESSAGE_BYTES];
+
+	fputs(option_message(message, "conntide-replay", why, what), stderr);
 	return 2;
 }
 
@@ -231,13 +234,13 @@ static int parse(struct options *options, int argc, char **argv)
 			return printf("conntide-replay %s (revision %s)\n", CONNTIDE_VERSION,
 				      CONNTIDE_REVISION) < 0;
 		if (letter == '?')
-			return wrong_usage("unknown option ", argv[optind - 1]);
+			return wrong_usage("unknown option", argv[optind - 1]);
 		*switches[letter] = true;
 	}
 	if (optind + 1 < argc)
-		return wrong_usage("unexpected argument ", argv[optind + 1]);
+		return wrong_usage("unexpected argument", argv[optind + 1]);
 	if ((int)options->forecast + (int)options->cells + (int)options->json > 1)
-		return wrong_usage("only one of --forecast, --cells and --json", "");
+		return wrong_usage("only one of --forecast, --cells and --json", NULL);
 	options->path = optind < argc ? argv[optind] : "-";
 	return -1;
 }

@@ -89,6 +89,18 @@ int boot_id_read(uint8_t ret_id[16])
 	return boot_id_parse(text, ret_id);
 }
 
+bool shm_name_is_good(const char *name)
+{
+	size_t bytes = strlen(name);
+
+	if (!bytes || bytes > SHM_NAME_MAX || name[0] == '.' || strchr(name, '/'))
+		return false;
+	for (size_t i = 0; i < bytes; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
 int shm_reader_init(struct shm_reader *reader, const char *runtime_dir, const char *name)
 {
 	int n;

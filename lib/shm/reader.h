@@ -37,6 +37,13 @@ struct shm_reader {
 	char path[256];
 };
 
+/*
+ * Can be the name of a table, DIR/NAME.table: one to SHM_NAME_MAX bytes, no '/', no '.' in
+ * front, no control character.
+ */
+#define SHM_NAME_MAX 47u
+bool shm_name_is_good(const char *name);
+
 /* Prepares a reader of <runtime_dir>/<name>.table; maps nothing yet.
  * 0, -ENAMETOOLONG, or -errno of reading the boot id. */
 int shm_reader_init(struct shm_reader *reader, const char *runtime_dir, const char *name);

@@ -143,7 +143,7 @@ def resync_seconds(agent):
 def start_seconds(place):
     """From exec to the first comparison that was valid."""
     began = time.monotonic()
-    agent = lab.Conntide(place, "--name", "second")
+    agent = lab.Conntide(place, "--netns", "second")
     try:
         lab.wait_for(lambda: (agent_module.ask(agent.runtime, "status", "--netns", "second")
                               or {"mode": "starting"})["mode"] != "starting", 60,

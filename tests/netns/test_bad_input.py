@@ -38,7 +38,8 @@ def refuse(namespace, *args, before=(), within=10):
     (["--max-entries", ""], "--max-entries"),
     (["--top-ports", "65"], "--top-ports"),
     (["--log.level", "loud"], "loud"),
-    (["--name", "../host"], "../host"),
+    (["--netns", "../host"], "../host"),
+    (["--name", "blue"], "use --netns"),
     (["--runtime-dir"], "--runtime-dir"),
     (["--event-buffer", "65536", "--event-buffer-max", "8192"], "--event-buffer"),
     (["surplus"], "surplus"),
@@ -119,7 +120,7 @@ def test_second_agent(lab, agent, pair):
 
 def test_two_names_in_one_directory(lab, agent, pair, start_agent):
     """Two agents under two names do not hinder each other."""
-    other = agent_module.Agent(lab.middle, "--name", "other", runtime=agent.runtime, wait=False)
+    other = agent_module.Agent(lab.middle, "--netns", "other", runtime=agent.runtime, wait=False)
     try:
         traffic.Tcp(pair.flow(), 40000, 802).drive("ESTABLISHED")
         agent.wait_equal(expect={Cell("tcp", "forwarded", 802, "ESTABLISHED"): 1})

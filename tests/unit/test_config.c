@@ -38,7 +38,7 @@ static void test_defaults(void **state)
 	(void)state;
 	assert_int_equal(parse(NULL, NULL, NULL), CONFIG_RUN);
 	assert_string_equal(config.runtime_dir, "/run/conntide");
-	assert_string_equal(config.name, "host");
+	assert_string_equal(config.netns, "host");
 	assert_null(config.group);
 	assert_null(config.record_path);
 	assert_int_equal(config.event_buffer_bytes, 64 << 20);
@@ -81,7 +81,7 @@ static void test_every_option(void **state)
 	} texts[] = {
 		{"--state-dir", offsetof(struct config, state_dir)},
 		{"--runtime-dir", offsetof(struct config, runtime_dir)},
-		{"--name", offsetof(struct config, name)},
+		{"--netns", offsetof(struct config, netns)},
 		{"--group", offsetof(struct config, group)},
 		{"--record", offsetof(struct config, record_path)},
 		{"--log.level", offsetof(struct config, log_level)},
@@ -106,8 +106,8 @@ static void test_every_option(void **state)
 		assert_int_equal(parse(texts[i].name, "some-text", NULL), CONFIG_RUN);
 		assert_string_equal(*field, "some-text");
 	}
-	assert_int_equal(parse("--name=equals", NULL, NULL), CONFIG_RUN);
-	assert_string_equal(config.name, "equals");
+	assert_int_equal(parse("--netns=equals", NULL, NULL), CONFIG_RUN);
+	assert_string_equal(config.netns, "equals");
 	assert_int_equal(parse("--no-sandbox", NULL, NULL), CONFIG_RUN);
 	assert_false(config.sandbox);
 }
@@ -138,11 +138,14 @@ static void test_bad_words(void **state)
 	assert_refused("--resync-interval", NULL, "needs a value");
 	assert_refused("word", NULL, "unexpected argument \"word\"");
 	assert_refused("--", "word", "word");
-	assert_refused("--name", "", "--name");
-	assert_refused("--name", "a/b", "--name");
-	assert_refused("--name", "..", "--name");
-	assert_refused("--name", ".hidden", "--name");
-	assert_refused("--name", "0123456789012345678901234567890123456789012345678", "--name");
+	assert_refused("--netns", "", "--netns");
+	assert_refused("--netns", "a/b", "--netns");
+	assert_refused("--netns", "..", "--netns");
+	assert_refused("--netns", ".hidden", "--netns");
+	assert_refused("--netns", "0123456789012345678901234567890123456789012345678", "--netns");
+	assert_refused("--netns", "two\nlines", "--netns");
+	assert_refused("--name", "blue", "unknown option \"--name\": use --netns");
+	assert_refused("--name=blue", NULL, "use --netns");
 	assert_refused("--no-sandbox=yes", NULL, "--no-sandbox");
 }
 
@@ -157,7 +160,7 @@ static void test_buffers_must_fit(void **state)
 
 static void test_texts(void **state)
 {
-	static const char *const options[] = {"--runtime-dir",	   "--name",   "--event-buffer",
+	static const char *const options[] = {"--runtime-dir",	   "--netns",  "--event-buffer",
 					      "--resync-interval", "--record", "--version"};
 
 	(void)state;

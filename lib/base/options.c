@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/base/options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+bool option_is(const char *arg, const char *name, const char **ret_value)
+{
+	size_t bytes = strlen(name);
+
+	if (strncmp(arg, "--", 2) != 0 || strncmp(arg + 2, name, bytes) != 0)
+		return false;
+	arg += 2 + bytes;
+	if (*arg != '=' && *arg != '\0')
+		return false;
+	*ret_value = *arg == '=' ? arg + 1 : NULL;
+	return true;
+}
+
+const char *option_hint(const char *arg)
+{
+	const char *value;
+
+	return option_is(arg, "name", &value) ? ": use --netns" : "";
+}
+
+void option_one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
+const char *option_message(char out[OPTION_MESSAGE_BYTES], const char *program, const char *why,
+			   const char *what)
+{
+	int n = snprintf(out, OPTION_MESSAGE_BYTES, "%s: %s%s%.300s%s; see %s --help", program, why,
+			 what ? " " : "", what ? what : "", what ? option_hint(what) : "", program);
+	size_t bytes = n < 0				   ? 0
+		       : n < (int)OPTION_MESSAGE_BYTES - 2 ? (size_t)n
+							   : OPTION_MESSAGE_BYTES - 2;
+
+	out[bytes] = '\0';
+	option_one_line(out);
+	strcpy(out + bytes, "\n");
+	return out;
+}
