@@ -14,7 +14,7 @@ static void print_reasons(FILE *out, const struct fc_forecast *fc)
 {
 	char words[128];
 
-	forecast_words(fc, words, sizeof(words));
+	fc_words(fc, words, sizeof(words));
 	fprintf(out, ",\"verdict\":\"%s\",\"reasons\":[", words);
 	for (unsigned int i = 0; i < fc->n_reasons; i++) {
 		const struct fc_reason *r = &fc->reason[i];
@@ -105,7 +105,7 @@ void replay_print_summary(FILE *out, const struct replay *replay, const struct f
 	unsigned int n = top_rows(&replay->offline.hist, top);
 	char words[128];
 
-	forecast_words(fc, words, sizeof(words));
+	fc_words(fc, words, sizeof(words));
 	fprintf(out,
 		"trace      %.1f s: %" PRIu64 " entries at the start, then %" PRIu64
 		" new, %" PRIu64 " updates, %" PRIu64 " destroyed\n",
@@ -140,7 +140,7 @@ void replay_print_summary_json(FILE *out, const struct replay *replay, const str
 	const uint64_t *lines = replay->lines;
 	char words[128];
 
-	forecast_words(fc, words, sizeof(words));
+	fc_words(fc, words, sizeof(words));
 	fprintf(out,
 		"{\"seconds\":%.3f,\"dump_lines\":%" PRIu64 ",\"new_lines\":%" PRIu64
 		",\"update_lines\":%" PRIu64 ",\"destroy_lines\":%" PRIu64

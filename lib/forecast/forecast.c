@@ -429,7 +429,7 @@ void forecast_compute(struct forecast *f, struct fc_forecast *out)
 	keep_record(f, out);
 }
 
-void forecast_words(const struct fc_forecast *fc, char *buf, size_t size)
+void fc_words(const struct fc_forecast *fc, char *buf, size_t size)
 {
 	double share = fc->limit ? 100.0 * fc->steady_entries / fc->limit : 0.0;
 

@@ -183,6 +183,6 @@ void forecast_compute(struct forecast *f, struct fc_forecast *out);
 double forecast_hit_ratio(const struct forecast *f, unsigned int *compared);
 
 /* The verdict in words, NUL terminated, cut to size; as "full in about 4 min (2-9)". */
-void forecast_words(const struct fc_forecast *fc, char *buf, size_t size);
+void fc_words(const struct fc_forecast *fc, char *buf, size_t size);
 
 #endif

@@ -376,7 +376,7 @@ static void test_before_first_second(void **state)
 	(void)state;
 	forecast_compute(f, &out);
 	assert_int_equal(out.verdict, FC_WATCHING);
-	forecast_words(&out, words, sizeof(words));
+	fc_words(&out, words, sizeof(words));
 	assert_string_equal(words, "cannot say yet: watching for 40 s");
 	forecast_destroy(f);
 	forecast_destroy(NULL);
