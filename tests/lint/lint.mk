@@ -3,7 +3,8 @@
 # make lint           what a compiler does not check; tests/lint says what and why
 
 LINT := tests/lint/layers.py tests/lint/rules.py tests/lint/sizes.py tests/lint/layout_frozen.py \
-	tests/lint/metrics_sync.py tests/lint/format.py
+	tests/lint/metrics_sync.py tests/lint/format.py tests/lint/drawing.py \
+	tests/lint/terms.py
 
 lint:
 	$(Q)CC="$(CC)" $(PYTHON) -m pytest -q -p no:cacheprovider -rw $(LINT)
@@ -11,3 +12,13 @@ lint:
 .PHONY: format
 format:
 	$(Q)clang-format-14 -i $(shell find lib agent exporters tests -name '*.[ch]')
+
+# The drawing in docs/architecture.md, from the includes.
+.PHONY: architecture
+architecture:
+	$(Q)$(PYTHON) tools/architecture.py
+
+# Product lines by folder, beside those of SINCE=commit.
+.PHONY: lines
+lines:
+	$(Q)$(PYTHON) tools/lines $(SINCE)
