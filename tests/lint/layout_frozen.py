@@ -8,6 +8,7 @@ whoever appends one SHM_VERSION_MINOR.
 """
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ HEADER = "lib/shm/layout.h"
 
 def structs():
     """Each struct of the layout and its fields, after the tables were expanded."""
-    done = subprocess.run([os.environ.get("CC", "cc"), "-E", "-P", "-std=gnu11", "-D_GNU_SOURCE",
+    done = subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-E", "-P", "-std=gnu11", "-D_GNU_SOURCE",
                            "-I", source.ROOT, os.path.join(source.ROOT, HEADER)],
                           check=True, text=True, stdout=subprocess.PIPE)
     for name, body in re.findall(r"struct (shm_\w+)\s*\{(.*?)\n\};", done.stdout, re.S):

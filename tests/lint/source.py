@@ -2,6 +2,7 @@
 """The sources of lib/, agent/ and exporters/, as the lints look at them."""
 import os
 import re
+import shlex
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -49,6 +50,6 @@ def compile_and_run(program, directory):
     source = os.path.join(directory, "program.c")
     with open(source, "w", encoding="ascii") as file:
         file.write(program)
-    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-I", ROOT, "-o",
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-std=gnu11", "-D_GNU_SOURCE", "-I", ROOT, "-o",
                     source[:-2], source], check=True)
     return subprocess.run([source[:-2]], check=True, text=True, stdout=subprocess.PIPE).stdout
