@@ -291,6 +291,8 @@ static void attach_statistics(struct agent *agent)
 	agent->durations.details = segment_details(&agent->segment);
 	agent->table_log.rings[0] = segment_frames(&agent->segment, false);
 	agent->table_log.rings[1] = segment_frames(&agent->segment, true);
+	agent->table_log.hosts[0] = segment_frame_hosts(&agent->segment, false);
+	agent->table_log.hosts[1] = segment_frame_hosts(&agent->segment, true);
 	agent->table_log.durations = &agent->durations;
 	publish_timeouts(agent);
 }

@@ -32,21 +32,26 @@ struct incident_writer {
 
 /* --- the directory ------------------------------------------------------------------ */
 
-/* New files shall be the readers' group's. Where ours is not that, the set-group-id bit
- * sees to it, for changing groups is a privilege that is soon gone. */
+/* Incidents hold addresses of hosts: they are for the readers' group, or where there is
+ * none for the owner alone. New files shall be the readers' group's. Where ours is not that, the
+ * set-group-id bit sees to it, for changing groups is a privilege that is soon gone. */
 static int make_directory(const char *path, gid_t readers)
 {
-	bool everybody = readers == (gid_t)-1;
-	mode_t mode = everybody ? 0755 : 0750;
+	bool grouped = readers != (gid_t)-1 && readers != getegid();
+	mode_t mode = readers == (gid_t)-1 ? 0700 : 0750;
+	int fd, err = 0;
 
 	if (mkdir(path, 0700) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	if (!everybody && readers != getegid()) {
-		if (chown(path, (uid_t)-1, readers) < 0)
-			return -errno;
-		mode |= S_ISGID;
-	}
-	return chmod(path, mode) < 0 ? -errno : 0;
+	/* By descriptor: in a directory others may write, the name may be another's by now. */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if ((grouped && fchown(fd, (uid_t)-1, readers) < 0) ||
+	    fchmod(fd, grouped ? mode | S_ISGID : mode) < 0)
+		err = -errno;
+	close(fd);
+	return err;
 }
 
 int incident_dir_prepare(const char *state_dir, const char *name, gid_t readers)
@@ -115,7 +120,7 @@ int incident_write_file(int dir_fd, const struct incident_head *head, const void
 
 	if (fd < 0)
 		return fd;
-	err = fchmod(fd, readers == (gid_t)-1 ? 0644 : 0640) < 0 ? -errno : 0;
+	err = fchmod(fd, readers == (gid_t)-1 ? 0600 : 0640) < 0 ? -errno : 0;
 	if (!err)
 		err = write_all(fd, data, bytes);
 	if (!err && fsync(fd) < 0)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+
 #include "exporters/cli/cli.h"
 #include "exporters/render/services.h"
 #include "exporters/render/talkers.h"
@@ -21,7 +23,11 @@ int cmd_talkers(struct cli *cli)
 	snap_detail_init(&details);
 	text_init(&out);
 	status = cli_snapshot_with(cli, &snap, take_detail, &details);
-	if (status != CLI_ERROR) {
+	if (status != CLI_ERROR && details.hosts_error) {
+		fprintf(stderr, "conntide: %s\n", details.hosts_why);
+		snapshot_free(&snap);
+		status = CLI_ERROR;
+	} else if (status != CLI_ERROR) {
 		if (!cli->limit_given && cli->format == ROWS_TEXT)
 			cli->select.limit = TALKERS_LIMIT_TEXT;
 		services = services_load();

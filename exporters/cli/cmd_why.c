@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+
 #include "exporters/advice/why.h"
 #include "exporters/cli/context.h"
 
@@ -10,6 +12,8 @@ int cmd_why(struct cli *cli)
 	int status = context_take(cli, &context);
 
 	text_init(&out);
+	if (status != CLI_ERROR && context.details.hosts_error)
+		fprintf(stderr, "conntide: without hosts: %s\n", context.details.hosts_why);
 	if (status != CLI_ERROR) {
 		why_look(&context.snap, &context.details, &context.model, &why);
 		if (cli->format == ROWS_JSON)

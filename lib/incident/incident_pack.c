@@ -321,6 +321,10 @@ static int put_all(struct pack *pack)
 	if (!err)
 		err = put_ring(pack, SHM_SECTION_FRAMES_LONG, SHM_FRAMES);
 	if (!err)
+		err = put_ring(pack, SHM_SECTION_FRAME_HOSTS_SHORT, SHM_FRAMES);
+	if (!err)
+		err = put_ring(pack, SHM_SECTION_FRAME_HOSTS_LONG, SHM_FRAMES);
+	if (!err)
 		err = put_ring(pack, SHM_SECTION_MINUTES, MINUTES_KEPT);
 	if (!err)
 		err = put_ring(pack, SHM_SECTION_PASTS, PASTS_KEPT);

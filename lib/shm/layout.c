@@ -35,8 +35,15 @@ SHM_AT(shm_header, section_count, 92);
 SHM_AT(shm_header, agent_version, 96);
 SHM_AT(shm_header, netns_name, 128);
 SHM_AT(shm_header, sections, 192);
-SHM_AT(shm_header, _reserved, 576);
-SHM_SIZE(shm_header, 704);
+SHM_AT(shm_header, hosts_offset_bytes, 624);
+SHM_AT(shm_header, _reserved, 632);
+SHM_SIZE(shm_header, 752);
+
+SHM_AT(shm_hosts_header, magic, 0);
+SHM_AT(shm_hosts_header, version_major, 8);
+SHM_AT(shm_hosts_header, total_bytes, 16);
+SHM_AT(shm_hosts_header, instance_id, 24);
+SHM_SIZE(shm_hosts_header, 32);
 
 SHM_AT(shm_live, seq, 0);
 SHM_AT(shm_live, heartbeat_boot_ns, 8);
@@ -111,15 +118,17 @@ SHM_SIZE(shm_talkers, 5216);
 
 SHM_AT(shm_frame, cells, 72);
 SHM_AT(shm_frame, rows, 456);
-SHM_AT(shm_frame, hosts, 840);
-SHM_SIZE(shm_frame, 1096);
+SHM_SIZE(shm_frame, 840);
+SHM_AT(shm_frame_hosts, hosts, 8);
+SHM_SIZE(shm_frame_hosts, 264);
+SHM_AT(shm_frame_hosts_log, frames, 16);
 SHM_AT(shm_table_log, frames, 16);
 
 static const struct {
 	uint32_t element_bytes;
 	uint32_t elements;
 	uint32_t head_bytes;
-	uint32_t _pad;
+	uint32_t names_hosts; /* 1: holds addresses, and is in the hosts file */
 } geometry[SHM_SECTION_COUNT] = {
 	[SHM_SECTION_LIVE] = {sizeof(struct shm_live), 1, 0, 0},
 	[SHM_SECTION_CELLS] = {sizeof(uint32_t), CELL_COUNT, 0, 0},
@@ -136,11 +145,15 @@ static const struct {
 	[SHM_SECTION_PASTS] = {sizeof(struct shm_past), SHM_PASTS, sizeof(struct shm_pasts), 0},
 	[SHM_SECTION_TIMEOUTS] = {sizeof(uint32_t), TIMEOUT_COUNT, 0, 0},
 	[SHM_SECTION_DETAILS] = {sizeof(struct shm_detail), SHM_DETAILS + SHM_DETAIL_POOLS, 0, 0},
-	[SHM_SECTION_TALKERS] = {sizeof(struct shm_talkers), 1, 0, 0},
+	[SHM_SECTION_TALKERS] = {sizeof(struct shm_talkers), 1, 0, 1},
 	[SHM_SECTION_FRAMES_SHORT] = {sizeof(struct shm_frame), SHM_FRAMES,
 				      sizeof(struct shm_table_log), 0},
 	[SHM_SECTION_FRAMES_LONG] = {sizeof(struct shm_frame), SHM_FRAMES,
 				     sizeof(struct shm_table_log), 0},
+	[SHM_SECTION_FRAME_HOSTS_SHORT] = {sizeof(struct shm_frame_hosts), SHM_FRAMES,
+					   sizeof(struct shm_frame_hosts_log), 1},
+	[SHM_SECTION_FRAME_HOSTS_LONG] = {sizeof(struct shm_frame_hosts), SHM_FRAMES,
+					  sizeof(struct shm_frame_hosts_log), 1},
 };
 
 uint64_t shm_section_bytes(enum shm_section_id id)
@@ -159,11 +172,17 @@ uint32_t shm_section_elements(enum shm_section_id id)
 	return geometry[id].elements;
 }
 
-uint64_t shm_layout(struct shm_section sections[SHM_SECTION_COUNT])
+bool shm_section_names_hosts(enum shm_section_id id)
 {
-	uint64_t at = SHM_PAGE_BYTES;
+	return geometry[id].names_hosts != 0;
+}
 
+/* Those of one file, from `at` on; returns where they end. */
+static uint64_t place(struct shm_section *sections, uint32_t names_hosts, uint64_t at)
+{
 	for (enum shm_section_id id = 0; id < SHM_SECTION_COUNT; id++) {
+		if (geometry[id].names_hosts != names_hosts)
+			continue;
 		sections[id].offset_bytes = at;
 		sections[id].size_bytes = shm_section_bytes(id);
 		sections[id].element_bytes = shm_section_element_bytes(id);
@@ -172,4 +191,16 @@ uint64_t shm_layout(struct shm_section sections[SHM_SECTION_COUNT])
 		      SHM_PAGE_BYTES;
 	}
 	return at;
+}
+
+uint64_t shm_hosts_offset(void)
+{
+	struct shm_section sections[SHM_SECTION_COUNT];
+
+	return place(sections, 0, SHM_PAGE_BYTES);
+}
+
+uint64_t shm_layout(struct shm_section sections[SHM_SECTION_COUNT])
+{
+	return place(sections, 1, place(sections, 0, SHM_PAGE_BYTES) + SHM_PAGE_BYTES);
 }

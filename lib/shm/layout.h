@@ -25,6 +25,14 @@
  *			busiest rows have one of their own, the rest share
  *	talkers		the addresses that hold most entries, under a seqlock
  *	frames		rings of what the table looked like, 10 s and a minute apart
+ *	frame hosts	the largest sources of each frame, by its time
+ *
+ * Sections that hold addresses of hosts are in a file of their own, <name>.hosts, which
+ * only the readers' group may read, or the owner alone where there is no group. Which
+ * section is where says the table in layout.c; a new section with addresses takes one
+ * word there. Offsets count through both files: byte 0 of the hosts file has the offset
+ * hosts_offset_bytes, and a reader maps it there, behind the table, or zeros in its place.
+ * Both files name the same instance; the hosts file is renamed into place first.
  *
  * Rules: fixed-width fields, offsets and never pointers, no implicit padding,
  * units in names. Host byte order: the segment never leaves the machine.
@@ -39,6 +47,7 @@
 #define CONNTIDE_SHM_LAYOUT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +58,7 @@
 #define SHM_VERSION_MINOR 0
 #define SHM_PAGE_BYTES	  4096u
 #define SHM_FILE_SUFFIX	  ".table"
+#define SHM_HOSTS_SUFFIX  ".hosts"
 
 #define SHM_SLOT_COUNT	     64u
 #define SHM_LIFETIME_BUCKETS 16u
@@ -138,6 +148,8 @@ enum shm_section_id {
 	SHM_SECTION_TALKERS,
 	SHM_SECTION_FRAMES_SHORT,
 	SHM_SECTION_FRAMES_LONG,
+	SHM_SECTION_FRAME_HOSTS_SHORT,
+	SHM_SECTION_FRAME_HOSTS_LONG,
 	SHM_SECTION_COUNT
 };
 
@@ -153,7 +165,7 @@ struct shm_header {
 	uint16_t version_major;
 	uint16_t version_minor;
 	uint32_t header_bytes;
-	uint64_t total_bytes;
+	uint64_t total_bytes;	  /* of both files together */
 	_Atomic uint64_t ready;	  /* SHM_MAGIC once the file is complete */
 	_Atomic uint64_t stopped; /* CLOCK_REALTIME ns of a clean stop, else 0 */
 	uint8_t boot_id[16];	  /* /proc/sys/kernel/random/boot_id */
@@ -166,7 +178,18 @@ struct shm_header {
 	char agent_version[32];
 	char netns_name[64];
 	struct shm_section sections[SHM_SECTION_COUNT];
-	uint8_t _reserved[128];
+	uint64_t hosts_offset_bytes; /* where the hosts file begins: bytes of this file */
+	uint8_t _reserved[120];
+};
+
+/* Of the hosts file; its first page. */
+struct shm_hosts_header {
+	uint64_t magic;
+	uint16_t version_major;
+	uint16_t version_minor;
+	uint32_t header_bytes;
+	uint64_t total_bytes; /* of the hosts file */
+	uint64_t instance_id; /* that of the table's header */
 };
 
 struct shm_live {
@@ -473,7 +496,6 @@ struct shm_frame {
 	_Atomic uint32_t lost_events;
 	struct shm_frame_cell cells[SHM_FRAME_CELLS]; /* largest first */
 	struct shm_frame_row rows[SHM_FRAME_ROWS];    /* largest first */
-	struct shm_talker hosts[SHM_FRAME_HOSTS];     /* largest sources first */
 };
 
 /* As struct shm_history. */
@@ -483,10 +505,26 @@ struct shm_table_log {
 	struct shm_frame frames[];
 };
 
+/* The hosts of the frame of the same real_ns, written before it. */
+struct shm_frame_hosts {
+	_Atomic uint64_t real_ns;
+	struct shm_talker hosts[SHM_FRAME_HOSTS]; /* largest sources first */
+};
+
+struct shm_frame_hosts_log {
+	_Atomic uint64_t head;
+	uint64_t interval_ns;
+	struct shm_frame_hosts frames[];
+};
+
 /* Bytes of section `id`, and of the whole file; constants of this version. */
 uint64_t shm_section_bytes(enum shm_section_id id);
 uint32_t shm_section_element_bytes(enum shm_section_id id);
 uint32_t shm_section_elements(enum shm_section_id id);
 uint64_t shm_layout(struct shm_section sections[SHM_SECTION_COUNT]);
+/* Bytes of the table's own file: where the hosts file begins. */
+uint64_t shm_hosts_offset(void);
+/* Is section `id` in the hosts file? */
+bool shm_section_names_hosts(enum shm_section_id id);
 
 #endif

@@ -14,6 +14,9 @@
 #include "lib/shm/layout.h"
 #include "lib/shm/seqlock.h"
 
+/* More than any version will hold, and little to map. */
+#define HOSTS_BYTES_MAX (UINT64_C(16) << 20)
+
 /* Per thread: where to go on when a guarded read meets a missing page. */
 static _Thread_local sigjmp_buf guard_jump;
 static _Thread_local volatile sig_atomic_t guard_armed;
@@ -116,7 +119,12 @@ int shm_reader_init(struct shm_reader *reader, const char *runtime_dir, const ch
 struct check {
 	const struct shm_header *header;
 	uint64_t file_bytes;
+	uint64_t total_bytes; /* out, all that follows */
+	uint64_t hosts_offset_bytes;
+	uint64_t instance_id;
 	uint64_t sections[SHM_SECTION_COUNT];
+	uint16_t version_major, version_minor;
+	char agent_version[32];
 };
 
 _Static_assert(sizeof(((struct shm_reader *)0)->sections) >= sizeof(((struct check *)0)->sections),
@@ -141,22 +149,36 @@ static int check_header(void *arg)
 
 	if (header->magic != SHM_MAGIC)
 		return -EBADMSG;
+	check->version_major = header->version_major;
+	check->version_minor = header->version_minor;
+	memcpy(check->agent_version, header->agent_version, sizeof(check->agent_version) - 1);
 	if (!version_fits(header))
 		return -EPROTO;
+	check->total_bytes = header->total_bytes;
+	check->hosts_offset_bytes = header->hosts_offset_bytes;
+	check->instance_id = header->instance_id;
 	if (header->version_minor == SHM_VERSION_MINOR &&
-	    (header->total_bytes != total_bytes || header->section_count != SHM_SECTION_COUNT))
+	    (check->total_bytes != total_bytes || header->section_count != SHM_SECTION_COUNT ||
+	     check->hosts_offset_bytes != shm_hosts_offset()))
 		return -EMSGSIZE;
-	if (header->total_bytes > check->file_bytes || header->total_bytes < total_bytes ||
+	if (check->hosts_offset_bytes > check->file_bytes ||
+	    check->hosts_offset_bytes % SHM_PAGE_BYTES ||
+	    check->hosts_offset_bytes < shm_hosts_offset() || check->total_bytes < total_bytes ||
+	    check->total_bytes < check->hosts_offset_bytes ||
+	    check->total_bytes - check->hosts_offset_bytes > HOSTS_BYTES_MAX ||
 	    header->section_count < SHM_SECTION_COUNT)
 		return -EMSGSIZE;
 	for (unsigned int i = 0; i < SHM_SECTION_COUNT; i++) {
 		struct shm_section section = header->sections[i];
+		bool hosts = shm_section_names_hosts(i);
+		uint64_t from = hosts ? check->hosts_offset_bytes : 0;
+		uint64_t end = hosts ? check->total_bytes : check->hosts_offset_bytes;
 
 		if (section.element_bytes < expected[i].element_bytes ||
-		    section.offset_bytes % 8 != 0 || section.offset_bytes < SHM_PAGE_BYTES ||
+		    section.offset_bytes % 8 != 0 || section.offset_bytes > end ||
+		    section.offset_bytes < from + SHM_PAGE_BYTES ||
 		    section.size_bytes < expected[i].size_bytes ||
-		    section.offset_bytes > header->total_bytes ||
-		    section.size_bytes > header->total_bytes - section.offset_bytes)
+		    section.size_bytes > end - section.offset_bytes)
 			return -EMSGSIZE;
 		/* Only the scalars may grow in place; arrays are walked by our size. */
 		if (i != SHM_SECTION_LIVE && section.element_bytes != expected[i].element_bytes)
@@ -166,13 +188,73 @@ static int check_header(void *arg)
 	return observe_u64(&header->ready) == SHM_MAGIC ? 0 : -EAGAIN;
 }
 
+static int check_hosts_header(void *arg)
+{
+	struct check *check = arg;
+	const struct shm_hosts_header *hosts =
+		(const void *)((const char *)check->header + check->hosts_offset_bytes);
+
+	if (hosts->magic != SHM_MAGIC)
+		return -EBADMSG;
+	return hosts->instance_id == check->instance_id ? 0 : -ESTALE;
+}
+
+/* Puts the hosts file behind the table at `base`; on failure zeros stay there. */
+static int map_hosts(const char *table_path, char *base, struct check *check)
+{
+	size_t bytes = (size_t)(check->total_bytes - check->hosts_offset_bytes);
+	int stem = (int)(strlen(table_path) - strlen(SHM_FILE_SUFFIX));
+	char path[256];
+	struct stat st;
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%.*s" SHM_HOSTS_SUFFIX, stem, table_path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	err = fstat(fd, &st) < 0 ? -errno : 0;
+	if (!err && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < bytes))
+		err = -EMSGSIZE;
+	base += check->hosts_offset_bytes;
+	if (!err && mmap(base, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		err = -errno;
+	close(fd);
+	if (err)
+		return err;
+	check->header = (const void *)(base - check->hosts_offset_bytes);
+	err = shm_guarded(check_hosts_header, check);
+	/* Whatever is there is not ours to show. */
+	if (err && mmap(base, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+			   MAP_FAILED)
+		return -ENOMEM;
+	return err == -EFAULT ? -EMSGSIZE : err;
+}
+
+/* Both files in one range of addresses. NULL, and errno. */
+static char *map_both(struct shm_reader *reader, int fd, struct check *check, int *ret_hosts_error)
+{
+	size_t bytes = (size_t)check->total_bytes;
+	char *base =
+		mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return NULL;
+	if (mmap(base, (size_t)check->hosts_offset_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+		 0) == MAP_FAILED) {
+		munmap(base, bytes);
+		return NULL;
+	}
+	*ret_hosts_error = map_hosts(reader->path, base, check);
+	return base;
+}
+
 /* On success the reader has the new mapping in place of the old one. */
 static int map_file(struct shm_reader *reader, int fd)
 {
-	struct check check;
+	struct check check = {.agent_version = ""};
 	struct stat st;
 	void *base;
-	int err;
+	int err, hosts_error = 0;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -184,13 +266,20 @@ static int map_file(struct shm_reader *reader, int fd)
 		return -errno;
 	check.header = base;
 	err = shm_guarded(check_header, &check);
-	if (err) {
-		munmap(base, (size_t)st.st_size);
+	munmap(base, (size_t)st.st_size);
+	reader->version_major = check.version_major;
+	reader->version_minor = check.version_minor;
+	memcpy(reader->agent_version, check.agent_version, sizeof(reader->agent_version));
+	if (err)
 		return err == -EFAULT ? -EMSGSIZE : err;
-	}
+	base = map_both(reader, fd, &check, &hosts_error);
+	if (!base)
+		return -errno;
 	shm_reader_close(reader);
 	reader->base = base;
-	reader->size_bytes = check.file_bytes;
+	reader->size_bytes = check.total_bytes;
+	reader->file_bytes = check.file_bytes;
+	reader->hosts_error = hosts_error;
 	reader->device = st.st_dev;
 	reader->inode = st.st_ino;
 	memcpy(reader->sections, check.sections, sizeof(check.sections));
@@ -212,6 +301,7 @@ static int remap(struct shm_reader *reader)
 int shm_reader_refresh(struct shm_reader *reader)
 {
 	struct stat st;
+	int err;
 
 	if (!reader->base)
 		return remap(reader);
@@ -219,15 +309,18 @@ int shm_reader_refresh(struct shm_reader *reader)
 		return 0;
 	if (st.st_dev == reader->device && st.st_ino == reader->inode) {
 		/* Cut or grown by a stranger: nothing in it can be trusted. */
-		if ((uint64_t)st.st_size == reader->size_bytes)
+		if ((uint64_t)st.st_size == reader->file_bytes)
 			return 0;
 		shm_reader_close(reader);
 		return -EMSGSIZE;
 	}
 	/* What is there now may be unreadable; then the old one stays in use, and
 	 * its heartbeat tells how old it is. */
-	remap(reader);
-	return 0;
+	err = remap(reader);
+	if (err != -EPROTO)
+		return 0;
+	shm_reader_close(reader);
+	return err;
 }
 
 void shm_reader_close(struct shm_reader *reader)
@@ -236,6 +329,7 @@ void shm_reader_close(struct shm_reader *reader)
 		munmap((void *)(uintptr_t)reader->base, (size_t)reader->size_bytes);
 	reader->base = NULL;
 	reader->size_bytes = 0;
+	reader->hosts_error = 0;
 }
 
 const struct shm_header *shm_reader_header(const struct shm_reader *reader)
@@ -248,6 +342,55 @@ const void *shm_reader_section(const struct shm_reader *reader, unsigned int id)
 	if (!reader->base || id >= SHM_SECTION_COUNT)
 		return NULL;
 	return (const char *)reader->base + reader->sections[id];
+}
+
+/* Versions after an upgrade: the one that was not restarted is the older one. */
+static void explain_version(const struct shm_reader *reader, char *out, size_t out_bytes)
+{
+	bool newer = reader->version_major > SHM_VERSION_MAJOR;
+	char version[32];
+	size_t n = 0;
+
+	/* It goes to terminals and logs: no more than a version is made of. */
+	for (; n + 1 < sizeof(version) && reader->agent_version[n] > ' ' &&
+	       reader->agent_version[n] <= '~';
+	     n++)
+		version[n] = reader->agent_version[n];
+	version[n] = '\0';
+	snprintf(out, out_bytes,
+		 "%s: written by %s agent (%s, format %u.%u; this is %s, format %u.%u): restart %s",
+		 reader->path, newer ? "a newer" : "an older", n ? version : "?",
+		 reader->version_major, reader->version_minor, CONNTIDE_VERSION, SHM_VERSION_MAJOR,
+		 SHM_VERSION_MINOR,
+		 newer ? "conntide-exporter, or install the conntide of the agent's version"
+		       : "conntide-agent");
+}
+
+const char *shm_reader_hosts_explain(const struct shm_reader *reader, char *out, size_t out_bytes)
+{
+	int stem = (int)(strlen(reader->path) - strlen(SHM_FILE_SUFFIX));
+	const char *what;
+
+	switch (reader->hosts_error) {
+	case 0:
+		out[0] = '\0';
+		return out;
+	case -EACCES:
+	case -EPERM:
+		what = "not allowed to read addresses of hosts; run as root or join the group "
+		       "conntide, and where that does not exist, create it and restart the agent";
+		break;
+	case -ESTALE:
+		what = "belongs to another start of the agent; try again";
+		break;
+	case -ENOENT:
+		what = "is gone; restart the agent, which makes it anew";
+		break;
+	default:
+		what = "damaged; restart the agent, which replaces it";
+	}
+	snprintf(out, out_bytes, "%.*s" SHM_HOSTS_SUFFIX ": %s", stem, reader->path, what);
+	return out;
 }
 
 const char *shm_reader_explain(const struct shm_reader *reader, int error, char *out,
@@ -269,9 +412,8 @@ const char *shm_reader_explain(const struct shm_reader *reader, int error, char 
 		what = "this is not a conntide table";
 		break;
 	case -EPROTO:
-		what = "written by an agent of another version; restart the agent so that both "
-		       "are of the same version";
-		break;
+		explain_version(reader, out, out_bytes);
+		return out;
 	case -EMSGSIZE:
 		what = "the file is cut short or damaged; restart the agent, which replaces it";
 		break;

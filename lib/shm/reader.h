@@ -12,6 +12,15 @@
  *	-EAGAIN	   not ready yet
  * shm_reader_explain() turns them into a sentence that says what to do.
  *
+ * Addresses of hosts are in a file of their own (layout.h), which fewer may read. Where
+ * it cannot be read, or belongs to another instance, its sections are all zeros, and
+ * hosts_error says why; shm_reader_hosts_explain() makes a sentence of it.
+ *
+ * Which reads which: a reader of version X.Y reads what an agent of X.Y or of X.Z, Z > Y,
+ * wrote (minor versions only append). So at an upgrade readers may be behind, never
+ * ahead: the agent is restarted first. Else the answer is -EPROTO and a sentence that
+ * says which of the two is older, also when an older table was read before.
+ *
  * A file cut or replaced under the mapping raises SIGBUS in whoever touches
  * it. shm_reader_install_guard() once per process makes reads through
  * shm_guarded() return -EFAULT instead; other SIGBUS keep their old effect.
@@ -28,8 +37,12 @@
 struct shm_header;
 
 struct shm_reader {
-	const void *base; /* NULL while nothing is mapped */
-	uint64_t size_bytes;
+	const void *base;    /* NULL while nothing is mapped */
+	uint64_t size_bytes; /* of the mapping: both files */
+	uint64_t file_bytes; /* of the table */
+	int hosts_error;     /* 0, or why the hosts file is not mapped: -errno, -ESTALE */
+	uint16_t version_major, version_minor; /* of the agent, after -EPROTO */
+	char agent_version[32];
 	uint64_t device;
 	uint64_t inode;
 	uint64_t sections[24]; /* offsets, as checked when the file was mapped */
@@ -52,7 +65,8 @@ int shm_reader_init(struct shm_reader *reader, const char *runtime_dir, const ch
  * Makes sure that the mapping is of the file that has the name now: maps it
  * the first time, and again when an agent has put a new one there. Cheap (one
  * stat) when nothing changed. If the name is gone or unreadable but an older
- * mapping exists, that one stays in use and 0 is returned.
+ * mapping exists, that one stays in use and 0 is returned; but not if it is of
+ * another version: the agent that wrote the older mapping is gone.
  */
 int shm_reader_refresh(struct shm_reader *reader);
 
@@ -71,6 +85,9 @@ int shm_guarded(int (*fn)(void *arg), void *arg);
 /* A sentence for a person, in `out`. Returns out. */
 const char *shm_reader_explain(const struct shm_reader *reader, int error, char *out,
 			       size_t out_bytes);
+
+/* Likewise for hosts_error, "" for 0. */
+const char *shm_reader_hosts_explain(const struct shm_reader *reader, char *out, size_t out_bytes);
 
 /* 32 hexadecimal digits with or without dashes -> 16 bytes; 0 or -EINVAL. */
 int boot_id_parse(const char *text, uint8_t ret_id[16]);

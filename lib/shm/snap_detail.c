@@ -238,8 +238,6 @@ static void copy_frame_lists(const struct shm_frame *from, struct snap_frame *to
 		row->destroyed_entries = peek_u32(&from->rows[i].destroyed_entries);
 		to->row_count++;
 	}
-	for (unsigned int i = 0; i < SHM_FRAME_HOSTS; i++)
-		to->host_count += copy_talker(&from->hosts[i], false, &to->hosts[to->host_count]);
 }
 
 static void copy_frame(const void *from_arg, void *to_arg)
@@ -266,6 +264,52 @@ static void copy_frame(const void *from_arg, void *to_arg)
 	to->invalid = peek_u32(&from->invalid);
 	to->lost_events = peek_u32(&from->lost_events);
 	copy_frame_lists(from, to);
+}
+
+struct frame_hosts {
+	uint64_t real_ns;
+	struct snap_talker hosts[SHM_FRAME_HOSTS];
+	uint32_t count;
+};
+
+static void copy_frame_hosts(const void *from_arg, void *to_arg)
+{
+	const struct shm_frame_hosts *from = from_arg;
+	struct frame_hosts *to = to_arg;
+
+	to->real_ns = peek_u64(&from->real_ns);
+	to->count = 0;
+	for (unsigned int i = 0; i < SHM_FRAME_HOSTS; i++)
+		to->count += copy_talker(&from->hosts[i], false, &to->hosts[to->count]);
+}
+
+/* Two rings, written one after the other: what belongs together has the same time. */
+static int take_frame_hosts(struct shm_reader *reader, unsigned int id,
+			    struct snap_table_log *frames)
+{
+	const struct shm_frame_hosts_log *from = shm_reader_section(reader, id);
+	struct frame_hosts *copies = calloc(SHM_FRAMES, sizeof(*copies));
+	struct ring ring = {.head = &from->head,
+			    .elements = from->frames,
+			    .slots = SHM_FRAMES,
+			    .from_bytes = sizeof(struct shm_frame_hosts),
+			    .to_bytes = sizeof(struct frame_hosts),
+			    .copy = copy_frame_hosts,
+			    .to = copies};
+	int err = copies ? shm_guarded(ring_copy, &ring) : -ENOMEM;
+
+	for (size_t i = 0; !err && i < frames->count; i++) {
+		struct snap_frame *frame = &frames->frames[i];
+
+		for (size_t k = 0; k < ring.count; k++) {
+			if (copies[k].real_ns != frame->real_ns)
+				continue;
+			frame->host_count = copies[k].count;
+			memcpy(frame->hosts, copies[k].hosts, sizeof(frame->hosts));
+		}
+	}
+	free(copies);
+	return err;
 }
 
 static int take_frames(struct shm_reader *reader, unsigned int id, double interval_s,
@@ -315,5 +359,11 @@ int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details)
 		err = take_frames(reader, SHM_SECTION_FRAMES_SHORT, 10, &details->minutes);
 	if (!err)
 		err = take_frames(reader, SHM_SECTION_FRAMES_LONG, 60, &details->hour);
+	if (!err)
+		err = take_frame_hosts(reader, SHM_SECTION_FRAME_HOSTS_SHORT, &details->minutes);
+	if (!err)
+		err = take_frame_hosts(reader, SHM_SECTION_FRAME_HOSTS_LONG, &details->hour);
+	details->hosts_error = reader->hosts_error;
+	shm_reader_hosts_explain(reader, details->hosts_why, sizeof(details->hosts_why));
 	return err;
 }

@@ -106,6 +106,8 @@ struct snap_table_log {
 struct snap_detail {
 	struct snap_row_detail *details; /* those that hold anything; pools last */
 	size_t detail_count;
+	int hosts_error;     /* 0, or there are no hosts: talkers, and hosts of frames */
+	char hosts_why[384]; /* the sentence for it */
 	bool talkers_valid;
 	uint64_t talkers_boot_ns; /* when they were taken; 0: never */
 	struct snap_talker_list talkers[SHM_TALKER_KINDS];

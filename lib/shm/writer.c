@@ -18,13 +18,19 @@
 static int back_range(struct segment *segment, uint64_t offset, uint64_t bytes)
 {
 	uint64_t first = offset / SHM_PAGE_BYTES, last = (offset + bytes - 1) / SHM_PAGE_BYTES;
+	uint64_t before = 0; /* bytes of the mapping that are in the file before */
+	int fd = segment->fd;
 	bool missing = false;
 
 	for (uint64_t i = first; i <= last; i++)
 		missing |= !(segment->backed[i / 64] >> (i % 64) & 1u);
 	if (!missing)
 		return 0;
-	if (fallocate(segment->fd, 0, (off_t)(first * SHM_PAGE_BYTES),
+	if (first * SHM_PAGE_BYTES >= shm_hosts_offset()) {
+		fd = segment->hosts_fd;
+		before = shm_hosts_offset();
+	}
+	if (fallocate(fd, 0, (off_t)(first * SHM_PAGE_BYTES - before),
 		      (off_t)((last - first + 1) * SHM_PAGE_BYTES)) < 0)
 		return -errno;
 	for (uint64_t i = first; i <= last; i++)
@@ -112,6 +118,12 @@ struct shm_table_log *segment_frames(struct segment *segment, bool minutes)
 	return section(segment, minutes ? SHM_SECTION_FRAMES_LONG : SHM_SECTION_FRAMES_SHORT);
 }
 
+struct shm_frame_hosts_log *segment_frame_hosts(struct segment *segment, bool minutes)
+{
+	return section(segment,
+		       minutes ? SHM_SECTION_FRAME_HOSTS_LONG : SHM_SECTION_FRAME_HOSTS_SHORT);
+}
+
 void segment_reader(const struct segment *segment, struct shm_reader *reader)
 {
 	memset(reader, 0, sizeof(*reader));
@@ -143,9 +155,11 @@ struct shm_lifetime *segment_lifetimes(struct segment *segment)
 
 uint64_t segment_bytes(const struct segment *segment)
 {
-	struct stat st;
+	struct stat st, hosts;
 
-	return fstat(segment->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512u;
+	if (fstat(segment->fd, &st) < 0 || fstat(segment->hosts_fd, &hosts) < 0)
+		return 0;
+	return (uint64_t)(st.st_blocks + hosts.st_blocks) * 512u;
 }
 
 static int take_lock(struct segment *segment, const char *dir, const char *name, pid_t *ret_pid)
@@ -175,6 +189,7 @@ static int take_lock(struct segment *segment, const char *dir, const char *name,
 static int fill_header(struct segment *segment, const struct segment_identity *identity)
 {
 	struct shm_header *header = (void *)segment->base;
+	struct shm_hosts_header *hosts = (void *)(segment->base + shm_hosts_offset());
 	int err = boot_id_read(header->boot_id);
 
 	if (err)
@@ -195,6 +210,13 @@ static int fill_header(struct segment *segment, const struct segment_identity *i
 	snprintf(header->agent_version, sizeof(header->agent_version), "%s", CONNTIDE_VERSION);
 	snprintf(header->netns_name, sizeof(header->netns_name), "%s", identity->name);
 	memcpy(header->sections, segment->sections, sizeof(header->sections));
+	header->hosts_offset_bytes = shm_hosts_offset();
+	hosts->magic = SHM_MAGIC;
+	hosts->version_major = SHM_VERSION_MAJOR;
+	hosts->version_minor = SHM_VERSION_MINOR;
+	hosts->header_bytes = sizeof(*hosts);
+	hosts->total_bytes = header->total_bytes - header->hosts_offset_bytes;
+	hosts->instance_id = header->instance_id;
 	return 0;
 }
 
@@ -203,6 +225,8 @@ static int back_fixed(struct segment *segment)
 {
 	int err = back_range(segment, 0, SHM_PAGE_BYTES);
 
+	if (!err)
+		err = back_range(segment, shm_hosts_offset(), SHM_PAGE_BYTES);
 	for (enum shm_section_id id = 0; !err && id < SHM_SECTION_COUNT; id++)
 		if (id != SHM_SECTION_CELLS && id != SHM_SECTION_ROWS && id != SHM_SECTION_RATES)
 			err = back_section(segment, id);
@@ -227,6 +251,8 @@ static void init_contents(struct segment *segment)
 	segment_pasts(segment)->interval_ns = UINT64_C(60000000000);
 	segment_frames(segment, false)->interval_ns = UINT64_C(10000000000);
 	segment_frames(segment, true)->interval_ns = UINT64_C(60000000000);
+	segment_frame_hosts(segment, false)->interval_ns = UINT64_C(10000000000);
+	segment_frame_hosts(segment, true)->interval_ns = UINT64_C(60000000000);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&segment_details(segment)[i].row, ROW_INVALID);
 	for (unsigned int i = 0; i < SHM_DETAIL_POOLS; i++) {
@@ -234,6 +260,41 @@ static void init_contents(struct segment *segment)
 
 		poke_u32(&segment_details(segment)[SHM_DETAILS + i].row, row_of(key));
 	}
+}
+
+/* A new file at `path`, and its bytes at `at`. -errno or its descriptor in *ret_fd. */
+static int map_new(const char *path, uint8_t *at, uint64_t bytes, int *ret_fd)
+{
+	unlink(path);
+	*ret_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*ret_fd < 0 || ftruncate(*ret_fd, (off_t)bytes) < 0 ||
+	    mmap(at, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, *ret_fd, 0) ==
+		    MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+/* The two files behind each other, in one range of addresses. */
+static int map_files(struct segment *segment)
+{
+	uint64_t hosts = shm_hosts_offset();
+	int err;
+
+	segment->base = mmap(NULL, (size_t)segment->size_bytes, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (segment->base == MAP_FAILED) {
+		segment->base = NULL;
+		return -errno;
+	}
+	err = map_new(segment->temporary, segment->base, hosts, &segment->fd);
+	if (!err)
+		err = map_new(segment->hosts_temporary, segment->base + hosts,
+			      segment->size_bytes - hosts, &segment->hosts_fd);
+	if (err) {
+		munmap(segment->base, (size_t)segment->size_bytes);
+		segment->base = NULL;
+	}
+	return err;
 }
 
 static int build_file(struct segment *segment, const struct segment_identity *identity)
@@ -245,18 +306,9 @@ static int build_file(struct segment *segment, const struct segment_identity *id
 		calloc((size_t)(segment->size_bytes / SHM_PAGE_BYTES / 64 + 2), sizeof(uint64_t));
 	if (!segment->backed)
 		return -ENOMEM;
-	unlink(segment->temporary);
-	segment->fd =
-		open(segment->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (segment->fd < 0 || ftruncate(segment->fd, (off_t)segment->size_bytes) < 0)
-		return -errno;
-	segment->base = mmap(NULL, (size_t)segment->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-			     segment->fd, 0);
-	if (segment->base == MAP_FAILED) {
-		segment->base = NULL;
-		return -errno;
-	}
-	err = back_fixed(segment);
+	err = map_files(segment);
+	if (!err)
+		err = back_fixed(segment);
 	if (!err)
 		err = fill_header(segment, identity);
 	if (!err)
@@ -278,6 +330,7 @@ int segment_create(struct segment *segment, const char *runtime_dir,
 
 	memset(segment, 0, sizeof(*segment));
 	segment->fd = -1;
+	segment->hosts_fd = -1;
 	segment->lock_fd = -1;
 	*ret_pid = 0;
 	*ret_what = "cannot use the runtime directory";
@@ -287,6 +340,11 @@ int segment_create(struct segment *segment, const char *runtime_dir,
 	if ((size_t)snprintf(segment->path, sizeof(segment->path), "%s/%s" SHM_FILE_SUFFIX,
 			     runtime_dir, identity->name) >= sizeof(segment->path))
 		return -ENAMETOOLONG;
+	/* As long as the path of the table, which fits. */
+	snprintf(segment->hosts_path, sizeof(segment->hosts_path), "%s/%s" SHM_HOSTS_SUFFIX,
+		 runtime_dir, identity->name);
+	snprintf(segment->hosts_temporary, sizeof(segment->hosts_temporary), "%s.new",
+		 segment->hosts_path);
 	snprintf(segment->temporary, sizeof(segment->temporary), "%s.new", segment->path);
 	*ret_what = "cannot lock the runtime directory";
 	err = take_lock(segment, runtime_dir, identity->name, ret_pid);
@@ -301,10 +359,14 @@ int segment_create(struct segment *segment, const char *runtime_dir,
 
 int segment_set_readers(struct segment *segment, gid_t gid)
 {
+	const int fds[] = {segment->fd, segment->hosts_fd};
+
 	if (gid == (gid_t)-1)
-		return fchmod(segment->fd, 0644) < 0 ? -errno : 0;
-	if (fchown(segment->fd, (uid_t)-1, gid) < 0 || fchmod(segment->fd, 0640) < 0)
-		return -errno;
+		return fchmod(segment->fd, 0644) < 0 || fchmod(segment->hosts_fd, 0600) < 0 ? -errno
+											    : 0;
+	for (unsigned int i = 0; i < 2; i++)
+		if (fchown(fds[i], (uid_t)-1, gid) < 0 || fchmod(fds[i], 0640) < 0)
+			return -errno;
 	return 0;
 }
 
@@ -313,7 +375,8 @@ int segment_publish(struct segment *segment)
 	struct shm_header *header = (void *)segment->base;
 
 	publish_u64(&header->ready, SHM_MAGIC);
-	if (rename(segment->temporary, segment->path) < 0)
+	if (rename(segment->hosts_temporary, segment->hosts_path) < 0 ||
+	    rename(segment->temporary, segment->path) < 0)
 		return -errno;
 	segment->published = true;
 	return 0;
@@ -334,11 +397,17 @@ void segment_close(struct segment *segment, uint64_t stopped_real_ns)
 		if (!segment->published)
 			unlink(segment->temporary);
 	}
+	if (segment->hosts_fd >= 0) {
+		close(segment->hosts_fd);
+		if (!segment->published)
+			unlink(segment->hosts_temporary);
+	}
 	if (segment->lock_fd >= 0)
 		close(segment->lock_fd);
 	free(segment->backed);
 	segment->base = NULL;
 	segment->backed = NULL;
 	segment->fd = -1;
+	segment->hosts_fd = -1;
 	segment->lock_fd = -1;
 }

@@ -3,7 +3,8 @@
  * Creates and publishes the segment: the only writable mapping of it. Its
  * content is for others: nothing is ever read back to decide anything.
  *
- * The file is written as <name>.table.new and renamed into place complete, over
+ * Both files, <name>.table and <name>.hosts (addresses of hosts), are written under
+ * another name (.new) and renamed into place complete, the hosts first, over
  * whatever an earlier agent left there, so a reader never sees half a file.
  * <name>.lock (flock) keeps a second agent from the same name. On a clean stop
  * the file stays, marked as stopped; after a crash it stays with an old heartbeat.
@@ -29,12 +30,15 @@ struct segment {
 	uint64_t size_bytes;
 	struct shm_section sections[SHM_SECTION_COUNT];
 	int fd;
+	int hosts_fd;
 	int lock_fd;
 	uint64_t *backed; /* a bit per page that is allocated */
 	uint32_t rows_refused;
 	bool published;
 	char path[256];
 	char temporary[264];
+	char hosts_path[256];
+	char hosts_temporary[264];
 };
 
 struct segment_identity {
@@ -49,7 +53,8 @@ struct segment_identity {
 int segment_create(struct segment *segment, const char *runtime_dir,
 		   const struct segment_identity *identity, const char **ret_what, pid_t *ret_pid);
 
-/* Who may read it: group `gid` (mode 0640), or everybody (0644) for -1. 0 or -errno. */
+/* Who may read it: group `gid` (mode 0640); for -1 everybody (0644) the table, and nobody
+ * but the owner (0600) the hosts. 0 or -errno. */
 int segment_set_readers(struct segment *segment, gid_t gid);
 
 /* Makes it visible under its name. 0 or -errno. */
@@ -68,6 +73,7 @@ _Atomic uint32_t *segment_timeouts(struct segment *segment); /* [TIMEOUT_COUNT] 
 struct shm_detail *segment_details(struct segment *segment); /* details, then pools */
 struct shm_talkers *segment_talkers(struct segment *segment);
 struct shm_table_log *segment_frames(struct segment *segment, bool minutes);
+struct shm_frame_hosts_log *segment_frame_hosts(struct segment *segment, bool minutes);
 
 /* A reader of it, for another thread; valid until segment_close(). */
 void segment_reader(const struct segment *segment, struct shm_reader *reader);
@@ -80,7 +86,7 @@ struct shm_lifetime *segment_lifetimes(struct segment *segment);
 /* Allocates the pages of a row; false when there is no room for them. */
 bool segment_back_row(void *segment, uint32_t row);
 
-/* Bytes of the file that are allocated. */
+/* Bytes of both files that are allocated. */
 uint64_t segment_bytes(const struct segment *segment);
 
 #endif

@@ -195,10 +195,15 @@ static void write_largest(const struct table_log *frames, struct shm_frame *to, 
 	}
 }
 
-static void write_hosts(struct shm_frame *to, const struct shm_talker_list *hosts)
+/* Before the frame, so that whoever finds a frame finds its hosts. */
+static void append_hosts(struct shm_frame_hosts_log *log, const struct table_log_second *second)
 {
+	const struct shm_talker_list *hosts = second->hosts;
+	uint64_t head = peek_u64(&log->head);
+	struct shm_frame_hosts *to = &log->frames[head % SHM_FRAMES];
 	uint32_t count = peek_u32(&hosts->count);
 
+	poke_u64(&to->real_ns, second->now_real_ns);
 	for (uint32_t i = 0; i < SHM_FRAME_HOSTS; i++) {
 		const struct shm_talker *from = &hosts->talker[i];
 		bool there = i < count;
@@ -210,6 +215,7 @@ static void write_hosts(struct shm_frame *to, const struct shm_talker_list *host
 		poke_u32(&to->hosts[i].error_entries, there ? peek_u32(&from->error_entries) : 0);
 		poke_u32(&to->hosts[i].more_entries, there ? peek_u32(&from->more_entries) : 0);
 	}
+	publish_u64(&log->head, head + 1);
 }
 
 static void append(struct table_log *frames, unsigned int ring,
@@ -219,6 +225,7 @@ static void append(struct table_log *frames, unsigned int ring,
 	uint64_t head = peek_u64(&to->head);
 	struct shm_frame *frame = &to->frames[head % SHM_FRAMES];
 
+	append_hosts(frames->hosts[ring], second);
 	poke_u64(&frame->real_ns, second->now_real_ns);
 	poke_u32(&frame->count_entries, clamp_u32(second->count_entries));
 	poke_u32(&frame->max_entries, clamp_u32(second->max_entries));
@@ -228,7 +235,6 @@ static void append(struct table_log *frames, unsigned int ring,
 	poke_u32(&frame->sources, second->sources);
 	write_counters(frame, &second->counters, &frames->base[ring]);
 	write_largest(frames, frame, ring);
-	write_hosts(frame, second->hosts);
 	publish_u64(&to->head, head + 1);
 	frames->base[ring] = second->counters;
 }

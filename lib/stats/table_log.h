@@ -2,8 +2,8 @@
 /*
  * What the table looked like, every ten seconds and every minute: largest cells and rows,
  * largest sources, and what the kernel counted in that interval, in two rings of
- * struct shm_frame. They are what `why` sets against now, and what an incident keeps of
- * the minutes before.
+ * struct shm_frame, and two of struct shm_frame_hosts for the sources. They are what `why` sets
+ * against now, and what an incident keeps of the minutes before.
  *
  * A frame is made by one pass over the rows that hold anything, TABLE_LOG_ROWS_PER_STEP a
  * second: beyond 65,536 such rows the cells and rows of a frame are of several seconds,
@@ -84,7 +84,8 @@ struct table_log_row {
 struct table_log {
 	const struct histogram *hist;	/* borrowed, as all that follows */
 	struct shm_table_log *rings[2]; /* every ten seconds, every minute */
-	struct durations *durations;	/* NULL: nobody is told of busy rows */
+	struct shm_frame_hosts_log *hosts[2];
+	struct durations *durations; /* NULL: nobody is told of busy rows */
 	struct table_log_mark *marks;
 	uint64_t next_ns; /* when the next pass begins */
 	bool passing;
@@ -100,7 +101,7 @@ struct table_log {
 	uint32_t settling_s; /* the first seconds count in no frame */
 };
 
-/* 0 or -ENOMEM. `rings` and `stays` are set before the first table_log_second(). */
+/* 0 or -ENOMEM. `rings`, `hosts` and `durations` are set before the first table_log_second(). */
 int table_log_create(struct table_log *frames, const struct histogram *hist, uint64_t now_boot_ns);
 void table_log_destroy(struct table_log *frames);
 

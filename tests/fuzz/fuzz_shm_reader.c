@@ -33,6 +33,8 @@ static char dir[64];
 static uint8_t *base;
 static uint64_t total;
 static int file = -1;
+static int hosts_file = -1;
+static int cut_file;
 static struct shm_section sections[SHM_SECTION_COUNT];
 static struct snapshot snap;
 static struct snap_history history;
@@ -45,6 +47,8 @@ static void remove_files(void)
 	char path[96];
 
 	snprintf(path, sizeof(path), "%s/fuzz.table", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/fuzz.hosts", dir);
 	unlink(path);
 	rmdir(dir);
 }
@@ -66,6 +70,7 @@ static void fill_forecast(struct shm_forecast *forecast)
 static void fill_header(void)
 {
 	struct shm_header *header = (void *)base;
+	struct shm_hosts_header *hosts = (void *)(base + shm_hosts_offset());
 	_Atomic uint64_t *rowmap = (void *)(base + sections[SHM_SECTION_ROWMAP].offset_bytes);
 
 	header->magic = SHM_MAGIC;
@@ -73,6 +78,12 @@ static void fill_header(void)
 	header->version_minor = SHM_VERSION_MINOR;
 	header->header_bytes = sizeof(*header);
 	header->total_bytes = total;
+	header->hosts_offset_bytes = shm_hosts_offset();
+	*hosts = (struct shm_hosts_header){.magic = SHM_MAGIC,
+					   .version_major = SHM_VERSION_MAJOR,
+					   .version_minor = SHM_VERSION_MINOR,
+					   .header_bytes = sizeof(*hosts),
+					   .total_bytes = total - shm_hosts_offset()};
 	header->section_count = SHM_SECTION_COUNT;
 	memcpy(header->sections, sections, sizeof(sections));
 	atomic_store(&header->ready, SHM_MAGIC);
@@ -80,6 +91,16 @@ static void fill_header(void)
 	/* Some rows, so that there is something to walk. */
 	for (unsigned int i = 0; i < 8; i++)
 		atomic_store(&rowmap[i * 512], UINT64_C(0x8000000000000001));
+}
+
+static int map_new(const char *path, uint64_t offset, uint64_t bytes)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	BUG_ON(fd < 0 || ftruncate(fd, (off_t)bytes) < 0);
+	BUG_ON(mmap(base + offset, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+	       MAP_FAILED);
+	return fd;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -94,10 +115,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	atexit(remove_files);
 	snprintf(path, sizeof(path), "%s/fuzz.table", dir);
 	total = shm_layout(sections);
-	file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	BUG_ON(file < 0 || ftruncate(file, (off_t)total) < 0);
-	base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	base = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	BUG_ON(base == MAP_FAILED);
+	file = map_new(path, 0, shm_hosts_offset());
+	snprintf(path, sizeof(path), "%s/fuzz.hosts", dir);
+	hosts_file = map_new(path, shm_hosts_offset(), total - shm_hosts_offset());
 	fill_header();
 	snapshot_init(&snap);
 	snap_history_init(&history);
@@ -195,7 +217,7 @@ static void read_everything(off_t cut, bool answers)
 	if (shm_reader_refresh(&reader) == 0) {
 		/* Cut under the mapping: an error code, not a signal. */
 		if (cut)
-			BUG_ON(ftruncate(file, cut) < 0);
+			BUG_ON(ftruncate(cut_file, cut) < 0);
 		if (snapshot_take(&reader, 1, 1, &snap) == 0) {
 			for (size_t i = 0; i < snap.row_count; i++)
 				sum += snap.rows[i].entries;
@@ -222,6 +244,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t mood = size ? data[size / 2] : 0;
 	off_t cut = size % CHANGE_BYTES == 1 ? 1 + (off_t)data[size - 1] * 65536 : 0;
 
+	cut_file = cut && data[size - 1] & 1 ? hosts_file : file;
+	if (cut_file == hosts_file)
+		cut = cut / 256 + 1;
+
 	for (; size >= CHANGE_BYTES && n < CHANGES_MAX;
 	     n++, data += CHANGE_BYTES, size -= CHANGE_BYTES) {
 		places[n] = place(data);
@@ -231,7 +257,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (mood % 64)
 		unlock();
 	read_everything(cut, mood % 8 == 1);
-	BUG_ON(cut && ftruncate(file, (off_t)total) < 0);
+	if (cut) {
+		BUG_ON(ftruncate(file, (off_t)shm_hosts_offset()) < 0);
+		BUG_ON(ftruncate(hosts_file, (off_t)(total - shm_hosts_offset())) < 0);
+	}
 	while (n-- > 0)
 		memcpy(places[n], before[n], 8);
 	if (cut)

@@ -48,6 +48,7 @@ class Segment:
 
     def __init__(self, directory, description=None, beat=True):
         self.path = os.path.join(directory, "host.table")
+        self.hosts_path = os.path.join(directory, "host.hosts")
         argv = [SEGMENT_FIXTURE, self.path] + (["--beat"] if beat else [])
         # pylint: disable=consider-using-with
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

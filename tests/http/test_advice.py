@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from harness import CLI, ROOT, Segment
+from harness import CLI, ROOT, Exporter, Segment
 
 NGINX = os.path.join(ROOT, "tests", "golden", "nginx.segment")
 STRANGER = {"X-Forwarded-For": "192.0.2.99"}  # through a proxy: not trusted
@@ -235,15 +235,36 @@ def test_writer_died_in_the_talkers(exporter, segment):
     assert time.monotonic() - began < 3
 
 
+def test_hosts_that_may_not_be_read(exporter, segment, directory):
+    """Everything but addresses is answered, and where they are asked for a sentence says why."""
+    assert exporter.get("/api/v1/why").status == 200
+    os.chmod(segment.hosts_path, 0o600)
+    if os.geteuid() == 0:  # then the exporter is another user
+        other = Exporter(directory)
+        try:
+            refused = other.get("/api/v1/talkers")
+            assert refused.status == 503 and "host.hosts: not allowed" in refused.text
+            assert other.get("/api/v1/why").status == 200
+            assert other.get("/api/v1/cells").status == 200
+            assert not ADDRESS.search(other.get("/api/v1/why").text)
+        finally:
+            other.close()
+    os.unlink(segment.hosts_path)
+    done = cli(directory, "talkers")
+    assert done.returncode == 1 and "host.hosts: is gone" in done.stderr
+    assert cli(directory, "why").returncode == 0 and cli(directory, "status").returncode in (0, 1, 2)
+
+
 def test_hostile_detail(exporter, segment):
     """Whatever the segment holds, the answers are JSON without nonsense."""
-    with open(segment.path, "r+b") as file:
-        file.seek(0)
-        header = file.read(4096)
-        for index in (11, 12, 13, 14, 15):
+    with open(segment.path, "r+b") as table, open(segment.hosts_path, "r+b") as hosts:
+        header = table.read(4096)
+        hosts_at = int.from_bytes(header[192 + 24 * 18:][:8], "little")
+        for index in (11, 12, 13, 14, 15, 16, 17):
             offset = int.from_bytes(header[192 + 24 * index:200 + 24 * index], "little")
             size = int.from_bytes(header[200 + 24 * index:208 + 24 * index], "little")
-            file.seek(offset)
+            file = table if offset < hosts_at else hosts
+            file.seek(offset if offset < hosts_at else offset - hosts_at)
             file.write(os.urandom(64) * (size // 64))
     time.sleep(0.3)
     for path in ("why", "advice", "whatif?timeout.tcp_time_wait=1", "talkers"):

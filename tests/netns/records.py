@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-DETAILS, TALKERS, TABLE_LOG_SHORT = 12, 13, 14
+DETAILS, TALKERS, TABLE_LOG_SHORT, FRAME_HOSTS_SHORT = 12, 13, 14, 16
 DETAIL_BYTES, OWN_DETAILS, STAY_BUCKETS = 3648, 256, 24
 ENDS = ("expired", "closed", "evicted", "deleted", "unseen")
 KINDS = ("source", "destination", "service", "source64", "destination64")
@@ -39,12 +39,19 @@ def row_name(row):
 class Records:
     def __init__(self, agent):
         self.path = os.path.join(agent.runtime, "host.table")
+        self.hosts_path = os.path.join(agent.runtime, "host.hosts")
 
     def _section(self, number):
         with open(self.path, "rb") as file:
             file.seek(192 + 24 * number)
             offset, size = struct.unpack("=QQ", file.read(16))
-            file.seek(offset)
+            file.seek(192 + 24 * 18)
+            hosts_at = struct.unpack("=Q", file.read(8))[0]
+            if offset < hosts_at:
+                file.seek(offset)
+                return file.read(size)
+        with open(self.hosts_path, "rb") as file:
+            file.seek(offset - hosts_at)
             return file.read(size)
 
     # Talkers
@@ -107,15 +114,16 @@ class Records:
         head = struct.unpack_from("=Q", data)[0]
         if not head:
             return None
-        at = 16 + 1096 * ((head - 1) % 96)
+        at = 16 + 840 * ((head - 1) % 96)
         word = struct.unpack_from("=Q16I", data, at)
         rows = {}
         for i in range(24):
             row, entries, new, destroyed = struct.unpack_from("=IIII", data, at + 456 + 16 * i)
             if row != ROW_INVALID:
                 rows[row_name(row)] = (entries, new, destroyed)
-        hosts = [self._talker(data, at + 840 + 32 * i) for i in range(8)
-                 if struct.unpack_from("=I", data, at + 840 + 32 * i + 16)[0]]
+        data, at = self._section(FRAME_HOSTS_SHORT), 16 + 264 * ((head - 1) % 96)
+        hosts = [self._talker(data, at + 8 + 32 * i) for i in range(8)
+                 if struct.unpack_from("=I", data, at + 8 + 32 * i + 16)[0]]
         return Frame(count=word[1], rows_active=word[5], sources=word[6], new=word[7],
                      destroyed=word[8], early_drops=word[10], rows=rows, hosts=hosts)
 

@@ -69,22 +69,33 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void create(const char *path)
+static void map_new(const char *path, uint64_t offset, uint64_t bytes)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0 || fchmod(fd, 0644) < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
+	    mmap(base + offset, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+		    MAP_FAILED)
+		die(path);
+	close(fd);
+}
+
+static void create(const char *path, const char *hosts_path)
 {
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t total = shm_layout(sections);
 	struct fixture_detail told;
 	struct shm_slots *slots;
 	struct shm_reader reader;
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	struct shm_hosts_header *hosts;
 
-	if (fd < 0 || fchmod(fd, 0644) < 0 || ftruncate(fd, (off_t)total) < 0)
-		die(path);
-	base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	base = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		die("mmap");
-	close(fd);
+	map_new(path, 0, shm_hosts_offset());
+	map_new(hosts_path, shm_hosts_offset(), total - shm_hosts_offset());
 	header = (struct shm_header *)base;
+	hosts = (void *)(base + shm_hosts_offset());
 	header->magic = SHM_MAGIC;
 	header->version_major = SHM_VERSION_MAJOR;
 	header->version_minor = SHM_VERSION_MINOR;
@@ -95,6 +106,13 @@ static void create(const char *path)
 	if (shm_reader_init(&reader, "/", "x") == 0)
 		memcpy(header->boot_id, reader.boot_id, sizeof(header->boot_id));
 	header->instance_id = clock_boot_ns();
+	header->hosts_offset_bytes = shm_hosts_offset();
+	*hosts = (struct shm_hosts_header){.magic = SHM_MAGIC,
+					   .version_major = SHM_VERSION_MAJOR,
+					   .version_minor = SHM_VERSION_MINOR,
+					   .header_bytes = sizeof(*hosts),
+					   .total_bytes = total - shm_hosts_offset(),
+					   .instance_id = header->instance_id};
 	header->created_real_ns = clock_real_ns();
 	header->created_boot_ns = clock_boot_ns();
 	header->agent_pid = (uint32_t)getpid();
@@ -354,13 +372,16 @@ static void command(const char *line)
 
 int main(int argc, char **argv)
 {
-	char temporary[512], line[256];
+	char temporary[512], hosts[512], hosts_temporary[520], line[256];
 	bool published = false;
 
 	if (argc < 2)
 		return 2;
 	snprintf(temporary, sizeof(temporary), "%s.new", argv[1]);
-	create(temporary);
+	snprintf(hosts, sizeof(hosts), "%.*s" SHM_HOSTS_SUFFIX,
+		 (int)(strlen(argv[1]) - strlen(SHM_FILE_SUFFIX)), argv[1]);
+	snprintf(hosts_temporary, sizeof(hosts_temporary), "%s.new", hosts);
+	create(temporary, hosts_temporary);
 	beating = argc > 2;
 	set_live("mode", SHM_MODE_FULL);
 	setvbuf(stdin, NULL, _IONBF, 0);
@@ -375,7 +396,7 @@ int main(int argc, char **argv)
 			break;
 		line[strcspn(line, "\n")] = '\0';
 		if (!strcmp(line, "publish")) {
-			if (rename(temporary, argv[1]) < 0)
+			if (rename(hosts_temporary, hosts) < 0 || rename(temporary, argv[1]) < 0)
 				die(argv[1]);
 			published = true;
 		} else {
@@ -384,7 +405,7 @@ int main(int argc, char **argv)
 		printf("ok\n");
 		fflush(stdout);
 	}
-	if (!published && rename(temporary, argv[1]) < 0)
+	if (!published && (rename(hosts_temporary, hosts) < 0 || rename(temporary, argv[1]) < 0))
 		die(argv[1]);
 	return 0;
 }

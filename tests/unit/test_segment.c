@@ -18,6 +18,7 @@
 
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
+#include "lib/shm/snap_detail.h"
 #include "lib/shm/snapshot.h"
 #include "lib/mirror/histogram.h"
 #include "lib/shm/writer.h"
@@ -26,10 +27,12 @@
 
 static char dir[64];
 static char path[128];
+static char hosts_path[128];
 static struct segment segment;
 static struct histogram hist;
 static struct shm_reader reader;
 static struct snapshot snap;
+static struct snap_detail details;
 
 static const struct segment_identity identity = {
 	.name = "unit", .netns_inode = 4026531840, .now_real_ns = 5 * S, .now_boot_ns = 3 * S};
@@ -52,6 +55,7 @@ static int set_up(void **state)
 	if (!mkdtemp(dir) || create(&segment, &pid) < 0)
 		return -1;
 	snprintf(path, sizeof(path), "%s/unit.table", dir);
+	snprintf(hosts_path, sizeof(hosts_path), "%s/unit.hosts", dir);
 	memset(&hist, 0, sizeof(hist));
 	histogram_attach(&hist, &segment);
 	snapshot_init(&snap);
@@ -61,11 +65,13 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	char name[160];
-	static const char *const names[] = {"unit.table", "unit.table.new", "unit.lock"};
+	static const char *const names[] = {"unit.table", "unit.table.new", "unit.lock",
+					    "unit.hosts", "unit.hosts.new"};
 
 	(void)state;
 	shm_reader_close(&reader);
 	snapshot_free(&snap);
+	snap_detail_free(&details);
 	segment_close(&segment, 0);
 	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
 		snprintf(name, sizeof(name), "%s/%s", dir, names[i]);
@@ -102,9 +108,17 @@ static int take(uint64_t now_boot_ns)
 	return snapshot_take(&reader, now_boot_ns, 99 * S, &snap);
 }
 
-static void test_nothing_by_name_before_publication(void **state)
+static mode_t mode_of_hosts(void)
 {
 	struct stat st;
+
+	assert_int_equal(stat(hosts_path, &st), 0);
+	return st.st_mode & 0777;
+}
+
+static void test_nothing_by_name_before_publication(void **state)
+{
+	struct stat st, hosts;
 
 	(void)state;
 	assert_int_equal(shm_reader_refresh(&reader), -ENOENT);
@@ -113,15 +127,20 @@ static void test_nothing_by_name_before_publication(void **state)
 	assert_int_equal(stat(path, &st), 0);
 	/* Private until the readers are named. */
 	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(mode_of_hosts(), 0600);
 	assert_int_equal(segment_set_readers(&segment, (gid_t)-1), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0644);
+	/* Without a group to trust, nobody: addresses are not everybody's. */
+	assert_int_equal(mode_of_hosts(), 0600);
 	assert_int_equal(segment_set_readers(&segment, getgid()), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(mode_of_hosts(), 0640);
 	/* Sparse: far less than its size. */
 	assert_true((uint64_t)st.st_blocks * 512 < 8u << 20);
-	assert_int_equal(segment_bytes(&segment), st.st_blocks * 512);
+	assert_int_equal(stat(hosts_path, &hosts), 0);
+	assert_int_equal(segment_bytes(&segment), (st.st_blocks + hosts.st_blocks) * 512);
 }
 
 static void test_snapshot_shows_what_was_written(void **state)
@@ -413,6 +432,95 @@ static void test_one_broken_field_a_row(void **state)
 	assert_int_equal(shm_reader_refresh(&reader), 0);
 }
 
+static int hosts_of(uint64_t taken_boot_ns)
+{
+	const struct shm_talkers *talkers;
+
+	shm_reader_close(&reader);
+	assert_int_equal(shm_reader_refresh(&reader), 0);
+	talkers = shm_reader_section(&reader, SHM_SECTION_TALKERS);
+	assert_int_equal(peek_u64(&talkers->taken_boot_ns), taken_boot_ns);
+	/* The rest is there in any case. */
+	assert_int_equal(take(10 * S), 0);
+	assert_int_equal(snap.live.count_entries, 7);
+	return reader.hosts_error;
+}
+
+/* Whoever may not read the hosts, or finds those of another instance, has the rest of the
+ * table, no address, and a sentence. */
+static void test_hosts_are_a_file_of_their_own(void **state)
+{
+	char sentence[512], other[160];
+	struct shm_hosts_header *header = (void *)(segment.base + shm_hosts_offset());
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(shm_reader_install_guard(), 0);
+	poke_u64(&segment_talkers(&segment)->taken_boot_ns, 99);
+	publish();
+	assert_int_equal(hosts_of(99), 0);
+	assert_string_equal(shm_reader_hosts_explain(&reader, sentence, sizeof(sentence)), "");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, shm_hosts_offset());
+	header->instance_id++;
+	assert_int_equal(hosts_of(0), -ESTALE);
+	header->instance_id--;
+	snprintf(other, sizeof(other), "%s/unit.hosts.new", dir);
+	assert_int_equal(rename(hosts_path, other), 0);
+	assert_int_equal(hosts_of(0), -ENOENT);
+	assert_int_equal(symlink(other, hosts_path), 0);
+	assert_int_equal(hosts_of(0), -ELOOP);
+	assert_int_equal(unlink(hosts_path), 0);
+	assert_int_equal(mkdir(hosts_path, 0700), 0);
+	assert_int_equal(hosts_of(0), -EMSGSIZE);
+	assert_int_equal(rmdir(hosts_path), 0);
+	assert_int_equal(rename(other, hosts_path), 0);
+	assert_int_equal(hosts_of(99), 0);
+	reader.hosts_error = -EACCES;
+	assert_non_null(strstr(shm_reader_hosts_explain(&reader, sentence, sizeof(sentence)),
+			       "unit.hosts: not allowed"));
+	/* Cut while it is mapped: an error code. */
+	assert_int_equal(truncate(hosts_path, 4096), 0);
+	assert_int_equal(snapshot_take_detail(&reader, &details), -EFAULT);
+	assert_int_equal(hosts_of(0), -EMSGSIZE);
+}
+
+/* Which reads which: same major, same or newer minor. Else a sentence that names both
+ * versions and what to restart, also for a reader that had the table before. */
+static void test_versions(void **state)
+{
+	struct shm_header *header;
+	char sentence[512];
+
+	(void)state;
+	publish();
+	for (unsigned int i = 0; i < 2; i++) {
+		struct shm_header *next;
+		pid_t pid;
+
+		segment_close(&segment, 0);
+		assert_int_equal(create(&segment, &pid), 0);
+		next = (void *)segment.base;
+		next->version_major = i ? SHM_VERSION_MAJOR - 1 : SHM_VERSION_MAJOR + 1;
+		snprintf(next->agent_version, sizeof(next->agent_version), "7.8%s", "\x1b[31m");
+		assert_int_equal(segment_publish(&segment), 0);
+		assert_int_equal(shm_reader_refresh(&reader), -EPROTO);
+		assert_null(reader.base);
+		shm_reader_explain(&reader, -EPROTO, sentence, sizeof(sentence));
+		assert_non_null(
+			strstr(sentence, i ? "an older agent (7.8," : "a newer agent (7.8,"));
+		assert_non_null(strstr(sentence,
+				       i ? "restart conntide-agent" : "restart conntide-exporter"));
+		assert_null(strchr(sentence, 0x1b));
+		next->version_major = SHM_VERSION_MAJOR;
+		assert_int_equal(shm_reader_refresh(&reader), 0);
+	}
+	header = (void *)segment.base;
+	header->version_minor = SHM_VERSION_MINOR + 1;
+	shm_reader_close(&reader);
+	assert_int_equal(shm_reader_refresh(&reader), 0);
+}
+
 static void test_truncated_at_many_lengths(void **state)
 {
 	static const off_t lengths[] = {0, 1, 8, 535, 536, 4096, 8192, 1 << 20, 40 << 20};
@@ -599,6 +707,8 @@ int main(void)
 		TEST(test_file_cut_while_mapped),
 		TEST(test_other_sigbus_keeps_its_effect),
 		TEST(test_one_broken_field_a_row),
+		TEST(test_hosts_are_a_file_of_their_own),
+		TEST(test_versions),
 		TEST(test_truncated_at_many_lengths),
 		TEST(test_things_that_are_no_files),
 		TEST(test_scribbled),

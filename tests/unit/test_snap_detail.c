@@ -20,6 +20,7 @@ struct mirror_offline {
 	struct shm_talkers *talkers;
 	struct shm_table_log *minutes;
 	struct shm_table_log *hour;
+	struct shm_frame_hosts_log *hosts;
 };
 
 static struct mirror_offline offline;
@@ -41,6 +42,8 @@ static int setup(void **state)
 	offline.talkers = (void *)(offline.base + sections[SHM_SECTION_TALKERS].offset_bytes);
 	offline.minutes = (void *)(offline.base + sections[SHM_SECTION_FRAMES_SHORT].offset_bytes);
 	offline.hour = (void *)(offline.base + sections[SHM_SECTION_FRAMES_LONG].offset_bytes);
+	offline.hosts =
+		(void *)(offline.base + sections[SHM_SECTION_FRAME_HOSTS_SHORT].offset_bytes);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&offline.rows_detail[i].row, ROW_INVALID);
 	for (unsigned int i = 0; i < SHM_DETAIL_POOLS; i++)
@@ -238,17 +241,53 @@ static void test_frames(void **state)
 	assert_true(copy->count <= SHM_FRAMES);
 }
 
+static void put_frame_hosts(uint64_t i, uint64_t real_ns)
+{
+	struct shm_frame_hosts *to = &offline.hosts->frames[i % SHM_FRAMES];
+
+	poke_u64(&to->real_ns, real_ns);
+	poke_u64(&to->hosts[0].address[0], i);
+	poke_u32(&to->hosts[0].key, AF_INET);
+	poke_u32(&to->hosts[0].entries, (uint32_t)i + 1);
+	publish_u64(&offline.hosts->head, i + 1);
+}
+
+/* A frame's hosts are those of its time, also where one ring is ahead of the other, and
+ * none where the hosts file could not be read. */
+static void test_frame_hosts(void **state)
+{
+	const struct snap_table_log *copy = &offline.details.minutes;
+
+	(void)state;
+	for (uint64_t i = 0; i < 200; i++)
+		put_frame(offline.minutes, i);
+	take();
+	assert_int_equal(copy->frames[50].host_count, 0);
+	for (uint64_t i = 0; i < 201; i++)
+		put_frame_hosts(i, i);
+	put_frame_hosts(201, 77777);
+	take();
+	for (size_t i = 2; i < copy->count; i++) {
+		assert_int_equal(copy->frames[i].host_count, 1);
+		assert_int_equal(copy->frames[i].hosts[0].entries, copy->frames[i].real_ns + 1);
+	}
+	/* Gone over by the hosts' writer, which is two ahead. */
+	assert_int_equal(copy->frames[0].real_ns, 105);
+	assert_int_equal(copy->frames[0].host_count, 0);
+}
+
 /* Random bytes everywhere: nothing that is copied is out of range. */
 static void random_segment(uint64_t seed)
 {
 	struct rng rng = rng_seeded(seed);
 	uint64_t *words[] = {(void *)offline.rows_detail, (void *)offline.talkers,
-			     (void *)offline.minutes, (void *)offline.hour};
+			     (void *)offline.minutes, (void *)offline.hour, (void *)offline.hosts};
 	static const unsigned int ids[] = {SHM_SECTION_DETAILS, SHM_SECTION_TALKERS,
-					   SHM_SECTION_FRAMES_SHORT, SHM_SECTION_FRAMES_LONG};
+					   SHM_SECTION_FRAMES_SHORT, SHM_SECTION_FRAMES_LONG,
+					   SHM_SECTION_FRAME_HOSTS_SHORT};
 	const struct snap_detail *details = &offline.details;
 
-	for (unsigned int s = 0; s < 4; s++)
+	for (unsigned int s = 0; s < 5; s++)
 		for (uint64_t i = 0; i < shm_section_bytes(ids[s]) / 8; i++)
 			words[s][i] =
 				rng_percent(&rng, 50) ? rng_next(&rng) & 0xfffff : rng_next(&rng);
@@ -337,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pool, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_talkers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_frame_hosts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn_details, setup, teardown),
 	};

@@ -27,6 +27,10 @@ static void stage_create(struct stage *stage)
 		stage->frames.rings[i] = calloc(1, sizeof(struct shm_table_log) +
 							   SHM_FRAMES * sizeof(struct shm_frame));
 		assert_non_null(stage->frames.rings[i]);
+		stage->frames.hosts[i] =
+			calloc(1, sizeof(struct shm_frame_hosts_log) +
+					  SHM_FRAMES * sizeof(struct shm_frame_hosts));
+		assert_non_null(stage->frames.hosts[i]);
 	}
 	stage->talkers = calloc(1, sizeof(*stage->talkers));
 	stage->second = (struct table_log_second){
@@ -42,6 +46,8 @@ static void stage_destroy(struct stage *stage)
 	mirror_offline_histogram_free(&stage->hist);
 	free(stage->frames.rings[0]);
 	free(stage->frames.rings[1]);
+	free(stage->frames.hosts[0]);
+	free(stage->frames.hosts[1]);
 	free(stage->talkers);
 }
 
@@ -140,8 +146,10 @@ static void test_a_frame(void **state)
 	assert_int_equal(peek_u32(&frame->cells[1].entries), 10);
 	assert_int_equal(peek_u32(&frame->cells[2].cell), cell(22, ST_TCP_ESTABLISHED));
 	assert_int_equal(peek_u32(&frame->cells[3].cell), CELL_INVALID);
-	assert_int_equal(peek_u64(&frame->hosts[0].address[0]), 77);
-	assert_int_equal(peek_u64(&frame->hosts[1].address[0]), 0);
+	assert_int_equal(peek_u64(&stage.frames.hosts[0]->head), 1);
+	assert_int_equal(peek_u64(&stage.frames.hosts[0]->frames[0].real_ns), 5010 * S);
+	assert_int_equal(peek_u64(&stage.frames.hosts[0]->frames[0].hosts[0].address[0]), 77);
+	assert_int_equal(peek_u64(&stage.frames.hosts[0]->frames[0].hosts[1].address[0]), 0);
 	/* Only what the next ten seconds bring is in the next one. */
 	go(&stage, 80, ST_TCP_TIME_WAIT, 12);
 	seconds_pass(&stage, 10);

@@ -176,14 +176,17 @@ static bool set_up(void)
 	    durations_create(&durations, &hist) || talkers_create(&talkers, 1024) ||
 	    table_log_create(&frames, &hist, 0))
 		return false;
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < 2; i++) {
 		frames.rings[i] = calloc(1, sizeof(struct shm_table_log) +
 						    SHM_FRAMES * sizeof(struct shm_frame));
+		frames.hosts[i] = calloc(1, sizeof(struct shm_frame_hosts_log) +
+						    SHM_FRAMES * sizeof(struct shm_frame_hosts));
+	}
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&details[i].row, ROW_INVALID);
 	durations.details = details;
 	frames.durations = &durations;
-	return frames.rings[0] && frames.rings[1];
+	return frames.rings[0] && frames.rings[1] && frames.hosts[0] && frames.hosts[1];
 }
 
 int main(int argc, char **argv)

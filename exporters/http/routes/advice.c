@@ -142,6 +142,11 @@ void route_talkers(struct app *app, const struct request *request, const struct 
 	details = snap ? take_details(app, response) : NULL;
 	if (!details)
 		return;
+	if (details->hosts_error) {
+		response_problem(response, 503, NULL, "%s.", details->hosts_why);
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
+		return;
+	}
 	response_type(response, 200, rows_format_media_type(api.format));
 	render_talkers(snap, details, kind ? talker_kind_by_name(kind) : -1, api.select.limit,
 		       app->services, api.format, &response->body);

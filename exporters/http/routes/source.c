@@ -55,6 +55,9 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 static bool taken(struct source *source, int err)
 {
 	if (err) {
+		/* As above: also where only the file of the hosts was cut. */
+		if (err == -EFAULT)
+			shm_reader_close(&source->reader);
 		source->errors++;
 		shm_reader_explain(&source->reader, err, source->why, sizeof(source->why));
 	}
