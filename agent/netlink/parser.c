@@ -265,9 +265,21 @@ static void fill_key(struct ct_event *event, uint8_t family, const struct tuple 
 	key->sport = orig->sport;
 	key->dport = orig->dport;
 	key->zone = zone ? zone : orig->zone;
+	event->reply_zone = zone ? zone : event->reply_zone;
 	key->l4num = orig->l4num;
 	key->family = family;
 	event->hash = ct_hash(key);
+}
+
+static void fill_reply(struct ct_event *event, const struct tuple *reply)
+{
+	memcpy(event->reply_src, reply->src, sizeof(event->reply_src));
+	memcpy(event->reply_dst, reply->dst, sizeof(event->reply_dst));
+	event->reply_sport = reply->sport;
+	event->reply_dport = reply->dport;
+	event->reply_zone = reply->zone;
+	if (reply->has_addresses)
+		event->has |= CT_HAS_REPLY;
 }
 
 static int parse_entry(struct attrs attrs, uint8_t family, struct ct_event *event)
@@ -287,9 +299,7 @@ static int parse_entry(struct attrs attrs, uint8_t family, struct ct_event *even
 			break;
 		case CTA_TUPLE_REPLY:
 			parse_tuple(inner, family, &reply);
-			memcpy(event->reply_src, reply.src, sizeof(event->reply_src));
-			if (reply.has_addresses)
-				event->has |= CT_HAS_REPLY;
+			fill_reply(event, &reply);
 			break;
 		case CTA_STATUS:
 			if (len == 4) {

@@ -31,8 +31,11 @@ enum ct_kind {
 enum {
 	CT_STATUS_SEEN_REPLY = 1u << 1,
 	CT_STATUS_ASSURED = 1u << 2,
+	CT_STATUS_SRC_NAT = 1u << 4, /* the kernel chose another source; never goes away */
+	CT_STATUS_DST_NAT = 1u << 5,
 	CT_STATUS_DYING = 1u << 9,
 	CT_STATUS_CLASH = 1u << 12, /* IPS_NAT_CLASH in the kernel, UNTRACKED outside */
+	CT_STATUS_HELPER = 1u << 13,
 	CT_STATUS_OFFLOAD = 1u << 14
 };
 
@@ -62,15 +65,19 @@ _Static_assert(sizeof(struct ct_key) == 40, "no padding inside the hashed bytes"
 struct ct_event {
 	uint64_t hash; /* ct_hash(&key) */
 	struct ct_key key;
+	/* Of the reply tuple, where CT_HAS_REPLY; numbered as in the key. */
 	uint8_t reply_src[16]; /* where packets really go, after DNAT */
-	uint32_t id;	       /* CTA_ID: tells objects with one key apart, no more */
+	uint8_t reply_dst[16]; /* where answers go to: the outside address, after SNAT */
+	uint16_t reply_sport;
+	uint16_t reply_dport; /* the port that SNAT chose */
+	uint16_t reply_zone;  /* as seen in the reply direction */
+	uint32_t id;	      /* CTA_ID: tells objects with one key apart, no more */
 	uint32_t status;
 	uint32_t timeout_s;  /* just set (NEW, UPDATE), remaining (RECORD), left (DESTROY) */
 	uint32_t portid;     /* of who asked for the change; 0: a packet */
 	uint8_t kind;	     /* enum ct_kind */
 	uint8_t has;	     /* CT_HAS_* */
 	uint8_t proto_state; /* kernel's TCP or SCTP state */
-	uint8_t _pad;
 };
 
 /* Draws the hash secret from the kernel; 0 or -errno. */

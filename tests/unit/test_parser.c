@@ -135,8 +135,26 @@ static void compare_addresses(const struct ct_event *event, struct nf_conntrack 
 			    len);
 	assert_memory_equal(event->reply_src,
 			    nfct_get_attr(ct, v4 ? ATTR_REPL_IPV4_SRC : ATTR_REPL_IPV6_SRC), len);
+	assert_memory_equal(event->reply_dst,
+			    nfct_get_attr(ct, v4 ? ATTR_REPL_IPV4_DST : ATTR_REPL_IPV6_DST), len);
+	assert_memory_equal(event->reply_dst + len, zeros, 16 - len);
 	assert_memory_equal(event->key.src + len, zeros, 16 - len);
 	assert_memory_equal(event->key.dst + len, zeros, 16 - len);
+}
+
+static void compare_reply(const struct ct_event *event, struct nf_conntrack *ct)
+{
+	if (nfct_attr_is_set(ct, ATTR_REPL_PORT_DST) > 0) {
+		assert_int_equal(event->reply_sport,
+				 ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_SRC)));
+		assert_int_equal(event->reply_dport,
+				 ntohs(nfct_get_attr_u16(ct, ATTR_REPL_PORT_DST)));
+	}
+	assert_int_equal(event->reply_zone, nfct_attr_is_set(ct, ATTR_ZONE) > 0
+						    ? nfct_get_attr_u16(ct, ATTR_ZONE)
+					    : nfct_attr_is_set(ct, ATTR_REPL_ZONE) > 0
+						    ? nfct_get_attr_u16(ct, ATTR_REPL_ZONE)
+						    : 0);
 }
 
 /* Our reading of the message against the library's. */
@@ -159,6 +177,7 @@ static void compare(const union message *message)
 		assert_int_equal(event.key.dport >> 8, nfct_get_attr_u8(ct, ATTR_ICMP_TYPE));
 		assert_int_equal(event.key.dport & 0xff, nfct_get_attr_u8(ct, ATTR_ICMP_CODE));
 	}
+	compare_reply(&event, ct);
 	assert_int_equal(event.status, nfct_get_attr_u32(ct, ATTR_STATUS));
 	assert_int_equal(event.timeout_s, nfct_get_attr_u32(ct, ATTR_TIMEOUT));
 	assert_int_equal(event.id, nfct_get_attr_u32(ct, ATTR_ID));
