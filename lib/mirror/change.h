@@ -42,8 +42,9 @@ enum entry_dump {
 struct entry_hook {
 	void (*changed)(struct entry_hook *hook, struct entry_change *change);
 	/* An event or a record of a dump showed an entry whose FLOW_COUNTED differs from
-	 * counted_flag; the mirror sets it after the call. */
-	void (*shown)(struct entry_hook *hook, const struct ct_key *key);
+	 * counted_flag; the mirror sets it after the call. The cell is that of now. */
+	void (*shown)(struct entry_hook *hook, const struct flow *flow,
+		      const struct ct_event *event);
 	void (*dump)(struct entry_hook *hook, enum entry_dump step);
 	/* FLOW_COUNTED or 0: what the flag of an entry is once it was counted. Changed by
 	 * the hook's owner, when a dump begins a new count or its count is thrown away. */

@@ -60,13 +60,13 @@ bool entry_cell_unknown(uint32_t cell)
 	       follows_protocol_state((enum l4proto)key.l4proto) && state == ST_TCP_UNKNOWN;
 }
 
-void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key *key)
+void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_event *event)
 {
 	struct entry_hook *hook = mirror->hook;
 
 	if (!hook || !((flow->cell_flags ^ hook->counted_flag) & FLOW_COUNTED))
 		return;
-	hook->shown(hook, key);
+	hook->shown(hook, flow, event);
 	flow->cell_flags ^= FLOW_COUNTED;
 }
 
@@ -76,10 +76,10 @@ void mirror_counted_reset(const struct mirror *mirror, struct flow *flow)
 		flow->cell_flags = (flow->cell_flags & ~FLOW_COUNTED) | mirror->hook->counted_flag;
 }
 
-void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_key *key)
+void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_event *event)
 {
 	flow->stamp = (flow->stamp & ~FLOW_MARK_MASK) | mirror->mark;
-	mirror_shown(mirror, flow, key);
+	mirror_shown(mirror, flow, event);
 }
 
 /* Every counter that depends on the flags or the cell goes through these two. */

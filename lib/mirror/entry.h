@@ -41,8 +41,8 @@ void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at, const struc
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event);
 
 void entry_count_new(struct mirror *mirror, const struct flow *flow);
-/* An event of this mark has told of it. */
-void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_key *key);
+/* The event, of this mark, has told of it. */
+void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_event *event);
 
 /* A second, in ticks of 2^24 ns: how long a tombstone is remembered. */
 #define TOMBSTONE_TICKS 60u

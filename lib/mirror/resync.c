@@ -45,7 +45,7 @@ static void set_seen(struct mirror *mirror, uint32_t at, const struct ct_event *
 	struct flow *flow = flow_at(&mirror->table, at);
 
 	flow->stamp = (flow->stamp & FLOW_MARK_MASK) | (uint32_t)mirror->epoch << EPOCH_SHIFT;
-	mirror_shown(mirror, flow, &record->key);
+	mirror_shown(mirror, flow, record);
 }
 
 static void record_of_resident(struct mirror *mirror, uint32_t at, const struct ct_event *record,

@@ -88,7 +88,7 @@ static void insert_from_event(struct mirror *mirror, const struct ct_event *even
 	at = entry_insert(mirror, event, flags);
 	if (at == FLOW_NONE)
 		return;
-	entry_stamp(mirror, flow_at(&mirror->table, at), &event->key);
+	entry_stamp(mirror, flow_at(&mirror->table, at), event);
 	if (entry_cell_unknown(flow_cell(flow_at(&mirror->table, at))))
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 	if (event->kind == CT_NEW)
@@ -115,7 +115,7 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 		       entry_state_told((enum l4proto)key.l4proto, event, state);
 	}
 	entry_move(mirror, flow, cell, keep, event);
-	entry_stamp(mirror, flow, &event->key);
+	entry_stamp(mirror, flow, event);
 	if (entry_cell_unknown(cell))
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 }
@@ -144,7 +144,7 @@ static void on_new(struct mirror *mirror, const struct ct_event *event)
 		entry_count_new(mirror, flow_at(&mirror->table, at));
 	} else {
 		entry_replace(mirror, at, event, FLOW_BORN_SEEN);
-		entry_stamp(mirror, flow_at(&mirror->table, at), &event->key);
+		entry_stamp(mirror, flow_at(&mirror->table, at), event);
 	}
 	verify_offer(mirror->verify, event);
 }
@@ -157,7 +157,7 @@ static void on_update(struct mirror *mirror, const struct ct_event *event)
 		insert_from_event(mirror, event, 0);
 	} else if (flow_at(&mirror->table, at)->id != event->id) {
 		entry_replace(mirror, at, event, 0);
-		entry_stamp(mirror, flow_at(&mirror->table, at), &event->key);
+		entry_stamp(mirror, flow_at(&mirror->table, at), event);
 	} else {
 		apply_update(mirror, at, event);
 	}

@@ -111,7 +111,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 /* Something has shown the entry: whoever counts by address has it from now on. */
-void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_key *key);
+void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_event *event);
 /* Nobody builds a new count by address; the record says so. */
 void mirror_counted_reset(const struct mirror *mirror, struct flow *flow);
 /* The entry is gone, unheard; the record is about to be removed by its scan. */

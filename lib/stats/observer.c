@@ -6,6 +6,7 @@
 #include "lib/forecast/forecast.h"
 #include "lib/kernel/timeouts.h"
 #include "lib/stats/durations.h"
+#include "lib/stats/nat_pools.h"
 #include "lib/stats/talkers.h"
 
 /* The hook is the first member. */
@@ -288,6 +289,53 @@ static void tell_talkers(const struct observer *observer, const struct entry_cha
 		talkers_went(observer->talkers, seen->key, hash, is_told(observer, seen->flow));
 }
 
+/* --- which port of NAT it has ---------------------------------------------------- */
+
+/* Where a cell stands in the pools. */
+struct pool_place {
+	bool counts;
+	bool closing;
+};
+
+static struct pool_place pool_place(const struct ct_event *event, uint32_t cell)
+{
+	struct pool_place place = {.counts = false};
+	struct row_key key;
+	unsigned int state;
+
+	if (!cell_key_of(cell, &key, &state))
+		return place;
+	place.counts = nat_pools_counts(event, key.direction == DIR_OUTBOUND);
+	place.closing = nat_pools_closing(event, state);
+	return place;
+}
+
+static bool is_birth(const struct entry_change *seen)
+{
+	return seen->from_cell == CELL_INVALID && !seen->found;
+}
+
+static void tell_nat_pools(const struct observer *observer, const struct entry_change *seen)
+{
+	struct nat_pools *pools = observer->nat_pools;
+	bool built = is_told(observer, seen->flow);
+	struct pool_place from, to;
+
+	if (!seen->event) {
+		nat_pools_lost(pools, built);
+		return;
+	}
+	from = pool_place(seen->event, seen->from_cell);
+	to = pool_place(seen->event, seen->to_cell);
+	if (from.counts && to.counts && from.closing != to.closing)
+		nat_pools_turned(pools, seen->event, to.closing, built);
+	else if (from.counts && !to.counts)
+		nat_pools_went(pools, seen->event, from.closing, built);
+	else if (to.counts && !from.counts)
+		nat_pools_appeared(pools, seen->event, to.closing, is_birth(seen),
+				   built || seen->from_cell == CELL_INVALID);
+}
+
 /* An UPDATE changes nobody's count. */
 static bool counts(const struct ct_event *event)
 {
@@ -298,34 +346,52 @@ void observer_foresee(struct observer *observer, const struct ct_event *event)
 {
 	if (observer->talkers && counts(event))
 		talkers_foresee(observer->talkers, &event->key, event->hash);
+	if (observer->nat_pools && counts(event) && nat_pools_counts(event, false))
+		nat_pools_foresee(observer->nat_pools, event);
 }
 
 void observer_foresee_records(const struct observer *observer, const struct ct_event *event)
 {
 	if (observer->talkers && counts(event))
 		talkers_foresee_records(observer->talkers, &event->key, event->hash);
+	if (observer->nat_pools && counts(event) && nat_pools_counts(event, false))
+		nat_pools_foresee_records(observer->nat_pools, event);
 }
 
-static void shown(struct entry_hook *hook, const struct ct_key *key)
+static void shown(struct entry_hook *hook, const struct flow *flow, const struct ct_event *event)
 {
 	struct observer *observer = of_hook(hook);
 
 	if (observer->talkers)
-		talkers_shown(observer->talkers, key, 0);
+		talkers_shown(observer->talkers, &event->key, 0);
+	if (observer->nat_pools) {
+		struct pool_place place = pool_place(event, flow_cell(flow));
+
+		if (place.counts)
+			nat_pools_shown(observer->nat_pools, event, place.closing);
+	}
 }
 
 static void dump_step(struct entry_hook *hook, enum entry_dump step)
 {
+	static void (*const talkers_steps[])(struct talkers *) = {
+		[ENTRY_DUMP_BEGINS] = talkers_begin,
+		[ENTRY_DUMP_FAILS] = talkers_drop,
+		[ENTRY_DUMP_ENDS] = talkers_complete,
+	};
+	static void (*const pools_steps[])(struct nat_pools *) = {
+		[ENTRY_DUMP_BEGINS] = nat_pools_begin,
+		[ENTRY_DUMP_FAILS] = nat_pools_drop,
+		[ENTRY_DUMP_ENDS] = nat_pools_complete,
+	};
 	struct observer *observer = of_hook(hook);
 
-	if (!observer->talkers)
+	if (!observer->talkers && !observer->nat_pools)
 		return;
-	if (step == ENTRY_DUMP_BEGINS)
-		talkers_begin(observer->talkers);
-	else if (step == ENTRY_DUMP_FAILS)
-		talkers_drop(observer->talkers);
-	else
-		talkers_complete(observer->talkers);
+	if (observer->talkers)
+		talkers_steps[step](observer->talkers);
+	if (observer->nat_pools)
+		pools_steps[step](observer->nat_pools);
 	if (step != ENTRY_DUMP_ENDS)
 		hook->counted_flag ^= FLOW_COUNTED;
 }
@@ -348,6 +414,8 @@ static void changed(struct entry_hook *hook, struct entry_change *seen)
 		report_durations(observer, seen);
 	if (observer->talkers)
 		tell_talkers(observer, seen);
+	if (observer->nat_pools)
+		tell_nat_pools(observer, seen);
 	if (observer->forecast)
 		tell_forecast(observer->forecast, seen);
 }

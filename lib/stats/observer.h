@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What entries do, told to whoever keeps statistics of it: the one place where
- * the mirror's changes leave it for the forecast, for how long entries stay (stays.h)
- * and for who holds them (talkers.h). It is the mirror's hook (change.h).
+ * the mirror's changes leave it for the forecast, for how long entries stay (durations.h),
+ * for who holds them (talkers.h) and for the ports of NAT (nat_pools.h). It is the mirror's hook
+ *(change.h).
  *
  * How an entry ended, by what the DESTROY says (nf_conntrack_core.c,
  * nf_conntrack_proto_tcp.c, nf_conntrack_netlink.c; CTA_TIMEOUT and CTA_PROTOINFO are in
@@ -37,6 +38,7 @@
 
 struct forecast;
 struct durations;
+struct nat_pools;
 struct talkers;
 
 /* For so long after a dropped packet the kernel's collector may evict: its runs are no
@@ -50,6 +52,7 @@ struct observer {
 	struct forecast *forecast;
 	struct durations *durations;
 	struct talkers *talkers;
+	struct nat_pools *nat_pools;
 	uint32_t crowd_entries; /* so many are a crowd; 0: no number is */
 	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
 	uint64_t dropped_ns;

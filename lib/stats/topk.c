@@ -202,8 +202,8 @@ static uint32_t take(struct topk *topk, const struct topk_key *key, uint64_t has
 
 /* --- counting -------------------------------------------------------------------- */
 
-void topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-		     unsigned int which)
+uint32_t topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
+			 unsigned int which)
 {
 	uint32_t at = find(topk, key, hash);
 
@@ -217,6 +217,7 @@ void topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t has
 		else
 			topk->keys[i] += topk->records[at].count[i]++ == 0;
 	}
+	return at;
 }
 
 static void remove_hidden(struct topk *topk, uint64_t hash, unsigned int i)

@@ -89,8 +89,9 @@ uint64_t topk_hash(const struct topk_key *key);
 /* In two steps, for keys that share an address. */
 uint64_t topk_hash_address(const uint64_t address[2]);
 uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest);
-void topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-		     unsigned int which);
+/* The key's record from now on, until its counts are 0; 0: none, its entry is hidden. */
+uint32_t topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
+			 unsigned int which);
 void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
 			unsigned int which);
 

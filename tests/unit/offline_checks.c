@@ -97,6 +97,15 @@ struct ct_event offline_event(struct told told)
 	key->sport = 40000;
 	key->dport = (uint16_t)(80 + told.number % 7);
 	memcpy(event.reply_src, key->dst, sizeof(event.reply_src));
+	event.reply_sport = key->dport;
+	memcpy(event.reply_dst, key->src, sizeof(event.reply_dst));
+	event.reply_dport = key->sport;
+	if (told.status & CT_STATUS_SRC_NAT) {
+		const uint8_t outside[4] = {203, 0, 113, (uint8_t)(told.number % 3)};
+
+		memcpy(event.reply_dst, outside, sizeof(outside));
+		event.reply_dport = (uint16_t)(1024 + told.number % 60000);
+	}
 	event.has = CT_HAS_STATUS | CT_HAS_REPLY | CT_HAS_TIMEOUT;
 	if (told.state >= 0) {
 		event.has |= CT_HAS_PROTO_STATE;

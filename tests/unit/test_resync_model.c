@@ -16,6 +16,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/nat_pools.h"
 #include "lib/stats/observer.h"
 #include "lib/stats/talkers.h"
 #include "tests/unit/offline.h"
@@ -64,6 +65,7 @@ struct model {
 	struct mirror_offline offline;
 	struct observer observer;
 	struct talkers talkers;
+	struct nat_pools pools;
 	struct entry entries[KEYS];
 	uint32_t keys;
 	uint32_t last_id;
@@ -103,7 +105,8 @@ static struct told tell_of(const struct model *model, uint32_t key, enum ct_kind
 		.kind = kind,
 		.number = key,
 		.id = entry->id,
-		.status = entry->status | (entry->dying ? CT_STATUS_DYING : 0),
+		.status = entry->status | (entry->dying ? CT_STATUS_DYING : 0) |
+			  (key % 4 ? CT_STATUS_SRC_NAT : 0),
 		.state = state ? entry->state : NO_STATE,
 	};
 
@@ -547,6 +550,82 @@ static void check_talkers(const struct model *model)
 	talkers_unsure += model->talkers.unsubtracted[model->talkers.shown] > 0;
 }
 
+/* --- which port of NAT it has ------------------------------------------------------ */
+
+static uint64_t pools_checked, pools_unsure;
+
+struct held_ports {
+	uint32_t used;
+	uint32_t closing;
+};
+
+/* Outside addresses and remote ports: three times seven pools. */
+static struct held_ports held_ports[3][7];
+
+static void count_ports(const struct model *model)
+{
+	memset(held_ports, 0, sizeof(held_ports));
+	for (uint32_t i = 0; i < model->keys; i++) {
+		struct ct_event event =
+			offline_event((struct told){.number = i, .state = NO_STATE});
+		uint32_t at = flow_find(&model->offline.mirror.table, event.hash);
+		struct held_ports *ports = &held_ports[i % 3][i % 7];
+		unsigned int state;
+
+		if (at == FLOW_NONE || i % 4 == 0)
+			continue;
+		state = cell_state(flow_cell(flow_at(&model->offline.mirror.table, at)));
+		ports->used++;
+		ports->closing += state >= ST_TCP_TIME_WAIT && state <= ST_TCP_SYN_SENT2;
+	}
+}
+
+static void check_pool(const struct model *model, const struct nat_pool *pool)
+{
+	struct held_ports *ports = &held_ports[pool->address[3]][pool->remote_port - 80];
+
+	assert_seeded(model->seed, pool->translated && pool->size == 64512);
+	if (pool->used > ports->used + pool->error || ports->used > pool->used + pool->more ||
+	    pool->closing > ports->closing + pool->error)
+		fail_msg("pool %u to %u: %u, %u less, %u more, closing %u, but the mirror holds %u "
+			 "and %u, to repeat: SEED=%llu",
+			 pool->address[3], pool->remote_port, pool->used, pool->error, pool->more,
+			 pool->closing, ports->used, ports->closing,
+			 (unsigned long long)model->seed);
+	if (!pool->error && model->pools.used.room > 21 && pool->closing != ports->closing)
+		fail_msg("pool %u to %u: %u closing, but the mirror holds %u, to repeat: SEED=%llu",
+			 pool->address[3], pool->remote_port, pool->closing, ports->closing,
+			 (unsigned long long)model->seed);
+	ports->used = ports->closing = 0;
+}
+
+/* A walk through everything: not at each step. */
+#define CHECK_POOLS_STEPS 16u
+
+static void check_pools(const struct model *model)
+{
+	static uint32_t steps;
+	const struct nat_pools *pools = &model->pools;
+	struct nat_pool list[NAT_POOLS_TOP];
+	uint32_t translated, hidden;
+	uint32_t n;
+
+	if (++steps % CHECK_POOLS_STEPS && !model->quiet)
+		return;
+	n = nat_pools_largest(pools, list, &translated, &hidden);
+	count_ports(model);
+	assert_seeded(model->seed, n == translated);
+	for (uint32_t i = 0; i < n; i++)
+		check_pool(model, &list[i]);
+	/* What is not listed has nothing, or is hidden. */
+	for (uint32_t i = 0; i < 21; i++)
+		assert_seeded(model->seed, held_ports[i / 7][i % 7].used <= hidden);
+	assert_seeded(model->seed,
+		      !pools->used.refused && !pools->closing.refused && !pools->clients.refused);
+	pools_checked++;
+	pools_unsure += pools->unsubtracted[pools->shown] > 0;
+}
+
 static void random_step(struct model *model)
 {
 	if (rng_percent(&model->rng, 50))
@@ -557,6 +636,7 @@ static void random_step(struct model *model)
 		verify_second(&model->offline.verify, model->offline.mirror.now_ns);
 	agent_step(model);
 	check_talkers(model);
+	check_pools(model);
 }
 
 static uint32_t all_compared, all_valid;
@@ -574,7 +654,9 @@ static void run(uint64_t seed)
 	assert_int_equal(mirror_offline_create(&model.offline, 4096), 0);
 	/* In every fourth run the addresses have no room. */
 	assert_int_equal(talkers_create(&model.talkers, seed % 4 ? 64 : 16), 0);
+	assert_int_equal(nat_pools_create(&model.pools, seed % 4 ? 64 : 8), 0);
 	observer_init(&model.observer);
+	model.observer.nat_pools = &model.pools;
 	model.observer.talkers = &model.talkers;
 	model.offline.mirror.hook = &model.observer.hook;
 	for (uint32_t i = 0; i < 300; i++)
@@ -589,9 +671,11 @@ static void run(uint64_t seed)
 	/* What was swept is counted too much until the sweep ends, and seldom longer: only if
 	 * an answer to a GET had told of it in the same dump. */
 	assert_seeded(seed, model.talkers.unsubtracted[model.talkers.shown] == 0);
+	assert_seeded(seed, model.pools.unsubtracted[model.pools.shown] == 0);
 	all_compared += model.compared;
 	all_valid += model.valid_resyncs;
 	talkers_destroy(&model.talkers);
+	nat_pools_destroy(&model.pools);
 	mirror_offline_destroy(&model.offline);
 }
 
@@ -603,6 +687,9 @@ static void test_model(void **state)
 	print_message("[ %u valid resyncs, %u entries compared ]\n", all_valid, all_compared);
 	print_message("[ counts by address: %llu times, %llu with swept ones among them ]\n",
 		      (unsigned long long)talkers_checked, (unsigned long long)talkers_unsure);
+	print_message("[ pools: %llu times, %llu with swept ones among them ]\n",
+		      (unsigned long long)pools_checked, (unsigned long long)pools_unsure);
+	assert_true(pools_unsure < pools_checked);
 	assert_true(talkers_unsure < talkers_checked / 50);
 }
 

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/stats/nat_pools.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define TABLES	      3u
+#define CLEAR_RECORDS 65536u /* a second */
+
+static size_t names_bytes(const struct nat_pools *pools)
+{
+	return ((size_t)pools->used.room + 1u) * sizeof(struct nat_pool_name);
+}
+
+static size_t addresses_bytes(const struct nat_pools *pools)
+{
+	return ((size_t)pools->clients.room + 1u) * sizeof(struct nat_pool_client);
+}
+
+static void *sparse(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static struct topk *table(struct nat_pools *pools, unsigned int index)
+{
+	struct topk *const tables[TABLES] = {&pools->used, &pools->closing, &pools->clients};
+
+	return tables[index];
+}
+
+int nat_pools_create(struct nat_pools *pools, uint32_t keys)
+{
+	int err = 0;
+
+	memset(pools, 0, sizeof(*pools));
+	pools->clear_table = TABLES;
+	for (unsigned int i = 0; i < TABLES && !err; i++)
+		err = topk_create(table(pools, i), keys);
+	if (!err) {
+		pools->names = sparse(names_bytes(pools));
+		pools->addresses = sparse(addresses_bytes(pools));
+		err = pools->names && pools->addresses ? 0 : -ENOMEM;
+	}
+	if (err)
+		nat_pools_destroy(pools);
+	return err;
+}
+
+void nat_pools_destroy(struct nat_pools *pools)
+{
+	if (pools->names)
+		munmap(pools->names, names_bytes(pools));
+	if (pools->addresses)
+		munmap(pools->addresses, addresses_bytes(pools));
+	pools->names = NULL;
+	pools->addresses = NULL;
+	for (unsigned int i = 0; i < TABLES; i++)
+		topk_destroy(table(pools, i));
+}
+
+/* --- keys -------------------------------------------------------------------------- */
+
+static bool is_icmp(uint8_t l4num)
+{
+	return l4num == IPPROTO_ICMP || l4num == IPPROTO_ICMPV6;
+}
+
+static enum nat_port_class class_of(const struct nat_pools *pools, const struct ct_event *event)
+{
+	const struct nat_port_range *given = &pools->settings.given;
+	uint16_t port = event->reply_dport;
+
+	if (is_icmp(event->key.l4num))
+		return NAT_PORTS_ID;
+	if (given->last && port >= given->first && port <= given->last)
+		return NAT_PORTS_GIVEN;
+	return nat_port_class(event->key.l4num, port);
+}
+
+/* IPv4 addresses fit the key as they are; of IPv6 a keyed hash of 64 bits stands for both. */
+static struct topk_key pool_key(const struct nat_pools *pools, const struct ct_event *event)
+{
+	uint16_t remote_port = is_icmp(event->key.l4num) ? 0 : event->reply_sport;
+	struct topk_key key = {.rest = event->key.family};
+
+	key.address[1] = (uint64_t)remote_port << 48 | (uint64_t)event->reply_zone << 32 |
+			 (uint64_t)event->key.l4num << 8 | class_of(pools, event);
+	if (event->key.family == AF_INET) {
+		uint32_t ends[2];
+
+		memcpy(&ends[0], event->reply_dst, 4);
+		memcpy(&ends[1], event->reply_src, 4);
+		key.address[0] = (uint64_t)ends[1] << 32 | ends[0];
+	} else {
+		uint8_t ends[32];
+
+		memcpy(ends, event->reply_dst, 16);
+		memcpy(ends + 16, event->reply_src, 16);
+		key.address[0] = ct_hash_bytes(ends, sizeof(ends));
+	}
+	return key;
+}
+
+static struct topk_key client_key(const struct ct_event *event, uint64_t pool_hash)
+{
+	struct topk_key key = {.address = {pool_hash, 0}, .rest = event->key.family};
+
+	if (event->key.family == AF_INET)
+		memcpy(&key.address[1], event->key.src, 4);
+	else
+		key.address[1] = ct_hash_bytes(event->key.src, 16);
+	return key;
+}
+
+/* What an entry counts under. */
+struct place {
+	struct topk_key pool;
+	struct topk_key client;
+	uint64_t pool_hash;
+	uint64_t client_hash;
+};
+
+static bool place_of(const struct nat_pools *pools, const struct ct_event *event,
+		     struct place *place)
+{
+	const struct nat_pools_foreseen *foreseen =
+		&pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
+	bool known = event->hash && foreseen->tuple_hash == event->hash;
+
+	if (!(event->has & CT_HAS_REPLY) || !nat_has_ports(event->key.l4num))
+		return false;
+	place->pool = pool_key(pools, event);
+	place->pool_hash = known ? foreseen->pool_hash : topk_hash(&place->pool);
+	place->client = client_key(event, place->pool_hash);
+	place->client_hash = known ? foreseen->client_hash : topk_hash(&place->client);
+	return true;
+}
+
+/* Hashes are only taken over for the same reply: two lives of one tuple may differ. */
+static void forget_foreseen(struct nat_pools *pools, const struct ct_event *event)
+{
+	pools->foreseen[event->hash % NAT_POOLS_FORESEEN].tuple_hash = 0;
+}
+
+/* --- one entry ----------------------------------------------------------------------- */
+
+static unsigned int bit(unsigned int index)
+{
+	return index ? TOPK_SECOND : TOPK_FIRST;
+}
+
+bool nat_pools_closing(const struct ct_event *event, unsigned int state)
+{
+	return event->key.l4num == IPPROTO_TCP && state >= ST_TCP_TIME_WAIT &&
+	       state <= ST_TCP_SYN_SENT2 && event->status & CT_STATUS_SRC_NAT;
+}
+
+static void add(struct nat_pools *pools, const struct ct_event *event, bool closing, bool born,
+		unsigned int which)
+{
+	struct nat_pool_name *name;
+	struct place place;
+	uint32_t at;
+
+	if (!place_of(pools, event, &place))
+		return;
+	at = topk_add_hashed(&pools->used, &place.pool, place.pool_hash, which);
+	if (at) {
+		const struct topk_record *record = &pools->used.records[at];
+
+		name = &pools->names[at];
+		/* Its first entry: the record may have been another pool's. */
+		if (record->count[0] <= 1 && record->count[1] <= 1)
+			name->translated = 0;
+		memcpy(name->address, event->reply_dst, sizeof(name->address));
+		memcpy(name->remote, event->reply_src, sizeof(name->remote));
+		name->translated |= event->status & CT_STATUS_SRC_NAT;
+		name->born += born;
+	}
+	if (closing)
+		topk_add_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+	at = topk_add_hashed(&pools->clients, &place.client, place.client_hash, which);
+	if (at)
+		memcpy(pools->addresses[at].address, event->key.src, 16);
+}
+
+/* The counts that have an entry. */
+static unsigned int counts_with(const struct nat_pools *pools, bool built)
+{
+	return pools->building && built ? TOPK_BOTH : bit(pools->shown);
+}
+
+void nat_pools_appeared(struct nat_pools *pools, const struct ct_event *event, bool closing,
+			bool born, bool built)
+{
+	add(pools, event, closing, born, counts_with(pools, built));
+	forget_foreseen(pools, event);
+}
+
+void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event, bool closing)
+{
+	if (pools->building)
+		add(pools, event, closing, false, bit(pools->shown ^ 1u));
+}
+
+void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, bool closing,
+		      bool built)
+{
+	unsigned int which = counts_with(pools, built);
+	struct place place;
+
+	if (!place_of(pools, event, &place))
+		return;
+	if (closing)
+		topk_add_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+	else
+		topk_remove_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+}
+
+void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool closing, bool built)
+{
+	unsigned int which = counts_with(pools, built);
+	struct place place;
+
+	if (!place_of(pools, event, &place))
+		return;
+	topk_remove_hashed(&pools->used, &place.pool, place.pool_hash, which);
+	if (closing)
+		topk_remove_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+	topk_remove_hashed(&pools->clients, &place.client, place.client_hash, which);
+	forget_foreseen(pools, event);
+}
+
+void nat_pools_lost(struct nat_pools *pools, bool built)
+{
+	if (!pools->used.keys[pools->shown])
+		return;
+	pools->unsubtracted[pools->shown]++;
+	pools->unsubtracted[pools->shown ^ 1u] += pools->building && built;
+}
+
+void nat_pools_foresee(struct nat_pools *pools, const struct ct_event *event)
+{
+	struct nat_pools_foreseen *foreseen = &pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
+	struct place place;
+
+	foreseen->tuple_hash = 0;
+	if (!place_of(pools, event, &place))
+		return;
+	*foreseen = (struct nat_pools_foreseen){event->hash, place.pool_hash, place.client_hash};
+	topk_prefetch_head(&pools->used, place.pool_hash);
+	topk_prefetch_head(&pools->clients, place.client_hash);
+}
+
+void nat_pools_foresee_records(const struct nat_pools *pools, const struct ct_event *event)
+{
+	const struct nat_pools_foreseen *foreseen =
+		&pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
+
+	if (foreseen->tuple_hash != event->hash)
+		return;
+	topk_prefetch_record(&pools->used, foreseen->pool_hash);
+	topk_prefetch_record(&pools->clients, foreseen->client_hash);
+}
+
+/* --- one dump -------------------------------------------------------------------------- */
+
+static void clear(struct nat_pools *pools, uint32_t records)
+{
+	while (pools->clear_table < TABLES && records > 0) {
+		struct topk *topk = table(pools, pools->clear_table);
+		uint32_t from = pools->clear_from;
+		uint32_t next = topk_clear(topk, pools->shown ^ 1u, from, records);
+		uint32_t done = (next ? next : topk->used + 1u) - from;
+
+		records = done < records ? records - done : 0;
+		pools->clear_from = next ? next : 1;
+		pools->clear_table += next == 0;
+	}
+}
+
+static void throw_away(struct nat_pools *pools)
+{
+	pools->clear_table = 0;
+	pools->clear_from = 1;
+	pools->unsubtracted[pools->shown ^ 1u] = 0;
+}
+
+void nat_pools_begin(struct nat_pools *pools)
+{
+	clear(pools, UINT32_MAX);
+	pools->unsubtracted[pools->shown ^ 1u] = 0;
+	pools->building = true;
+}
+
+void nat_pools_drop(struct nat_pools *pools)
+{
+	if (!pools->building)
+		return;
+	pools->building = false;
+	throw_away(pools);
+}
+
+void nat_pools_complete(struct nat_pools *pools)
+{
+	if (!pools->building)
+		return;
+	pools->building = false;
+	pools->shown ^= 1u;
+	throw_away(pools);
+}
+
+void nat_pools_tidy(struct nat_pools *pools)
+{
+	if (!pools->building)
+		clear(pools, CLEAR_RECORDS);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How many ports each NAT pool uses. The kernel keeps the reply tuples of a zone unique, so
+ * the entries with one
+ *
+ *	(l4proto, reply destination, reply source, reply source port, zone)
+ *
+ * are the ports that are used of one outside address towards one destination: a counter,
+ * no set of ports. A pool is that and the class its ports are from (lib/kernel/nat_ports.h),
+ * since each class is a range of its own. ICMP has no remote port: 0.
+ *
+ * Counted are entries whose source was changed (IPS_SRC_NAT), and those of this host itself
+ * (outbound), which take ports of the same address. A pool without a translated entry
+ * is *local*: what this host can open towards one destination, bounded by
+ * ip_local_port_range, an estimate: the sockets' own rules of reuse are not known here.
+ *
+ * Of the entries of a pool those are *closing* whose port newer kernels take back:
+ * source-NATed TCP entries in TIME_WAIT or CLOSE. And per pool it is counted which
+ * client (original source) has how many.
+ *
+ * The mirror keeps no tuple. Events and records of dumps carry both, so what they tell of
+ * is added and taken away exactly. What is swept after a dump, or replaced by another
+ * incarnation unheard, cannot be taken away: as in talkers.h each dump builds a second
+ * count (FLOW_COUNTED says whether an entry is in it), which takes the place of the first
+ * when the dump was valid. In between up to `unsubtracted` entries are counted too many.
+ * One case is not covered by that bound: an entry whose birth was lost, under the key and
+ * the id of one whose death was lost, with another address; after a loss there is a dump.
+ *
+ *	used - error  <=  truth  <=  used + more	(lib/stats/topk.h)
+ *
+ * Memory: three tables of NAT_POOLS_KEYS (topk.h), and the addresses of IPv6 pools and
+ * clients beside them: 11.5 MiB at most, made when needed. Cost: an entry is 2 look-ups
+ * when it comes and when it goes, and one when it begins to close; entries that are
+ * counted nowhere cost a comparison. No allocation but at the start, O(1). One thread.
+ * Errors: -ENOMEM.
+ */
+#ifndef CONNTIDE_STATS_NAT_POOLS_H
+#define CONNTIDE_STATS_NAT_POOLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/event/event.h"
+#include "lib/kernel/nat_ports.h"
+#include "lib/stats/topk.h"
+
+#define NAT_POOLS_KEYS 65536u
+/* As many as are followed and published. */
+#define NAT_POOLS_TOP 32u
+/* Batches of events are foreseen, as in talkers.h. */
+#define NAT_POOLS_FORESEEN 256u
+
+struct nat_pools_settings {
+	struct nat_port_range given; /* --nat-ports; {0, 0}: none */
+	uint32_t assume_ports;	     /* --assume-nat-ports; 0: none */
+	uint32_t local_ports; /* size of ip_local_port_range less what is reserved; 0: unknown */
+};
+
+/* What is known of a pool's record beside its counts. */
+struct nat_pool_name {
+	uint8_t address[16];
+	uint8_t remote[16];
+	uint32_t born;	     /* entries that events said were new, ever; of the record */
+	uint32_t translated; /* not 0: some entry's source was changed */
+};
+
+struct nat_pool_client {
+	uint8_t address[16];
+};
+
+struct nat_pools_foreseen {
+	uint64_t tuple_hash;
+	uint64_t pool_hash;
+	uint64_t client_hash;
+};
+
+struct nat_pools {
+	struct topk used;
+	struct topk closing;
+	struct topk clients;		   /* key: hash of the pool, and the client */
+	struct nat_pool_name *names;	   /* by record of `used` */
+	struct nat_pool_client *addresses; /* by record of `clients` */
+	struct nat_pools_settings settings;
+	unsigned int shown; /* which count: 0 or 1 */
+	bool building;
+	unsigned int clear_table; /* of the count thrown away; 3: nothing left to clear */
+	uint32_t clear_from;
+	uint32_t unsubtracted[2];
+	struct nat_pools_foreseen foreseen[NAT_POOLS_FORESEEN];
+};
+
+/* One pool, as nat_pools_largest() finds it. */
+struct nat_pool {
+	uint8_t address[16]; /* IPv4: the first four */
+	uint8_t remote[16];
+	uint16_t remote_port;
+	uint16_t zone;
+	uint8_t l4num;
+	uint8_t family;
+	uint8_t class; /* enum nat_port_class */
+	bool translated;
+	uint32_t used;
+	uint32_t closing;
+	uint32_t error; /* it may be so many less */
+	uint32_t more;	/* ...or more */
+	uint32_t size;
+	struct nat_port_range range; /* {0, 0}: not known, or assumed by number alone */
+	uint32_t born;		     /* see nat_pool_name; differences mean something */
+	uint32_t at;		     /* record: another one is another pool */
+	uint8_t client[16];	     /* who holds most of it... */
+	uint32_t client_used;	     /* ...so many; 0: not known */
+	uint64_t hash;
+};
+
+/* `keys`: room of each table, a power of two. */
+int nat_pools_create(struct nat_pools *pools, uint32_t keys);
+void nat_pools_destroy(struct nat_pools *pools);
+
+/*
+ * Is the entry in a pool? `outbound`: the direction of its cell. The same must be said
+ * of it as long as it lives, or it must be taken away and added.
+ */
+static inline bool nat_pools_counts(const struct ct_event *event, bool outbound)
+{
+	return event->status & CT_STATUS_SRC_NAT || outbound;
+}
+
+/* The entry is told of by `event`, and its port can be taken back in this state. */
+bool nat_pools_closing(const struct ct_event *event, unsigned int state);
+
+/* It appeared; `born`: an event said that it is new. `built`: also in the count that is
+ * being built, which will not be shown it. */
+void nat_pools_appeared(struct nat_pools *pools, const struct ct_event *event, bool closing,
+			bool born, bool built);
+/* The count that is being built, if one is, gets it now. */
+void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event, bool closing);
+/* It begins or ceases to close. `built`: the count that is being built has it. */
+void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, bool closing,
+		      bool built);
+/* It went. */
+void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool closing,
+		    bool built);
+/* One went, and nobody knows of which pool, if of any. */
+void nat_pools_lost(struct nat_pools *pools, bool built);
+
+/* Of a batch of events about to be told: hashes them and brings heads, then records, into
+ * the cache. Only for those that nat_pools_counts(event, false). */
+void nat_pools_foresee(struct nat_pools *pools, const struct ct_event *event);
+void nat_pools_foresee_records(const struct nat_pools *pools, const struct ct_event *event);
+
+/* A dump begins; its count is thrown away; it is complete and takes over. */
+void nat_pools_begin(struct nat_pools *pools);
+void nat_pools_drop(struct nat_pools *pools);
+void nat_pools_complete(struct nat_pools *pools);
+
+/* Once a second: clears some of what was thrown away. */
+void nat_pools_tidy(struct nat_pools *pools);
+
+/*
+ * The pools that are fullest, by used / size, with who holds most of each: how many. A walk
+ * through two tables, of half a millisecond each when they are full; once a second.
+ * ret_translated: pools of translated entries. ret_hidden: no pool outside the list
+ * has more ports used that are not counted.
+ */
+uint32_t nat_pools_largest(const struct nat_pools *pools, struct nat_pool list[NAT_POOLS_TOP],
+			   uint32_t *ret_translated, uint32_t *ret_hidden);
+
+#endif
