@@ -80,3 +80,20 @@ int addresses_add_message(struct local_addrs *set, const void *nlmsg, size_t len
 		err = add_bytes(set, ifa->ifa_family, attrs.broadcast, 32, true);
 	return err;
 }
+
+bool addresses_known(const struct local_addrs *set, const void *bytes, size_t len)
+{
+	const struct nlmsghdr *nlh = bytes;
+	struct local_addrs told;
+	int left = (int)len;
+	bool known = true;
+
+	local_addrs_init(&told);
+	for (; known && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		known = nlh->nlmsg_type == RTM_NEWADDR &&
+			addresses_add_message(&told, nlh, (size_t)left) == 0;
+	local_addrs_finish(&told);
+	known = known && told.count > 0 && local_addrs_hold(set, &told);
+	local_addrs_free(&told);
+	return known;
+}

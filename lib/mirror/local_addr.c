@@ -91,9 +91,18 @@ void local_addrs_finish(struct local_addrs *set)
 		set->whole_count++;
 }
 
+bool local_addrs_hold(const struct local_addrs *set, const struct local_addrs *other)
+{
+	for (uint32_t i = 0; i < other->count; i++)
+		if (!set->count || !bsearch(&other->addrs[i], set->addrs, set->count,
+					    sizeof(set->addrs[0]), compare_all))
+			return false;
+	return true;
+}
+
 bool local_addrs_equal(const struct local_addrs *a, const struct local_addrs *b)
 {
-	return a->count == b->count &&
+	return a->count == b->count && a->overflowed == b->overflowed &&
 	       (a->count == 0 || memcmp(a->addrs, b->addrs, a->count * sizeof(a->addrs[0])) == 0);
 }
 

@@ -51,6 +51,8 @@ void local_addrs_free(struct local_addrs *set);
 int local_addrs_add(struct local_addrs *set, const struct local_addr *addr);
 /* Sorts; must be called after the last addition and before the first look-up. */
 void local_addrs_finish(struct local_addrs *set);
+/* Is each address of `other` in the set, with the same prefix? */
+bool local_addrs_hold(const struct local_addrs *set, const struct local_addrs *other);
 bool local_addrs_equal(const struct local_addrs *a, const struct local_addrs *b);
 
 enum direction local_direction(const struct local_addrs *set, uint8_t family, const uint8_t src[16],

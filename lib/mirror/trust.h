@@ -28,7 +28,9 @@ struct trust_inputs {
 	uint32_t mute_entries;
 	uint32_t unknown_entries;
 	uint32_t verify_pending;
-	bool out_of_memory; /* entries or rows had to be refused */
+	bool out_of_memory;	 /* entries or rows had to be refused */
+	bool not_subscribed;	 /* to events that are wanted */
+	bool addresses_doubtful; /* the set of local addresses is old, or not whole */
 };
 
 /* enum shm_doubt bits; 0: exact. */

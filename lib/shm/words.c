@@ -48,6 +48,9 @@ static const struct {
 	{"memory", "the mirror or the runtime directory is at its limit"},
 	{"resync-failed", "the last comparison with the kernel's table was not valid"},
 	{"unknown-states", "the state of some entries is not known yet"},
+	{"not-subscribed", "the kernel refuses the subscription to events; it is tried again"},
+	{"addresses", "the local addresses have just changed, or are too many to hold: some "
+		      "directions may be wrong"},
 };
 
 const char *snap_doubt_name(unsigned int bit)

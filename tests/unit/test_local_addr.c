@@ -278,6 +278,51 @@ static void test_bad_messages(void **state)
 	assert_int_equal(set.count, 0);
 }
 
+/* What does not fit is not seen: the set says so, and is not the same as one that is whole. */
+static void test_too_many(void **state)
+{
+	struct local_addrs whole;
+	struct local_addr addr = {.family = AF_INET, .prefix_bits = 32};
+
+	(void)state;
+	local_addrs_init(&whole);
+	for (uint32_t i = 0; i <= LOCAL_ADDR_MAX; i++) {
+		memcpy(addr.bytes, &i, sizeof(i));
+		assert_int_equal(local_addrs_add(&set, &addr), 0);
+		if (i < LOCAL_ADDR_MAX)
+			assert_int_equal(local_addrs_add(&whole, &addr), 0);
+	}
+	local_addrs_finish(&set);
+	local_addrs_finish(&whole);
+	assert_true(set.overflowed);
+	assert_false(whole.overflowed);
+	assert_false(local_addrs_equal(&set, &whole));
+	local_addrs_free(&whole);
+}
+
+/* A router advertisement that tells of what is there once more changes nothing. */
+static void test_known_addresses(void **state)
+{
+	static uint64_t buf[512];
+	struct address what = {2, "192.0.2.10", "192.0.2.10", "192.0.2.255", 24};
+	struct nlmsghdr *nlh = build(buf, &what);
+
+	(void)state;
+	assert_false(addresses_known(&set, nlh, nlh->nlmsg_len));
+	add_usual();
+	assert_true(addresses_known(&set, nlh, nlh->nlmsg_len));
+	assert_false(addresses_known(&set, nlh, nlh->nlmsg_len - 4));
+	assert_false(addresses_known(&set, nlh, 0));
+	nlh->nlmsg_type = RTM_DELADDR;
+	assert_false(addresses_known(&set, nlh, nlh->nlmsg_len));
+	what.local = what.address = "192.0.2.11";
+	nlh = build(buf, &what);
+	assert_false(addresses_known(&set, nlh, nlh->nlmsg_len));
+	what = (struct address){2, "192.0.2.10", "192.0.2.10", "192.0.2.127", 25};
+	nlh = build(buf, &what);
+	assert_false(addresses_known(&set, nlh, nlh->nlmsg_len));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -291,6 +336,8 @@ int main(void)
 		TEST(test_nothing_is_local),
 		TEST(test_many),
 		TEST(test_equal),
+		TEST(test_too_many),
+		TEST(test_known_addresses),
 		TEST(test_bad_messages),
 	};
 

@@ -65,6 +65,12 @@ static void test_each_doubt(void **state)
 	in = sound;
 	in.last_resync_valid = false;
 	assert_int_equal(trust_doubts(&in), SHM_DOUBT_RESYNC);
+	in = sound;
+	in.not_subscribed = true;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_SUBSCRIPTION);
+	in = sound;
+	in.addresses_doubtful = true;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_ADDRESSES);
 }
 
 /* Either way; events read since the count excuse as many. */
