@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/netlink/addresses.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/shm/snapshot.h"
@@ -28,20 +29,24 @@ static void subscribe_for_mode(struct agent *agent)
 		[SHM_MODE_POLLING] = 0,
 	};
 	enum shm_mode mode = agent->schedule.mode;
-	int err;
+	int err = subscription_set(&agent->subscription, groups[mode], agent->mirror.now_ns);
 
-	/* Without any listener new entries would be born mute for their whole life. */
-	if (mode == SHM_MODE_POLLING && agent->sentinel_fd < 0)
-		agent->sentinel_fd = sentinel_socket_open();
-	err = event_socket_subscribe(&agent->events, groups[mode]);
-	if (mode != SHM_MODE_POLLING && agent->sentinel_fd >= 0) {
-		close(agent->sentinel_fd);
-		agent->sentinel_fd = -1;
-	}
 	if (err)
-		log_error("events", "cannot change the subscription: %s", strerror(-err));
+		log_error("events", "cannot change the subscription: %s; trying again",
+			  strerror(-err));
 	agent->gap = true;
 	log_warn("events", "mode is now \"%s\"", snap_mode_name(mode));
+}
+
+/* What was told while nobody listened is lost, and nothing counted it. */
+static void retry_subscription(struct agent *agent)
+{
+	if (!subscription_second(&agent->subscription, agent->mirror.now_ns))
+		return;
+	agent->gap = true;
+	agent->last_loss_ns = agent->mirror.now_ns;
+	schedule_loss(&agent->schedule, agent->mirror.now_ns);
+	log_info("events", "subscribed again; a resync follows");
 }
 
 #define MIRROR_LIMIT_UNLIMITED (16u << 20)
@@ -148,6 +153,7 @@ static void on_second(struct agent *agent)
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);
 	verify_second(&agent->verify, now_ns);
 	agent->want_stats = true;
+	agent->want_addresses |= agent->addresses_pending;
 	if (dump_would_help(agent))
 		schedule_request(&agent->schedule, now_ns);
 	agent->verify_overflows_seen = agent->verify.overflows;
@@ -156,6 +162,8 @@ static void on_second(struct agent *agent)
 			    agent->events.buffer_bytes >= agent->config.event_buffer_max_bytes,
 			    now_ns))
 		subscribe_for_mode(agent);
+	else
+		retry_subscription(agent);
 	agent->lost_last_second = 0;
 	if (agent->recorder.error) {
 		log_error("record", "recording ended: %s", strerror(-agent->recorder.error));
@@ -175,14 +183,24 @@ static void on_signal(struct agent *agent)
 		agent->quit = true;
 }
 
-/* What changed does not matter: the whole list is read anew. */
+/* Router advertisements tell of known addresses every few seconds: those change nothing. What
+ * else changed does not matter, the whole list is read anew; until then directions may be
+ * wrong. */
 static void on_address_change(struct agent *agent)
 {
-	char scrap[8192];
+	_Alignas(8) char bytes[8192];
+	ssize_t n;
 
-	while (recv(agent->address_fd, scrap, sizeof(scrap), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
-		errno = 0;
-	agent->want_addresses = true;
+	for (;;) {
+		n = recv(agent->address_fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
+		if (n <= 0 && errno != ENOBUFS && errno != EINTR)
+			return;
+		if (n > 0 && (size_t)n <= sizeof(bytes) &&
+		    addresses_known(&agent->addrs, bytes, (size_t)n))
+			continue;
+		agent->want_addresses = agent->addresses_pending = true;
+		agent->unpublished = true;
+	}
 }
 
 /* --- the loop ------------------------------------------------------------------- */

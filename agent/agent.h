@@ -27,6 +27,7 @@
 #include "agent/netlink/pace.h"
 #include "agent/netlink/query.h"
 #include "agent/netlink/sockets.h"
+#include "agent/netlink/subscription.h"
 #include "agent/record/feed.h"
 #include "agent/schedule.h"
 #include "lib/mirror/histogram.h"
@@ -70,8 +71,7 @@ struct agent {
 	int epoll_fd;
 	int timer_fd;
 	int signal_fd;
-	int address_fd;	 /* rtnetlink notifications */
-	int sentinel_fd; /* keeps entries from being born mute while polling; -1 */
+	int address_fd; /* rtnetlink notifications */
 	bool quit;
 	bool drained; /* the last drain reached the end of the queue */
 	bool event_error_logged;
@@ -80,6 +80,7 @@ struct agent {
 	uint32_t read_events; /* since the last pause */
 
 	struct event_socket events;
+	struct subscription subscription;
 	struct query *query;
 	struct recorder recorder;
 
@@ -111,6 +112,9 @@ struct agent {
 	uint32_t asked_count;
 	uint32_t asked_mark;
 	bool want_addresses;
+	bool addresses_pending; /* they changed, or may have; not read since */
+	bool address_error_logged;
+	uint64_t addresses_ns; /* when others were read; entries are sorted by them with a resync */
 	bool want_stats;
 
 	uint64_t started_ns;
@@ -161,6 +165,8 @@ void agent_drain(struct agent *agent);
 /* requests.c: take an answer if there is one; go on with a dump; ask the next thing. */
 void requests_answer(struct agent *agent);
 void requests_step(struct agent *agent);
+/* From now on directions are by these; takes what they own. */
+void requests_adopt_addresses(struct agent *agent, struct local_addrs *addrs);
 /* Something of the mirror's work is waiting for nothing but us. */
 bool requests_pending(const struct agent *agent);
 

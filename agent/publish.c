@@ -65,6 +65,9 @@ static uint32_t doubts(const struct agent *agent)
 		.verify_pending = verify_pending(&agent->verify),
 		.out_of_memory = mirror->counters.refused_entries > agent->resync.refused_before ||
 				 agent->hist.overflow_rows > 0,
+		.not_subscribed = agent->subscription.err != 0,
+		.addresses_doubtful = agent->addrs.overflowed || agent->addresses_pending ||
+				      agent->addresses_ns > agent->last_valid_begin_ns,
 	};
 
 	return trust_doubts(&in);

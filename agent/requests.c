@@ -116,7 +116,8 @@ static void resync_ended(struct agent *agent, bool valid)
 	}
 	agent->resyncs_valid++;
 	/* A gap that is still open, or came during the dump, stays one. */
-	if (agent->last_loss_ns < agent->dump.began_ns && agent->schedule.mode == SHM_MODE_FULL)
+	if (agent->last_loss_ns < agent->dump.began_ns && agent->schedule.mode == SHM_MODE_FULL &&
+	    !agent->subscription.err)
 		agent->gap = false;
 	agent->last_valid_begin_ns = agent->dump.began_ns;
 	agent->last_valid_end_ns = now_ns;
@@ -138,25 +139,41 @@ static void abandon_dump(struct agent *agent, int err)
 
 /* --- answers ---------------------------------------------------------------- */
 
+void requests_adopt_addresses(struct agent *agent, struct local_addrs *addrs)
+{
+	if (addrs->overflowed && !agent->addrs.overflowed)
+		log_warn("addresses",
+			 "more than %u local addresses: to and from the others entries are shown "
+			 "as forwarded, and nothing is called exact",
+			 LOCAL_ADDR_MAX);
+	local_addrs_free(&agent->addrs);
+	agent->addrs = *addrs;
+	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_ADDRESSES, agent->addrs.addrs,
+		     agent->addrs.count * sizeof(struct local_addr));
+	/* Entries that are there already may have another direction now. */
+	agent->addresses_ns = agent->mirror.now_ns;
+	schedule_request(&agent->schedule, agent->mirror.now_ns);
+	log_debug("addresses", "%u local addresses", agent->addrs.count);
+}
+
 static void take_addresses(struct agent *agent, const struct query_answer *answer)
 {
+	agent->unpublished = true;
 	if (answer->err) {
-		log_warn("addresses", "cannot list the addresses: %s; trying again",
-			 strerror(-answer->err));
-		agent->want_addresses = true;
+		if (!agent->address_error_logged)
+			log_warn("addresses", "cannot list the addresses: %s; trying again",
+				 strerror(-answer->err));
+		agent->address_error_logged = true;
+		agent->addresses_pending = true;
 		return;
 	}
-	if (local_addrs_equal(answer->addrs, &agent->addrs)) {
+	agent->address_error_logged = false;
+	/* They may have changed once more since they were asked for. */
+	agent->addresses_pending = agent->want_addresses;
+	if (local_addrs_equal(answer->addrs, &agent->addrs))
 		local_addrs_free(answer->addrs);
-	} else {
-		local_addrs_free(&agent->addrs);
-		agent->addrs = *answer->addrs;
-		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_ADDRESSES,
-			     agent->addrs.addrs, agent->addrs.count * sizeof(struct local_addr));
-		/* Entries that are there already may have another direction now. */
-		schedule_request(&agent->schedule, agent->mirror.now_ns);
-		log_debug("addresses", "%u local addresses", agent->addrs.count);
-	}
+	else
+		requests_adopt_addresses(agent, answer->addrs);
 	free(answer->addrs);
 }
 

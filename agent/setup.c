@@ -105,10 +105,8 @@ static int first_addresses(struct agent *agent, char why[AGENT_WHY_BYTES])
 			 strerror(-err));
 		return err;
 	}
-	agent->addrs = *answer.addrs;
+	requests_adopt_addresses(agent, answer.addrs);
 	free(answer.addrs);
-	recorder_put(&agent->recorder, 0, RECORD_ADDRESSES, agent->addrs.addrs,
-		     agent->addrs.count * sizeof(struct local_addr));
 	return 0;
 }
 
@@ -129,7 +127,7 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 		return err;
 	}
 	/* First the subscription, then everything that is read: no gap. */
-	err = event_socket_subscribe(&agent->events, NLSOCK_ALL);
+	err = subscription_set(&agent->subscription, NLSOCK_ALL, agent->started_ns);
 	if (err == -EPERM)
 		snprintf(
 			why, AGENT_WHY_BYTES,
@@ -336,8 +334,9 @@ static void init_fields(struct agent *agent, const struct config *config)
 	memset(agent, 0, sizeof(*agent));
 	agent->config = *config;
 	agent->epoll_fd = agent->timer_fd = agent->signal_fd = -1;
-	agent->address_fd = agent->sentinel_fd = -1;
+	agent->address_fd = -1;
 	agent->events.fd = -1;
+	subscription_init(&agent->subscription, &agent->events);
 	agent->segment.fd = agent->segment.lock_fd = -1;
 	pace_init(&agent->pace, (uint64_t)config->pace_us * 1000u);
 	agent->started_ns = clock_boot_ns();
@@ -409,14 +408,14 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 
 void agent_destroy(struct agent *agent)
 {
-	int fds[] = {agent->epoll_fd, agent->timer_fd, agent->signal_fd, agent->address_fd,
-		     agent->sentinel_fd};
+	int fds[] = {agent->epoll_fd, agent->timer_fd, agent->signal_fd, agent->address_fd};
 	int err = recorder_close(&agent->recorder);
 
 	if (err)
 		log_error("record", "recording is not complete: %s", strerror(-err));
 	query_destroy(agent->query);
 	incident_recorder_close(&agent->incidents);
+	subscription_close(&agent->subscription);
 	event_socket_close(&agent->events);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)

@@ -85,6 +85,40 @@ def test_the_other_end_of_a_tunnel_is_not_local(lab, agent, pair):
         Cell("udp", "forwarded", 218, "unreplied"): 1})
 
 
+def test_no_direction_is_called_exact_while_addresses_change(lab, agent, pair):
+    """An entry that is there already is sorted anew with the next comparison; until then its
+    direction is wrong, and the mirror says so."""
+    flow = pair.flow(4)
+    flow.forth(17, traffic.udp(flow.src, flow.dst, 5000, 230))
+    agent.wait_equal(expect={Cell("udp", "forwarded", 230, "unreplied"): 1}, exact=True)
+    lab.middle.run("ip", "addr", "add", f"{flow.dst}/32", "dev", "lo")
+    agent.wait_status(lambda status: any(doubt["name"] == "addresses"
+                                         for doubt in status["doubts"]) and not status["exact"],
+                      REDIRECT_SECONDS, "the directions are in doubt")
+    agent.wait_equal(expect={Cell("udp", "inbound", 230, "unreplied"): 1}, exact=True,
+                     within=REDIRECT_SECONDS)
+    # What is there already, told once more as a router does, changes nothing.
+    lab.middle.run("ip", "addr", "change", f"{flow.dst}/32", "dev", "lo",
+                   "valid_lft", "9999", "preferred_lft", "9999")
+    assert "addresses" not in agent.doubts()
+
+
+def test_more_addresses_than_are_held(lab, agent):
+    """Directions by the rest are wrong for as long as they are there: nothing is exact."""
+    links = 66  # the kernel walks all addresses of a link for each new one
+    agent.wait_equal(exact=True)
+    lab.middle.ip(*(line for i in range(links) for line in (
+        f"link add many{i} type ifb",
+        *(f"addr add 10.{100 + i}.{n // 250}.{1 + n % 250}/32 dev many{i}"
+          for n in range(1000)))))
+    agent.wait_status(lambda status: any(doubt["name"] == "addresses"
+                                         for doubt in status["doubts"]), 30, "too many addresses")
+    agent_module.poll(lambda: "more than 65536 local addresses" in agent.log(), 30, agent.log)
+    lab.middle.ip(*(f"link del many{i}" for i in range(links)))
+    agent.wait_status(lambda status: status["exact"] and not status["doubts"], 60,
+                      "exact again")
+
+
 @pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 def test_addresses_come_and_go(lab, agent, pair, family):
     """New entries take the new direction at once, old ones after the resync it causes."""
