@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
@@ -19,6 +18,7 @@
 #include "agent/base/worker.h"
 #include "agent/netlink/addresses.h"
 #include "agent/netlink/parser.h"
+#include "agent/netlink/request.h"
 #include "agent/netlink/sockets.h"
 #include "lib/base/check.h"
 
@@ -38,109 +38,49 @@ struct query {
 	/* The worker's own from here on. */
 	uint8_t *buffers[2];
 	unsigned int turn;
-	uint32_t seq;
-	int dump_fd;
-	int get_fd;
+	struct request_socket dump;
+	bool dumping; /* ...and not read to the end */
+	struct request_socket get;
+	/* Eventfds: an answer is there; nobody waits for one any more. */
 	int done_fd;
+	int cancel_fd;
 };
-
-static int send_request(int fd, const void *buf, size_t len)
-{
-	ssize_t n;
-
-	do {
-		n = send(fd, buf, len, 0);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
-
-/* One datagram into buf. Its length; -ETIME; -EMSGSIZE when it was cut. */
-static ssize_t receive(int fd, uint8_t *buf, size_t bytes)
-{
-	struct iovec vec = {buf, bytes};
-	struct sockaddr_nl from;
-	struct msghdr msg = {
-		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &vec, .msg_iovlen = 1};
-	ssize_t n;
-
-	do {
-		msg.msg_namelen = sizeof(from);
-		n = recvmsg(fd, &msg, 0);
-	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
-	if (n < 0)
-		return errno == EAGAIN ? -ETIME : -errno;
-	return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : n;
-}
-
-/* Looks for the end of a multipart answer. 1 ended, 0 goes on, -errno. */
-static int look_for_end(const uint8_t *bytes, size_t len)
-{
-	int left = (int)len;
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)bytes;
-
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
-		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
-			return -EINTR;
-		if (nlh->nlmsg_type == NLMSG_DONE)
-			return 1;
-		if (nlh->nlmsg_type == NLMSG_ERROR) {
-			const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
-
-			if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(err->error)))
-				return -EBADMSG;
-			return err->error ? err->error : 1;
-		}
-	}
-	return left > 0 ? -EBADMSG : 0;
-}
 
 static int dump_start(struct query *query)
 {
 	uint8_t request[REQUEST_BYTES];
-	int len = ct_request_dump(request, sizeof(request), ++query->seq);
+	int len = ct_request_dump(request, sizeof(request), 0);
+	int err;
 
-	return len < 0 ? len : send_request(query->dump_fd, request, (size_t)len);
+	/* The rest of an earlier dump must not pass for a part of this one. */
+	if (query->dumping)
+		request_close(&query->dump);
+	query->dumping = false;
+	err = len < 0 ? len : request_send(&query->dump, (struct nlmsghdr *)request);
+	query->dumping = !err;
+	return err;
 }
 
 static int dump_next(struct query *query, uint8_t *buf, struct query_answer *answer)
 {
-	ssize_t n = receive(query->dump_fd, buf, NLSOCK_CHUNK_BYTES);
-	int end;
+	ssize_t n = request_receive(&query->dump, buf, NLSOCK_CHUNK_BYTES);
+	int end = n < 0 ? (int)n : request_end(buf, (size_t)n);
 
-	if (n < 0)
-		return (int)n;
+	if (end < 0)
+		return end;
 	answer->len = (size_t)n;
-	end = look_for_end(buf, (size_t)n);
 	answer->ended = end == 1;
-	return end < 0 ? end : 0;
-}
-
-/* To the last request on get_fd: the answer to an earlier one that timed out may
- * still come, and is passed over. */
-static ssize_t receive_answer(struct query *query, uint8_t *buf, size_t bytes)
-{
-	ssize_t n;
-
-	do {
-		n = receive(query->get_fd, buf, bytes);
-	} while (n >= (ssize_t)sizeof(struct nlmsghdr) &&
-		 ((const struct nlmsghdr *)buf)->nlmsg_seq != query->seq);
-	return n;
+	query->dumping = !answer->ended;
+	return 0;
 }
 
 static int get_one(struct query *query, const struct ct_key *key, uint8_t *buf)
 {
 	uint8_t request[REQUEST_BYTES];
-	int len = ct_request_get(request, sizeof(request), ++query->seq, key);
-	ssize_t n;
-	int err;
+	int len = ct_request_get(request, sizeof(request), 0, key);
+	int err = len < 0 ? len : request_send(&query->get, (struct nlmsghdr *)request);
+	ssize_t n = err ? err : request_receive(&query->get, buf, GET_STRIDE);
 
-	if (len < 0)
-		return len;
-	err = send_request(query->get_fd, request, (size_t)len);
-	if (err)
-		return err;
-	n = receive_answer(query, buf, GET_STRIDE);
 	return n < 0 ? (int)n : 0;
 }
 
@@ -167,11 +107,10 @@ static int ask_stats(struct query *query, uint16_t type, uint16_t flags)
 
 	nlh->nlmsg_type = (uint16_t)((NFNL_SUBSYS_CTNETLINK << 8) | type);
 	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	nlh->nlmsg_seq = ++query->seq;
 	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 	nfg->nfgen_family = AF_UNSPEC;
 	nfg->version = NFNETLINK_V0;
-	return send_request(query->get_fd, request, nlh->nlmsg_len);
+	return request_send(&query->get, nlh);
 }
 
 static int stats(struct query *query, uint8_t *buf, struct query_answer *answer)
@@ -182,28 +121,29 @@ static int stats(struct query *query, uint8_t *buf, struct query_answer *answer)
 
 	if (end < 0)
 		return end;
-	n = receive_answer(query, buf, NLSOCK_CHUNK_BYTES);
+	n = request_receive(&query->get, buf, NLSOCK_CHUNK_BYTES);
 	if (n < 0)
 		return (int)n;
-	end = look_for_end(buf, (size_t)n);
+	end = request_end(buf, (size_t)n);
 	if (end < 0)
 		return end;
 	at = (size_t)n;
 	end = ask_stats(query, IPCTNL_MSG_CT_GET_STATS_CPU, NLM_F_DUMP);
 	while (end == 0) {
 		if (ANSWER_BYTES - at < NLSOCK_CHUNK_BYTES)
-			return -EMSGSIZE;
-		n = receive_answer(query, buf + at, NLSOCK_CHUNK_BYTES);
-		if (n < 0)
-			return (int)n;
-		end = look_for_end(buf + at, (size_t)n);
-		at += ((size_t)n + 3u) & ~(size_t)3u;
+			end = -EMSGSIZE;
+		n = end ? end : request_receive(&query->get, buf + at, NLSOCK_CHUNK_BYTES);
+		end = n < 0 ? (int)n : request_end(buf + at, (size_t)n);
+		at += n < 0 ? 0 : ((size_t)n + 3u) & ~(size_t)3u;
 	}
+	/* A dump that is not read to its end would refuse the next one (EBUSY). */
+	if (end < 0)
+		request_close(&query->get);
 	answer->len = at;
 	return end < 0 ? end : 0;
 }
 
-static int ask_addresses(int fd)
+static int ask_addresses(struct request_socket *socket)
 {
 	struct {
 		struct nlmsghdr head;
@@ -211,12 +151,11 @@ static int ask_addresses(int fd)
 	} request = {
 		.head = {.nlmsg_len = sizeof(request),
 			 .nlmsg_type = RTM_GETADDR,
-			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-			 .nlmsg_seq = 1},
+			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
 		.body = {.ifa_family = AF_UNSPEC},
 	};
 
-	return send_request(fd, &request, sizeof(request));
+	return request_send(socket, &request.head);
 }
 
 static int add_addresses(struct local_addrs *set, const uint8_t *bytes, size_t len)
@@ -230,26 +169,28 @@ static int add_addresses(struct local_addrs *set, const uint8_t *bytes, size_t l
 	return err;
 }
 
-static int addresses(uint8_t *buf, struct query_answer *answer)
+static int addresses(struct query *query, uint8_t *buf, struct query_answer *answer)
 {
-	int fd = request_socket_open(NETLINK_ROUTE, 0);
-	int err = fd < 0 ? fd : ask_addresses(fd);
+	struct request_socket socket;
 	int end = 0;
+	int err;
+
+	request_init(&socket, NETLINK_ROUTE, query->cancel_fd);
+	err = ask_addresses(&socket);
 
 	answer->addrs = calloc(1, sizeof(*answer->addrs));
 	if (!answer->addrs && !err)
 		err = -ENOMEM;
 	while (!err && end == 0) {
-		ssize_t n = receive(fd, buf, ANSWER_BYTES);
+		ssize_t n = request_receive(&socket, buf, ANSWER_BYTES);
 
-		end = n < 0 ? (int)n : look_for_end(buf, (size_t)n);
+		end = n < 0 ? (int)n : request_end(buf, (size_t)n);
 		if (end < 0)
 			err = end;
 		else
 			err = add_addresses(answer->addrs, buf, (size_t)n);
 	}
-	if (fd >= 0)
-		close(fd);
+	request_close(&socket);
 	if (err && answer->addrs) {
 		local_addrs_free(answer->addrs);
 		free(answer->addrs);
@@ -281,7 +222,7 @@ static void serve(void *arg)
 		answer->err = stats(query, buf, answer);
 		break;
 	case QUERY_ADDRESSES:
-		answer->err = addresses(buf, answer);
+		answer->err = addresses(query, buf, answer);
 		break;
 	case QUERY_KINDS:
 		BUG_ON(true);
@@ -290,27 +231,26 @@ static void serve(void *arg)
 
 static int open_sockets(struct query *query)
 {
-	const struct timeval timeout = {.tv_sec = QUERY_TIMEOUT_S};
-	int *fds[2] = {&query->dump_fd, &query->get_fd};
+	int err;
 
-	for (unsigned int i = 0; i < 2; i++) {
-		*fds[i] = request_socket_open(NETLINK_NETFILTER, 0);
-		if (*fds[i] < 0)
-			return *fds[i];
-		if (setsockopt(*fds[i], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
-			return -errno;
-	}
 	query->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return query->done_fd < 0 ? -errno : 0;
+	query->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (query->done_fd < 0 || query->cancel_fd < 0)
+		return -errno;
+	request_init(&query->dump, NETLINK_NETFILTER, query->cancel_fd);
+	request_init(&query->get, NETLINK_NETFILTER, query->cancel_fd);
+	err = request_open(&query->dump);
+	return err ? err : request_open(&query->get);
 }
 
 static void release(struct query *query)
 {
-	int fds[] = {query->dump_fd, query->get_fd, query->done_fd};
-
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	request_close(&query->dump);
+	request_close(&query->get);
+	if (query->done_fd >= 0)
+		close(query->done_fd);
+	if (query->cancel_fd >= 0)
+		close(query->cancel_fd);
 	free(query->buffers[0]);
 	free(query->buffers[1]);
 	free(query);
@@ -324,7 +264,7 @@ int query_create(struct query **ret_query)
 
 	if (!query)
 		return -ENOMEM;
-	query->dump_fd = query->get_fd = query->done_fd = -1;
+	query->dump.fd = query->get.fd = query->done_fd = query->cancel_fd = -1;
 	query->buffers[0] = malloc(ANSWER_BYTES);
 	query->buffers[1] = malloc(ANSWER_BYTES);
 	err = query->buffers[0] && query->buffers[1] ? open_sockets(query) : -ENOMEM;
@@ -341,10 +281,14 @@ int query_create(struct query **ret_query)
 
 void query_destroy(struct query *query)
 {
+	const uint64_t one = 1;
 	struct query_answer left;
 
 	if (!query)
 		return;
+	/* What is being waited for may take REQUEST_TIMEOUT_S. */
+	if (write(query->cancel_fd, &one, sizeof(one)) < 0)
+		BUG_ON(errno != EAGAIN);
 	worker_stop(&query->worker);
 	if (query_collect(query, &left) && left.addrs) {
 		local_addrs_free(left.addrs);
@@ -397,9 +341,9 @@ int query_get_answer(const struct query_answer *answer, uint32_t i, struct ct_ev
 	if ((size_t)(i + 1) * GET_STRIDE > answer->len)
 		return -ENODATA;
 	if (nlh->nlmsg_type == NLMSG_ERROR) {
-		const struct nlmsgerr *error = mnl_nlmsg_get_payload(nlh);
+		int end = request_end(at, nlh->nlmsg_len);
 
-		return error->error ? error->error : -ENODATA;
+		return end < 0 ? end : -ENODATA;
 	}
 	*ret_message = nlh;
 	err = ct_event_parse(nlh, GET_STRIDE, event);
@@ -412,12 +356,6 @@ void query_abandon_dump(struct query *query)
 {
 	/* A dump ends with its socket; nothing else tells the kernel to stop. */
 	BUG_ON(query_busy(query));
-	int fd = request_socket_open(NETLINK_NETFILTER, 0);
-	const struct timeval timeout = {.tv_sec = QUERY_TIMEOUT_S};
-
-	if (fd < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	close(query->dump_fd);
-	query->dump_fd = fd;
+	request_close(&query->dump);
+	query->dumping = false;
 }

@@ -13,7 +13,7 @@
  * chunk can be applied while the next one is fetched.
  *
  * Threads: all functions are called by the owner of the mirror.
- * Errors: -errno; -ETIME when the kernel did not answer in QUERY_TIMEOUT_S.
+ * Errors: -errno; those of the answers as in request.h.
  */
 #ifndef CONNTIDE_AGENT_NETLINK_QUERY_H
 #define CONNTIDE_AGENT_NETLINK_QUERY_H
@@ -25,8 +25,7 @@
 #include "lib/event/event.h"
 #include "lib/mirror/local_addr.h"
 
-#define QUERY_GETS_MAX	32u
-#define QUERY_TIMEOUT_S 30
+#define QUERY_GETS_MAX 32u
 
 enum query_kind {
 	QUERY_DUMP_START, /* sends the dump request; no answer but success */
@@ -52,7 +51,7 @@ struct nlmsghdr;
 /* Opens the sockets in the calling thread's namespace and starts the thread.
  * -EPERM without CAP_NET_ADMIN is found at the first request. */
 int query_create(struct query **ret_query);
-/* Waits for a request under way. */
+/* A wait for an answer ends at once; what holds the kernel up is waited for. */
 void query_destroy(struct query *query);
 
 /* Readable when an answer is there. */
@@ -72,7 +71,8 @@ bool query_collect(struct query *query, struct query_answer *ret_answer);
 int query_get_answer(const struct query_answer *answer, uint32_t i, struct ct_event *event,
 		     const struct nlmsghdr **ret_message);
 
-/* Ends a dump that was not read to its end. Only while the worker is idle. */
+/* Ends a dump that was not read to its end: the next one has a new socket, or fails. Only
+ * while the worker is idle. */
 void query_abandon_dump(struct query *query);
 
 #endif
