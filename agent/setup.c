@@ -409,8 +409,11 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 void agent_destroy(struct agent *agent)
 {
 	int fds[] = {agent->epoll_fd, agent->timer_fd, agent->signal_fd, agent->address_fd};
-	int err = recorder_close(&agent->recorder);
+	int err;
 
+	/* First of all: the workers may be long in ending, by a lock of the kernel's or a disk. */
+	segment_stopped(&agent->segment, clock_real_ns());
+	err = recorder_close(&agent->recorder);
 	if (err)
 		log_error("record", "recording is not complete: %s", strerror(-err));
 	query_destroy(agent->query);
@@ -420,7 +423,7 @@ void agent_destroy(struct agent *agent)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	segment_close(&agent->segment, clock_real_ns());
+	segment_close(&agent->segment);
 	mirror_destroy(&agent->mirror);
 	verify_destroy(&agent->verify);
 	local_addrs_free(&agent->addrs);

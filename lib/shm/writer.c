@@ -353,7 +353,7 @@ int segment_create(struct segment *segment, const char *runtime_dir,
 		err = build_file(segment, identity);
 	}
 	if (err)
-		segment_close(segment, 0);
+		segment_close(segment);
 	return err;
 }
 
@@ -382,15 +382,18 @@ int segment_publish(struct segment *segment)
 	return 0;
 }
 
-void segment_close(struct segment *segment, uint64_t stopped_real_ns)
+void segment_stopped(struct segment *segment, uint64_t now_real_ns)
 {
-	if (segment->base) {
-		struct shm_header *header = (void *)segment->base;
+	struct shm_header *header = (void *)segment->base;
 
-		if (stopped_real_ns)
-			publish_u64(&header->stopped, stopped_real_ns);
+	if (header)
+		publish_u64(&header->stopped, now_real_ns);
+}
+
+void segment_close(struct segment *segment)
+{
+	if (segment->base)
 		munmap(segment->base, (size_t)segment->size_bytes);
-	}
 	if (segment->fd >= 0) {
 		close(segment->fd);
 		/* What nobody will see would only fill the runtime directory. */

@@ -60,8 +60,11 @@ int segment_set_readers(struct segment *segment, gid_t gid);
 /* Makes it visible under its name. 0 or -errno. */
 int segment_publish(struct segment *segment);
 
-/* Marks a clean stop (0: none) and unmaps; a published file stays. */
-void segment_close(struct segment *segment, uint64_t stopped_real_ns);
+/* Marks a clean stop: what comes until segment_close() may take long. */
+void segment_stopped(struct segment *segment, uint64_t now_real_ns);
+
+/* Unmaps; a published file stays. */
+void segment_close(struct segment *segment);
 
 struct shm_live *segment_live(struct segment *segment);
 struct shm_slots *segment_slots(struct segment *segment);

@@ -91,7 +91,7 @@ static int tear_down(void **state)
 	int fd = open(dir, O_RDONLY | O_DIRECTORY);
 
 	(void)state;
-	segment_close(&segment, 0);
+	segment_close(&segment);
 	empty(dir_fd);
 	close(dir_fd);
 	snprintf(name, sizeof(name), "%s/unit" INCIDENT_DIR_SUFFIX, dir);

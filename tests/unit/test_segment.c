@@ -72,7 +72,7 @@ static int tear_down(void **state)
 	shm_reader_close(&reader);
 	snapshot_free(&snap);
 	snap_detail_free(&details);
-	segment_close(&segment, 0);
+	segment_close(&segment);
 	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
 		snprintf(name, sizeof(name), "%s/%s", dir, names[i]);
 		unlink(name);
@@ -207,7 +207,8 @@ static void test_second_agent_is_refused(void **state)
 	assert_int_equal(create(&second, &pid), -EBUSY);
 	assert_int_equal(take(10 * S), 0);
 	/* The lock goes with its holder, however it ends. */
-	segment_close(&segment, 6 * S);
+	segment_stopped(&segment, 6 * S);
+	segment_close(&segment);
 	assert_int_equal(create(&segment, &pid), 0);
 }
 
@@ -221,7 +222,8 @@ static void test_reader_follows_a_restart(void **state)
 	publish();
 	assert_int_equal(take(10 * S), 0);
 	first = snap.instance_id;
-	segment_close(&segment, 6 * S);
+	segment_stopped(&segment, 6 * S);
+	segment_close(&segment);
 	assert_int_equal(shm_reader_refresh(&reader), 0);
 	assert_int_equal(take(10 * S), 0);
 	assert_int_equal(snap.agent, SNAP_AGENT_STOPPED);
@@ -498,7 +500,7 @@ static void test_versions(void **state)
 		struct shm_header *next;
 		pid_t pid;
 
-		segment_close(&segment, 0);
+		segment_close(&segment);
 		assert_int_equal(create(&segment, &pid), 0);
 		next = (void *)segment.base;
 		next->version_major = i ? SHM_VERSION_MAJOR - 1 : SHM_VERSION_MAJOR + 1;
@@ -663,11 +665,11 @@ static void test_no_temporary_file_is_left(void **state)
 	(void)state;
 	snprintf(name, sizeof(name), "%s.new", path);
 	assert_int_equal(access(name, F_OK), 0);
-	segment_close(&segment, 0);
+	segment_close(&segment);
 	assert_int_equal(access(name, F_OK), -1);
 	assert_int_equal(create(&segment, &pid), 0);
 	publish();
-	segment_close(&segment, 0);
+	segment_close(&segment);
 	assert_int_equal(access(name, F_OK), -1);
 	assert_int_equal(access(path, F_OK), 0);
 }

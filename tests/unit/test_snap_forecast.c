@@ -88,7 +88,7 @@ static int tear_down(void **state)
 	(void)state;
 	shm_reader_close(&reader);
 	snapshot_free(&snap);
-	segment_close(&segment, 0);
+	segment_close(&segment);
 	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);

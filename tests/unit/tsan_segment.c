@@ -225,7 +225,7 @@ static void clean_up(const char *dir)
 	static const char *const names[] = {"tsan.table", "tsan.lock"};
 	char path[96];
 
-	segment_close(&segment, 0);
+	segment_close(&segment);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);
