@@ -71,12 +71,11 @@ static void note_loss(struct agent *agent, uint64_t lost)
 
 static void note_receive_error(struct agent *agent, int err)
 {
-	if (err == -ENOBUFS) {
-		/* An allocation failed in the packet path: lost, but not counted. */
-		agent->events.lost++;
-		note_loss(agent, 1);
-		return;
-	}
+	/* What was not read may be anything: the mirror follows no more until a resync. */
+	agent->last_loss_ns = agent->mirror.now_ns;
+	agent->gap = true;
+	agent->unpublished = true;
+	schedule_loss(&agent->schedule, agent->mirror.now_ns);
 	if (!agent->event_error_logged)
 		log_error("events", "cannot read events: %s", strerror(-err));
 	agent->event_error_logged = true;
@@ -93,9 +92,7 @@ void agent_drain(struct agent *agent)
 
 		if (n < 0) {
 			note_receive_error(agent, n);
-			if (n != -ENOBUFS)
-				break;
-			continue;
+			break;
 		}
 		agent->read_events += (unsigned int)n;
 		apply_batch(agent, (unsigned int)n);

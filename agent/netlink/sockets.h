@@ -5,10 +5,12 @@
  *
  * The event socket runs with NETLINK_NO_ENOBUFS, so that one loss does not shut
  * the queue until it is empty; losses are read from the socket's drop counter
- * after every drain. ENOBUFS is still handled: an allocation failure in the
- * packet path raises it without counting. NETLINK_BROADCAST_ERROR is never set:
- * with it a slow reader would keep dead entries in the kernel's table.
- * (net/netlink/af_netlink.c: netlink_overrun, netlink_set_err.)
+ * after every drain. ENOBUFS then never comes: an overrun does not raise it, and an
+ * allocation that fails in the packet path is not told to such a socket, but has the kernel
+ * keep the event and send it later (netlink_overrun and do_one_set_err in
+ * net/netlink/af_netlink.c, ctnetlink_conntrack_event). Any error of receiving counts as a
+ * loss all the same. NETLINK_BROADCAST_ERROR is never set: with it a slow reader would keep
+ * dead entries in the kernel's table.
  *
  * Errors: -errno. Threads: a socket belongs to one thread.
  */
@@ -57,8 +59,7 @@ int event_socket_resize(struct event_socket *sock, uint32_t buffer_bytes);
 
 /*
  * One recvmmsg(): up to NLSOCK_BATCH messages, without waiting. Number of
- * messages; 0 when the queue is empty; -ENOBUFS after a loss that the drop counter
- * does not show (go on reading); -errno.
+ * messages; 0 when the queue is empty; -errno: some may have been missed.
  */
 int event_socket_receive(struct event_socket *sock);
 

@@ -81,11 +81,6 @@ static int drain(struct capture *capture)
 		int n = event_socket_receive(&capture->events);
 
 		capture->now_ns = clock_boot_ns();
-		if (n == -ENOBUFS) {
-			/* Lost in the packet path, and not counted there. */
-			note_loss(capture, 1);
-			continue;
-		}
 		if (n < 0) {
 			err = n;
 			break;
