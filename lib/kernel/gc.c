@@ -4,24 +4,25 @@
 #include <math.h>
 #include <string.h>
 
-/* Of the number met so far: so many at once. A tenth of it changes no interval by 0.6 %. */
+/* Entries taken at once, as a share of those seen so far. A tenth of this changes no interval by
+ * 0.6 %. */
 #define STRIDE 0.01
-/* A share of all visits as small as this is what differences of doubles leave of none. */
+/* A smaller share of all visits is rounding error: no visits. */
 #define NOTHING 1e-9
 /* kernel/time/timer.c: 63 jiffies exactly, then steps of 8, each for 8 times as far. */
 #define WHEEL_JIFFIES 63.0
 #define WHEEL_FACTOR  8.0
 
-/* What is over at once is over within a thousandth of a second. */
+/* A timeout of 0 is treated as this. */
 #define LEAST_S 1e-3
 
 #define TICK_HZ_MIN 24u
 #define TICK_HZ_MAX 1200u
 
-/* How the visits are spread, in jiffies. Between two edges evenly. */
+/* Distribution of the visits by time left, in jiffies; even within each second. */
 struct spread {
 	double tick_hz;
-	double weight[GC_CLAMP_S]; /* share of visits with so many whole seconds left */
+	double weight[GC_CLAMP_S]; /* share of visits with i whole seconds left */
 	unsigned int count;	   /* of weights; the rest is 0 */
 	double longer;		   /* share at GC_CLAMP_S */
 	double visits;
@@ -32,7 +33,7 @@ void kernel_gc_init(struct kernel_gc *gc)
 	memset(gc, 0, sizeof(*gc));
 }
 
-/* `per_s` in each second from `from_s` on. */
+/* Adds `per_s` to each second from `from_s` on. */
 static void step_at(struct kernel_gc *gc, double from_s, double per_s)
 {
 	unsigned int second = (unsigned int)from_s;
@@ -90,7 +91,7 @@ static void spread_init(struct spread *spread, const struct kernel_gc *gc, unsig
 	}
 }
 
-/* The integral of trunc(x / met) from 0 to `x`, whatever its sign: stairs are added up. */
+/* The integral of trunc(x / met) from 0 to x, for either sign of x. */
 static double stairs(double x, double met)
 {
 	double far = fabs(x);
@@ -99,7 +100,7 @@ static double stairs(double x, double met)
 	return whole * (far - met * (whole + 1) / 2);
 }
 
-/* What an entry moves the mean by, on average; jiffies. */
+/* How far one entry moves the mean on average, in jiffies. */
 static double expected_step(const struct spread *spread, double mean, double met)
 {
 	double hz = spread->tick_hz;
@@ -116,8 +117,8 @@ static double expected_step(const struct spread *spread, double mean, double met
 	return sum + spread->longer * trunc((hz * GC_CLAMP_S - mean) / met);
 }
 
-/* The mean that a round ends with. From where no entry is so far off that it still counts,
- * all that follow change nothing. */
+/* The mean at the end of a round. Once no entry is far enough from the mean to move it, the
+ * rest of the round changes nothing. */
 static double running_mean(const struct spread *spread)
 {
 	double mean = GC_MAX_S * spread->tick_hz;
@@ -150,7 +151,7 @@ double kernel_gc_mean_s(const struct kernel_gc *gc, unsigned int tick_hz)
 	return fmin(fmax(running_mean(&spread) / spread.tick_hz, GC_MIN_S), GC_MAX_S);
 }
 
-/* A round begins where the timer fired: at a multiple already, and is a jiffy on. */
+/* A round starts when the timer fired, so already on a multiple, plus one jiffy. */
 double kernel_gc_timer_s(double wait_s, unsigned int tick_hz)
 {
 	double hz = tick_rate(tick_hz);
@@ -169,7 +170,7 @@ double kernel_gc_interval_s(const struct kernel_gc *gc, unsigned int tick_hz)
 
 double kernel_gc_lag_s(double interval_s, double inserts_per_s, double buckets)
 {
-	/* Either of the entry's two chains is walked so often. */
+	/* How often one of the entry's two chains is walked. */
 	double hazard_per_s = buckets > 0 ? 2 * inserts_per_s / buckets : 0;
 	double x = hazard_per_s * interval_s;
 

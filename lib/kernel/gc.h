@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * When the kernel removes what has expired: gc_worker() of
- * net/netfilter/nf_conntrack_core.c as it is since Linux 6.1 and in the stable trees that
- * took the change, and the timer that wakes it (kernel/time/timer.c since 4.8). What-if
- * reckons with it how long entries wait, and the forecast when the next round comes.
+ * When the kernel removes expired entries: gc_worker() of net/netfilter/nf_conntrack_core.c
+ * since Linux 6.1 (and in the stable trees that took the change), and the timer that wakes
+ * it (kernel/time/timer.c since 4.8). What-if uses it for how long expired entries stay in
+ * the table, the forecast for when the next round starts.
  *
- * The rule. Each round scans the whole table, of all network namespaces, and sets the
- * interval to the next: a running mean, in whole jiffies, of the time left of all entries
- * that have not expired. It begins as if 100 entries of 60 s had been met. An entry is met
- * twice, once in each of its hash chains, each time with 1 to 300 s, and moves the mean by
+ * The rule. Each round scans the whole table, of all network namespaces, and computes the
+ * interval to the next round: a running mean, in whole jiffies, of the time left of all
+ * entries that have not expired. The mean starts as if 100 entries of 60 s had been seen.
+ * Each entry is seen twice, once in each of its two hash chains, its time left clamped to
+ * 1 to 300 s, and moves the mean by
  *
- *	(left - mean) / number met so far
+ * 	(left - mean) / number seen so far
  *
- * as C divides integers: towards 0. So each step loses its fraction, and once more entries
- * have been met than the distance has jiffies, the mean stands still. It begins high, and
- * therefore ends above the true mean: the more so, the shorter the timeouts and the
- * coarser the clock. At HZ 250, entries of 20 s, whose mean is 10 s, end at 12.9 s; those
- * of 5 s at 7.7 s instead of 2.5. The result is cut to 1 to 60 s.
+ * in C's integer division, which rounds towards 0. Each step therefore loses its fraction,
+ * and once more entries have been seen than the distance has jiffies, the mean stops
+ * moving. Since it starts high it ends above the true mean; the error grows with shorter
+ * timeouts and a coarser clock. At HZ 250, entries with a timeout of 20 s (true mean 10 s)
+ * give 12.9 s; entries with 5 s give 7.7 s instead of 2.5. The result is clamped to 1 to 60 s.
  *
- * The timer then rounds up to a multiple of a jiffy, 8, 64, 512... by how far off it is:
- * at HZ 250 by 0.26 s up to 16 s and by 2 s above. 60 s become 61.4.
+ * The timer wheel then rounds up to a multiple of 1, 8, 64, 512... jiffies, depending on
+ * the distance: at HZ 250 by up to 0.26 s below 16 s and by up to 2 s above. 60 s become 61.4.
  *
- * How it is computed: not entry by entry, but the expected step over the distribution of
- * times left, over ever more entries at once. The order in which the kernel meets them is
- * chance, and the outcome scatters by about 1 % around this (5 % when hardly any entries
- * are there). Never more than some hundred steps, however large the table.
+ * How it is computed: not entry by entry. The expected step over the distribution of times
+ * left is added up over ever larger groups of entries. The kernel meets entries in random
+ * order, and its result scatters by about 1 % around this one (5 % in a nearly empty table).
+ * At most a few hundred steps, however large the table.
  *
- * Not in it: what a round may remove at once (GC_SCAN_EXPIRED_MAX, 64000 a second in all,
- * with pauses of a jiffy; GC_SCAN_MAX_DURATION): it stretches the round, but the interval
- * runs from its beginning. Offloaded entries, which are not counted. Early drop.
+ * Not modelled: the most that one round removes (GC_SCAN_EXPIRED_MAX, GC_SCAN_MAX_DURATION),
+ * which stretches the round but not the interval, measured from its start; offloaded
+ * entries, which the kernel does not count; early drop. Older kernels have other rules:
+ * 5.14 to 5.16 scan every two minutes.
  *
- * Older kernels have other rules: 5.14 to 5.16 scanned every two minutes.
- *
- * Pure. No allocation; struct kernel_gc is about 2.5 kB. Threads: none shared.
+ * Pure. No allocation; struct kernel_gc is about 2.5 kB. Threads: one per struct.
  */
 #ifndef CONNTIDE_KERNEL_GC_H
 #define CONNTIDE_KERNEL_GC_H
@@ -54,23 +54,23 @@ struct kernel_gc {
 };
 
 void kernel_gc_init(struct kernel_gc *gc);
-/* Both ignore what is not a positive number of entries, and what has expired. */
-/* `entries` that wait for a deadline of `timeout_s`, at any point on the way. */
+/* Both ignore a count that is not positive, and expired entries. */
+/* Adds `entries` with a timeout of `timeout_s`, their ages spread evenly over it. */
 void kernel_gc_add(struct kernel_gc *gc, double entries, double timeout_s);
-/* `entries` that have `left_s`, give or take half a second; less than 0: expired. */
+/* Adds `entries` with `left_s` to go, accurate to half a second; below 0: expired. */
 void kernel_gc_add_left(struct kernel_gc *gc, double entries, double left_s);
 
-/* `tick_hz`: CONFIG_HZ; what cannot be one (0): not known. */
-/* What the rule says at the end of a round, GC_MIN_S to GC_MAX_S. */
+/* `tick_hz` is CONFIG_HZ; 0 or an impossible value: not known, GC_TICK_HZ is used. */
+/* The mean at the end of a round, GC_MIN_S to GC_MAX_S. */
 double kernel_gc_mean_s(const struct kernel_gc *gc, unsigned int tick_hz);
-/* When a timer set at the beginning of a round to `wait_s` fires, finite and positive. */
+/* When a timer set to `wait_s` at the start of a round fires; `wait_s` finite and positive. */
 double kernel_gc_timer_s(double wait_s, unsigned int tick_hz);
-/* From one round to the next: both. */
+/* From the start of one round to the next: both together. */
 double kernel_gc_interval_s(const struct kernel_gc *gc, unsigned int tick_hz);
 
 /*
- * Mean time from deadline to removal. Whoever inserts an entry walks through chains on the
- * way and frees what has expired there. `buckets` 0: nobody else frees anything.
+ * Mean time from deadline to removal. An insertion walks two hash chains and frees the
+ * expired entries in them. `buckets` 0: only gc frees entries.
  */
 double kernel_gc_lag_s(double interval_s, double inserts_per_s, double buckets);
 

@@ -198,7 +198,7 @@ unsigned int cell_state(uint32_t cell)
 	return info ? (cell - info->cell_base) & ((1u << info->state_bits) - 1u) : STATE_SLOTS_MAX;
 }
 
-/* For each event, more than once: the protocol is looked up but once. */
+/* Called more than once per event, so the protocol is looked up only once. */
 bool cell_key_of(uint32_t cell, struct row_key *ret_key, unsigned int *ret_state)
 {
 	const struct l4proto_info *info = cell_proto(cell);

@@ -3,7 +3,7 @@
  * Names and geometry of the histogram [l4proto][direction][port][state].
  *
  * A *row* is one (l4proto, direction, port); a *cell* is one state of a row.
- * Protocols without ports have one row a direction, port 0. Rows and cells are
+ * Protocols without ports have one row per direction, port 0. Rows and cells are
  * numbered densely, so that both fit 32 bits and a cell names everything:
  *
  *   row  = row_base[l4proto]  + direction * ports + port

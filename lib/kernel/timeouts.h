@@ -25,7 +25,7 @@ struct timeout_info {
 const struct timeout_info *timeout_info(unsigned int id);
 /* enum timeout_id, or -1 when there is no such name. */
 int timeout_by_name(const char *name);
-/* What holds an entry of this protocol and state; -1: none that is known. */
+/* The timeout of an entry in this state; -1: none is known. */
 int timeout_of_state(unsigned int l4proto, unsigned int state);
 
 #endif

@@ -20,7 +20,7 @@ int durations_create(struct durations *durations, const struct histogram *hist)
 	}
 	durations->hist = hist;
 	durations->free_count = SHM_DETAILS;
-	/* The first is taken first. */
+	/* Taken from the end: detail 0 is assigned first. */
 	for (uint32_t i = 0; i < SHM_DETAILS; i++)
 		durations->free[i] = (uint16_t)(SHM_DETAILS - 1u - i);
 	return 0;
@@ -33,7 +33,7 @@ void durations_destroy(struct durations *durations)
 	durations->of_row = NULL;
 }
 
-/* --- whose is it --------------------------------------------------------------- */
+/* --- details and rows --------------------------------------------------------------- */
 
 static struct shm_detail *pool_of(const struct durations *durations, uint32_t row)
 {
@@ -51,7 +51,7 @@ static void fold(struct shm_stays *into, const struct shm_stays *from)
 	bump_u64(&into->sum_ms, peek_u64(&from->sum_ms));
 }
 
-/* What is counted is kept where the row is counted from now on. */
+/* The counts move to where the row is counted from now on. */
 static void fold_into_pool(const struct durations *durations, const struct shm_detail *detail)
 {
 	struct shm_detail *pool = pool_of(durations, peek_u32(&detail->row));
@@ -73,7 +73,8 @@ static void forget(struct shm_stays *durations)
 	poke_u64(&durations->sum_ms, 0);
 }
 
-/* To `row`, ROW_INVALID: to nobody. Readers see the generation change: layout.h. */
+/* Gives the detail to `row`, or to no row (ROW_INVALID). Readers see the generation
+ * change: layout.h. */
 static void change_hands(struct durations *durations, uint32_t number, uint32_t row)
 {
 	struct shm_detail *detail = &durations->details[number];
@@ -168,7 +169,7 @@ void durations_ended(struct durations *durations, uint32_t cell, unsigned int en
 		count(&detail->whole, life_ns);
 }
 
-/* --- who has one ------------------------------------------------------------------ */
+/* --- assignment ------------------------------------------------------------------ */
 
 static void look_at(struct durations *durations, uint32_t number, uint32_t row)
 {
@@ -198,7 +199,7 @@ static void look_at_all(struct durations *durations)
 	}
 }
 
-/* The least busy that has had its detail for long enough; SHM_DETAILS: none. */
+/* The least busy holder past its tenure; SHM_DETAILS: none. */
 static uint32_t least(const struct durations *durations)
 {
 	uint32_t best = SHM_DETAILS;
@@ -218,7 +219,7 @@ void durations_look(struct durations *durations, const struct durations_wish *wi
 {
 	durations->now_ns = now_ns;
 	look_at_all(durations);
-	/* While there are free ones, whoever needs one takes it. */
+	/* While details are free, a row takes one when it needs it. */
 	for (uint32_t i = 0; i < count && !durations->free_count; i++) {
 		uint32_t number;
 

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How long entries stay and how they end, by (l4proto, direction, port):
+ * How long entries stay in each state and how they end, by (l4proto, direction, port):
  *
- *	mirror  ->  observer.c  ->  struct shm_detail of the row, or of its pool
+ * 	mirror  ->  observer.c  ->  struct shm_detail of the row, or of its pool
  *
- * SHM_DETAILS rows have a detail of their own, taken on first use while there are
- * free ones; everything else is counted in the pool of its protocol and direction.
- * Every ten seconds durations_look() gives back details of rows that have been empty and
- * quiet for DURATIONS_QUIET_NS when free ones get scarce, and hands details of small rows
- * to busy rows that have none: half as busy again, and not before DURATIONS_TENURE_NS. What
- * a detail has counted when it is taken away goes to the pool, so that nothing is ever
- * lost from the sum over details and pools.
+ * SHM_DETAILS rows have a detail of their own, assigned on first use while free ones are
+ * left; all other rows share the pool of their protocol and direction. Every ten seconds
+ * durations_look() reassigns: when few details are free, those of rows that have been empty
+ * and quiet for DURATIONS_QUIET_NS are freed; a busy row without a detail takes that of a
+ * row less than two thirds as busy, after DURATIONS_TENURE_NS at the earliest. Counts of a
+ * detail that is taken away are added to the pool, so the sum over details and pools never
+ * loses anything.
  *
- * Times come from the mirror, in its ticks of 2^24 ns. Only what was seen is counted:
- * whole lives and stays of entries whose birth was seen and that speak (observer.c).
- * A state that events lost have hidden is shorter than it was, by no more than the
- * time until the resync that found it.
+ * Times are the mirror's ticks of 2^24 ns. Only observed times are counted: lives and stays
+ * of entries whose birth was seen and that report their changes (observer.c). When events
+ * were lost, a state may be missed and a stay counted too short, by at most the time until
+ * the resync that found it.
  *
- * O(1) an event, no allocation, no system call, no division. 2 bytes a row, sparse: a
- * page of 4 KiB for each row that has a detail, 1 MiB at most. One thread.
- * Errors: -ENOMEM at creation.
+ * O(1) per event, no allocation, no system call, no division. 2 bytes per row, sparse: one
+ * page of 4 KiB for each row that has a detail, 1 MiB at most. Threads: one. Errors:
+ * -ENOMEM at creation.
  */
 #ifndef CONNTIDE_STATS_DURATIONS_H
 #define CONNTIDE_STATS_DURATIONS_H
@@ -35,8 +35,8 @@
 #define DURATIONS_UNKNOWN   UINT64_MAX
 
 struct durations_holder {
-	uint64_t since_ns;	    /* when its row got the detail */
-	uint64_t busy_ns;	    /* when something of the row was last seen */
+	uint64_t since_ns;	    /* when the row got the detail */
+	uint64_t busy_ns;	    /* when an entry of the row last changed */
 	uint32_t destroyed_entries; /* of the row, low bits, at the last look */
 	uint32_t weight;	    /* entries, and those destroyed between two looks */
 };
@@ -48,8 +48,8 @@ struct durations_wish {
 };
 
 struct durations {
-	/* Borrowed, set before anything is told: SHM_DETAILS, then SHM_DETAIL_POOLS, free
-	 * as segment.c leaves them. */
+	/* Borrowed, set before the first event: SHM_DETAILS, then SHM_DETAIL_POOLS, all free
+	 * as lib/shm/writer.c leaves them. */
 	struct shm_detail *details;
 	const struct histogram *hist; /* borrowed */
 	uint16_t *of_row;	      /* 1 + number of the detail; 0: none */
@@ -63,9 +63,9 @@ struct durations {
 int durations_create(struct durations *durations, const struct histogram *hist);
 void durations_destroy(struct durations *durations);
 
-/* An entry has left the state of `cell` after so many ns (DURATIONS_UNKNOWN: not counted). */
+/* An entry left the state of `cell` after `stay_ns` (DURATIONS_UNKNOWN: not counted). */
 void durations_moved(struct durations *durations, uint32_t cell, uint64_t stay_ns);
-/* It is gone: `end` of enum shm_end, the stay in its last state and the whole life. */
+/* An entry ended: enum shm_end, its stay in the last state, its whole life. */
 void durations_ended(struct durations *durations, uint32_t cell, unsigned int end, uint64_t stay_ns,
 		     uint64_t life_ns);
 

@@ -34,7 +34,7 @@ void table_log_destroy(struct table_log *frames)
 
 /* --- the pass ---------------------------------------------------------------------- */
 
-/* What the row did since the last pass, and in this minute. */
+/* Changes of the row since the last pass, and in this minute. */
 static struct table_log_row row_of_pass(struct table_log *frames, uint32_t row)
 {
 	const struct shm_row *counters = &frames->hist->rows[row];
@@ -60,7 +60,7 @@ static struct table_log_row row_of_pass(struct table_log *frames, uint32_t row)
 	return out;
 }
 
-/* Few get far: each array keeps the largest of the pass, in order. */
+/* Keeps the largest of the pass, in order; most rows are compared once. */
 static void consider_cell(struct table_log *frames, uint32_t cell, uint32_t entries)
 {
 	uint32_t at = frames->cell_count;
@@ -130,7 +130,7 @@ static void look_at(struct table_log *frames, uint32_t number)
 		consider_wish(frames, number, row.entries + row.destroyed_entries[0]);
 }
 
-/* True when the end was reached. */
+/* True at the end of the pass. */
 static bool step(struct table_log *frames)
 {
 	uint32_t seen = 0;
@@ -153,7 +153,7 @@ static uint32_t clamp_u32(int64_t value)
 	return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
-/* A counter that was set back, as by a namespace made anew, counts from 0. */
+/* A counter that fell, as in a new namespace, counts from 0. */
 static uint32_t since(uint64_t now, uint64_t before)
 {
 	uint64_t difference = now >= before ? now - before : now;
@@ -195,7 +195,7 @@ static void write_largest(const struct table_log *frames, struct shm_frame *to, 
 	}
 }
 
-/* Before the frame, so that whoever finds a frame finds its hosts. */
+/* Before the frame, so that a reader of the frame finds its hosts. */
 static void append_hosts(struct shm_frame_hosts_log *log, const struct table_log_second *second)
 {
 	const struct shm_talker_list *hosts = second->hosts;
@@ -255,7 +255,7 @@ static void finish(struct table_log *frames, const struct table_log_second *seco
 	frames->passing = false;
 }
 
-/* After a stop of the machine, or a pass that took longer: none is made up for. */
+/* After a suspend or a late pass: missed frames are not made up for. */
 static void plan_next(struct table_log *frames, uint64_t now_ns)
 {
 	frames->next_ns += TABLE_LOG_INTERVAL_NS;
@@ -265,7 +265,7 @@ static void plan_next(struct table_log *frames, uint64_t now_ns)
 
 void table_log_second(struct table_log *frames, const struct table_log_second *second)
 {
-	/* What the kernel counted before the agent came belongs to no interval. */
+	/* What the kernel counted before the agent started belongs to no interval. */
 	if (frames->settling_s) {
 		frames->base[0] = frames->base[1] = second->counters;
 		frames->settling_s--;

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the table looked like, every ten seconds and every minute: largest cells and rows,
- * largest sources, and what the kernel counted in that interval, in two rings of
- * struct shm_frame, and two of struct shm_frame_hosts for the sources. They are what `why` sets
- * against now, and what an incident keeps of the minutes before.
+ * What the table looked like, every ten seconds and every minute: the largest cells and rows,
+ * the largest sources, and the kernel's counters of that interval, in two rings of struct
+ * shm_frame and two of struct shm_frame_hosts for the sources. `why` compares them with now,
+ * and an incident keeps the minutes before it.
  *
- * A frame is made by one pass over the rows that hold anything, TABLE_LOG_ROWS_PER_STEP a
- * second: beyond 65,536 such rows the cells and rows of a frame are of several seconds,
- * beyond 655,360 a frame is late. Its other numbers are of the moment in which the pass
- * ended. The minute's frame is each sixth pass. What a row created and destroyed is
- * counted from its place in one pass to its place in the next; a row's minute is the
- * sum of those of its passes.
+ * A frame is made by one pass over the active rows, TABLE_LOG_ROWS_PER_STEP a second. Beyond
+ * 65,536 active rows the cells and rows of a frame are collected over several seconds, and
+ * beyond 655,360 the frame is late. Its other numbers are of the moment in which the pass
+ * ended. Every sixth pass also makes the minute's frame. A row's new and destroyed entries
+ * are counted from its turn in one pass to its turn in the next.
  *
- * The pass also finds the busiest rows, and tells stays.h, which gives them details.
+ * The pass also finds the busiest rows, for durations.h, which gives them details.
  *
- * 20 bytes a row that was ever active, sparse. One thread. Errors: -ENOMEM at creation.
+ * 20 bytes per row that was ever active, sparse. Threads: one. Errors: -ENOMEM at creation.
  */
 #ifndef CONNTIDE_STATS_TABLE_LOG_H
 #define CONNTIDE_STATS_TABLE_LOG_H
@@ -30,10 +29,10 @@
 #define TABLE_LOG_INTERVAL_NS	UINT64_C(10000000000)
 #define TABLE_LOG_PER_MINUTE	6u
 #define TABLE_LOG_WISHES	32u
-/* Until the kernel's counters of before the start have arrived. */
+/* By then the kernel's counters from before the start have arrived. */
 #define TABLE_LOG_SETTLING_S 3u
 
-/* Counters, of which a frame holds the difference to the one before. */
+/* Counters; a frame holds the difference to the frame before. */
 struct table_log_counters {
 	uint64_t new_entries;
 	uint64_t destroyed_entries;
@@ -47,7 +46,7 @@ struct table_log_counters {
 	uint64_t lost_events;
 };
 
-/* All that a frame needs and the histogram does not know. */
+/* What a frame needs besides the histogram. */
 struct table_log_second {
 	uint64_t now_boot_ns;
 	uint64_t now_real_ns;
@@ -60,13 +59,13 @@ struct table_log_second {
 	const struct shm_talker_list *hosts; /* by source */
 };
 
-/* A row's counters at the last pass, and what it did since the minute began. */
+/* A row's counters at the last pass, and its changes since the minute began. */
 struct table_log_mark {
 	uint32_t new_entries;
 	uint32_t destroyed_entries;
 	uint32_t minute_new_entries;
 	uint32_t minute_destroyed_entries;
-	uint32_t minute; /* number of it */
+	uint32_t minute; /* its number */
 };
 
 struct table_log_cell {
@@ -85,12 +84,12 @@ struct table_log {
 	const struct histogram *hist;	/* borrowed, as all that follows */
 	struct shm_table_log *rings[2]; /* every ten seconds, every minute */
 	struct shm_frame_hosts_log *hosts[2];
-	struct durations *durations; /* NULL: nobody is told of busy rows */
+	struct durations *durations; /* NULL: none */
 	struct table_log_mark *marks;
 	uint64_t next_ns; /* when the next pass begins */
 	bool passing;
-	uint32_t word; /* of the row map, where the pass stands */
-	uint32_t pass; /* of those of a minute */
+	uint32_t word; /* of the row map, where the pass is */
+	uint32_t pass; /* within the minute */
 	uint32_t minute;
 	uint32_t rows_active;
 	uint32_t cell_count, row_count, wish_count;
@@ -98,7 +97,7 @@ struct table_log {
 	struct table_log_row rows[SHM_FRAME_ROWS];
 	struct durations_wish wishes[TABLE_LOG_WISHES];
 	struct table_log_counters base[2];
-	uint32_t settling_s; /* the first seconds count in no frame */
+	uint32_t settling_s; /* the first seconds are in no frame */
 };
 
 /* 0 or -ENOMEM. `rings`, `hosts` and `durations` are set before the first table_log_second(). */

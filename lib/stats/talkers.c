@@ -31,7 +31,7 @@ void talkers_destroy(struct talkers *talkers)
 
 /* --- one entry ------------------------------------------------------------------- */
 
-/* Those of IPv4 have no /64. */
+/* IPv4 has no /64. */
 static unsigned int kinds_of(const struct ct_key *key)
 {
 	return key->family == AF_INET6 ? SHM_TALKER_KINDS : SHM_TALKER_SOURCE_64;
@@ -67,7 +67,7 @@ void talkers_foresee(struct talkers *talkers, const struct ct_key *key, uint64_t
 	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
 		struct topk_key topk_key = key_of_kind(key, kind);
 
-		/* A service has the address of its destination, the kind before it. */
+		/* A service has the address of its destination, which is the kind before it. */
 		if (kind != SHM_TALKER_SERVICE)
 			address_hash = topk_hash_address(topk_key.address);
 		foreseen->hashes[kind] = topk_hash_rest(address_hash, topk_key.rest);
@@ -166,7 +166,7 @@ static void throw_away(struct talkers *talkers)
 
 void talkers_begin(struct talkers *talkers)
 {
-	/* Mostly done by then: it takes a few seconds, and dumps are further apart. */
+	/* Usually finished by then: it takes a few seconds, and dumps are further apart. */
 	clear(talkers, UINT32_MAX);
 	talkers->unsubtracted[talkers->shown ^ 1u] = 0;
 	talkers->building = true;
@@ -187,7 +187,7 @@ void talkers_complete(struct talkers *talkers)
 	talkers->building = false;
 	talkers->shown ^= 1u;
 	throw_away(talkers);
-	/* Of another tally than the lists were made from. */
+	/* The lists were made from the other count. */
 	for (unsigned int kind = 0; kind < SHM_TALKER_KINDS; kind++)
 		talkers->tops[kind].outside = UINT32_MAX;
 }
@@ -200,8 +200,8 @@ struct candidate {
 };
 
 /*
- * Few records get far: for each to be larger than all before it, counts must rise all
- * along, and those of a million entries can do so 1,413 times.
+ * Few records are inserted: each must be larger than all before it, and the counts of a
+ * million entries can rise at most 1,413 times.
  */
 static uint32_t find_largest(const struct topk *topk, unsigned int index,
 			     struct candidate best[SHM_TALKERS + 1u])
@@ -242,7 +242,7 @@ static void scan(struct talkers *talkers, unsigned int kind)
 	}
 }
 
-/* All kinds, unless they are too large together: then those whose turn it is. */
+/* All kinds; when they are too large together, the next in turn. */
 static void scan_some(struct talkers *talkers)
 {
 	uint32_t records = 0;
@@ -269,7 +269,7 @@ struct listed {
 	uint32_t more;
 };
 
-/* Counts of now, largest first. */
+/* Current counts, largest first. */
 static uint32_t look_up(const struct talkers *talkers, unsigned int kind,
 			struct listed list[SHM_TALKERS])
 {

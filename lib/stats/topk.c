@@ -63,7 +63,7 @@ uint64_t topk_hash_address(const uint64_t address[2])
 	return ct_hash_bytes(address, 2 * sizeof(address[0]));
 }
 
-/* Nobody outside knows the first 64 bits, so what is folded in needs no key of its own. */
+/* The first 64 bits are keyed, so the rest may be folded in without a key. */
 uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest)
 {
 	unsigned __int128 product =
@@ -110,7 +110,7 @@ static uint64_t hash_of_record(const struct topk_record *record)
 	return topk_hash(&key);
 }
 
-/* The record's counts must be 0, or be about to become so. */
+/* The record's counts are 0, or will be by the end of the caller. */
 static void unlink_record(struct topk *topk, uint32_t at, uint64_t hash)
 {
 	uint32_t *link = head_of(topk, hash);
@@ -127,9 +127,9 @@ static bool is_free(const struct topk_record *record)
 	return !(record->count[0] | record->count[1]);
 }
 
-/* --- who is in ------------------------------------------------------------------- */
+/* --- admission ------------------------------------------------------------------- */
 
-/* xorshift64: which keys stay in is nothing to be guessed from outside, and costs little. */
+/* xorshift64: cheap, and remote hosts cannot guess which keys stay. */
 static uint32_t random_bits(struct topk *topk)
 {
 	topk->random ^= topk->random << 13;
@@ -143,7 +143,7 @@ static uint32_t larger(const struct topk_record *record)
 	return record->count[0] > record->count[1] ? record->count[0] : record->count[1];
 }
 
-/* Its counts are hidden from now on. */
+/* Moves its counts into the bucket. */
 static void put_out(struct topk *topk, uint32_t at)
 {
 	struct topk_record *record = &topk->records[at];
@@ -157,7 +157,7 @@ static void put_out(struct topk *topk, uint32_t at)
 	unlink_record(topk, at, hash);
 }
 
-/* Makes room, or does not. */
+/* Frees a record, or not. */
 static bool admit(struct topk *topk)
 {
 	uint32_t bits = random_bits(topk);
@@ -282,7 +282,7 @@ uint32_t topk_clear(struct topk *topk, unsigned int index, uint32_t from, uint32
 	}
 	if (at <= topk->used)
 		return at;
-	/* What was put out meanwhile had its old count hidden. */
+	/* Records removed during the clearing had their old count hidden. */
 	memset(topk->hidden[index], 0, HIDDEN_BYTES);
 	topk->keys[index] = 0;
 	return 0;
