@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Live events into a trace (trace.h): what conntide-record does.
+ * Records live events into a trace (lib/trace/trace.h): what conntide-record does.
  *
- * The order in which things happen is that of the agent: subscribe, then dump, so
- * that nothing falls in between. Records and the events that came meanwhile are made
- * into one list (roster.h), which is the table at t = 0: the moment at which the last
- * event of the dump was read. From then on each event becomes a line, with the time at
- * which it was read, within about a millisecond of when it happened; each second a STAT
- * line, the kernel's own count; and a SYSCTL line when a timeout has changed. A dump that
- * cannot be relied on (events lost meanwhile, hash resized, an error) is made anew;
- * after CAPTURE_DUMPS the last one is taken as it is, and `dump_doubtful` says so.
+ * In the agent's order: subscribe, then dump, so that nothing falls in between. The dump and
+ * the events that arrived during it are merged into one list (ct_cache.h): the table at t = 0,
+ * the moment at which the last event during the dump was read. From then on each event
+ * becomes a line, timestamped when it was read, within about a millisecond of when it
+ * happened; once a second a STAT line with the kernel's own count; and a SYSCTL line when a
+ * timeout changes. An unreliable dump (events lost, hash resized, an error) is repeated; after
+ * CAPTURE_DUMPS attempts the last one is used, and `dump_doubtful` is set.
  *
- * Lost events are noted by a LOST line and counted; the receive buffer grows. Nothing
- * is dumped again: from the first loss on the lines may miss entries' births and
- * deaths, which the count of the STAT lines shows.
+ * Lost events are noted in a LOST line and counted, and the receive buffer grows. No further
+ * dump is made: from the first loss on, the trace may lack births and deaths of entries,
+ * which the count in the STAT lines shows.
  *
- * Only netlink is asked, nothing is changed. Memory: bounded by the roster's limit.
- * Threads: the caller's, and the worker inside struct query. Errors: -errno with a
- * sentence in `why`.
+ * Only asks netlink, changes nothing. Memory: bounded by the limit of the list. Threads: the
+ * caller's, and the worker inside struct query. Errors: -errno with a sentence in `why`.
  */
 #ifndef CONNTIDE_AGENT_RECORD_CAPTURE_H
 #define CONNTIDE_AGENT_RECORD_CAPTURE_H
@@ -39,7 +37,7 @@
 struct capture_config {
 	uint64_t seconds;      /* 0: until a signal */
 	uint32_t eval_s;       /* between EVAL lines; 0: none */
-	uint32_t buffer_bytes; /* receive buffer to begin with */
+	uint32_t buffer_bytes; /* initial receive buffer */
 	bool anonymise;
 	bool sandbox;
 };
@@ -75,18 +73,19 @@ struct capture {
 };
 
 /*
- * Opens everything, then gives up what is not needed any more. SIGINT, SIGTERM and
- * SIGHUP are blocked from here on and end the recording. capture_destroy() in any case.
+ * Opens everything, then drops the privileges that are no longer needed. SIGINT, SIGTERM
+ * and SIGHUP are blocked from here on and end the recording. Call capture_destroy() even
+ * after an error.
  */
 int capture_create(struct capture *capture, const struct capture_config *config, FILE *out,
 		   char why[CAPTURE_WHY_BYTES]);
 void capture_destroy(struct capture *capture);
 
-/* The head of the trace and the table at t = 0. */
+/* Writes the head of the trace and the table at t = 0. */
 int capture_begin(struct capture *capture, char why[CAPTURE_WHY_BYTES]);
 
-/* Until a signal, or for as long as was asked. What is buffered in `out` is flushed
- * each second and at the end. */
+/* Records until a signal or for config.seconds. Flushes `out` every second and at the
+ * end. */
 int capture_run(struct capture *capture, char why[CAPTURE_WHY_BYTES]);
 
 #endif

@@ -73,7 +73,7 @@ static void write_entry(struct capture *capture, enum trace_kind kind, const str
 	write_line(capture, &rec);
 }
 
-/* What remains of a timeout that was told some time ago. */
+/* What remains of a timeout that was reported earlier. */
 static uint32_t remaining_s(const struct ct_event *event, uint64_t age_ns)
 {
 	uint64_t age_s = age_ns / NS_PER_S;

@@ -63,7 +63,7 @@ static struct ct_cache_entry *find(const struct ct_cache *cache, const struct ct
 	return NULL;
 }
 
-/* A live entry, not filled in. NULL: no room. */
+/* A new live entry, not filled in. NULL: at the limit. */
 static struct ct_cache_entry *add(struct ct_cache *cache, const struct ct_event *event)
 {
 	uint32_t *head = head_of(cache, event);
@@ -83,7 +83,7 @@ static struct ct_cache_entry *add(struct ct_cache *cache, const struct ct_event 
 	return &cache->entries[at];
 }
 
-/* Out of its chain and into the list of free ones; it is not live any more. */
+/* Moves it from its chain to the free list. */
 static void release(struct ct_cache *cache, struct ct_cache_entry *entry)
 {
 	uint32_t *link = head_of(cache, &entry->event);
@@ -162,7 +162,7 @@ void ct_cache_dump_end(struct ct_cache *cache)
 static void destroy(struct ct_cache *cache, struct ct_cache_entry *entry, struct ct_event *event)
 {
 	if (entry && !entry->buried) {
-		/* A late message of the life before this one ends nothing. */
+		/* A late message of an earlier entry with this tuple. */
 		if (entry->event.id != event->id)
 			return;
 		take_state(event, &entry->event);

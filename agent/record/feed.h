@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A file with everything the mirror is fed, in order, so that the same mirror
- * can be run again without a kernel: events as they came from netlink, records
- * of dumps and answers to GETs, when marks began, which addresses were local, and
- * the time. tests/replay reads it and must arrive at the same cells.
+ * A file with everything the mirror is fed, in order, so that the same mirror can be run
+ * again without a kernel: events as they came from netlink, records of dumps, answers to
+ * GETs, when marks began, which addresses were local, and the time. tests/replay reads it
+ * and must arrive at the same cells.
  *
- * Format, host byte order, version 1: the 16 bytes of RECORDER_MAGIC, then
- * frames: struct recorder_frame, then `len` bytes, padded to 8.
+ * Format, version 1, host byte order: the 16 bytes of RECORDER_MAGIC, then frames: struct
+ * recorder_frame followed by `len` bytes, padded to 8.
  *
- * Errors: the first one ends the recording and is kept for the caller to tell;
- * the agent goes on. Threads: one. Writing may block on a slow disk: it is a
- * tool for diagnosis, not for every day.
+ * Errors: the first one ends the recording and is kept for the caller to report; the agent
+ * goes on. Threads: one. Writing may block on a slow disk: a diagnostic tool, not for
+ * everyday use.
  */
 #ifndef CONNTIDE_AGENT_RECORD_FEED_H
 #define CONNTIDE_AGENT_RECORD_FEED_H

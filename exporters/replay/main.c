@@ -30,7 +30,7 @@ struct cost {
 };
 
 struct progress {
-	off_t bytes; /* of the input; 0: nothing is shown */
+	off_t bytes; /* of the input; 0: no progress is shown */
 	uint64_t next_ns;
 	bool shown;
 };
@@ -40,7 +40,7 @@ struct progress {
 #define PROGRESS_LINES 8192u
 #define PROGRESS_NS    (500 * NS_PER_MS)
 
-/* Only for people who wait: not into a file, nor between answers on one screen. */
+/* For a person at a terminal only: not into a file, not between answers. */
 static struct progress progress_of(FILE *in)
 {
 	struct progress progress = {.next_ns = clock_boot_ns() + 2 * PROGRESS_NS};
@@ -90,7 +90,7 @@ static void on_eval(struct replay *replay, const struct options *options, uint64
 	cost->forecasts++;
 	if (!options->forecast)
 		return;
-	/* Whoever drives us waits for this line. */
+	/* A driver in lockstep waits for this line. */
 	replay_print_answer(stdout, k, &fc, options->words);
 	fflush(stdout);
 }
@@ -252,7 +252,7 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	/* The same trace, the same answers. */
+	/* The same trace gives the same answers. */
 	ct_hash_seed_fixed(1);
 	return replay_file(&options);
 }

@@ -17,7 +17,7 @@ int replay_create(struct replay *replay)
 	replay->forecast = forecast_create(0);
 	if (!replay->forecast)
 		return -ENOMEM;
-	/* There is nobody whom a sample of entries could be checked with. */
+	/* No kernel to audit entries against. */
 	replay->offline.verify.audit_rate = 0;
 	observer_init(&replay->observer);
 	replay->observer.forecast = replay->forecast;

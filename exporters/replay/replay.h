@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A trace through the agent's own mirror and forecast, under the trace's clock:
+ * Runs a trace through the agent's own mirror and forecast, under the trace's clock:
  *
- *	trace line -> struct ct_event -> tracker, resync -> observer -> forecast
+ * 	trace line -> struct ct_event -> tracker, resync -> observer -> forecast
  *
- * What a live agent has and a replay has not: the addresses of the host, so every
- * entry counts as forwarded; and a kernel to ask. Where events are missing (lost by
- * whoever recorded) the mirror keeps entries that are gone, and lacks some that are
- * there; a live agent would find that by the kernel's count and dump the table.
- * Here the difference is carried along and told (residual), and the forecast, which
- * is given the kernel's count, takes it into account as it does between two dumps.
+ * What a live agent has and a replay does not: the addresses of the host, so every entry
+ * counts as forwarded; and a kernel to ask. Where events are missing from the trace the
+ * mirror keeps entries that are gone and lacks some that exist; a live agent would see that
+ * in the kernel's count and dump the table. Here the difference is carried along and shown
+ * (residual), and the forecast, which is given the kernel's count, treats it as it does
+ * between two dumps.
  *
- * DUMP lines at the start are the first dump, complete. Later ones are taken as a
- * dump that was cut: they add and correct, and remove nothing.
+ * DUMP lines at the start are the first, complete dump. Later ones are treated as an
+ * incomplete dump: they add and correct, and remove nothing.
  *
- * The clock is the trace's, from 0. The mirror holds at most REPLAY_ENTRIES_MAX
- * entries; what is beyond is counted as refused. Borrows nothing, owns the world and
- * the forecast. Pure but for their memory. One thread.
+ * The clock is the trace's, from 0. The mirror holds at most REPLAY_ENTRIES_MAX entries; the
+ * rest is counted as refused. Owns the mirror and the forecast. Pure but for their memory.
+ * Threads: one. Errors: -ENOMEM at creation; a wrong line is described in words.
  */
 #ifndef CONNTIDE_REPLAY_REPLAY_H
 #define CONNTIDE_REPLAY_REPLAY_H
@@ -36,10 +36,10 @@ struct replay {
 	struct observer observer;
 	struct forecast *forecast;
 	bool dumping; /* inside a block of DUMP lines */
-	bool begun;   /* something else than a DUMP line came */
+	bool begun;   /* a line other than DUMP was read */
 	/* For a summary. */
 	uint64_t lines[TRACE_KINDS];
-	uint64_t lost_events; /* that LOST lines told of */
+	uint64_t lost_events; /* by the LOST lines */
 	int64_t last_ns;
 	uint32_t count, max; /* of the last STAT line */
 	uint32_t count_peak;
@@ -50,13 +50,13 @@ struct replay {
 int replay_create(struct replay *replay);
 void replay_destroy(struct replay *replay);
 
-/* The next line, but for what an EVAL line asks for. NULL, or what is wrong with it. */
+/* The next line; EVAL lines are answered by the caller. NULL, or what is wrong. */
 const char *replay_line(struct replay *replay, const struct trace_record *rec);
 
 /* After the last line. */
 void replay_end(struct replay *replay);
 
-/* The kernel's count as last told less what the mirror holds. */
+/* The kernel's last known count minus the entries in the mirror. */
 int64_t replay_residual(const struct replay *replay);
 
 #endif

@@ -55,7 +55,7 @@ struct top_row {
 	uint32_t entries;
 };
 
-/* The fullest rows, most entries first; how many there are. */
+/* The rows with most entries, largest first; returns how many. */
 static unsigned int top_rows(const struct histogram *hist, struct top_row top[TOP_ROWS])
 {
 	unsigned int n = 0;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Addresses replaced by others, so that a trace can be shown to strangers.
+ * Replaces addresses in a trace, so that it can be given to strangers.
  *
- * A keyed permutation of all IPv4 addresses, and one of all IPv6 addresses: the same
- * address has the same pseudonym under one key, two addresses never share one, and
- * nothing of prefixes or of special ranges is left. It is a Feistel network of eight
- * rounds (Luby and Rackoff, "How to construct pseudorandom permutations from
- * pseudorandom functions", 1988) over SipHash-2-4 (Aumasson and Bernstein, 2012). The
- * key is to be drawn for one trace and forgotten.
+ * A keyed permutation of all IPv4 addresses, and one of all IPv6 addresses: under one key an
+ * address always gets the same pseudonym, two addresses never share one, and nothing of
+ * prefixes or special ranges remains. A Feistel network of eight rounds (Luby and Rackoff,
+ * "How to construct pseudorandom permutations from pseudorandom functions", 1988) over
+ * SipHash-2-4 (Aumasson and Bernstein, 2012). Draw the key for one trace and forget it.
  *
- * What it does not hide: who talks to how many, on which ports, and when.
+ * Not hidden: how many peers a host has, on which ports, and when.
  *
- * Pure but for pseudonym_draw(). No allocation.
+ * Pure but for pseudonym_draw(). No allocation. Threads: any.
  */
 #ifndef CONNTIDE_TRACE_PSEUDONYM_H
 #define CONNTIDE_TRACE_PSEUDONYM_H
@@ -27,7 +26,7 @@ struct pseudonym {
 /* A key from the kernel's random numbers; 0 or -errno. */
 int pseudonym_draw(struct pseudonym *pseudonym);
 
-/* Replaces both addresses of the key. Its hash, kept elsewhere, is not touched. */
+/* Replaces both addresses of the key. A hash of it kept elsewhere becomes stale. */
 void pseudonym_apply(const struct pseudonym *pseudonym, struct ct_key *key);
 
 /* SipHash-2-4 of the 16 bytes of two little-endian words; for the unit test. */

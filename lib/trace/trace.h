@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The trace format, version 1: reader and writer. Included by conntide-replay,
- * conntide-record and tests.
+ * The trace format, version 1: reader and writer.
  *
- * ASCII lines, comma separated, times in integer ns since the start, see
- * docs/man/conntide-record.1. A reader skips lines whose kind it does not know and
- * columns beyond those it knows; a malformed line is an error that names its
- * number. Besides the kinds described there, this writer has LOST: so many
- * events did not reach it, as far as it knows. No allocation; the caller owns the streams. One
- * thread per reader.
+ * ASCII lines, comma separated, times in integer ns since the start; described in
+ * docs/man/conntide-record.1. A reader skips lines whose kind it does not know and columns
+ * beyond those it knows; a malformed line is an error that names its number. This writer
+ * adds one kind, LOST: how many events it missed, as far as it knows.
+ *
+ * No allocation; the caller owns the streams. Threads: one per reader.
  */
 #ifndef CONNTIDE_TRACE_TRACE_H
 #define CONNTIDE_TRACE_TRACE_H
@@ -59,7 +58,7 @@ struct trace_record {
 			uint64_t drop, early_drop;
 		} stat;
 		uint64_t eval;
-		uint64_t lost; /* events the recorder did not get */
+		uint64_t lost; /* events the recorder missed */
 	};
 };
 
@@ -70,12 +69,12 @@ struct trace_reader {
 	int64_t last_ns;
 };
 
-/* Start reading; the stream stays the caller's. */
+/* Starts reading; the stream remains the caller's. */
 void trace_reader_init(struct trace_reader *r, FILE *in);
 
 /*
  * The next record of a known kind. 1: got one, 0: end of input, -EBADMSG:
- * malformed line (r->line, r->error), -EPROTO: a version this is not, -EIO.
+ * malformed line (r->line, r->error), -EPROTO: another version of the format, -EIO.
  */
 int trace_read(struct trace_reader *r, struct trace_record *rec);
 

@@ -13,7 +13,7 @@
 
 #define SYSCTL_PREFIX "nf_conntrack_"
 
-/* The highest number is reserved: nothing real can be taken for it. */
+/* The highest number is reserved, so it stands for no real protocol. */
 #define L4NUM_NOT_KNOWN 255u
 
 static const struct {
