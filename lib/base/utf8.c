@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/base/utf8.h"
+
+size_t utf8_bytes(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n = s[0] == 0	 ? 0
+		   : s[0] < 0x80 ? 1
+		   : s[0] < 0xc2 ? 0
+		   : s[0] < 0xe0 ? 2
+		   : s[0] < 0xf0 ? 3
+		   : s[0] < 0xf5 ? 4
+				 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+bool utf8_valid(const char *text)
+{
+	while (*text) {
+		size_t n = utf8_bytes(text);
+
+		if (!n)
+			return false;
+		text += n;
+	}
+	return true;
+}
