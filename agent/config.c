@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/num.h"
 #include "lib/base/options.h"
 #include "lib/shm/reader.h"
 
@@ -16,8 +17,8 @@ struct option_row {
 	const char *name;
 	enum option_type type;
 	size_t field; /* offset in struct config */
-	uint64_t min;
-	uint64_t max;
+	uint32_t min;
+	uint32_t max;
 	const char *value;
 	const char *help;
 };
@@ -97,18 +98,13 @@ static bool parse_number(const struct option_row *row, const char *text, struct 
 			 char *message)
 {
 	uint32_t *field = (uint32_t *)(void *)((char *)config + row->field);
-	char *end;
-	unsigned long long value;
 
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || value < row->min || value > row->max) {
+	if (num_u32(text, row->min, row->max, field) < 0) {
 		snprintf(message, CONFIG_MESSAGE_BYTES,
-			 "--%s: \"%s\" is not a number from %llu to %llu", row->name, text,
-			 (unsigned long long)row->min, (unsigned long long)row->max);
+			 "--%s: \"%s\" is not a number from %u to %u", row->name, text, row->min,
+			 row->max);
 		return false;
 	}
-	*field = (uint32_t)value;
 	return true;
 }
 

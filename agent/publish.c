@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "lib/mirror/trust.h"
 #include "lib/shm/seqlock.h"
 
@@ -203,13 +204,6 @@ static struct history_state sums(const struct agent *agent)
 	};
 
 	return now;
-}
-
-static uint32_t clamp_u32(int64_t value)
-{
-	if (value < 0)
-		return 0;
-	return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
 static uint32_t since(uint64_t now, uint64_t before)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/base/num.h"
 #include "lib/incident/incident_dir.h"
 
 #define TOKEN_NS     (INCIDENTS_DAY_NS / INCIDENTS_A_DAY)
@@ -38,18 +39,6 @@ void incident_trigger_spend(struct incident_trigger *incidents, uint64_t count)
 	uint64_t spent = count < INCIDENTS_A_DAY ? count * TOKEN_NS : INCIDENTS_DAY_NS;
 
 	incidents->tokens_ns -= spent < incidents->tokens_ns ? spent : incidents->tokens_ns;
-}
-
-static uint64_t since(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
-static uint32_t clamp_u32(int64_t value)
-{
-	if (value < 0)
-		return 0;
-	return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
 /* The lower of the two ceilings; 0 without any. */
@@ -123,9 +112,9 @@ static void follow(struct incident_trigger *incidents, const struct incident_tri
 
 	head->entries = clamp_u32(in->count_entries);
 	head->limit_entries = clamp_u32(limit_of(in, &head->limit_kind));
-	head->drops = since(in->drops, head->base_drops);
-	head->early_drops = since(in->early_drops, head->base_early_drops);
-	head->chain_drops = since(in->chain_drops, head->base_chain_drops);
+	head->drops = clamp_sub_u64(in->drops, head->base_drops);
+	head->early_drops = clamp_sub_u64(in->early_drops, head->base_early_drops);
+	head->chain_drops = clamp_sub_u64(in->chain_drops, head->base_chain_drops);
 	if (fill <= head->peak_fill_ppm && head->peak_real_ns)
 		return;
 	head->peak_fill_ppm = fill;
@@ -177,7 +166,7 @@ static void watch(struct incident_trigger *incidents, const struct incident_trig
 
 static void refill(struct incident_trigger *incidents, uint64_t now_ns)
 {
-	incidents->tokens_ns += since(now_ns, incidents->tokens_at_ns);
+	incidents->tokens_ns += clamp_sub_u64(now_ns, incidents->tokens_at_ns);
 	incidents->tokens_at_ns = now_ns;
 	if (incidents->tokens_ns > INCIDENTS_DAY_NS)
 		incidents->tokens_ns = INCIDENTS_DAY_NS;
@@ -186,7 +175,7 @@ static void refill(struct incident_trigger *incidents, uint64_t now_ns)
 static bool may_begin(const struct incident_trigger *incidents, int stage, uint64_t now_ns)
 {
 	if (stage != INCIDENT_DROPS && incidents->last_begin_ns &&
-	    since(now_ns, incidents->last_begin_ns) < INCIDENTS_SPACING_NS)
+	    clamp_sub_u64(now_ns, incidents->last_begin_ns) < INCIDENTS_SPACING_NS)
 		return false;
 	return incidents->tokens_ns >= (reserve[stage] + 1) * TOKEN_NS;
 }

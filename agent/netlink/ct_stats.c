@@ -12,6 +12,8 @@
 
 #include <libmnl/libmnl.h>
 
+#include "lib/base/num.h"
+
 static const struct {
 	uint16_t attr;
 	const char *column; /* of /proc/net/stat/nf_conntrack */
@@ -180,14 +182,13 @@ int ct_counters_text(struct ct_counters *counters, const char *text)
 			return -ENOMEM;
 		text++;
 		for (unsigned int i = 0; i < n; i++) {
-			char *end;
-			unsigned long value = strtoul(text, &end, 16);
+			uint64_t value;
 
-			if (end == text)
+			text = skip_blanks(text);
+			if (num_take_hex(&text, UINT64_MAX, &value) < 0)
 				return -EBADMSG;
 			if (columns[i] < CT_STATS)
 				advance(counters, row, columns[i], (uint32_t)value);
-			text = end;
 		}
 		text = skip_blanks(text);
 	}
@@ -220,18 +221,24 @@ void ct_proc_close(struct ct_proc *proc)
 	}
 }
 
-static int64_t read_number(int fd)
+int ct_sysctl_read(int fd, uint64_t max, uint64_t *ret_value)
 {
-	char text[32], *end;
+	char text[32];
 	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
-	unsigned long long value;
 
 	if (n <= 0)
-		return -1;
+		return n < 0 && fd >= 0 ? -errno : -ENODATA;
 	text[n] = '\0';
-	/* The sysctls are unsigned; old kernels let a negative one be written. */
-	value = strtoull(text, &end, 10);
-	return end == text || value > UINT32_MAX ? -1 : (int64_t)value;
+	text[strcspn(text, "\n")] = '\0';
+	return num_u64(text, 0, max, ret_value);
+}
+
+/* The sysctls are unsigned; old kernels let a negative one be written: -1 as any other. */
+static int64_t read_number(int fd)
+{
+	uint64_t value;
+
+	return ct_sysctl_read(fd, UINT32_MAX, &value) < 0 ? -1 : (int64_t)value;
 }
 
 static int64_t known(int64_t value, int64_t otherwise)

@@ -63,6 +63,9 @@ struct ct_proc {
 	int stat_fd;
 };
 
+/* What a file below /proc/sys says now, 0 to max; -errno, -EINVAL for what is no number. */
+int ct_sysctl_read(int fd, uint64_t max, uint64_t *ret_value);
+
 void ct_proc_open(struct ct_proc *proc);
 void ct_proc_close(struct ct_proc *proc);
 /* Values that /proc does not tell are those of `told`. */

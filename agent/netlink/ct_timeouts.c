@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/netlink/ct_timeouts.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
+
+#include "agent/netlink/ct_stats.h"
 
 /* The kernel keeps them in jiffies; nobody means more than this. */
 #define TIMEOUT_MAX_S 2147483647u
@@ -25,16 +25,9 @@ void ct_timeouts_open(struct ct_timeouts *timeouts)
 
 static bool read_seconds(int fd, uint32_t *ret_s)
 {
-	char text[32], *end;
-	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
-	unsigned long value;
+	uint64_t value;
 
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (end == text || errno || value > TIMEOUT_MAX_S)
+	if (ct_sysctl_read(fd, TIMEOUT_MAX_S, &value) < 0)
 		return false;
 	*ret_s = (uint32_t)value;
 	return true;

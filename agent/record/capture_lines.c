@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/trace/trace_event.h"
 
 static void note_error(struct capture *capture)
@@ -29,20 +30,13 @@ void capture_flush(struct capture *capture)
 		note_error(capture);
 }
 
-static uint32_t clamp(int64_t value)
-{
-	if (value < 0)
-		return 0;
-	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-}
-
 void capture_write_head(struct capture *capture, uint32_t day_s)
 {
 	struct trace_record rec = {.kind = TRACE_META};
 
 	rec.meta.version = TRACE_VERSION;
-	rec.meta.max = clamp(capture->limits.max_entries);
-	rec.meta.buckets = clamp(capture->limits.buckets);
+	rec.meta.max = clamp_u32(capture->limits.max_entries);
+	rec.meta.buckets = clamp_u32(capture->limits.buckets);
 	rec.meta.day_s = day_s;
 	rec.meta.horizon_s = 3600;
 	write_line(capture, &rec);
@@ -111,8 +105,8 @@ void capture_write_stat(struct capture *capture)
 {
 	struct trace_record rec = {.kind = TRACE_STAT};
 
-	rec.stat.count = clamp(capture->limits.count_entries);
-	rec.stat.max = clamp(capture->limits.max_entries);
+	rec.stat.count = clamp_u32(capture->limits.count_entries);
+	rec.stat.max = clamp_u32(capture->limits.max_entries);
 	rec.stat.drop = capture->counters.values[CT_STAT_DROP];
 	rec.stat.early_drop = capture->counters.values[CT_STAT_EARLY_DROP];
 	write_line(capture, &rec);

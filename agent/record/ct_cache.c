@@ -3,15 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
-static void *sparse(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
+#include "lib/base/sparse.h"
 
 static size_t entries_bytes(const struct ct_cache *cache)
 {
@@ -31,17 +24,15 @@ int ct_cache_create(struct ct_cache *cache, uint32_t limit_entries)
 	cache->used = 1;
 	while (cache->bucket_mask < cache->limit_entries)
 		cache->bucket_mask = cache->bucket_mask << 1 | 1;
-	cache->entries = sparse(entries_bytes(cache));
-	cache->heads = sparse(heads_bytes(cache));
+	cache->entries = sparse_alloc(entries_bytes(cache));
+	cache->heads = sparse_alloc(heads_bytes(cache));
 	return cache->entries && cache->heads ? 0 : -ENOMEM;
 }
 
 void ct_cache_destroy(struct ct_cache *cache)
 {
-	if (cache->entries)
-		munmap(cache->entries, entries_bytes(cache));
-	if (cache->heads)
-		munmap(cache->heads, heads_bytes(cache));
+	sparse_free(cache->entries, entries_bytes(cache));
+	sparse_free(cache->heads, heads_bytes(cache));
 	memset(cache, 0, sizeof(*cache));
 }
 

@@ -16,6 +16,7 @@
 
 #include "agent/record/capture.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/base/options.h"
 
 #define SECONDS_MAX  (366u * 86400u)
@@ -194,33 +195,20 @@ static int wrong_usage(const char *why, const char *what)
 	return 2;
 }
 
-static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *ret_value)
-{
-	char *end;
-
-	errno = 0;
-	*ret_value = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && !errno && *ret_value >= least &&
-	       *ret_value <= most;
-}
-
 /* -1: go on; else the exit status. */
 static int take(struct capture_config *config, struct output *output, int letter)
 {
-	uint64_t number;
-
 	switch (letter) {
 	case OUT:
 		output->path = optarg;
 		return -1;
 	case SECONDS:
-		if (!parse_number(optarg, 1, SECONDS_MAX, &config->seconds))
+		if (num_u64(optarg, 1, SECONDS_MAX, &config->seconds) < 0)
 			return wrong_usage("--seconds is a number from 1 to 31622400, not", optarg);
 		return -1;
 	case EVAL:
-		if (!parse_number(optarg, 0, SECONDS_MAX, &number))
+		if (num_u32(optarg, 0, SECONDS_MAX, &config->eval_s) < 0)
 			return wrong_usage("--eval is a number from 0 to 31622400, not", optarg);
-		config->eval_s = (uint32_t)number;
 		return -1;
 	case ANONYMISE:
 		config->anonymise = true;

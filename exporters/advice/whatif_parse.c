@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "exporters/advice/whatif.h"
+#include "lib/base/num.h"
 
 #define PAGE_POINTERS 512.0 /* the kernel rounds buckets up to a page of them */
 
@@ -111,15 +111,17 @@ static int parse_port(const char *text, size_t bytes, struct change *change,
 			      copy);
 	direction = port;
 	if (info->has_ports) {
-		size_t digits = port ? strspn(port, "0123456789") : 0;
+		const char *end = port;
+		uint64_t number;
+		int err = num_take_u64(&end, 65535, &number);
 
-		if (!digits)
+		if (err == -EINVAL)
 			return refuse(why, "Which port of %s? It is named like %s/80.", info->name,
 				      info->name);
-		change->port = digits > 5 ? 65536 : atoi(port);
-		if (change->port > 65535 || (port[digits] && port[digits] != '/'))
+		if (err || (*end && *end != '/'))
 			return refuse(why, "\"%.20s\" is no port: they go from 0 to 65535.", port);
-		direction = port[digits] ? port + digits + 1 : NULL;
+		change->port = (int)number;
+		direction = *end ? port + (end - port) + 1 : NULL;
 	}
 	if (!direction)
 		return 0;
@@ -135,17 +137,12 @@ static int parse_port(const char *text, size_t bytes, struct change *change,
 static int parse_number(const char *text, double least, double most, bool whole, double *ret_value,
 			char why[WHATIF_WHY_BYTES])
 {
-	size_t digits = strspn(text, "0123456789");
-	size_t bytes = strlen(text);
-	bool fraction = !whole && text[digits] == '.' &&
-			strspn(text + digits + 1, "0123456789") == bytes - digits - 1 &&
-			bytes > digits + 1;
+	int err = whole && strchr(text, '.') ? -EINVAL : num_double(text, least, most, ret_value);
 
-	if (!digits || (digits != bytes && !fraction) || bytes > 15)
+	if (err == -EINVAL || strlen(text) > 15)
 		return refuse(why, "\"%.20s\" is not a %snumber from %.10g to %.10g.", text,
 			      whole ? "whole " : "", least, most);
-	*ret_value = strtod(text, NULL);
-	if (*ret_value < least || *ret_value > most)
+	if (err)
 		return refuse(why, "%.20s is not within %.10g to %.10g.", text, least, most);
 	return 0;
 }

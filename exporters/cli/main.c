@@ -10,6 +10,7 @@
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/base/options.h"
 #include "lib/health/health.h"
 #include "lib/incident/incident.h"
@@ -106,19 +107,10 @@ int cli_check_netns(const char *name)
 				      : cli_usage("--netns: not the name of a table:", name);
 }
 
-static bool parse_number(const char *text, unsigned long max, unsigned long *ret_value)
-{
-	char *end;
-
-	errno = 0;
-	*ret_value = strtoul(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *ret_value <= max;
-}
-
 /* 0, or the exit status after a message. */
 static int take_filter(struct cli *cli, int letter, const char *value)
 {
-	unsigned long number;
+	uint32_t number;
 
 	switch (letter) {
 	case 'l':
@@ -128,7 +120,7 @@ static int take_filter(struct cli *cli, int letter, const char *value)
 		cli->select.direction = direction_by_name(value);
 		return cli->select.direction < 0 ? cli_usage("no such direction:", value) : 0;
 	case 'p':
-		if (!parse_number(value, 65535, &number))
+		if (num_u32(value, 0, 65535, &number) < 0)
 			return cli_usage("a port is a number from 0 to 65535, not", value);
 		cli->select.port = (int)number;
 		return 0;
@@ -156,18 +148,17 @@ static int take_sort(struct cli *cli, const char *value)
 
 static int take_horizon(struct cli *cli, const char *value)
 {
-	unsigned long number;
+	uint32_t number;
 
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
-		if (parse_number(value, snap_horizons_s[i], &number) &&
-		    number == snap_horizons_s[i])
+		if (num_u32(value, snap_horizons_s[i], snap_horizons_s[i], &number) == 0)
 			cli->horizon_s = snap_horizons_s[i];
 	return cli->horizon_s ? 0 : cli_usage("a horizon is 30, 120, 600 or 3600, not", value);
 }
 
 static int take_option(struct cli *cli, int letter, const char *value)
 {
-	unsigned long number;
+	uint32_t number;
 	int format;
 
 	switch (letter) {
@@ -197,7 +188,7 @@ static int take_option(struct cli *cli, int letter, const char *value)
 	case 's':
 		return take_sort(cli, value);
 	case 'n':
-		if (!parse_number(value, INT_MAX, &number))
+		if (num_u32(value, 0, INT_MAX, &number) < 0)
 			return cli_usage("a limit is a number, not", value);
 		cli->select.limit = number;
 		cli->limit_given = true;

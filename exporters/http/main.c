@@ -13,6 +13,7 @@
 #include "exporters/http/toolkit/listen.h"
 #include "exporters/http/toolkit/systemd.h"
 #include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "lib/base/options.h"
 #include "lib/base/sandbox.h"
 
@@ -137,12 +138,9 @@ static _Noreturn void usage(const char *why, const char *what)
 
 static size_t number(const char *text, size_t least, size_t most)
 {
-	char *end;
-	unsigned long value;
+	uint64_t value;
 
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || value < least || value > most)
+	if (num_u64(text, least, most, &value) < 0)
 		usage("not a number that fits:", text);
 	return value;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 void text_init(struct text *text)
 {
 	memset(text, 0, sizeof(*text));
@@ -142,43 +144,24 @@ void text_add_double(struct text *text, double value)
 	text_add(text, buffer);
 }
 
-/* Length of the UTF-8 sequence at s, 0 when it is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n = s[0] < 0x80	 ? 1
-		   : s[0] < 0xc2 ? 0
-		   : s[0] < 0xe0 ? 2
-		   : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf5 ? 4
-				 : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 void text_add_json_string(struct text *text, const char *string)
 {
-	const unsigned char *s = (const unsigned char *)string;
+	const char *s = string;
 
 	text_add_char(text, '"');
 	while (*s) {
-		size_t n = utf8_length(s);
+		size_t n = utf8_bytes(s);
 
 		if (n == 0) {
 			text_add(text, "\xef\xbf\xbd");
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {
 			text_add_char(text, '\\');
-			text_add_char(text, (char)*s);
-		} else if (*s < 0x20 || *s == 0x7f) {
-			text_add_format(text, "\\u%04x", *s);
+			text_add_char(text, *s);
+		} else if ((unsigned char)*s < 0x20 || *s == 0x7f) {
+			text_add_format(text, "\\u%04x", (unsigned char)*s);
 		} else {
-			text_add_bytes(text, (const char *)s, n);
+			text_add_bytes(text, s, n);
 		}
 		s += n;
 	}

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/topn.h"
 
 #define TOP_ROWS 10u
 
@@ -55,26 +56,26 @@ struct top_row {
 	uint32_t entries;
 };
 
+struct top_rows {
+	struct top_row rows[TOP_ROWS];
+};
+
 /* The rows with most entries, largest first; returns how many. */
-static unsigned int top_rows(const struct histogram *hist, struct top_row top[TOP_ROWS])
+static uint32_t top_rows(const struct histogram *hist, struct top_rows *ret_top)
 {
-	unsigned int n = 0;
+	uint32_t count = 0;
+	const struct topn top = TOPN(ret_top->rows, count, entries);
 
 	for (uint32_t row = 0; row < ROW_COUNT; row++) {
 		struct top_row one = {.row = row};
-		unsigned int at;
 
 		if (!histogram_row_active(hist, row))
 			continue;
 		one.entries = histogram_row_entries(hist, row);
-		if (!one.entries || (n == TOP_ROWS && one.entries <= top[n - 1].entries))
-			continue;
-		n += n < TOP_ROWS;
-		for (at = n - 1; at > 0 && top[at - 1].entries < one.entries; at--)
-			top[at] = top[at - 1];
-		top[at] = one;
+		if (one.entries)
+			topn_add(&top, &one);
 	}
-	return n;
+	return count;
 }
 
 static void print_gaps(FILE *out, const struct replay *replay)
@@ -101,8 +102,8 @@ void replay_print_summary(FILE *out, const struct replay *replay, const struct f
 {
 	const struct mirror *mirror = &replay->offline.mirror;
 	const uint64_t *lines = replay->lines;
-	struct top_row top[TOP_ROWS];
-	unsigned int n = top_rows(&replay->offline.hist, top);
+	struct top_rows top;
+	unsigned int n = top_rows(&replay->offline.hist, &top);
 	char words[128];
 
 	fc_words(fc, words, sizeof(words));
@@ -125,8 +126,8 @@ void replay_print_summary(FILE *out, const struct replay *replay, const struct f
 	for (unsigned int i = 0; i < n; i++) {
 		struct row_key key = {0};
 
-		row_key_of(top[i].row, &key);
-		fprintf(out, "%s%8u  %s", i ? "           " : "ports      ", top[i].entries,
+		row_key_of(top.rows[i].row, &key);
+		fprintf(out, "%s%8u  %s", i ? "           " : "ports      ", top.rows[i].entries,
 			l4proto_info(key.l4proto)->name);
 		if (l4proto_info(key.l4proto)->has_ports)
 			fprintf(out, " port %u", key.port);

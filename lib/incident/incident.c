@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "lib/base/crc32.h"
+#include "lib/base/sparse.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
@@ -116,10 +116,9 @@ static int map_image(struct incident_image *image)
 	const struct incident_head *head = &image->head;
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t total = shm_layout(sections);
-	struct shm_header *header = mmap(NULL, (size_t)total, PROT_READ | PROT_WRITE,
-					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct shm_header *header = sparse_alloc((size_t)total);
 
-	if (header == MAP_FAILED)
+	if (!header)
 		return -ENOMEM;
 	image->reader = (struct shm_reader){.base = header, .size_bytes = total};
 	memcpy(image->reader.boot_id, head->boot_id, sizeof(head->boot_id));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/check.h"
+#include "lib/base/topn.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/seq_retry.h"
 #include "lib/shm/seqlock.h"
@@ -27,7 +28,7 @@ struct pack {
 	uint8_t *out;
 	size_t at;
 	bool left_out;
-	struct kept_row rows[INCIDENT_ROWS]; /* a heap, the smallest first; then by row */
+	struct kept_row rows[INCIDENT_ROWS]; /* largest first; of equals the lower row */
 	uint32_t row_count;
 	uint32_t rows_active;
 	uint32_t entries_kept;
@@ -137,25 +138,6 @@ static int put_ring(struct pack *pack, enum shm_section_id id, uint32_t keep)
 
 /* --- rows ------------------------------------------------------------------------ */
 
-static void sink(struct pack *pack, uint32_t i)
-{
-	for (;;) {
-		uint32_t child = 2 * i + 1;
-		struct kept_row row = pack->rows[i];
-
-		if (child >= pack->row_count)
-			return;
-		if (child + 1 < pack->row_count &&
-		    pack->rows[child + 1].entries < pack->rows[child].entries)
-			child++;
-		if (row.entries <= pack->rows[child].entries)
-			return;
-		pack->rows[i] = pack->rows[child];
-		pack->rows[child] = row;
-		i = child;
-	}
-}
-
 static uint32_t row_entries(const struct pack *pack, uint32_t row)
 {
 	const _Atomic uint32_t *cells = shm_reader_section(pack->from, SHM_SECTION_CELLS);
@@ -168,29 +150,14 @@ static uint32_t row_entries(const struct pack *pack, uint32_t row)
 
 static void consider_row(struct pack *pack, uint32_t row)
 {
+	const struct topn top = TOPN(pack->rows, pack->row_count, entries);
 	struct kept_row kept = {row, 0};
 
 	if (row >= ROW_COUNT)
 		return;
 	kept.entries = row_entries(pack, row);
 	pack->rows_active += kept.entries > 0;
-	if (pack->row_count < INCIDENT_ROWS) {
-		pack->rows[pack->row_count++] = kept;
-		for (uint32_t i = pack->row_count / 2; pack->row_count == INCIDENT_ROWS && i-- > 0;)
-			sink(pack, i);
-	} else if (kept.entries > pack->rows[0].entries) {
-		pack->rows[0] = kept;
-		sink(pack, 0);
-	}
-}
-
-static int by_entries(const void *a, const void *b)
-{
-	const struct kept_row *x = a, *y = b;
-
-	if (x->entries != y->entries)
-		return x->entries < y->entries ? 1 : -1;
-	return (x->row > y->row) - (x->row < y->row);
+	topn_add(&top, &kept);
 }
 
 static void choose_rows(struct pack *pack)
@@ -203,7 +170,6 @@ static void choose_rows(struct pack *pack)
 		for (; word != 0; word &= word - 1)
 			consider_row(pack, i * 64u + (uint32_t)__builtin_ctzll(word));
 	}
-	qsort(pack->rows, pack->row_count, sizeof(pack->rows[0]), by_entries);
 }
 
 /* The map comes last and is part of the body in any case: a row without its bit is

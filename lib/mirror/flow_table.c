@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "lib/base/check.h"
+#include "lib/base/sparse.h"
 
 /* The ten low bits of the hash are not stored: there are never fewer buckets. */
 #define HASH_PLACE_BITS 10u
@@ -30,25 +31,17 @@ static uint16_t hash_high(uint64_t hash)
 	return (uint16_t)(hash >> (HASH_PLACE_BITS + 32u));
 }
 
-static void *reserve(uint64_t bytes)
-{
-	void *at = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			-1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
 static bool reserve_both(struct flow_table *table, uint32_t limit)
 {
 	table->record_room = (uint64_t)limit + 1;
 	table->bucket_room = (uint64_t)limit * LOAD_DEN / LOAD_NUM + BUCKETS_MIN + 1;
-	table->records = reserve(table->record_room * sizeof(struct flow));
+	table->records = sparse_reserve(table->record_room * sizeof(struct flow));
 	if (!table->records)
 		return false;
-	table->heads = reserve(table->bucket_room * sizeof(uint32_t));
+	table->heads = sparse_reserve(table->bucket_room * sizeof(uint32_t));
 	if (table->heads)
 		return true;
-	munmap(table->records, (size_t)(table->record_room * sizeof(struct flow)));
+	sparse_free(table->records, table->record_room * sizeof(struct flow));
 	table->records = NULL;
 	return false;
 }
@@ -114,10 +107,8 @@ void flow_table_set_limit(struct flow_table *table, uint32_t limit_entries)
 
 void flow_table_destroy(struct flow_table *table)
 {
-	if (table->records)
-		munmap(table->records, (size_t)(table->record_room * sizeof(struct flow)));
-	if (table->heads)
-		munmap(table->heads, (size_t)(table->bucket_room * sizeof(uint32_t)));
+	sparse_free(table->records, table->record_room * sizeof(struct flow));
+	sparse_free(table->heads, table->bucket_room * sizeof(uint32_t));
 	memset(table, 0, sizeof(*table));
 }
 

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/sparse.h"
 #include "lib/shm/seqlock.h"
 
 #define CELL_BYTES	((size_t)CELL_COUNT * sizeof(uint32_t))
@@ -13,28 +13,14 @@
 #define ROW_BYTES	((size_t)ROW_COUNT * sizeof(struct shm_row))
 #define LIFETIMES_BYTES ((size_t)L4_COUNT * sizeof(struct shm_lifetime))
 
-static void *sparse(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
-static void release(void *at, size_t bytes)
-{
-	if (at)
-		munmap(at, bytes);
-}
-
 int mirror_offline_histogram(struct histogram *hist)
 {
 	memset(hist, 0, sizeof(*hist));
-	hist->cells = sparse(CELL_BYTES);
-	hist->rowmap = sparse(ROWMAP_BYTES);
-	hist->rows = sparse(ROW_BYTES);
-	hist->slots = sparse(sizeof(struct shm_slots));
-	hist->lifetimes = sparse(LIFETIMES_BYTES);
+	hist->cells = sparse_alloc(CELL_BYTES);
+	hist->rowmap = sparse_alloc(ROWMAP_BYTES);
+	hist->rows = sparse_alloc(ROW_BYTES);
+	hist->slots = sparse_alloc(sizeof(struct shm_slots));
+	hist->lifetimes = sparse_alloc(LIFETIMES_BYTES);
 	if (!hist->cells || !hist->rowmap || !hist->rows || !hist->slots || !hist->lifetimes)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
@@ -44,11 +30,11 @@ int mirror_offline_histogram(struct histogram *hist)
 
 void mirror_offline_histogram_free(struct histogram *hist)
 {
-	release(hist->cells, CELL_BYTES);
-	release(hist->rowmap, ROWMAP_BYTES);
-	release(hist->rows, ROW_BYTES);
-	release(hist->slots, sizeof(struct shm_slots));
-	release(hist->lifetimes, LIFETIMES_BYTES);
+	sparse_free(hist->cells, CELL_BYTES);
+	sparse_free(hist->rowmap, ROWMAP_BYTES);
+	sparse_free(hist->rows, ROW_BYTES);
+	sparse_free(hist->slots, sizeof(struct shm_slots));
+	sparse_free(hist->lifetimes, LIFETIMES_BYTES);
 	memset(hist, 0, sizeof(*hist));
 }
 

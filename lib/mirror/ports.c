@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/base/topn.h"
 #include "lib/shm/seqlock.h"
 
 #define ROW_WORDS ((ROW_COUNT + 63u) / 64u)
@@ -34,21 +35,11 @@ static void set_slot_bit(struct ports *ports, uint32_t row, bool on)
 		ports->hist->has_slot[row / 64u] &= ~bit;
 }
 
-/* Keeps the largest SHM_SLOT_COUNT of the pass, in order: few rows get far. */
 static void consider(struct ports *ports, uint32_t row, uint32_t entries)
 {
-	uint32_t at = ports->found_count;
+	const struct topn top = TOPN(ports->found, ports->found_count, entries);
 
-	if (at == SHM_SLOT_COUNT) {
-		if (entries <= ports->found[at - 1].entries)
-			return;
-		at--;
-	} else {
-		ports->found_count++;
-	}
-	for (; at > 0 && ports->found[at - 1].entries < entries; at--)
-		ports->found[at] = ports->found[at - 1];
-	ports->found[at] = (struct ports_top){row, entries};
+	topn_add(&top, &(struct ports_top){row, entries});
 }
 
 /* Nothing in it, and nothing happened since the older rate mark. */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/num.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/seqlock.h"
 
@@ -63,14 +64,13 @@ int boot_id_parse(const char *text, uint8_t ret_id[16])
 
 	memset(ret_id, 0, 16);
 	for (; *text && *text != '\n' && digits < 32; text++) {
-		const char *hex = "0123456789abcdef";
-		const char *at = strchr(hex, *text | 0x20);
+		int digit = num_hex_digit(*text);
 
 		if (*text == '-')
 			continue;
-		if (!at)
+		if (digit < 0)
 			return -EINVAL;
-		ret_id[digits / 2] = (uint8_t)(ret_id[digits / 2] << 4 | (uint8_t)(at - hex));
+		ret_id[digits / 2] = (uint8_t)(ret_id[digits / 2] << 4 | digit);
 		digits++;
 	}
 	return digits == 32 ? 0 : -EINVAL;

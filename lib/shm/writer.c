@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/num.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 
@@ -165,6 +167,7 @@ uint64_t segment_bytes(const struct segment *segment)
 static int take_lock(struct segment *segment, const char *dir, const char *name, pid_t *ret_pid)
 {
 	char path[256], text[32];
+	uint32_t pid;
 	ssize_t n;
 
 	*ret_pid = 0;
@@ -176,7 +179,9 @@ static int take_lock(struct segment *segment, const char *dir, const char *name,
 	if (flock(segment->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		n = read(segment->lock_fd, text, sizeof(text) - 1);
 		text[n > 0 ? n : 0] = '\0';
-		*ret_pid = (pid_t)strtol(text, NULL, 10);
+		text[strcspn(text, "\n")] = '\0';
+		if (num_u32(text, 1, INT_MAX, &pid) == 0)
+			*ret_pid = (pid_t)pid;
 		return -EBUSY;
 	}
 	/* Only for the message above: the lock itself is what counts. */

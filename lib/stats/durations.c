@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "lib/base/sparse.h"
 #include "lib/shm/seqlock.h"
 
 #define OF_ROW_BYTES ((size_t)ROW_COUNT * sizeof(uint16_t))
@@ -12,12 +12,9 @@
 int durations_create(struct durations *durations, const struct histogram *hist)
 {
 	memset(durations, 0, sizeof(*durations));
-	durations->of_row = mmap(NULL, OF_ROW_BYTES, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (durations->of_row == MAP_FAILED) {
-		durations->of_row = NULL;
+	durations->of_row = sparse_alloc(OF_ROW_BYTES);
+	if (!durations->of_row)
 		return -ENOMEM;
-	}
 	durations->hist = hist;
 	durations->free_count = SHM_DETAILS;
 	/* Taken from the end: detail 0 is assigned first. */
@@ -28,8 +25,7 @@ int durations_create(struct durations *durations, const struct histogram *hist)
 
 void durations_destroy(struct durations *durations)
 {
-	if (durations->of_row)
-		munmap(durations->of_row, OF_ROW_BYTES);
+	sparse_free(durations->of_row, OF_ROW_BYTES);
 	durations->of_row = NULL;
 }
 

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "lib/base/num.h"
+#include "lib/base/sparse.h"
+#include "lib/base/topn.h"
 #include "lib/shm/seqlock.h"
 
 #define ROW_WORDS   ((ROW_COUNT + 63u) / 64u)
@@ -13,12 +15,9 @@
 int table_log_create(struct table_log *frames, const struct histogram *hist, uint64_t now_boot_ns)
 {
 	memset(frames, 0, sizeof(*frames));
-	frames->marks = mmap(NULL, MARKS_BYTES, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (frames->marks == MAP_FAILED) {
-		frames->marks = NULL;
+	frames->marks = sparse_alloc(MARKS_BYTES);
+	if (!frames->marks)
 		return -ENOMEM;
-	}
 	frames->hist = hist;
 	frames->settling_s = TABLE_LOG_SETTLING_S;
 	frames->next_ns = now_boot_ns + TABLE_LOG_INTERVAL_NS;
@@ -27,8 +26,7 @@ int table_log_create(struct table_log *frames, const struct histogram *hist, uin
 
 void table_log_destroy(struct table_log *frames)
 {
-	if (frames->marks)
-		munmap(frames->marks, MARKS_BYTES);
+	sparse_free(frames->marks, MARKS_BYTES);
 	frames->marks = NULL;
 }
 
@@ -60,53 +58,25 @@ static struct table_log_row row_of_pass(struct table_log *frames, uint32_t row)
 	return out;
 }
 
-/* Keeps the largest of the pass, in order; most rows are compared once. */
 static void consider_cell(struct table_log *frames, uint32_t cell, uint32_t entries)
 {
-	uint32_t at = frames->cell_count;
+	const struct topn top = TOPN(frames->cells, frames->cell_count, entries);
 
-	if (at == SHM_FRAME_CELLS) {
-		if (entries <= frames->cells[at - 1u].entries)
-			return;
-		at--;
-	} else {
-		frames->cell_count++;
-	}
-	for (; at > 0 && frames->cells[at - 1u].entries < entries; at--)
-		frames->cells[at] = frames->cells[at - 1u];
-	frames->cells[at] = (struct table_log_cell){cell, entries};
+	topn_add(&top, &(struct table_log_cell){cell, entries});
 }
 
 static void consider_row(struct table_log *frames, const struct table_log_row *row)
 {
-	uint32_t at = frames->row_count;
+	const struct topn top = TOPN(frames->rows, frames->row_count, entries);
 
-	if (at == SHM_FRAME_ROWS) {
-		if (row->entries <= frames->rows[at - 1u].entries)
-			return;
-		at--;
-	} else {
-		frames->row_count++;
-	}
-	for (; at > 0 && frames->rows[at - 1u].entries < row->entries; at--)
-		frames->rows[at] = frames->rows[at - 1u];
-	frames->rows[at] = *row;
+	topn_add(&top, row);
 }
 
 static void consider_wish(struct table_log *frames, uint32_t row, uint32_t weight)
 {
-	uint32_t at = frames->wish_count;
+	const struct topn top = TOPN(frames->wishes, frames->wish_count, weight);
 
-	if (at == TABLE_LOG_WISHES) {
-		if (weight <= frames->wishes[at - 1u].weight)
-			return;
-		at--;
-	} else {
-		frames->wish_count++;
-	}
-	for (; at > 0 && frames->wishes[at - 1u].weight < weight; at--)
-		frames->wishes[at] = frames->wishes[at - 1u];
-	frames->wishes[at] = (struct durations_wish){row, weight};
+	topn_add(&top, &(struct durations_wish){row, weight});
 }
 
 static void look_at(struct table_log *frames, uint32_t number)
@@ -146,19 +116,12 @@ static bool step(struct table_log *frames)
 
 /* --- writing ----------------------------------------------------------------------- */
 
-static uint32_t clamp_u32(int64_t value)
-{
-	if (value < 0)
-		return 0;
-	return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
-}
-
 /* A counter that fell, as in a new namespace, counts from 0. */
 static uint32_t since(uint64_t now, uint64_t before)
 {
 	uint64_t difference = now >= before ? now - before : now;
 
-	return difference < UINT32_MAX ? (uint32_t)difference : UINT32_MAX;
+	return clamp_u64_to_u32(difference);
 }
 
 static void write_counters(struct shm_frame *to, const struct table_log_counters *now,

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/num.h"
+#include "lib/base/topn.h"
 #include "lib/shm/seqlock.h"
 
 _Static_assert(SHM_TALKER_SERVICE == SHM_TALKER_DESTINATION + 1, "one hash of the address");
@@ -199,27 +201,26 @@ struct candidate {
 	uint32_t count;
 };
 
+/* One more than is shown: what is outside is no larger. */
+struct candidates {
+	struct candidate list[SHM_TALKERS + 1u];
+};
+
 /*
  * Few records are inserted: each must be larger than all before it, and the counts of a
  * million entries can rise at most 1,413 times.
  */
 static uint32_t find_largest(const struct topk *topk, unsigned int index,
-			     struct candidate best[SHM_TALKERS + 1u])
+			     struct candidates *ret_best)
 {
-	uint32_t found = 0, least = 0;
+	uint32_t found = 0;
+	const struct topn top = TOPN(ret_best->list, found, count);
 
 	for (uint32_t at = 1; at <= topk->used; at++) {
 		uint32_t count = topk->records[at].count[index];
-		uint32_t i;
 
-		if (count <= least)
-			continue;
-		i = found < SHM_TALKERS + 1u ? found++ : SHM_TALKERS;
-		for (; i > 0 && best[i - 1u].count < count; i--)
-			best[i] = best[i - 1u];
-		best[i] = (struct candidate){at, count};
-		if (found == SHM_TALKERS + 1u)
-			least = best[SHM_TALKERS].count;
+		if (count && !topn_refuses(&top, count))
+			topn_insert(&top, &(struct candidate){at, count}, count);
 	}
 	return found;
 }
@@ -228,14 +229,14 @@ static void scan(struct talkers *talkers, unsigned int kind)
 {
 	struct talkers_top *top = &talkers->tops[kind];
 	const struct topk *topk = &talkers->kinds[kind];
-	struct candidate best[SHM_TALKERS + 1u];
-	uint32_t found = find_largest(topk, talkers->shown, best);
+	struct candidates best;
+	uint32_t found = find_largest(topk, talkers->shown, &best);
 
-	top->outside = found > SHM_TALKERS ? best[SHM_TALKERS].count : 0;
+	top->outside = found > SHM_TALKERS ? best.list[SHM_TALKERS].count : 0;
 	top->count = found < SHM_TALKERS ? found : SHM_TALKERS;
 	top->added = talkers->added;
 	for (uint32_t i = 0; i < top->count; i++) {
-		const struct topk_record *record = &topk->records[best[i].at];
+		const struct topk_record *record = &topk->records[best.list[i].at];
 
 		top->keys[i] =
 			(struct topk_key){{record->address[0], record->address[1]}, record->rest};
@@ -258,60 +259,56 @@ static void scan_some(struct talkers *talkers)
 	}
 }
 
-static uint32_t sum_u32(uint64_t a, uint64_t b)
-{
-	return a + b < UINT32_MAX ? (uint32_t)(a + b) : UINT32_MAX;
-}
-
 struct listed {
 	const struct topk_key *key;
 	uint32_t entries;
 	uint32_t more;
 };
 
-/* Current counts, largest first. */
-static uint32_t look_up(const struct talkers *talkers, unsigned int kind,
-			struct listed list[SHM_TALKERS])
-{
-	const struct talkers_top *top = &talkers->tops[kind];
-	uint32_t n = 0;
+struct listing {
+	struct listed list[SHM_TALKERS];
+	uint32_t count;
+};
 
+/* Current counts, largest first. */
+static void look_up(const struct talkers *talkers, unsigned int kind, struct listing *ret_listing)
+{
+	const struct topn listed = TOPN(ret_listing->list, ret_listing->count, entries);
+	const struct talkers_top *top = &talkers->tops[kind];
+
+	ret_listing->count = 0;
 	for (uint32_t i = 0; i < top->count; i++) {
 		struct listed one = {.key = &top->keys[i]};
-		uint32_t at = n;
 
 		one.entries = topk_count(&talkers->kinds[kind], one.key, talkers->shown, &one.more);
-		if (!one.entries)
-			continue;
-		for (; at > 0 && list[at - 1u].entries < one.entries; at--)
-			list[at] = list[at - 1u];
-		list[at] = one;
-		n++;
+		if (one.entries)
+			topn_add(&listed, &one);
 	}
-	return n;
 }
 
 static void write_list(const struct talkers *talkers, unsigned int kind, struct shm_talker_list *to)
 {
 	const struct talkers_top *top = &talkers->tops[kind];
 	const struct topk *topk = &talkers->kinds[kind];
-	uint32_t outside = sum_u32(top->outside, talkers->added - top->added);
-	struct listed list[SHM_TALKERS];
-	uint32_t n = look_up(talkers, kind, list);
+	uint32_t outside = clamp_u64_to_u32(top->outside + talkers->added - top->added);
+	struct listing listing;
 
-	for (uint32_t i = 0; i < n; i++) {
+	look_up(talkers, kind, &listing);
+	for (uint32_t i = 0; i < listing.count; i++) {
+		const struct listed *listed = &listing.list[i];
 		struct shm_talker *talker = &to->talker[i];
 
-		poke_u64(&talker->address[0], list[i].key->address[0]);
-		poke_u64(&talker->address[1], list[i].key->address[1]);
-		poke_u32(&talker->key, (uint32_t)list[i].key->rest);
-		poke_u32(&talker->entries, list[i].entries);
+		poke_u64(&talker->address[0], listed->key->address[0]);
+		poke_u64(&talker->address[1], listed->key->address[1]);
+		poke_u32(&talker->key, (uint32_t)listed->key->rest);
+		poke_u32(&talker->entries, listed->entries);
 		poke_u32(&talker->error_entries, talkers->unsubtracted[talkers->shown]);
-		poke_u32(&talker->more_entries, list[i].more);
+		poke_u32(&talker->more_entries, listed->more);
 	}
-	poke_u32(&to->count, n);
+	poke_u32(&to->count, listing.count);
 	poke_u32(&to->tracked, topk->keys[talkers->shown]);
-	poke_u32(&to->missed_entries, sum_u32(outside, topk_most_hidden(topk, talkers->shown)));
+	poke_u32(&to->missed_entries,
+		 clamp_u64_to_u32((uint64_t)outside + topk_most_hidden(topk, talkers->shown)));
 	poke_u32(&to->room, topk->room);
 }
 

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "lib/base/sparse.h"
 #include "lib/event/event.h"
 
 #define NONE 0u
@@ -21,23 +21,15 @@ static size_t heads_bytes(const struct topk *topk)
 
 #define HIDDEN_BYTES ((size_t)TOPK_HIDDEN * sizeof(uint32_t))
 
-static void *sparse(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
 int topk_create(struct topk *topk, uint32_t room)
 {
 	memset(topk, 0, sizeof(*topk));
 	topk->room = room;
 	topk->random = ct_hash_bytes(&room, sizeof(room)) | 1u;
-	topk->records = sparse(records_bytes(topk));
-	topk->heads = sparse(heads_bytes(topk));
-	topk->hidden[0] = sparse(HIDDEN_BYTES);
-	topk->hidden[1] = sparse(HIDDEN_BYTES);
+	topk->records = sparse_alloc(records_bytes(topk));
+	topk->heads = sparse_alloc(heads_bytes(topk));
+	topk->hidden[0] = sparse_alloc(HIDDEN_BYTES);
+	topk->hidden[1] = sparse_alloc(HIDDEN_BYTES);
 	if (topk->records && topk->heads && topk->hidden[0] && topk->hidden[1])
 		return 0;
 	topk_destroy(topk);
@@ -46,13 +38,10 @@ int topk_create(struct topk *topk, uint32_t room)
 
 void topk_destroy(struct topk *topk)
 {
-	if (topk->records)
-		munmap(topk->records, records_bytes(topk));
-	if (topk->heads)
-		munmap(topk->heads, heads_bytes(topk));
+	sparse_free(topk->records, records_bytes(topk));
+	sparse_free(topk->heads, heads_bytes(topk));
 	for (unsigned int i = 0; i < 2; i++)
-		if (topk->hidden[i])
-			munmap(topk->hidden[i], HIDDEN_BYTES);
+		sparse_free(topk->hidden[i], HIDDEN_BYTES);
 	memset(topk, 0, sizeof(*topk));
 }
 

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/base/num.h"
+
 struct cursor {
 	char *at; /* NULL: no columns left */
 };
@@ -41,22 +43,7 @@ static char *next_column(struct cursor *c)
 /* A column of digits only, at most limit. */
 static bool get_number(struct cursor *c, uint64_t limit, uint64_t *value)
 {
-	const char *p = next_column(c);
-	uint64_t v = 0;
-
-	if (!p || !*p)
-		return false;
-	for (; *p; p++) {
-		unsigned int d = (unsigned int)(*p - '0');
-
-		if (d > 9 || v > (UINT64_MAX - d) / 10)
-			return false;
-		v = v * 10 + d;
-	}
-	if (v > limit)
-		return false;
-	*value = v;
-	return true;
+	return num_u64(next_column(c), 0, limit, value) == 0;
 }
 
 static bool get_u32(struct cursor *c, uint32_t *value)

@@ -4,10 +4,10 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/num.h"
 #include "lib/kernel/states.h"
 #include "lib/kernel/timeouts.h"
 
@@ -31,15 +31,12 @@ static const struct {
 
 static uint8_t l4num_of(const char *name)
 {
-	char *end;
-	unsigned long number;
+	uint32_t number;
 
 	for (size_t i = 0; i < PROTOS; i++)
 		if (!strcmp(name, protos[i].name))
 			return protos[i].l4num;
-	number = strtoul(name, &end, 10);
-	return *name >= '0' && *name <= '9' && !*end && number <= 255 ? (uint8_t)number
-								      : L4NUM_NOT_KNOWN;
+	return num_u32(name, 0, 255, &number) < 0 ? L4NUM_NOT_KNOWN : (uint8_t)number;
 }
 
 static enum l4proto state_l4proto(uint8_t l4num)

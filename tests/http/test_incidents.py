@@ -234,7 +234,7 @@ def test_usage(state):
     assert cli(state, NEW).returncode == 1
     assert cli(state, "../../etc").returncode == 1
     assert cli(state, "--stage", "worst").returncode == 2
-    assert cli(state, "--netns", "../x").returncode == 1
+    assert cli(state, "--netns", "../x").returncode == 2
 
 
 def test_metrics(segment, exporter):

@@ -5,38 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-static bool valid_utf8(const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	while (*s) {
-		unsigned int more = *s < 0x80	? 0
-				    : *s < 0xc2 ? 9
-				    : *s < 0xe0 ? 1
-				    : *s < 0xf0 ? 2
-				    : *s < 0xf5 ? 3
-						: 9;
-
-		if (more == 9 || (*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
-		    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
-			return false;
-		for (s++; more; more--, s++)
-			if ((*s & 0xc0) != 0x80)
-				return false;
-	}
-	return true;
-}
+#include "lib/base/num.h"
+#include "lib/base/utf8.h"
 
 static const char *decode(char *text, bool plus_is_space)
 {
@@ -46,8 +16,8 @@ static const char *decode(char *text, bool plus_is_space)
 		unsigned char c = (unsigned char)*from;
 
 		if (c == '%') {
-			int high = hex_digit(from[1]);
-			int low = high < 0 ? -1 : hex_digit(from[2]);
+			int high = num_hex_digit(from[1]);
+			int low = high < 0 ? -1 : num_hex_digit(from[2]);
 
 			if (low < 0)
 				return "a % in the address is not followed by two hexadecimal "
@@ -62,7 +32,7 @@ static const char *decode(char *text, bool plus_is_space)
 		*to = (char)c;
 	}
 	*to = '\0';
-	return valid_utf8(text) ? NULL : "the address is not UTF-8";
+	return utf8_valid(text) ? NULL : "the address is not UTF-8";
 }
 
 static bool has_dot_segment(const char *path)

@@ -13,6 +13,7 @@
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/health/health.h"
 #include "lib/kernel/states.h"
 
@@ -288,18 +289,13 @@ void route_page(struct app *app, const struct request *request, const struct rou
 		source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
 	const char *value = query_value(request->query, "refresh");
 	struct text *out = &response->body;
-	unsigned long refresh_s = PAGE_REFRESH_S;
+	uint32_t refresh_s = PAGE_REFRESH_S;
 
 	(void)match;
-	if (value) {
-		if (!*value || strspn(value, "0123456789") != strlen(value) || strlen(value) > 4 ||
-		    strtoul(value, NULL, 10) > PAGE_REFRESH_MAX) {
-			response_problem(response, 400, "refresh",
-					 "refresh is a number of seconds from 0 to %u.",
-					 PAGE_REFRESH_MAX);
-			return;
-		}
-		refresh_s = strtoul(value, NULL, 10);
+	if (value && num_u32(value, 0, PAGE_REFRESH_MAX, &refresh_s) < 0) {
+		response_problem(response, 400, "refresh",
+				 "refresh is a number of seconds from 0 to %u.", PAGE_REFRESH_MAX);
+		return;
 	}
 	response_type(response, 200, "text/html; charset=utf-8");
 	add_head(out, snap, app->source.netns, refresh_s);

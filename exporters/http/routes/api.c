@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <stdlib.h>
 #include <string.h>
 
 #include "exporters/http/routes/api.h"
@@ -8,20 +7,13 @@
 #include "exporters/render/json.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/health/health.h"
 #include "lib/kernel/states.h"
 
 #define API_LIMIT_DEFAULT 50000u
 #define API_LIMIT_MAX	  500000u
 #define STATUS_PORTS	  10u
-
-static bool parse_number(const char *text, unsigned long max, unsigned long *ret_value)
-{
-	if (!*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9)
-		return false;
-	*ret_value = strtoul(text, NULL, 10);
-	return *ret_value <= max;
-}
 
 static bool take_format(const struct request *request, struct api *api, struct response *response)
 {
@@ -54,7 +46,7 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 {
 	const struct query *query = request->query;
 	const char *value;
-	unsigned long number;
+	uint32_t number;
 
 	memset(api, 0, sizeof(*api));
 	select_init(&api->select);
@@ -64,7 +56,7 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 	if ((value = query_value(query, "direction")))
 		api->select.direction = direction_by_name(value);
 	if ((value = query_value(query, "port"))) {
-		if (!parse_number(value, 65535, &number)) {
+		if (num_u32(value, 0, 65535, &number) < 0) {
 			response_problem(response, 400, "port",
 					 "port is a number from 0 to 65535.");
 			return false;
@@ -81,7 +73,7 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 		strcpy(api->select.state, value);
 	}
 	if ((value = query_value(query, "limit"))) {
-		if (!parse_number(value, API_LIMIT_MAX, &number) || number == 0) {
+		if (num_u32(value, 1, API_LIMIT_MAX, &number) < 0) {
 			response_problem(response, 400, "limit", "limit is a number from 1 to %u.",
 					 API_LIMIT_MAX);
 			return false;
@@ -98,7 +90,7 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 	}
 	api->stale = api_wants_stale(request);
 	if ((value = query_value(query, "horizon")))
-		api->horizon_s = (uint32_t)strtoul(value, NULL, 10);
+		num_u32(value, 0, UINT32_MAX, &api->horizon_s);
 	value = query_value(query, "resolution");
 	api->minutes = value && !strcmp(value, "1m");
 	return take_format(request, api, response);
@@ -253,7 +245,7 @@ void route_port(struct app *app, const struct request *request, const struct rou
 	const struct snapshot *snap;
 	struct selection selection;
 	struct api api;
-	unsigned long port;
+	uint32_t port;
 
 	if (l4proto < 0) {
 		response_problem(response, 404, NULL,
@@ -261,7 +253,7 @@ void route_port(struct app *app, const struct request *request, const struct rou
 				 "icmpv6, gre and other.");
 		return;
 	}
-	if (!parse_number(match->segments[1], 65535, &port)) {
+	if (num_u32(match->segments[1], 0, 65535, &port) < 0) {
 		response_problem(response, 404, NULL, "A port is a number from 0 to 65535.");
 		return;
 	}

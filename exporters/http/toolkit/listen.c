@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "lib/base/num.h"
 
 #define LISTEN_BACKLOG	 1024
 #define LISTEN_FDS_START 3
@@ -198,8 +201,9 @@ static int add_host(struct listeners *listeners, const char *host, const char *p
 
 static bool is_port(const char *text)
 {
-	return *text && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 5 &&
-	       atoi(text) <= 65535;
+	uint32_t port;
+
+	return num_u32(text, 0, 65535, &port) == 0;
 }
 
 static int add_tcp(struct listeners *listeners, const char *address)
@@ -257,15 +261,16 @@ int listen_add_passed(struct listeners *listeners)
 {
 	const char *pid = getenv("LISTEN_PID");
 	const char *fds = getenv("LISTEN_FDS");
-	int count = fds ? atoi(fds) : 0;
-	bool ours = pid && atoi(pid) == getpid();
+	uint32_t listen_pid = 0, count = 0;
+	bool ours = num_u32(pid, 1, INT_MAX, &listen_pid) == 0 && (pid_t)listen_pid == getpid() &&
+		    num_u32(fds, 1, LISTEN_MAX, &count) == 0;
 
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	if (!ours || count <= 0)
+	if (!ours)
 		return -ENOENT;
-	for (int fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + count; fd++) {
+	for (int fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + (int)count; fd++) {
 		int listening = 0, flags = fcntl(fd, F_GETFL);
 		socklen_t bytes = sizeof(listening);
 		int err;

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/base/num.h"
+
 static int notify_fd = -1;
 static uint64_t watchdog_ns;
 
@@ -17,6 +19,7 @@ void notify_open(void)
 	const char *path = getenv("NOTIFY_SOCKET");
 	const char *usec = getenv("WATCHDOG_USEC");
 	size_t bytes = path ? strlen(path) : 0;
+	uint64_t usec_value;
 
 	if (bytes < 2 || bytes >= sizeof(name.sun_path) || (path[0] != '/' && path[0] != '@'))
 		return;
@@ -30,8 +33,8 @@ void notify_open(void)
 		close(notify_fd);
 		notify_fd = -1;
 	}
-	if (usec)
-		watchdog_ns = strtoull(usec, NULL, 10) * 1000 / 2;
+	if (num_u64(usec, 1, UINT64_MAX / 1000, &usec_value) == 0)
+		watchdog_ns = usec_value * 1000 / 2;
 }
 
 void notify_send(const char *state)

@@ -8,6 +8,9 @@
 #include <strings.h>
 #include <yaml.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+
 struct loader {
 	yaml_document_t document;
 	struct web_config *config;
@@ -323,41 +326,24 @@ static int take_user(struct loader *loader, const char *key, yaml_node_t *key_no
 	return user->name && user->hash ? 0 : -ENOMEM;
 }
 
-/* Durations as Prometheus writes them, in one unit: 500ms, 1s, 2m, 1h. */
-static double parse_duration_s(const char *text)
-{
-	static const struct {
-		const char *unit;
-		double seconds;
-	} units[] = {{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
-	char *end;
-	double value = text && *text >= '0' && *text <= '9' ? strtod(text, &end) : -1;
-
-	for (size_t i = 0; value >= 0 && i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(end, units[i].unit))
-			return value * units[i].seconds;
-	return value >= 0 && value <= 0 && !*end ? 0 : -1;
-}
-
 static int take_rate(struct loader *loader, const char *key, yaml_node_t *key_node,
 		     yaml_node_t *value)
 {
 	struct web_config *config = loader->config;
 	const char *text = scalar(value);
+	uint64_t number;
 
 	if (!strcmp(key, "interval")) {
-		double seconds = parse_duration_s(text);
-
-		if (seconds < 0)
+		if (num_duration_ns(text, 0, UINT64_MAX, &number) < 0)
 			return fail(loader, value, "a duration like 1s is expected here", NULL);
-		config->rate_per_s = seconds > 0 ? 1 / seconds : 0;
+		config->rate_per_s = number ? (double)NS_PER_S / (double)number : 0;
 		return 0;
 	}
 	if (!strcmp(key, "burst")) {
-		config->rate_burst = text ? atof(text) : -1;
-		return config->rate_burst < 0
-			       ? fail(loader, value, "a number is expected here", NULL)
-			       : 0;
+		if (num_u64(text, 0, INT32_MAX, &number) < 0)
+			return fail(loader, value, "a number is expected here", NULL);
+		config->rate_burst = (double)number;
+		return 0;
 	}
 	return fail(loader, key_node, "unknown key in rate_limit:", key);
 }
