@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -16,9 +17,38 @@ import pytest
 import agent as agent_module
 import traffic
 
-# Offsets of lib/shm/layout.h, which may not move without a new major version.
-MAGIC, MAJOR, MINOR, TOTAL, READY, BOOT_ID, INSTANCE, SECTIONS = 0, 8, 10, 16, 24, 40, 56, 192
-HEADER_BYTES = 536
+
+
+def layout():
+    """"struct field" or "struct size" -> bytes; make lint compares it with lib/shm/layout.h."""
+    with open(os.path.join(agent_module.ROOT, "tests", "lint", "layout.golden"),
+              encoding="ascii") as file:
+        return {line.rsplit(" ", 1)[0]: line.rsplit(" ", 1)[1] for line in file}
+
+
+def section_names():
+    """In their order in the table of sections."""
+    with open(os.path.join(agent_module.ROOT, "lib", "shm", "layout.h"), encoding="utf-8") as file:
+        body = re.search(r"enum shm_section_id \{(.*?)SHM_SECTION_COUNT", file.read(), re.S)[1]
+    return [name.lower() for name in re.findall(r"SHM_SECTION_(\w+)", body)]
+
+
+LAYOUT = layout()
+SECTION_NAMES = section_names()
+HEADER_BYTES, SECTION_BYTES = (int(LAYOUT[f"shm_{name} size"]) for name in ("header", "section"))
+MAGIC, MAJOR, MINOR, READY, BOOT_ID, COUNT, SECTIONS = (
+    int(LAYOUT[f"shm_header {name}"]) for name in (
+        "magic", "version_major", "version_minor", "ready", "boot_id", "section_count", "sections"))
+OFFSET, SIZE, ELEMENT = (int(LAYOUT[f"shm_section {name}"]) for name in (
+    "offset_bytes", "size_bytes", "element_bytes"))
+
+
+def read_sections(path):
+    """(offset, size) of each section of a file."""
+    with open(path, "rb") as file:
+        header = file.read(HEADER_BYTES)
+    return [struct.unpack_from("=QQ", header, SECTIONS + SECTION_BYTES * number)
+            for number in range(struct.unpack_from("=I", header, COUNT)[0])]
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +86,13 @@ def patch(path, offset, data):
         file.write(data)
 
 
-COMMANDS = ["status", "cells", "ports"]
+# Together they read every section.
+COMMANDS = ["status", "cells", "ports", "talkers", "why", "forecast"]
 
 
-def complains(runtime, words=(), code=1):
+def complains(runtime, words=(), code=1, commands=COMMANDS):
     """Each command: one line on stderr, the exit status, no signal, no hang."""
-    for command in COMMANDS:
+    for command in commands:
         for extra in ([], ["--json"]):
             done = agent_module.cli(runtime, command, *extra, timeout=10)
             assert done.returncode == code, f"{command} {extra}: {done}"
@@ -79,6 +110,17 @@ def test_good_copy_is_read(table):
     done = agent_module.cli(os.path.dirname(table), "status", "--json")
     assert done.returncode == 3, "the agent that wrote it has stopped"
     assert json.loads(done.stdout)["mirror_entries"] == len(traffic.TCP_STATES)
+
+
+def test_every_section_is_covered(table):
+    """The tests below go through all of them: those of the layout, and of a real file."""
+    sections = read_sections(table)
+    assert len(sections) == len(SECTION_NAMES) > 8
+    assert SECTIONS + SECTION_BYTES * len(sections) <= HEADER_BYTES
+    places = sorted(sections)
+    assert places[0][0] >= HEADER_BYTES
+    assert places[-1][0] + places[-1][1] <= os.path.getsize(table)
+    assert all(one[0] + one[1] <= other[0] for one, other in zip(places, places[1:]))
 
 
 def test_missing_directory():
@@ -122,12 +164,21 @@ def test_newer_minor_version_is_read(table):
     assert json.loads(done.stdout)["mirror_entries"] == len(traffic.TCP_STATES)
 
 
-@pytest.mark.parametrize("section", range(9))
-@pytest.mark.parametrize("field, value", [(0, 0), (0, 1 << 63), (0, (1 << 64) - 8), (0, 4097),
-                                          (8, 0), (8, (1 << 64) - 1)])
-def test_scribbled_section_table(table, section, field, value):
-    patch(table, SECTIONS + 24 * section + field, struct.pack("=Q", value))
-    complains(os.path.dirname(table))
+SCRIBBLES = [(OFFSET, "=Q", value) for value in (0, 1 << 63, (1 << 64) - 8, 4097)] + \
+    [(SIZE, "=Q", value) for value in (0, (1 << 64) - 1)] + [(ELEMENT, "=I", 0)]
+
+
+@pytest.mark.parametrize("section", SECTION_NAMES)
+def test_scribbled_section_table(table, section):
+    """Each field of each row of the section table, one at a time."""
+    row = SECTIONS + SECTION_BYTES * SECTION_NAMES.index(section)
+    with open(table, "rb") as file:
+        good = file.read(HEADER_BYTES)[row:row + SECTION_BYTES]
+    for field, form, value in SCRIBBLES:
+        patch(table, row + field, struct.pack(form, value))
+        complains(os.path.dirname(table), commands=["status"])
+        patch(table, row, good)
+    assert agent_module.cli(os.path.dirname(table), "status").returncode == 3, "mended"
 
 
 def test_of_an_earlier_boot(table):
@@ -141,10 +192,7 @@ def test_of_an_earlier_boot(table):
 def test_scribbled_contents(table, seed):
     """Noise behind a good header: numbers may be nonsense, the reader lives and ends."""
     rng = random.Random(seed)
-    with open(table, "rb") as file:
-        header = file.read(HEADER_BYTES)
-    sections = [struct.unpack_from("=QQ", header, SECTIONS + 24 * i) for i in range(9)]
-    for offset, size in sections:
+    for offset, size in read_sections(table):
         for _ in range(40):
             length = min(size, rng.choice((1, 8, 64, 4096)))
             patch(table, offset + rng.randrange(size - length + 1), rng.randbytes(length))
@@ -160,9 +208,7 @@ def test_scribbled_contents(table, seed):
 
 def test_writer_died_inside_an_update(table):
     """An odd sequence for ever: said, not waited for."""
-    with open(table, "rb") as file:
-        header = file.read(HEADER_BYTES)
-    live = struct.unpack_from("=Q", header, SECTIONS)[0]
+    live = read_sections(table)[SECTION_NAMES.index("live")][0]
     patch(table, live, struct.pack("=Q", 7))
     complains(os.path.dirname(table), ["restart"])
 
