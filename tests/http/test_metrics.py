@@ -279,20 +279,16 @@ def test_own_metrics_can_be_left_out(segment, start):  # pylint: disable=unused-
     assert "process_" not in text and "conntide_up" in text
 
 
-def scrape_times(exporter, limit_s, count=200):
-    """(median, p99) of a round; the machine has other work: the best of a few rounds."""
-    rounds = []
-    while len(rounds) < 6:
-        times = []
-        for _ in range(count):
-            began = time.perf_counter()
-            exporter.get("/metrics")
-            times.append(time.perf_counter() - began)
-        times.sort()
-        rounds.append((times[count // 2], times[count - 1 - count // 100]))
-        if rounds[-1][1] < limit_s:
-            break
-    return min(median for median, _ in rounds), min(p99 for _, p99 in rounds)
+def scrape_times(exporter, count=400):
+    """(median, p99) of what scrapes take of its CPU: a busy machine makes them late, not
+    expensive."""
+    times = []
+    for _ in range(count):
+        before = exporter.cpu_seconds()
+        exporter.get("/metrics")
+        times.append(exporter.cpu_seconds() - before)
+    times.sort()
+    return times[count // 2], times[count - 1 - count // 100]
 
 
 def test_scrape_is_quick_and_flat(segment, start):
@@ -305,7 +301,7 @@ def test_scrape_is_quick_and_flat(segment, start):
             ("1,000,000 on 65,535 ports more", "fill 65535", 0.030)):
         segment.do(command)
         time.sleep(1.2)
-        median_s, p99_s = scrape_times(exporter, limit_s)
+        median_s, p99_s = scrape_times(exporter)
         measured.append(median_s)
         print(f"{name}: median {median_s * 1e3:.2f} ms, p99 {p99_s * 1e3:.2f} ms")
         assert sanitized() or p99_s < limit_s

@@ -85,19 +85,15 @@ def test_no_request_causes_a_dump(host, start_agent, flood, serve):
     assert agent.counter("resyncs_valid") + agent.counter("resyncs_invalid") == dumps
 
 
-def p99_and_quartile(exporter, limit_s):
-    """Of scrapes; the machine has other work, so the best of at least three rounds."""
-    p99, quartile = [], []
-    while len(p99) < 3 or (min(p99) >= limit_s and len(p99) < 8):
-        times = []
-        for _ in range(200):
-            began = time.perf_counter()
-            exporter.get("/metrics")
-            times.append(time.perf_counter() - began)
-        times.sort()
-        p99.append(times[-3])
-        quartile.append(times[50])
-    return min(p99), min(quartile)
+def p99_and_quartile(exporter):
+    """Of what scrapes take of its CPU: a busy machine makes them late, not expensive."""
+    times = []
+    for _ in range(600):
+        before = exporter.cpu_seconds()
+        exporter.get("/metrics")
+        times.append(exporter.cpu_seconds() - before)
+    times.sort()
+    return times[-7], times[150]
 
 
 @pytest.mark.slow
@@ -110,11 +106,11 @@ def test_scrapes_of_a_million_entries(host, start_agent, flood, serve, machine_s
     exporter = serve(agent)
     flood(host, rate=1000, flows=1000, ports=50).wait()
     agent.wait_status(lambda status: status["mirror_entries"] >= 1000, 10, "a thousand")
-    few_p99, few = p99_and_quartile(exporter, 0.010)
+    few_p99, few = p99_and_quartile(exporter)
     flood(host, rate=100000, flows=999000, first=1000, ports=50).wait()
     agent.wait_status(lambda status: status["mirror_entries"] >= 950000, 60, "a million")
     dumps = agent.counter("resyncs_valid") + agent.counter("resyncs_invalid")
-    many_p99, many = p99_and_quartile(exporter, 0.010)
+    many_p99, many = p99_and_quartile(exporter)
     print(f"1,000: first quartile {few * 1e3:.2f} ms, p99 {few_p99 * 1e3:.2f} ms; {host.count():,}: "
           f"first quartile {many * 1e3:.2f} ms, p99 {many_p99 * 1e3:.2f} ms")
     assert agent.counter("resyncs_valid") + agent.counter("resyncs_invalid") == dumps
@@ -164,8 +160,7 @@ def test_prometheus_sees_what_the_kernel_sees(host, start_agent, flood, serve, t
     exporter = serve(agent)
     prometheus = Prometheus(str(tmp_path), exporter, RULES)
     try:
-        flood(host, rate=2000, seconds=8, ports=30)
-        time.sleep(9)
+        flood(host, rate=2000, seconds=8, ports=30).wait()
         host.conntrack("-D", "-p", "udp", "--dport", "7000", check=False)
         host.conntrack("-D", "-p", "tcp", "--dport", "7000", check=False)
         agent.wait_equal(10)

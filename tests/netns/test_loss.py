@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Lost events: counted, shown while they matter, repaired within ten seconds."""
+import itertools
 import re
 import signal
 import subprocess
@@ -169,7 +170,8 @@ def test_started_under_a_flood(host, start_agent, flood):
     host.conntrack_sysctl("events", 1)
     process = flood(host, rate=20000, seconds=3, ports=20)
     agent_module.poll(lambda: host.count() > 10000, 10, "no flood")
-    agent = start_agent(host)
+    # Room for all of it: what is lost here when the CPU is busy is another test's.
+    agent = start_agent(host, "--event-buffer", "67108864", "--event-buffer-max", "134217728")
     host.conntrack("-D", "-p", "udp", "--dport", "7003", check=False)
     process.wait()
     agent.wait_equal(REPAIR_SECONDS, label="started")
@@ -185,15 +187,18 @@ def test_dumps_under_churn_repair_nothing(host, start_agent, flood):
     """
     host.conntrack_sysctl("udp_timeout", 1)
     agent = start_agent(host, "--audit-rate", "0")
-    process = flood(host, rate=15000, seconds=8, ports=100)
-    dport = 7000
-    while process.poll() is None:
+    process = flood(host, rate=15000, seconds=120, ports=100)
+    dports = itertools.cycle(range(7000, 7100))
+
+    def several():
+        assert process.poll() is None, "the churn ended before"
         agent.signal(signal.SIGHUP)
-        time.sleep(0.05)
-        dport = 7000 + (dport + 1) % 100
-        host.conntrack("-D", "-p", "udp", "--dport", str(dport), check=False)
+        host.conntrack("-D", "-p", "udp", "--dport", str(next(dports)), check=False)
+        return agent.counter("resyncs_valid") >= 6
+    agent_module.poll(several, 100, lambda: f"six dumps: {agent.status()}")
+    process.terminate()
+    process.wait()
     counters = agent.status()["counters"]
-    assert counters["resyncs_valid"] >= 3
     if not counters["events_lost"]:
         repairs = {name: counters[name] for name in counters if name.startswith("repairs_")}
         assert not any(repairs.values()), repairs
