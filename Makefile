@@ -75,7 +75,6 @@ run: deps
 	$(Q)exec $(BUILD)/conntide run $(ARGS)
 
 test: test-deps
-	$(Q)$(MAKE) --no-print-directory all
 	$(Q)MAKE=$(MAKE) $(PYTHON) tests/run_all.py $(BUILD) $(STAGES)
 
 $(BUILD)/%.o: %.c Makefile
@@ -122,7 +121,7 @@ $(BUILD)/conntide: $(call obj,$(CLI_SRC)) $(SHOW_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
 # Each part brings its own targets.
--include $(sort $(wildcard tests/*/*.mk tests/*/*/*.mk packaging/*.mk))
+-include $(sort $(wildcard tests/*.mk tests/*/*.mk tests/*/*/*.mk packaging/*.mk))
 
 clean:
 	$(Q)rm -rf $(BUILD)

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs every stage of `make test`, one after the other but for one, and counts.
+"""Runs every stage of `make test` and counts. Stages that wait run beside stages that compute.
 
 A stage is a make target; its output goes to BUILD/test-logs/STAGE.log and is shown
 when it fails. Counts are read from what cmocka and pytest print; a stage that exits
-with an error without a failed test counts as one failure. The last line is
-"N passed, N failed" (and ", N skipped" where there are any); with CI set, a skipped
-test is a failure, because on CI nothing may be missing.
+with an error without a failed test counts as one failure. At the end stands the time
+of each stage and of the slowest tests; BUILD/test-logs/times.txt has the former. The
+last line is "N passed, N failed" (and ", N skipped" where there are any); with CI set,
+a skipped test is a failure, because on CI nothing may be missing.
 
 Usage: run_all.py BUILD_DIR [STAGE...]      MAKE from the environment
 """
@@ -17,20 +18,86 @@ import subprocess
 import sys
 import time
 
-STAGES = ["lint", "test-unit", "test-tsan", "test-instructions", "test-forecast", "test-golden",
-          "fuzz-smoke", "test-install", "test-scenarios", "test-replay", "test-dashboards",
-          "test-http", "test-live", "test-netns", "test-netns-asan"]
-
-# Waits most of its four minutes, and bears company that computes but none that tracks
-# connections, for the kernel's collector is one for all: it runs beside those stages.
-BESIDE = "test-scenarios"
-COMPUTING = {"lint", "test-unit", "test-tsan", "test-instructions", "test-forecast",
-             "test-golden", "fuzz-smoke", "test-install"}
+# What a stage has for itself while it runs:
+# conntrack  the kernel's garbage collector, the limit and the hash: one for all namespaces
+# loopback   connections of the machine's own namespace, which may track them, too
+CONNTRACK, LOOPBACK = "conntrack", "loopback"
 
 PYTEST = re.compile(r"^=* ?(?=.*\b(?:passed|failed|error|skipped)\b)(.*) in [\d.]+s", re.M)
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 CMOCKA = re.compile(r"^\[  (PASSED|FAILED|SKIPPED)  \] .*?(\d+) test\(s\)", re.M)
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
+DURATION = re.compile(r"^([\d.]+)s (call|setup|teardown) +(\S+)", re.M)
+SLOWEST = 15
+
+
+class Stage:
+    """A make target: how many CPUs it keeps busy (0: it waits, most of the time), what it
+    has for itself, and which stages must have passed before."""
+
+    def __init__(self, name, cpus=1, alone=(), after=("test-programs",), build=False):
+        self.name = name
+        self.cpus = min(cpus, CPUS)
+        self.alone = set(alone)
+        self.after = set(after)
+        self.build = build  # a build passes no test
+        self.process = self.log = self.began = self.seconds = None
+        self.counts = (0, 0, 0)
+
+    def start(self, make, logs):
+        self.log = logs / f"{self.name}.log"
+        self.began = time.monotonic()
+        with self.log.open("w", encoding="utf-8") as out:
+            # pylint: disable=consider-using-with
+            self.process = subprocess.Popen([make, f"-j{CPUS}", "--no-print-directory", self.name],
+                                            stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=subprocess.STDOUT)
+
+    def ended(self):
+        return self.process is not None and self.process.poll() is not None
+
+    def judge(self):
+        """After its end: counts, and says how it went."""
+        self.seconds = time.monotonic() - self.began
+        text = self.text()
+        self.counts = verdict(text, self.process.returncode, self.build)
+        good, bad, left_out = self.counts
+        print(f"{self.name:18} ... {good} passed, {bad} failed, {left_out} skipped "
+              f"in {self.seconds:.0f} s", flush=True)
+        if bad:
+            print("\n".join(text.splitlines()[-200:]))
+            print(f"^^^ {self.name}: all of it in {self.log}", flush=True)
+
+    def give_up(self, missing):
+        self.seconds = 0
+        self.counts = (0, 1, 0)
+        print(f"{self.name:18} ... not run: {missing} failed", flush=True)
+
+    def text(self):
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log else ""
+
+
+CPUS = max(2, os.cpu_count() or 2)
+# In the order in which they start where they can: what waits longest first.
+STAGES = [
+    Stage("test-programs", CPUS, after=(), build=True),
+    Stage("test-scenarios", 0, {CONNTRACK, LOOPBACK}),
+    Stage("test-programs-asan", CPUS, build=True),
+    Stage("lint"),
+    Stage("test-unit", CPUS, after=("test-programs", "test-programs-asan")),
+    Stage("fuzz-smoke", CPUS),
+    Stage("test-live", 0, {CONNTRACK}),
+    Stage("test-tsan", CPUS),
+    Stage("test-instructions"),
+    Stage("test-forecast", CPUS),
+    Stage("test-golden"),
+    Stage("test-install"),
+    Stage("test-replay", after=("test-programs", "test-programs-asan")),
+    Stage("test-dashboards"),
+    Stage("test-http", 1, {LOOPBACK}),
+    Stage("test-netns", 1, {CONNTRACK}),
+    Stage("test-netns-asan", 1, {CONNTRACK}, after=("test-programs", "test-programs-asan")),
+]
 
 
 def count(text):
@@ -57,70 +124,115 @@ def count(text):
     return passed, failed, skipped
 
 
+def verdict(text, status, build):
+    """The counts of a stage that ended with that status."""
+    good, bad, left_out = count(text)
+    if status != 0 and bad == 0:
+        bad = 1
+    elif status == 0 and good + bad + left_out == 0 and not build:
+        good = 1  # a program that only has its exit status to say
+    if os.environ.get("CI") and left_out:
+        bad += left_out
+    return good, bad, left_out
+
+
 def known_targets(make):
     """The stages that exist in this tree."""
     done = subprocess.run([make, "-qpn", "all"], capture_output=True, text=True, check=False)
     names = set(re.findall(r"^([\w.-]+):", done.stdout, re.M))
-    return [stage for stage in STAGES if stage in names]
+    return [stage for stage in STAGES if stage.name in names]
 
 
-class Stage:
-    """A stage that runs from its making on, with its output in a log."""
+def with_builds(names):
+    """The stages of those names, and what they need; a name of no stage is a target, too."""
+    known = {stage.name: stage for stage in STAGES}
+    wanted = {name: known.get(name) or Stage(name, CPUS, after=()) for name in names}
+    for stage in list(wanted.values()):
+        wanted.update((name, known[name]) for name in stage.after)
+    return sorted(wanted.values(), key=lambda stage: STAGES.index(stage) if stage in STAGES else 99)
 
-    def __init__(self, make, name, logs):
-        self.name = name
-        self.log = logs / f"{name}.log"
-        self.began = time.monotonic()
-        with self.log.open("w", encoding="utf-8") as out:
-            # pylint: disable=consider-using-with
-            self.process = subprocess.Popen([make, "--no-print-directory", name],
-                                            stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=subprocess.STDOUT)
 
-    def result(self):
-        """Waits for its end, tells it; (passed, failed, skipped)."""
-        print(f"{self.name:18} ...", end="", flush=True)
-        status = self.process.wait()
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        good, bad, left_out = count(text)
-        if status != 0 and bad == 0:
-            bad = 1
-        elif status == 0 and good + bad + left_out == 0:
-            good = 1  # a program that only has its exit status to say
-        if os.environ.get("CI") and left_out:
-            bad += left_out
-        print(f" {good} passed, {bad} failed, {left_out} skipped "
-              f"in {time.monotonic() - self.began:.0f} s", flush=True)
-        if bad:
-            print("\n".join(text.splitlines()[-200:]))
-            print(f"^^^ {self.name}: all of it in {self.log}")
-        return good, bad, left_out
+def may_start(stage, running, passed, pending):
+    """Is there room beside what runs, and is all done that it needs?"""
+    if stage.after - passed:
+        return False
+    if any(stage.alone & other.alone for other in running):
+        return False
+    # What stands before it in the list and wants the same has it first.
+    for other in pending:
+        if other is stage:
+            break
+        if stage.alone & other.alone:
+            return False
+    return not stage.cpus or sum(other.cpus for other in running) + stage.cpus <= CPUS
 
 
 def run(make, stages, logs):
-    """The result of each stage as they end."""
-    beside = Stage(make, BESIDE, logs) if BESIDE in stages else None
-    for stage in stages:
-        if stage == BESIDE:
-            continue
-        if beside and stage not in COMPUTING:
-            yield beside.result()
-            beside = None
-        yield Stage(make, stage, logs).result()
-    if beside:
-        yield beside.result()
+    """Starts each as soon as there is room for it; returns when all have ended."""
+    pending, running, passed, failed = list(stages), [], set(), set()
+    while pending or running:
+        for stage in [stage for stage in pending if stage.after & failed]:
+            pending.remove(stage)
+            failed.add(stage.name)
+            stage.give_up(", ".join(sorted(stage.after & failed)))
+        for stage in list(pending):
+            if may_start(stage, running, passed, pending):
+                pending.remove(stage)
+                running.append(stage)
+                stage.start(make, logs)
+        time.sleep(0.1)
+        for stage in [stage for stage in running if stage.ended()]:
+            running.remove(stage)
+            stage.judge()
+            # After a test that failed the others still have something to say.
+            (failed if stage.build and stage.counts[1] else passed).add(stage.name)
+
+
+def slowest(stages):
+    """(seconds, stage, test) of the slowest single tests; setup counts as a test of its own."""
+    found = [(float(seconds), stage.name, f"{test} ({part})" if part != "call" else test)
+             for stage in stages for seconds, part, test in DURATION.findall(stage.text())]
+    return sorted(found, reverse=True)[:SLOWEST]
+
+
+def tell(stages, seconds, logs):
+    """The times, slowest first, for people and in times.txt for programs."""
+    ordered = sorted(stages, key=lambda stage: -stage.seconds)
+    print(f"\n{'stage':20} {'seconds':>7} {'passed':>6} {'failed':>6}")
+    for stage in ordered:
+        print(f"{stage.name:20} {stage.seconds:7.0f} {stage.counts[0]:6} {stage.counts[1]:6}")
+    print(f"{'all, side by side':20} {seconds:7.0f}\n")
+    for took, stage, test in slowest(stages):
+        print(f"{took:7.1f} s  {stage}: {test}")
+    with (logs / "times.txt").open("w", encoding="utf-8") as out:
+        for stage in ordered:
+            out.write(f"{stage.name}\t{stage.seconds:.1f}\t{stage.counts[0]}\t{stage.counts[1]}\n")
+        out.write(f"all\t{seconds:.1f}\n")
+
+
+def prepare_environment():
+    """Flags of the calling make (jobserver, -k) are not for the stages; variables are."""
+    variables = os.environ.get("MAKEFLAGS", "").partition("-- ")[2]
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        os.environ.pop(name, None)
+    if variables:
+        os.environ["MAKEFLAGS"] = f" -- {variables}"
+    os.environ["PYTEST_ADDOPTS"] = (f"--durations={SLOWEST} --durations-min=1 "
+                                    + os.environ.get("PYTEST_ADDOPTS", ""))
 
 
 def main():
+    began = time.monotonic()
     build = pathlib.Path(sys.argv[1])
     make = os.environ.get("MAKE", "make")
-    # Flags of the calling make (jobserver, -k) are not for the stages.
-    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
-        os.environ.pop(name, None)
+    prepare_environment()
     logs = build / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
-    results = list(run(make, sys.argv[2:] or known_targets(make), logs))
-    passed, failed, skipped = (sum(column) for column in zip((0, 0, 0), *results))
+    stages = with_builds(sys.argv[2:]) if sys.argv[2:] else known_targets(make)
+    run(make, stages, logs)
+    tell(stages, time.monotonic() - began, logs)
+    passed, failed, skipped = (sum(column) for column in
+                               zip((0, 0, 0), *(stage.counts for stage in stages)))
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 

@@ -27,7 +27,19 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "global_sysctl: changes a sysctl of the whole machine")
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--machine", choices=("shared", "alone"), help="only tests that may run "
+                     "beside others, or only those that change sysctls of the whole machine")
+
+
+def pytest_collection_modifyitems(config, items):
+    machine = config.getoption("machine", None)
+    if machine:
+        items[:] = [item for item in items
+                    if ("global_sysctl" in item.keywords) == (machine == "alone")]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        items[:] = spread(items, workers)
     reason = None
     if os.geteuid() != 0:
         reason = "needs root: network namespaces"
@@ -43,6 +55,27 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def spread(items, workers):
+    """The order for several workers: each is given a quarter of its share first, a piece of
+    the list; the slow ones are dealt to these pieces. Who shares a fixture stays together."""
+    piece = max(len(items) // workers // 4, 2)
+    groups, others = {}, []
+    for item in items:
+        shared = "overloaded" in item.fixturenames
+        if shared or "slow" in item.keywords:
+            groups.setdefault("overloaded" if shared else item.nodeid, []).append(item)
+        else:
+            others.append(item)
+    pieces = [[] for _ in range(workers)]
+    for group in sorted(groups.values(), key=len, reverse=True):
+        min(pieces, key=len).extend(group)
+    for one in pieces:
+        missing = max(piece - len(one), 0)
+        # What was together the longest part of a piece apart has time to settle.
+        one[1:1], others = others[:missing], others[missing:]
+    return [item for one in pieces for item in one] + others
+
+
 def pytest_sessionstart():
     # A shell ignores SIGINT for what it runs in the background, and so would the agents.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -53,12 +86,28 @@ def pytest_sessionstart():
         atexit.register(sysctls.restore_at_exit)
 
 
+def pytest_runtest_teardown(item):
+    """Through the report, for the test may run in another process than the summary."""
+    item.user_properties.append(("waits", list(agent_module.waits)))
+    agent_module.waits.clear()
+
+
+waits = []
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "teardown":
+        for name, value in report.user_properties:
+            if name == "waits":
+                waits.extend(value)
+
+
 def pytest_terminal_summary(terminalreporter):
     """How long each promise took, beside how long it may take."""
-    if not agent_module.waits:
+    if not waits:
         return
     worst = {}
-    for test, label, within, took in agent_module.waits:
+    for test, label, within, took in waits:
         key = (test.split("::")[-1], label)
         if key not in worst or worst[key][1] < took:
             worst[key] = (within, took)

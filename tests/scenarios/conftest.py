@@ -25,8 +25,8 @@ flood = _netns.flood
 machine_sysctls = _netns.machine_sysctls
 
 
-def pytest_collection_modifyitems(items):
-    _netns.pytest_collection_modifyitems(items)
+def pytest_collection_modifyitems(config, items):
+    _netns.pytest_collection_modifyitems(config, items)
     missing = [tool for tool in ("nginx", "squid", "curl") if not shutil.which(tool)]
     for item in items if missing else ():
         item.add_marker(pytest.mark.skip(reason="missing: " + " ".join(missing)))

@@ -13,6 +13,8 @@ UNIT_LIB := $(BUILD)/tests/unit/libundertest.a
 # Numbers in tests are small and literal: conversions of theirs prove nothing.
 UNIT_CFLAGS := -Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers
 UNIT_SANITIZE ?= address,undefined
+# Programs at the same time.
+UNIT_JOBS ?= $(shell nproc)
 
 $(BUILD)/tests/unit/test_%.o: tests/unit/test_%.c Makefile
 	@mkdir -p $(@D)
@@ -48,8 +50,7 @@ $(BUILD)/tests/unit/tsan_records: $(TSAN_RECORDS_SRC) $(wildcard lib/*/*.h lib/*
 unit-programs: $(UNIT_PROGRAMS)
 
 unit-run: $(UNIT_PROGRAMS)
-	$(Q)status=0; for program in $^; do \
-		$$program 2>&1 || status=1; done; exit $$status
+	$(Q)printf '%s\n' $^ | xargs -n 1 -P $(UNIT_JOBS) tests/unit/one.sh
 
 unit-run-asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=$(UNIT_SANITIZE) unit-run
