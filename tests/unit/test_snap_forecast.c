@@ -82,7 +82,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = {"unit.table", "unit.lock"};
+	static const char *const names[] = {"unit.table", "unit.hosts", "unit.lock"};
 	char path[96];
 
 	(void)state;
