@@ -97,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	text[bytes] = '\0';
 	split(text, lines);
 	if (lines[4])
-		base64_decode(lines[4], credentials, sizeof(credentials));
+		tls_base64_decode(lines[4], credentials, sizeof(credentials));
 	gate_see_header(&view, lines[0], lines[1] ? lines[1] : "");
 	gate_is_direct(&view);
 	if (query_parse(lines[0], &query) == 0) {

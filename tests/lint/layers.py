@@ -51,7 +51,8 @@ LOG = ["lib/base/log.c", "agent/agent.c", "agent/drain.c", "agent/incident/incid
 
 # A library enters through one file; libmnl through one folder.
 LIBRARIES = {
-    "microhttpd.h": ["exporters/http/server.c"],
+    # Its reason phrases are needed below the server, for the title of a problem.
+    "microhttpd.h": ["exporters/http/server.c", "exporters/http/message/status.c"],
     "cjson/": ["exporters/render/json.c"],
     "libnetfilter_conntrack/": ["agent/netlink/parser.c"],
     "libmnl/": ["agent/netlink"],

@@ -146,7 +146,7 @@ static void test_guesses_are_counted(void **state)
 	auth_init(&auth);
 	for (int i = 0; i < 40; i++) {
 		/* "a:" and three letters */
-		snprintf(header, sizeof(header), "Basic YTp%c%c%c%c", 'A' + i % 26, 'B' + i / 26,
+		snprintf(header, sizeof(header), "Basic YTp%c%c%c%c=", 'A' + i % 26, 'B' + i / 26,
 			 'C', 'D');
 		if (auth_check(&auth, &config, header, now) == AUTH_DENIED)
 			denied++;
@@ -161,19 +161,30 @@ static void test_guesses_are_counted(void **state)
 
 static void test_base64(void **state)
 {
+	static const char *const bad[] = {
+		"YQ",	  "YQ=",      "=",	"==",	"====", "YQ==YQ==", "Y=Q=",
+		"YWJj\n", "\nYWJj",   "YW\tJj", "YW-j", "YW_j", "YWJj ",    "\xc3YWJ",
+		"YWJj=",  "YWJj====", "AA==",	"YQBh", "Y Q=="};
 	char out[16];
 
 	(void)state;
-	assert_true(base64_decode("YQ==", out, sizeof(out)));
+	assert_true(tls_base64_decode("YQ==", out, sizeof(out)));
 	assert_string_equal(out, "a");
-	assert_true(base64_decode("YWJj", out, sizeof(out)));
+	assert_true(tls_base64_decode("YWJj", out, sizeof(out)));
 	assert_string_equal(out, "abc");
-	assert_true(base64_decode("", out, sizeof(out)));
-	assert_false(base64_decode("A", out, sizeof(out)));
-	assert_false(base64_decode("YQ===", out, sizeof(out)));
-	assert_false(base64_decode("Y Q=", out, sizeof(out)));
-	assert_false(base64_decode("AAAA", out, sizeof(out)));
-	assert_false(base64_decode("YWJjYWJjYWJjYWJjYWJjYWJj", out, sizeof(out)));
+	assert_true(tls_base64_decode("", out, sizeof(out)));
+	assert_false(tls_base64_decode("A", out, sizeof(out)));
+	assert_false(tls_base64_decode("YQ===", out, sizeof(out)));
+	assert_false(tls_base64_decode("Y Q=", out, sizeof(out)));
+	assert_false(tls_base64_decode("AAAA", out, sizeof(out)));
+	assert_false(tls_base64_decode("YWJjYWJjYWJjYWJjYWJjYWJj", out, sizeof(out)));
+	/* 15 bytes fit, 16 do not. */
+	assert_true(tls_base64_decode("YWJjYWJjYWJjYWJjYWJj", out, sizeof(out)));
+	assert_int_equal(strlen(out), 15);
+	assert_false(tls_base64_decode("YWJjYWJjYWJjYWJjYWJjYQ==", out, sizeof(out)));
+	for (size_t i = 0; i < UNIT_COUNT(bad); i++)
+		if (tls_base64_decode(bad[i], out, sizeof(out)))
+			fail_msg("\"%s\" is \"%s\"", bad[i], out);
 }
 
 static void test_rate(void **state)

@@ -58,28 +58,3 @@ void response_problem(struct response *response, unsigned int status, const char
 	response_type(response, status, "application/problem+json");
 	json_problem(status, http_status_text(status), detail, NULL, parameter, &response->body);
 }
-
-const char *http_status_text(unsigned int status)
-{
-	static const struct {
-		unsigned int status;
-		const char *text;
-	} texts[] = {{200, "OK"},
-		     {304, "Not Modified"},
-		     {400, "Bad Request"},
-		     {401, "Unauthorized"},
-		     {403, "Forbidden"},
-		     {404, "Not Found"},
-		     {405, "Method Not Allowed"},
-		     {406, "Not Acceptable"},
-		     {413, "Content Too Large"},
-		     {414, "URI Too Long"},
-		     {429, "Too Many Requests"},
-		     {500, "Internal Server Error"},
-		     {503, "Service Unavailable"}};
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (texts[i].status == status)
-			return texts[i].text;
-	return "Error";
-}

@@ -73,7 +73,7 @@ void response_type(struct response *response, unsigned int status, const char *c
 void response_problem(struct response *response, unsigned int status, const char *parameter,
 		      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* "Not Found" for 404. */
+/* "Not Found" for 404, as libmicrohttpd puts it into the status line; never NULL. */
 const char *http_status_text(unsigned int status);
 
 #endif

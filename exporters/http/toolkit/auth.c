@@ -14,44 +14,6 @@ int auth_init(struct auth *auth)
 	return tls_random(auth->key, sizeof(auth->key));
 }
 
-static int base64_digit(char c)
-{
-	static const char *const digits =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-bool base64_decode(const char *text, char *out, size_t out_bytes)
-{
-	size_t bytes = strlen(text);
-	size_t n = 0;
-	uint32_t bits = 0;
-	unsigned int have = 0;
-
-	while (bytes && text[bytes - 1] == '=')
-		bytes--;
-	if (strlen(text) - bytes > 2 || bytes % 4 == 1)
-		return false;
-	for (size_t i = 0; i < bytes; i++) {
-		int digit = base64_digit(text[i]);
-
-		if (digit < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)digit;
-		have += 6;
-		if (have < 8)
-			continue;
-		have -= 8;
-		out[n] = (char)(bits >> have & 0xff);
-		if (!out[n] || ++n == out_bytes)
-			return false;
-	}
-	out[n] = '\0';
-	return true;
-}
-
 /* Time depends on the lengths only. */
 static bool same_string(const char *a, const char *b)
 {
@@ -130,7 +92,7 @@ enum auth_result auth_check(struct auth *auth, const struct web_config *config, 
 		return AUTH_DENIED;
 	for (header += 6; *header == ' ';)
 		header++;
-	if (!base64_decode(header, credentials, sizeof(credentials)))
+	if (!tls_base64_decode(header, credentials, sizeof(credentials)))
 		return AUTH_DENIED;
 	password = strchr(credentials, ':');
 	if (!password)

@@ -47,8 +47,4 @@ int auth_init(struct auth *auth);
 enum auth_result auth_check(struct auth *auth, const struct web_config *config, const char *header,
 			    uint64_t now_ns);
 
-/* "dXNlcjpwdw==" into out (with a NUL). False for anything that is not base64 of
- * text without NUL that fits. */
-bool base64_decode(const char *text, char *out, size_t out_bytes);
-
 #endif

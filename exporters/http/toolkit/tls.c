@@ -299,3 +299,23 @@ int tls_random(uint8_t *to, size_t bytes)
 {
 	return gnutls_rnd(GNUTLS_RND_KEY, to, bytes) < 0 ? -EIO : 0;
 }
+
+bool tls_base64_decode(const char *text, char *out, size_t out_bytes)
+{
+	const gnutls_datum_t from = {(unsigned char *)(uintptr_t)text, (unsigned int)strlen(text)};
+	gnutls_datum_t to;
+	bool fits;
+
+	/* nettle, below GnuTLS, passes over white space. */
+	if (text[strcspn(text, " \t\r\n\v\f")] || from.size / 4 * 3 >= out_bytes + 3 ||
+	    gnutls_base64_decode2(&from, &to) < 0)
+		return false;
+	fits = to.size < out_bytes && !memchr(to.data, 0, to.size);
+	if (fits) {
+		memcpy(out, to.data, to.size);
+		out[to.size] = '\0';
+	}
+	gnutls_memset(to.data, 0, to.size);
+	gnutls_free(to.data);
+	return fits;
+}

@@ -42,6 +42,10 @@ bool tls_client_verified(void *session, const struct tls *tls);
 #define DIGEST_BYTES 32u
 int tls_digest(const uint8_t key[DIGEST_BYTES], const char *first, const char *second,
 	       uint8_t ret_digest[DIGEST_BYTES]);
+
+/* "dXNlcjpwdw==" into out (with a NUL). False for anything that is not base64, with its
+ * padding and no white space, of text without NUL that fits. */
+bool tls_base64_decode(const char *text, char *out, size_t out_bytes);
 int tls_random(uint8_t *to, size_t bytes);
 
 #endif
