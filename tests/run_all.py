@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-# What a stage has for itself while it runs:
+# What a stage has for itself while it runs (alone), or only with others that say so (shared):
 # conntrack  the kernel's garbage collector, the limit and the hash: one for all namespaces
 # loopback   connections of the machine's own namespace, which may track them, too
 CONNTRACK, LOOPBACK = "conntrack", "loopback"
@@ -33,12 +33,14 @@ SLOWEST = 15
 
 class Stage:
     """A make target: how many CPUs it keeps busy (0: it waits, most of the time), what it
-    has for itself, and which stages must have passed before."""
+    has for itself or shares, and which stages must have passed before."""
 
-    def __init__(self, name, cpus=1, alone=(), after=("test-programs",), build=False):
+    # pylint: disable=too-many-arguments
+    def __init__(self, name, cpus=1, alone=(), shared=(), after=("test-programs",), build=False):
         self.name = name
         self.cpus = min(cpus, CPUS)
         self.alone = set(alone)
+        self.shared = set(shared)
         self.after = set(after)
         self.build = build  # a build passes no test
         self.process = self.log = self.began = self.seconds = None
@@ -53,6 +55,10 @@ class Stage:
                                             stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=subprocess.STDOUT)
 
+    def bothers(self, other):
+        """May the two not run at the same time?"""
+        return bool(self.alone & (other.alone | other.shared) or self.shared & other.alone)
+
     def ended(self):
         return self.process is not None and self.process.poll() is not None
 
@@ -62,7 +68,7 @@ class Stage:
         text = self.text()
         self.counts = verdict(text, self.process.returncode, self.build)
         good, bad, left_out = self.counts
-        print(f"{self.name:18} ... {good} passed, {bad} failed, {left_out} skipped "
+        print(f"{self.name:22} ... {good} passed, {bad} failed, {left_out} skipped "
               f"in {self.seconds:.0f} s", flush=True)
         if bad:
             print("\n".join(text.splitlines()[-200:]))
@@ -71,12 +77,13 @@ class Stage:
     def give_up(self, missing):
         self.seconds = 0
         self.counts = (0, 1, 0)
-        print(f"{self.name:18} ... not run: {missing} failed", flush=True)
+        print(f"{self.name:22} ... not run: {missing} failed", flush=True)
 
     def text(self):
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log else ""
 
 
+BOTH = ("test-programs", "test-programs-asan")
 CPUS = max(2, os.cpu_count() or 2)
 # In the order in which they start where they can: what waits longest first.
 STAGES = [
@@ -84,7 +91,7 @@ STAGES = [
     Stage("test-scenarios", 0, {CONNTRACK, LOOPBACK}),
     Stage("test-programs-asan", CPUS, build=True),
     Stage("lint"),
-    Stage("test-unit", CPUS, after=("test-programs", "test-programs-asan")),
+    Stage("test-unit", CPUS, after=BOTH),
     Stage("fuzz-smoke", CPUS),
     Stage("test-live", 0, {CONNTRACK}),
     Stage("test-tsan", CPUS),
@@ -92,11 +99,15 @@ STAGES = [
     Stage("test-forecast", CPUS),
     Stage("test-golden"),
     Stage("test-install"),
-    Stage("test-replay", after=("test-programs", "test-programs-asan")),
+    Stage("test-replay", after=BOTH),
     Stage("test-dashboards"),
     Stage("test-http", 1, {LOOPBACK}),
-    Stage("test-netns", 1, {CONNTRACK}),
-    Stage("test-netns-asan", 1, {CONNTRACK}, after=("test-programs", "test-programs-asan")),
+    Stage("test-patterns", 0, shared={CONNTRACK}),
+    Stage("test-netns-shared", 1, shared={CONNTRACK}),
+    Stage("test-netns-asan-shared", 1, shared={CONNTRACK}, after=BOTH),
+    Stage("test-netns-alone", 1, {CONNTRACK}),
+    Stage("test-netns-asan-alone", 1, {CONNTRACK}, after=BOTH),
+    Stage("test-patterns-alone", 0, {CONNTRACK}),
 ]
 
 
@@ -136,13 +147,6 @@ def verdict(text, status, build):
     return good, bad, left_out
 
 
-def known_targets(make):
-    """The stages that exist in this tree."""
-    done = subprocess.run([make, "-qpn", "all"], capture_output=True, text=True, check=False)
-    names = set(re.findall(r"^([\w.-]+):", done.stdout, re.M))
-    return [stage for stage in STAGES if stage.name in names]
-
-
 def with_builds(names):
     """The stages of those names, and what they need; a name of no stage is a target, too."""
     known = {stage.name: stage for stage in STAGES}
@@ -156,14 +160,11 @@ def may_start(stage, running, passed, pending):
     """Is there room beside what runs, and is all done that it needs?"""
     if stage.after - passed:
         return False
-    if any(stage.alone & other.alone for other in running):
+    if any(stage.bothers(other) for other in running):
         return False
     # What stands before it in the list and wants the same has it first.
-    for other in pending:
-        if other is stage:
-            break
-        if stage.alone & other.alone:
-            return False
+    if any(stage.bothers(other) for other in pending[:pending.index(stage)]):
+        return False
     return not stage.cpus or sum(other.cpus for other in running) + stage.cpus <= CPUS
 
 
@@ -198,10 +199,10 @@ def slowest(stages):
 def tell(stages, seconds, logs):
     """The times, slowest first, for people and in times.txt for programs."""
     ordered = sorted(stages, key=lambda stage: -stage.seconds)
-    print(f"\n{'stage':20} {'seconds':>7} {'passed':>6} {'failed':>6}")
+    print(f"\n{'stage':22} {'seconds':>7} {'passed':>6} {'failed':>6}")
     for stage in ordered:
-        print(f"{stage.name:20} {stage.seconds:7.0f} {stage.counts[0]:6} {stage.counts[1]:6}")
-    print(f"{'all, side by side':20} {seconds:7.0f}\n")
+        print(f"{stage.name:22} {stage.seconds:7.0f} {stage.counts[0]:6} {stage.counts[1]:6}")
+    print(f"{'all, side by side':22} {seconds:7.0f}\n")
     for took, stage, test in slowest(stages):
         print(f"{took:7.1f} s  {stage}: {test}")
     with (logs / "times.txt").open("w", encoding="utf-8") as out:
@@ -228,7 +229,7 @@ def main():
     prepare_environment()
     logs = build / "test-logs"
     logs.mkdir(parents=True, exist_ok=True)
-    stages = with_builds(sys.argv[2:]) if sys.argv[2:] else known_targets(make)
+    stages = with_builds(sys.argv[2:]) if sys.argv[2:] else list(STAGES)
     run(make, stages, logs)
     tell(stages, time.monotonic() - began, logs)
     passed, failed, skipped = (sum(column) for column in

@@ -6,7 +6,7 @@
 #                           compute: no test may depend on an idle machine
 
 BUSY ?= 2
-BUSY_STAGES ?= test-unit test-http test-netns
+BUSY_STAGES ?= test-unit test-http test-netns-shared
 
 .PHONY: test-programs test-programs-asan test-busy
 test-programs: $(PROGRAMS) unit-programs $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture \

@@ -4,7 +4,7 @@
 
 LINT := tests/lint/layers.py tests/lint/rules.py tests/lint/sizes.py tests/lint/layout_frozen.py \
 	tests/lint/metrics_sync.py tests/lint/format.py tests/lint/drawing.py \
-	tests/lint/terms.py
+	tests/lint/terms.py tests/lint/stages.py
 
 lint:
 	$(Q)CC="$(CC)" $(PYTHON) -m pytest -q -p no:cacheprovider -rw $(LINT)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make test-netns     the agent against the real kernel, in namespaces of its own; as root
+# make test-netns     the agent against the real kernel, in namespaces of its own; as root:
+#                     -shared beside each other, then -alone, which change the machine's sysctls
 #                     NETNS_TESTS='-k tcp -m "not slow"' selects
 #
 # Included by the top-level Makefile.
@@ -11,24 +12,28 @@ NETNS_TESTS ?=
 NETNS_JOBS ?= $(shell expr 2 \* $$(nproc))
 NETNS_PYTEST ?= $(PYTHON) -m pytest -q -p no:cacheprovider
 NETNS_HERE := tests/netns --ignore=tests/netns/live
-# 5: no test was selected.
-netns_run = CONNTIDE_BUILD=$(abspath $(1)) $(NETNS_PYTEST) $(NETNS_HERE) --machine=shared \
-		-n $(NETNS_JOBS) $(2) $(NETNS_TESTS) || shared=$$?; \
-	CONNTIDE_BUILD=$(abspath $(1)) $(NETNS_PYTEST) $(NETNS_HERE) --machine=alone \
-		$(2) $(NETNS_TESTS) || alone=$$?; \
-	for status in $${shared:-0} $${alone:-0}; do [ $$status = 0 ] || [ $$status = 5 ] || exit 1; done
+# 5: no test was selected. $(1): folder of the programs, $(2): shared, alone, $(3): options.
+netns_run = CONNTIDE_BUILD=$(abspath $(1)) $(NETNS_PYTEST) $(NETNS_HERE) --machine=$(2) $(3) \
+	$(if $(filter shared,$(2)),-n $(NETNS_JOBS)) $(NETNS_TESTS) || [ $$? = 5 ]
 
 $(BUILD)/tests/flood: tests/bench/flood.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
-.PHONY: test-netns
-test-netns: $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
-	$(Q)$(call netns_run,$(BUILD))
+NETNS_NEEDS := $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
+.PHONY: test-netns test-netns-shared test-netns-alone
+test-netns:
+	$(Q)$(MAKE) --no-print-directory test-netns-shared
+	$(Q)$(MAKE) --no-print-directory test-netns-alone
 
-# The forecast beside real traffic and Prometheus, then each pattern of `why` made with real
-# packets: minutes, but little CPU. What other stages build it does not touch: its programs
-# are copies.
+test-netns-shared: $(NETNS_NEEDS)
+	$(Q)$(call netns_run,$(BUILD),shared)
+
+test-netns-alone: $(NETNS_NEEDS)
+	$(Q)$(call netns_run,$(BUILD),alone)
+
+# The forecast beside real traffic and Prometheus: minutes, but little CPU. What other stages
+# build it does not touch: its programs are copies.
 LIVE := $(BUILD)/live
 # Traffic keeps its rate although the other stages use all there is.
 AHEAD := nice -n -10
@@ -36,12 +41,30 @@ AHEAD := nice -n -10
 test-live: $(PROGRAMS) $(BUILD)/tests/flood
 	$(Q)mkdir -p $(LIVE)/tests && cp $(PROGRAMS) $(LIVE)/ && cp $(BUILD)/tests/flood $(LIVE)/tests/
 	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(AHEAD) $(NETNS_PYTEST) tests/netns/live
-	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(AHEAD) $(NETNS_PYTEST) tests/scenarios/test_patterns.py
+
+# Each pattern of `why`, made with real packets. The last changes sysctls of the machine.
+.PHONY: test-patterns test-patterns-alone
+test-patterns: $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(AHEAD) $(NETNS_PYTEST) -m "not global_sysctl" \
+		tests/scenarios/test_patterns.py
+
+test-patterns-alone: $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(AHEAD) $(NETNS_PYTEST) -m global_sysctl \
+		tests/scenarios/test_patterns.py
 
 # The same under ASan and UBSan, but for the long ones; CONNTIDE_BUILD tells which programs.
-.PHONY: test-netns-asan
-test-netns-asan: $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
+.PHONY: test-netns-asan test-netns-asan-shared test-netns-asan-alone netns-asan-programs
+netns-asan-programs: $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all
 	$(Q)mkdir -p $(BUILD)/asan/tests && cp $(BUILD)/tests/flood \
 		$(BUILD)/tests/segment-fixture $(BUILD)/asan/tests
-	$(Q)$(call netns_run,$(BUILD)/asan,-m "not slow")
+
+test-netns-asan:
+	$(Q)$(MAKE) --no-print-directory test-netns-asan-shared
+	$(Q)$(MAKE) --no-print-directory test-netns-asan-alone
+
+test-netns-asan-shared: netns-asan-programs
+	$(Q)$(call netns_run,$(BUILD)/asan,shared,-m "not slow")
+
+test-netns-asan-alone: netns-asan-programs
+	$(Q)$(call netns_run,$(BUILD)/asan,alone,-m "not slow")

@@ -34,9 +34,9 @@ def forwarded(port, l4proto="tcp"):
 
 def test_time_wait_runs_out(lab, agent, pair):
     lab.middle.conntrack_sysctl("tcp_timeout_time_wait", 2)
+    began = time.monotonic()
     for sport in range(40000, 40005):
         traffic.Tcp(pair.flow(), sport, 80).drive("TIME_WAIT")
-    began = time.monotonic()
     detail = wait_ends(agent, forwarded(80), {"closed": 5})
     took_ms = (time.monotonic() - began) * 1000
     assert detail.whole.count == detail.tail.count == detail.states["TIME_WAIT"].count == 5

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # make test-scenarios  what what-if and advice promise, measured with nginx and Squid; as root;
-#                      each pattern of `why` is made by test-live, see tests/netns/netns.mk
+#                      each pattern of `why` is made by test-patterns, see tests/netns/netns.mk
 #                      SCENARIOS_TESTS='-k squid' selects; predicted against measured stands
 #                      below the tests
 #

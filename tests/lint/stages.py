@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""tests/run_all.py: what it counts, and what it lets run side by side."""
+import os
+import sys
+
+import source
+
+sys.path.insert(0, os.path.join(source.ROOT, "tests"))
+
+import run_all  # pylint: disable=wrong-import-position
+from run_all import Stage  # pylint: disable=wrong-import-position
+
+TEXT = """
+12.50s call     tests/a.py::test_slow
+[==========] 3 test(s) run.
+[  PASSED  ] 2 test(s).
+[  FAILED  ] 1 test(s), listed below:
+4 failed, 10 passed, 1 skipped in 3.21s
+= 5 passed in 0.10s =
+2 passed, 0 failed
+"""
+
+
+def test_counts(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    assert run_all.count(TEXT) == (19, 5, 1)
+    assert run_all.verdict(TEXT, 1, False) == (19, 5, 1)
+    assert run_all.verdict("no word", 1, False) == (0, 1, 0)
+    assert run_all.verdict("no word", 0, False) == (1, 0, 0)
+    assert run_all.verdict("built", 0, True) == (0, 0, 0)
+    monkeypatch.setenv("CI", "1")
+    assert run_all.verdict(TEXT, 0, False) == (19, 6, 1), "on CI nothing may be missing"
+
+
+def test_slowest():
+    stage = Stage("one")
+    stage.text = lambda: TEXT
+    assert run_all.slowest([stage]) == [(12.5, "one", "tests/a.py::test_slow")]
+
+
+def may(stage, running=(), passed=(), pending=None):
+    return run_all.may_start(stage, list(running), set(passed), pending or [stage])
+
+
+def test_what_runs_side_by_side():
+    alone, other = (Stage(name, 0, {"conntrack"}, after=()) for name in ("a", "b"))
+    shared, third = (Stage(name, 0, shared={"conntrack"}, after=()) for name in ("c", "d"))
+    busy, computes = Stage("e", run_all.CPUS, after=()), Stage("f", 1, after=())
+    assert may(alone) and not may(alone, [other]) and not may(alone, [shared])
+    assert may(shared, [third]) and not may(shared, [alone])
+    assert not may(shared, pending=[alone, shared]), "first come, first served"
+    assert may(alone, [busy]) and not may(computes, [busy]) and may(computes, [alone, shared])
+    assert not may(Stage("g")) and may(Stage("g"), passed=["test-programs"])
+
+
+def test_stages_are_targets():
+    text = "".join(source.read(path) for path in source.files("tests", suffixes=(".mk",)))
+    missing = [stage.name for stage in run_all.STAGES if f"\n{stage.name}:" not in text]
+    assert not missing, missing
+    names = {stage.name for stage in run_all.STAGES}
+    assert all(stage.after <= names for stage in run_all.STAGES)
+
+
+def test_builds_come_along():
+    assert [stage.name for stage in run_all.with_builds(["test-golden"])] == [
+        "test-programs", "test-golden"]
