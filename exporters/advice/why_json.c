@@ -7,8 +7,8 @@
 #include "lib/health/health.h"
 
 #define HOSTS_HIDDEN                                                                               \
-	"addresses are shown over loopback, a unix socket or to authenticated clients: "           \
-	"/api/v1/talkers, conntide talkers; --web.expose-hosts changes that"
+	"addresses are shown to authenticated clients and over a unix socket: "                    \
+	"/api/v1/talkers, conntide talkers; --web.show-hosts changes that"
 
 const struct column why_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},

@@ -44,6 +44,7 @@ struct run {
 	const char *runtime_dir;
 	const char *netns;
 	const char *listen;
+	const char *show_hosts;
 	sigset_t signals;
 	uint64_t started_ns;
 	uint64_t old_instance; /* of a table left by an earlier agent */
@@ -85,6 +86,7 @@ static void note(struct run *run, const char *arg, const char *next)
 	const char **to = option_is(arg, "runtime-dir", &value)		 ? &run->runtime_dir
 			  : option_is(arg, "netns", &value)		 ? &run->netns
 			  : option_is(arg, "web.listen-address", &value) ? &run->listen
+			  : option_is(arg, "web.show-hosts", &value)	 ? &run->show_hosts
 									 : NULL;
 
 	if (to && (value || next))
@@ -207,6 +209,13 @@ static void print_url(const char *listen)
 		printf("conntide: http://%s/  (metrics: http://%s/metrics)\n", listen, listen);
 }
 
+static void print_who_sees_hosts(const struct run *run)
+{
+	if (!strcmp(run->show_hosts, "loopback"))
+		printf("conntide: addresses of hosts are shown to clients on this machine "
+		       "(--web.show-hosts=none: to nobody)\n");
+}
+
 /* -1 while there is no table. */
 static int look(const struct run *run, struct snapshot *snap)
 {
@@ -236,6 +245,7 @@ static void tell_status(struct run *run)
 		text_init(&line);
 		table_line(&snap, &line);
 		print_url(run->listen);
+		print_who_sees_hosts(run);
 		if (!text_failed(&line))
 			printf("%s", line.data);
 		fflush(stdout);
@@ -281,6 +291,7 @@ static void run_help(void)
 /* Who is started, and with what. 0, or the exit status after a message. */
 static int arguments(struct run *run, const struct cli *cli)
 {
+	static char show_hosts[] = "--web.show-hosts=loopback";
 	int status;
 
 	run->runtime_dir = cli->runtime_dir;
@@ -290,6 +301,9 @@ static int arguments(struct run *run, const struct cli *cli)
 	status = add_arg(&run->agent, run->agent.path);
 	if (!status)
 		status = add_arg(&run->exporter, run->exporter.path);
+	/* First, so that one the user gives is the last, and counts. */
+	if (!status)
+		status = add_arg(&run->exporter, show_hosts);
 	if (!status && strcmp(cli->runtime_dir, CLI_RUNTIME_DIR) != 0)
 		status = pass_on(run, "--runtime-dir", cli->runtime_dir);
 	if (!status && strcmp(cli->netns, CLI_NETNS) != 0)
@@ -313,7 +327,8 @@ int cmd_run(struct cli *cli)
 {
 	static struct run run = {.agent = {.name = "conntide-agent"},
 				 .exporter = {.name = "conntide-exporter"},
-				 .listen = CLI_LISTEN_DEFAULT};
+				 .listen = CLI_LISTEN_DEFAULT,
+				 .show_hosts = "loopback"};
 	struct snapshot old;
 	int status;
 

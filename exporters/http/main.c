@@ -31,7 +31,7 @@ enum option_id {
 	OPT_REQUESTS,
 	OPT_CONNECTIONS,
 	OPT_NO_EXPORTER_METRICS,
-	OPT_EXPOSE_HOSTS,
+	OPT_SHOW_HOSTS,
 	OPT_MAX_SERIES,
 	OPT_COMPAT,
 	OPT_RUNTIME_DIR,
@@ -58,9 +58,9 @@ static const struct {
 	{OPT_CONFIG, "web.config.file", "FILE",
 	 "TLS, users and headers, as for all Prometheus exporters; read again\n"
 	 "when it changes and on SIGHUP"},
-	{OPT_EXPOSE_HOSTS, "web.expose-hosts", NULL,
-	 "serve what names hosts to everybody, not only over loopback, unix\n"
-	 "sockets and to authenticated clients"},
+	{OPT_SHOW_HOSTS, "web.show-hosts", "WHO",
+	 "who sees addresses of hosts besides authenticated clients and unix sockets:\n"
+	 "none (the default), loopback (not where a proxy runs on this machine), all"},
 	{OPT_REQUESTS, "web.max-requests", "N", "replies under way at once, 0: any number (40)"},
 	{OPT_CONNECTIONS, "web.max-connections", "N",
 	 "open connections; beyond that the idlest one goes (512)"},
@@ -145,6 +145,16 @@ static size_t number(const char *text, size_t least, size_t most)
 	return value;
 }
 
+static enum show_hosts show_hosts(const char *value)
+{
+	static const char *const names[] = {"none", "loopback", "all"};
+
+	for (unsigned int i = 0; i < 3; i++)
+		if (!strcmp(value, names[i]))
+			return (enum show_hosts)i;
+	usage("not none, loopback or all:", value);
+}
+
 static void take_web_option(struct settings *settings, enum option_id id, const char *value)
 {
 	switch (id) {
@@ -173,8 +183,8 @@ static void take_web_option(struct settings *settings, enum option_id id, const 
 	case OPT_NO_EXPORTER_METRICS:
 		settings->app.exporter_metrics = false;
 		break;
-	case OPT_EXPOSE_HOSTS:
-		settings->app.expose_hosts = true;
+	case OPT_SHOW_HOSTS:
+		settings->app.show_hosts = show_hosts(value);
 		break;
 	case OPT_MAX_SERIES:
 		settings->app.series_limit = (uint32_t)number(value, 0, 1000000);

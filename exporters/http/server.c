@@ -46,19 +46,21 @@ static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char
 	return MHD_YES;
 }
 
-static bool is_trusted(const struct endpoint *endpoint, struct MHD_Connection *connection,
+static bool sees_hosts(const struct endpoint *endpoint, struct MHD_Connection *connection,
 		       const struct conn *conn, const struct gate_view *view)
 {
 	const union MHD_ConnectionInfo *info;
+	enum show_hosts show = endpoint->core->app->options.show_hosts;
 
-	if (conn->is_unix || endpoint->core->gate.web->config.user_count)
+	if (show == SHOW_HOSTS_ALL || conn->is_unix || endpoint->core->gate.web->config.user_count)
 		return true; /* with users, who comes this far has logged in */
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info && endpoint->web->config.tls &&
 	    tls_client_verified(info->tls_session, &endpoint->web->tls))
 		return true;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	return info && listen_is_loopback(info->client_addr) && gate_is_direct(view);
+	return show == SHOW_HOSTS_LOOPBACK && info && listen_is_loopback(info->client_addr) &&
+	       gate_is_direct(view);
 }
 
 static void add_common_headers(const struct server_core *core, struct MHD_Response *reply)
@@ -143,12 +145,12 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	response_init(&response);
 	if (gate_admit(&core->gate, method, &exchange->query, exchange->parse_error, &view,
 		       core->connections.busy, clock_boot_ns(), &response)) {
-		request =
-			(struct request){.query = &exchange->query,
-					 .accept = view.accept,
-					 .accept_encoding = view.accept_encoding,
-					 .if_none_match = view.if_none_match,
-					 .trusted = is_trusted(endpoint, connection, conn, &view)};
+		request = (struct request){.query = &exchange->query,
+					   .accept = view.accept,
+					   .accept_encoding = view.accept_encoding,
+					   .if_none_match = view.if_none_match,
+					   .sees_hosts =
+						   sees_hosts(endpoint, connection, conn, &view)};
 		routes_handle(core->app, &request, &response);
 		core->stats.refused[REFUSED_HOSTS] += response.status == 403;
 	}

@@ -6,11 +6,12 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 
 import pytest
-from harness import CLI, ROOT, Exporter, Segment
+from harness import CLI, EXPORTER, ROOT, Exporter, Segment, free_port
 
 NGINX = os.path.join(ROOT, "tests", "golden", "nginx.segment")
 STRANGER = {"X-Forwarded-For": "192.0.2.99"}  # through a proxy: not trusted
@@ -25,6 +26,10 @@ def segment(directory):
         made = Segment(directory, file.read())
     yield made
     made.close()
+
+@pytest.fixture
+def exporter(segment, start):  # pylint: disable=redefined-outer-name,unused-argument
+    return start("--web.show-hosts=loopback")
 
 
 def cli(directory, *words):
@@ -202,9 +207,31 @@ def test_addresses_are_for_trusted_clients(exporter, start, segment):
                 exporter.get("/api/v1/" + path, {**headers, **STRANGER}).text)
     refused = exporter.get("/api/v1/talkers", STRANGER)
     assert refused.status == 403 and not ADDRESS.search(refused.text)
-    exposed = start("--web.expose-hosts")
+    exposed = start("--web.show-hosts=all")
     assert exposed.get("/api/v1/talkers", STRANGER).status == 200
     assert ADDRESS.search(exposed.get("/api/v1/why", STRANGER).text)
+
+
+def test_loopback_is_no_credential(start, directory, segment, small):
+    """A proxy here that says nothing of itself comes from loopback, with an address as Host."""
+    plain = start()
+    for headers in ({}, {"Host": "127.0.0.1:10371"}, {"Host": "localhost"}):
+        assert plain.get("/api/v1/talkers", headers).status == 403
+        assert not ADDRESS.search(plain.get("/api/v1/why", headers).text)
+    chosen = start("--web.show-hosts=loopback")
+    assert chosen.get("/api/v1/talkers").status == 200
+    for host in ("abc.de", "facade.cc", "bad.cafe.ee", "rebound.example.org"):
+        assert chosen.get("/api/v1/talkers", {"Host": host}).status == 403
+    path = os.path.join(directory, "http.sock")
+    local = start(listen=["unix:" + path, f"127.0.0.1:{free_port()}"])
+    assert local
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.sendall(b"GET /api/v1/talkers HTTP/1.0\r\nHost: abc.de\r\n\r\n")
+        assert b" 200 " in sock.recv(64)
+    done = subprocess.run([EXPORTER, "--web.show-hosts=some"], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 2 and "none, loopback or all" in done.stderr
 
 
 @pytest.mark.parametrize("path", ["why", "advice", "whatif", "talkers"])
@@ -240,7 +267,7 @@ def test_hosts_that_may_not_be_read(exporter, segment, directory):
     assert exporter.get("/api/v1/why").status == 200
     os.chmod(segment.hosts_path, 0o600)
     if os.geteuid() == 0:  # then the exporter is another user
-        other = Exporter(directory)
+        other = Exporter(directory, "--web.show-hosts=all")
         try:
             refused = other.get("/api/v1/talkers")
             assert refused.status == 503 and "host.hosts: not allowed" in refused.text

@@ -39,7 +39,7 @@ def kept(segment, state):
 
 @pytest.fixture
 def exporter(state, start):
-    return start("--state-dir", state)
+    return start("--state-dir", state, "--web.show-hosts=loopback")
 
 
 def cli(state, *argv):
@@ -254,7 +254,7 @@ def test_why_and_talkers_as_of_then(directory, state, start):
         made = Segment(directory, file.read())
     where = os.path.join(state, "host.incidents")
     made.do(f"incident {where} {NEW} high {BEGAN} 8100 10000 0")
-    served = start("--state-dir", state)
+    served = start("--state-dir", state, "--web.show-hosts=loopback")
     live = served.get("/api/v1/why").json()
     target = f"/api/v1/incidents/{NEW}"
     whole = served.get(target).json()

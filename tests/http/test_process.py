@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -168,7 +169,7 @@ def test_no_descriptor_and_no_byte_is_lost(exporter):
 def test_help_and_version():
     help_text = _run("--help")
     assert help_text.returncode == 0
-    for option in ("--web.listen-address", "--web.config.file", "--web.expose-hosts",
+    for option in ("--web.listen-address", "--web.config.file", "--web.show-hosts",
                    "--compat.node-exporter-metrics", "--web.systemd-socket"):
         assert option in help_text.stdout
     assert re.match(r"conntide-exporter \d+\.\d+", _run("--version").stdout)
@@ -226,7 +227,8 @@ def test_upgrade_of_the_agent_under_way(start, directory, small):
     first.process.wait()
     late = start()
     reply = late.get("/api/v1/status")
-    assert reply.status == 503 and "another version" in reply.json()["reason"]
+    assert reply.status == 503 and "restart conntide-exporter" in reply.json()["reason"]
+    assert "a newer agent (fixture, format 99." in reply.json()["reason"]
     second = Segment(directory, small)
     time.sleep(0.3)
     for each in (exporter, late):
@@ -241,3 +243,43 @@ def test_the_log_says_when_the_agent_goes(exporter, segment):
     wait_for(lambda: "silent: " in exporter.log(), 3, "silence is logged")
     segment.do("beat")
     wait_for(lambda: "up: " in exporter.log(), 3, "and its end")
+
+
+RECORDER = """#!/bin/sh
+printf '%s\\n' "$@" > "$0.args"
+exec sleep 20
+"""
+
+
+@pytest.mark.parametrize("given, who", [([], "loopback"),
+                                        (["--web.show-hosts", "none"], "none"),
+                                        (["--web.show-hosts=all"], "all")])
+def test_run_says_who_sees_hosts(directory, segment, given, who):
+    """A person's own session shows hosts on this machine, and tells; both get the name."""
+    programs = os.path.join(directory, "bin")
+    os.mkdir(programs)
+    shutil.copy(CLI, programs)
+    for name in ("conntide-agent", "conntide-exporter"):
+        path = os.path.join(programs, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(RECORDER)
+        os.chmod(path, 0o755)
+    os.rename(segment.path, os.path.join(directory, "blue.table"))
+    os.rename(segment.hosts_path, os.path.join(directory, "blue.hosts"))
+    with subprocess.Popen([os.path.join(programs, "conntide"), "run", "--runtime-dir", directory,
+                           "--netns", "blue", *given], stdout=subprocess.PIPE, text=True) as run:
+        args = {}
+        for name in ("agent", "exporter"):
+            path = os.path.join(programs, f"conntide-{name}.args")
+            wait_for(lambda path=path: os.path.exists(path) and os.path.getsize(path), 20, name)
+            with open(path, encoding="ascii") as file:
+                args[name] = file.read().split("\n")
+        run.terminate()
+        run.wait(20)
+    for name in ("agent", "exporter"):
+        at = args[name].index("--netns")
+        assert args[name][at + 1] == "blue"
+    shown = [word for word in args["exporter"] if word.startswith("--web.show-hosts")]
+    assert shown[0] == "--web.show-hosts=loopback"
+    assert who in (shown[-1].split("=")[-1], args["exporter"][args["exporter"].index(shown[-1]) + 1])
+    assert not any("show-hosts" in word for word in args["agent"])

@@ -100,10 +100,10 @@ static void test_hosts_are_for_trusted_clients(void **state)
 	struct route plain = {.flags = 0};
 
 	(void)state;
-	assert_true(route_allowed(&plain, false, false));
-	assert_false(route_allowed(&hosts, false, false));
-	assert_true(route_allowed(&hosts, true, false));
-	assert_true(route_allowed(&hosts, false, true));
+	assert_true(route_allowed(&plain, false));
+	assert_true(route_allowed(&plain, true));
+	assert_false(route_allowed(&hosts, false));
+	assert_true(route_allowed(&hosts, true));
 }
 
 static struct gate_view view_of(const char *const *headers)
@@ -127,6 +127,24 @@ static void test_who_is_direct(void **state)
 		{{NULL}, true},
 		{{"Host", "rebound.example.org", NULL}, false},
 		{{"Host", "localhost.example.org", NULL}, false},
+		/* Names, all of them, although made of what addresses are made of. */
+		{{"Host", "abc.de", NULL}, false},
+		{{"Host", "facade.cc:10371", NULL}, false},
+		{{"Host", "bad.cafe.ee", NULL}, false},
+		{{"Host", "dead", NULL}, false},
+		{{"Host", "1.2.3.4.de", NULL}, false},
+		{{"Host", "127.1", NULL}, false}, /* no resolver's forms */
+		{{"Host", "0x7f000001", NULL}, false},
+		{{"Host", "::1", NULL}, false}, /* must stand in brackets */
+		{{"Host", "[::1", NULL}, false},
+		{{"Host", "[abc.de]", NULL}, false},
+		{{"Host", "[::1]x", NULL}, false},
+		{{"Host", "127.0.0.1:", NULL}, true},
+		{{"Host", "127.0.0.1:80a", NULL}, false},
+		{{"Host", "", NULL}, false},
+		{{"Host", "LOCALHOST", NULL}, true},
+		{{"Host", "[2001:db8::1]", NULL}, true},
+		{{"Host", "192.0.2.7:10371", NULL}, true},
 		{{"Host", "localhost", "X-Forwarded-For", "192.0.2.1", NULL}, false},
 		{{"Host", "localhost", "Forwarded", "for=192.0.2.1", NULL}, false},
 		{{"Host", "localhost", "Via", "1.1 proxy", NULL}, false},

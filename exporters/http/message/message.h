@@ -14,12 +14,18 @@
 #include "exporters/http/message/query.h"
 #include "exporters/render/text.h"
 
+/*
+ * --web.show-hosts: who sees addresses of hosts besides authenticated clients and unix
+ * sockets. Loopback cannot be told from a proxy on this machine, which stands for anybody.
+ */
+enum show_hosts { SHOW_HOSTS_NONE, SHOW_HOSTS_LOOPBACK, SHOW_HOSTS_ALL };
+
 struct request {
 	const struct query *query;
 	const char *accept; /* these: NULL when not sent */
 	const char *accept_encoding;
 	const char *if_none_match;
-	bool trusted; /* may see addresses: loopback, unix socket, or authenticated */
+	bool sees_hosts; /* may see their addresses: see enum show_hosts */
 };
 
 #define RESPONSE_HEADERS_MAX 12u

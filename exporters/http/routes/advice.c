@@ -46,7 +46,7 @@ static bool take_context(struct app *app, const struct request *request, const c
 void route_why(struct app *app, const struct request *request, const struct route_match *match,
 	       struct response *response)
 {
-	bool hosts = hosts_allowed(request->trusted, app->options.expose_hosts);
+	bool hosts = request->sees_hosts;
 	struct context context;
 	struct why why;
 

@@ -10,7 +10,7 @@
 
 struct app_options {
 	const char *telemetry_path;
-	bool expose_hosts;     /* --web.expose-hosts */
+	enum show_hosts show_hosts;
 	bool exporter_metrics; /* process_*, conntide_http_* */
 	bool compat_node_exporter;
 	uint32_t series_limit;

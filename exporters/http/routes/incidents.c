@@ -113,7 +113,7 @@ void route_incident(struct app *app, const struct request *request, const struct
 				 "That incident has no snapshot of this stage.");
 	else
 		answer(app, item, fd, stage, api.select.limit, format == ROWS_TEXT,
-		       hosts_allowed(request->trusted, app->options.expose_hosts), response);
+		       request->sees_hosts, response);
 	incident_list_free(&list);
 	if (fd >= 0)
 		close(fd);

@@ -117,14 +117,9 @@ bool word_in(const char *words, const char *word)
 	return false;
 }
 
-bool hosts_allowed(bool trusted, bool expose_hosts)
+bool route_allowed(const struct route *route, bool sees_hosts)
 {
-	return trusted || expose_hosts;
-}
-
-bool route_allowed(const struct route *route, bool trusted, bool expose_hosts)
-{
-	return !(route->flags & ROUTE_HOSTS) || hosts_allowed(trusted, expose_hosts);
+	return !(route->flags & ROUTE_HOSTS) || sees_hosts;
 }
 
 static bool path_matches(const char *pattern, const char *path, struct route_match *match)
@@ -261,10 +256,11 @@ void routes_handle(struct app *app, const struct request *request, struct respon
 
 	if (!route)
 		not_found(request, response);
-	else if (!route_allowed(route, request->trusted, app->options.expose_hosts))
-		response_problem(response, 403, NULL,
-				 "This names hosts, and is served over loopback, a unix socket or "
-				 "to authenticated clients only; --web.expose-hosts changes that.");
+	else if (!route_allowed(route, request->sees_hosts))
+		response_problem(
+			response, 403, NULL,
+			"This names hosts, and is served to authenticated clients and over "
+			"a unix socket only; --web.show-hosts changes that.");
 	else if (check_params(route, request, response))
 		route->handle(app, request, &match, response);
 	finish(request, response);

@@ -22,7 +22,7 @@ struct route_param {
 #define ROUTE_SEGMENTS_MAX 2u
 
 enum route_flags {
-	ROUTE_HOSTS = 1 << 0,	 /* names hosts: trusted clients only */
+	ROUTE_HOSTS = 1 << 0,	 /* names hosts: not for everybody */
 	ROUTE_HIDDEN = 1 << 1,	 /* an alias or a file of the page: not in openapi.json */
 	ROUTE_PREFIX = 1 << 2,	 /* its path is --web.telemetry-path */
 	ROUTE_OBJECT = 1 << 3,	 /* one object with these columns, not a list of rows */
@@ -59,10 +59,8 @@ void routes_handle(struct app *app, const struct request *request, struct respon
 /* NULL when there is none; *match is filled otherwise. */
 const struct route *route_find(const struct app *app, const char *path, struct route_match *match);
 
-/* May a client of this trust see addresses of hosts? */
-bool hosts_allowed(bool trusted, bool expose_hosts);
-/* ...and this route? */
-bool route_allowed(const struct route *route, bool trusted, bool expose_hosts);
+/* Is this route for a client that may see addresses of hosts, or may not? */
+bool route_allowed(const struct route *route, bool sees_hosts);
 
 /* Words a parameter may be on this route: documents have fewer formats than rows.
  * NULL: any. */

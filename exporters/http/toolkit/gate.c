@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exporters/http/toolkit/gate.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -33,16 +34,30 @@ void gate_see_header(struct gate_view *view, const char *name, const char *value
 		view->malformed = true;
 }
 
+/* Nothing, or ":" and digits. */
+static bool is_port_end(const char *text)
+{
+	return !*text || (*text == ':' && text[1 + strspn(text + 1, "0123456789")] == '\0');
+}
+
 static bool host_is_local(const char *host)
 {
-	const char *name = "localhost";
-	size_t bytes = strlen(name);
+	char name[INET6_ADDRSTRLEN];
+	bool bracketed = host && host[0] == '[';
+	struct in6_addr address;
+	size_t bytes;
 
 	if (!host)
 		return true;
-	if (!strncasecmp(host, name, bytes))
-		return host[bytes] == '\0' || host[bytes] == ':';
-	return strspn(host, "0123456789.:[]abcdefABCDEF") == strlen(host);
+	host += bracketed;
+	bytes = strcspn(host, bracketed ? "]" : ":");
+	if (bytes >= sizeof(name) || !is_port_end(host + bytes + (bracketed && host[bytes])))
+		return false;
+	memcpy(name, host, bytes);
+	name[bytes] = '\0';
+	if (bracketed)
+		return host[bytes] && inet_pton(AF_INET6, name, &address) == 1;
+	return !strcasecmp(name, "localhost") || inet_pton(AF_INET, name, &address) == 1;
 }
 
 bool gate_is_direct(const struct gate_view *view)

@@ -37,7 +37,9 @@ struct gate_view {
 void gate_see_header(struct gate_view *view, const char *name, const char *value);
 
 /* Sent by a program on this host itself: not passed on by a proxy, and not by a
- * browser that a page elsewhere sent here under a name of its own. */
+ * browser that a page elsewhere sent here under a name of its own (DNS rebinding: only
+ * "localhost", address literals as inet_pton(3) takes them, and no Host at all are not
+ * such names). A proxy that says nothing of itself cannot be told: see enum show_hosts. */
 bool gate_is_direct(const struct gate_view *view);
 
 /* GET or HEAD, no body, nothing malformed: the next request begins where this ends. */
