@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +73,7 @@ bool listen_is_loopback(const struct sockaddr *address)
 	return false;
 }
 
-static int keep(struct listeners *listeners, int fd, const char *path)
+static int keep(struct listeners *listeners, int fd, const char *path, int dir_fd)
 {
 	struct sockaddr_storage name;
 	socklen_t bytes = sizeof(name);
@@ -81,9 +83,9 @@ static int keep(struct listeners *listeners, int fd, const char *path)
 		return -errno;
 	memset(to, 0, sizeof(*to));
 	to->fd = fd;
+	to->dir_fd = dir_fd;
 	to->is_unix = name.ss_family == AF_UNIX;
 	if (path) {
-		to->owns_path = true;
 		snprintf(to->path, sizeof(to->path), "%s", path);
 		snprintf(to->name, sizeof(to->name), "unix:%s", path);
 	} else {
@@ -93,8 +95,24 @@ static int keep(struct listeners *listeners, int fd, const char *path)
 	return 0;
 }
 
-/* Leftovers of a process that was killed are removed; a living one is not. */
-static int remove_stale(const struct sockaddr_un *name)
+/* Fills `why`, and is the error: what strerror(3) would say of it is not what happened. */
+static int refuse(struct listeners *listeners, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int refuse(struct listeners *listeners, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(listeners->why, sizeof(listeners->why), fmt, args);
+	va_end(args);
+	return err;
+}
+
+/* Leftovers of a process that was killed are removed; a living one is not. `name` is
+ * relative to the working directory. */
+static int remove_stale(struct listeners *listeners, const char *path,
+			const struct sockaddr_un *name)
 {
 	struct stat st;
 	int fd, err;
@@ -102,7 +120,10 @@ static int remove_stale(const struct sockaddr_un *name)
 	if (lstat(name->sun_path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
+		return refuse(listeners, -EEXIST,
+			      "cannot listen on unix:%s: the name is taken by something that is no "
+			      "socket",
+			      path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -113,29 +134,85 @@ static int remove_stale(const struct sockaddr_un *name)
 	return unlink(name->sun_path) < 0 ? -errno : 0;
 }
 
-static int add_unix(struct listeners *listeners, const char *path)
+/*
+ * The socket has its mode and group when its name appears: nothing is changed by name
+ * afterwards, for in a directory others may write the name can be a link to anything by
+ * then. Mode 0660; the group conntide where that exists and we are root, else ours. Who
+ * may connect sees addresses of hosts.
+ */
+static int bind_private(int fd, const struct sockaddr_un *name)
 {
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	const struct group *group = geteuid() == 0 ? getgrnam("conntide") : NULL;
+	gid_t own = getegid();
+	mode_t mask = umask(0117);
+	int err = 0;
+
+	if (group && setegid(group->gr_gid) < 0)
+		err = -errno;
+	if (!err && bind(fd, (const struct sockaddr *)name, sizeof(*name)) < 0)
+		err = -errno;
+	if (setegid(own) < 0 && !err)
+		err = -errno;
+	umask(mask);
+	return err;
+}
+
+/* In the directory of the socket, so that what is looked at and what is bound is in the
+ * same one, wherever its name leads meanwhile. */
+static int bind_here(struct listeners *listeners, const char *path, const char *name, int *ret_fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd, err;
 
-	if (strlen(path) >= sizeof(name.sun_path) || path[0] != '/')
-		return -ENAMETOOLONG;
-	strcpy(name.sun_path, path);
-	err = remove_stale(&name);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", name);
+	err = remove_stale(listeners, path, &address);
 	if (err)
 		return err;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 || chmod(path, 0666) < 0 ||
-	    listen(fd, LISTEN_BACKLOG) < 0) {
+	err = bind_private(fd, &address);
+	if (!err && listen(fd, LISTEN_BACKLOG) < 0)
 		err = -errno;
-		close(fd);
-		return err;
-	}
-	err = keep(listeners, fd, path);
 	if (err)
 		close(fd);
+	else
+		*ret_fd = fd;
+	return err;
+}
+
+static int add_unix(struct listeners *listeners, const char *path)
+{
+	char directory[sizeof(listeners->list[0].path)];
+	const char *slash = strrchr(path, '/');
+	int here, dir, fd = -1, err;
+
+	if (path[0] != '/' || !slash[1])
+		return refuse(listeners, -EINVAL,
+			      "\"unix:%s\" is not the path of a socket; write unix:/path/of/socket",
+			      path);
+	if (strlen(path) >= sizeof(listeners->list[0].path))
+		return refuse(listeners, -ENAMETOOLONG,
+			      "cannot listen on unix:%.60s...: a path of at most %zu characters "
+			      "fits into the address of a socket",
+			      path, sizeof(listeners->list[0].path) - 1);
+	snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path + 1), path);
+	here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	err = here < 0 || dir < 0 || fchdir(dir) < 0 ? -errno : 0;
+	if (!err) {
+		err = bind_here(listeners, path, slash + 1, &fd);
+		if (fchdir(here) < 0 && !err)
+			err = -errno;
+	}
+	if (here >= 0)
+		close(here);
+	if (!err)
+		err = keep(listeners, fd, path, dir);
+	if (err && fd >= 0)
+		close(fd);
+	if (err && dir >= 0)
+		close(dir);
 	return err;
 }
 
@@ -155,7 +232,7 @@ static int add_socket(struct listeners *listeners, const struct addrinfo *info, 
 		close(fd);
 		return err;
 	}
-	err = keep(listeners, fd, NULL);
+	err = keep(listeners, fd, NULL, -1);
 	if (err)
 		close(fd);
 	return err;
@@ -183,6 +260,11 @@ static int add_any(struct listeners *listeners, const char *port)
 	return err;
 }
 
+static int too_many(struct listeners *listeners)
+{
+	return refuse(listeners, -E2BIG, "more than %u addresses to listen on", LISTEN_MAX);
+}
+
 static int add_host(struct listeners *listeners, const char *host, const char *port)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -192,9 +274,15 @@ static int add_host(struct listeners *listeners, const char *host, const char *p
 	int err = 0;
 
 	if (failed)
-		return failed == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
+		return refuse(listeners, -EADDRNOTAVAIL, "cannot listen on %.100s:%s: %s", host,
+			      port,
+			      failed == EAI_SYSTEM   ? strerror(errno)
+			      : failed == EAI_NONAME ? "no address of this machine, and no name "
+						       "that can be resolved"
+						     : gai_strerror(failed));
 	for (struct addrinfo *at = list; at && !err; at = at->ai_next)
-		err = listeners->count < LISTEN_MAX ? add_socket(listeners, at, false) : -ENFILE;
+		err = listeners->count < LISTEN_MAX ? add_socket(listeners, at, false)
+						    : too_many(listeners);
 	freeaddrinfo(list);
 	return err;
 }
@@ -226,10 +314,38 @@ static int add_tcp(struct listeners *listeners, const char *address)
 		return -EINVAL;
 	}
 	if (bytes >= sizeof(host))
-		return -ENAMETOOLONG;
+		return refuse(listeners, -ENAMETOOLONG, "\"%.60s...\" is too long for a host name",
+			      address);
 	memcpy(host, address, bytes);
 	host[bytes] = '\0';
 	return add_host(listeners, host, colon + 1);
+}
+
+/* For the errors of system calls that nobody has explained yet. */
+static void explain(struct listeners *listeners, const char *address, int err)
+{
+	const char *what = strerror(-err);
+
+	if (err == -EINVAL)
+		refuse(listeners, err,
+		       "\"%.100s\" is not an address; write :10371, 127.0.0.1:10371, [::1]:10371 "
+		       "or unix:/path",
+		       address);
+	else if (err == -EADDRINUSE)
+		refuse(listeners, err,
+		       "%.120s is in use; stop the program that listens there or choose another "
+		       "--web.listen-address",
+		       address);
+	else if (err == -EADDRNOTAVAIL)
+		what = "this machine has no such address";
+	else if (err == -EAFNOSUPPORT)
+		what = "this kernel has no such address family (IPv6?)";
+	else if (err == -EACCES && strncmp(address, "unix:", 5) != 0)
+		what = "ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	else if (err == -ENOENT || err == -ENOTDIR)
+		what = "its directory does not exist";
+	if (!listeners->why[0])
+		refuse(listeners, err, "cannot listen on %.120s: %s", address, what);
 }
 
 int listen_add(struct listeners *listeners, const char *address)
@@ -237,23 +353,13 @@ int listen_add(struct listeners *listeners, const char *address)
 	bool is_unix = !strncmp(address, "unix:", 5);
 	int err;
 
+	listeners->why[0] = '\0';
 	if (listeners->count == LISTEN_MAX)
-		err = -ENFILE;
+		err = too_many(listeners);
 	else
 		err = is_unix ? add_unix(listeners, address + 5) : add_tcp(listeners, address);
-	if (err == -EINVAL)
-		snprintf(listeners->why, sizeof(listeners->why),
-			 "\"%s\" is not an address; write :10371, 127.0.0.1:10371, [::1]:10371 or "
-			 "unix:/path",
-			 address);
-	else if (err == -EADDRINUSE)
-		snprintf(listeners->why, sizeof(listeners->why),
-			 "%s is in use; stop the program that listens there or choose another "
-			 "--web.listen-address",
-			 address);
-	else if (err)
-		snprintf(listeners->why, sizeof(listeners->why), "cannot listen on %s: %s", address,
-			 strerror(-err));
+	if (err && !listeners->why[0])
+		explain(listeners, address, err);
 	return err;
 }
 
@@ -276,7 +382,7 @@ int listen_add_passed(struct listeners *listeners)
 		int err;
 
 		if (listeners->count == LISTEN_MAX)
-			return -ENFILE;
+			return too_many(listeners);
 		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &bytes) < 0 ||
 		    !listening || flags < 0) {
 			snprintf(listeners->why, sizeof(listeners->why),
@@ -287,9 +393,10 @@ int listen_add_passed(struct listeners *listeners)
 		}
 		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		err = keep(listeners, fd, NULL);
+		err = keep(listeners, fd, NULL, -1);
 		if (err)
-			return err;
+			return refuse(listeners, err, "descriptor %d from the service manager: %s",
+				      fd, strerror(-err));
 	}
 	return 0;
 }
@@ -299,8 +406,10 @@ void listen_close(struct listeners *listeners)
 	for (size_t i = 0; i < listeners->count; i++) {
 		close(listeners->list[i].fd);
 		/* Fails where the directory is root's; the next start removes it. */
-		if (listeners->list[i].owns_path)
-			unlink(listeners->list[i].path);
+		if (listeners->list[i].dir_fd < 0)
+			continue;
+		unlinkat(listeners->list[i].dir_fd, strrchr(listeners->list[i].path, '/') + 1, 0);
+		close(listeners->list[i].dir_fd);
 	}
 	listeners->count = 0;
 }

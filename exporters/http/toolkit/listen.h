@@ -3,6 +3,10 @@
  * Where the exporter listens: ":10371" (every address, IPv4 and IPv6),
  * "127.0.0.1:10371", "[::1]:10371", "host:port", "unix:/run/conntide/http.sock",
  * and sockets passed in by systemd (LISTEN_FDS).
+ *
+ * A unix socket has mode 0660 and the group conntide, where that exists, from the moment its
+ * name appears: whoever may connect to it sees addresses of hosts. listen_add() changes umask,
+ * group and working directory for a moment: before there are threads.
  */
 #ifndef CONNTIDE_HTTP_TOOLKIT_LISTEN_H
 #define CONNTIDE_HTTP_TOOLKIT_LISTEN_H
@@ -17,7 +21,7 @@
 struct listener {
 	int fd;
 	bool is_unix;
-	bool owns_path; /* a unix socket that is ours to remove */
+	int dir_fd;	/* of a unix socket that is ours to remove, else -1 */
 	char name[160]; /* as bound, for the log: "127.0.0.1:10371" */
 	char path[108];
 };
