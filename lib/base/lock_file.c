@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/base/lock_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Others may replace the file at the same moment; not again and again. */
+#define ATTEMPTS 8
+
+bool lock_file_holds(int lock_fd, int dir_fd, const char *name)
+{
+	struct stat held, named;
+
+	return fstat(lock_fd, &held) == 0 &&
+	       fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+/* A descriptor; -EAGAIN: there was one that others may open, which is gone now. */
+static int open_private(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat st;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode) || st.st_mode & 077)
+		err = unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : -EAGAIN;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static pid_t read_pid(int fd)
+{
+	char text[32];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+static int write_pid(int fd)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	return ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n ? -EIO : 0;
+}
+
+int lock_file_take(int dir_fd, const char *name, pid_t *ret_pid)
+{
+	int err = -EAGAIN;
+
+	*ret_pid = 0;
+	for (int i = 0; i < ATTEMPTS && err == -EAGAIN; i++) {
+		int fd = open_private(dir_fd, name);
+
+		if (fd < 0) {
+			err = fd;
+			continue;
+		}
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+			*ret_pid = read_pid(fd);
+		} else {
+			err = lock_file_holds(fd, dir_fd, name) ? write_pid(fd) : -EAGAIN;
+		}
+		if (!err)
+			return fd;
+		close(fd);
+	}
+	return err;
+}
