@@ -3,17 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/num.h"
+#include "lib/base/lock_file.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
 
@@ -65,96 +63,6 @@ bool segment_back_row(void *arg, uint32_t row)
 	return false;
 }
 
-static void *section(struct segment *segment, enum shm_section_id id)
-{
-	return segment->base + segment->sections[id].offset_bytes;
-}
-
-struct shm_live *segment_live(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_LIVE);
-}
-
-struct shm_slots *segment_slots(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_SLOTS);
-}
-
-struct shm_rate *segment_rates(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_RATES);
-}
-
-struct shm_history *segment_history(struct segment *segment, bool minutes)
-{
-	return section(segment, minutes ? SHM_SECTION_MINUTES : SHM_SECTION_SECONDS);
-}
-
-struct shm_forecast *segment_forecast(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_FORECAST);
-}
-
-struct shm_pasts *segment_pasts(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_PASTS);
-}
-
-_Atomic uint32_t *segment_timeouts(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_TIMEOUTS);
-}
-
-struct shm_detail *segment_details(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_DETAILS);
-}
-
-struct shm_talkers *segment_talkers(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_TALKERS);
-}
-
-struct shm_table_log *segment_frames(struct segment *segment, bool minutes)
-{
-	return section(segment, minutes ? SHM_SECTION_FRAMES_LONG : SHM_SECTION_FRAMES_SHORT);
-}
-
-struct shm_frame_hosts_log *segment_frame_hosts(struct segment *segment, bool minutes)
-{
-	return section(segment,
-		       minutes ? SHM_SECTION_FRAME_HOSTS_LONG : SHM_SECTION_FRAME_HOSTS_SHORT);
-}
-
-void segment_reader(const struct segment *segment, struct shm_reader *reader)
-{
-	memset(reader, 0, sizeof(*reader));
-	reader->base = segment->base;
-	reader->size_bytes = segment->size_bytes;
-	for (unsigned int i = 0; i < SHM_SECTION_COUNT; i++)
-		reader->sections[i] = segment->sections[i].offset_bytes;
-}
-
-_Atomic uint32_t *segment_cells(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_CELLS);
-}
-
-_Atomic uint64_t *segment_rowmap(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_ROWMAP);
-}
-
-struct shm_row *segment_rows(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_ROWS);
-}
-
-struct shm_lifetime *segment_lifetimes(struct segment *segment)
-{
-	return section(segment, SHM_SECTION_LIFETIMES);
-}
-
 uint64_t segment_bytes(const struct segment *segment)
 {
 	struct stat st, hosts;
@@ -162,33 +70,6 @@ uint64_t segment_bytes(const struct segment *segment)
 	if (fstat(segment->fd, &st) < 0 || fstat(segment->hosts_fd, &hosts) < 0)
 		return 0;
 	return (uint64_t)(st.st_blocks + hosts.st_blocks) * 512u;
-}
-
-static int take_lock(struct segment *segment, const char *dir, const char *name, pid_t *ret_pid)
-{
-	char path[256], text[32];
-	uint32_t pid;
-	ssize_t n;
-
-	*ret_pid = 0;
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s.lock", dir, name) >= sizeof(path))
-		return -ENAMETOOLONG;
-	segment->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (segment->lock_fd < 0)
-		return -errno;
-	if (flock(segment->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		n = read(segment->lock_fd, text, sizeof(text) - 1);
-		text[n > 0 ? n : 0] = '\0';
-		text[strcspn(text, "\n")] = '\0';
-		if (num_u32(text, 1, INT_MAX, &pid) == 0)
-			*ret_pid = (pid_t)pid;
-		return -EBUSY;
-	}
-	/* Only for the message above: the lock itself is what counts. */
-	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(segment->lock_fd, 0) < 0 || pwrite(segment->lock_fd, text, (size_t)n, 0) != n)
-		return -EIO;
-	return 0;
 }
 
 static int fill_header(struct segment *segment, const struct segment_identity *identity)
@@ -267,23 +148,51 @@ static void init_contents(struct segment *segment)
 	}
 }
 
-/* A new file at `path`, and its bytes at `at`. -errno or its descriptor in *ret_fd. */
-static int map_new(const char *path, uint8_t *at, uint64_t bytes, int *ret_fd)
+/* A new file at `path`, of zeros. A descriptor, or -errno. */
+static int create_file(const char *path, uint64_t bytes)
 {
+	int fd, err;
+
 	unlink(path);
-	*ret_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (*ret_fd < 0 || ftruncate(*ret_fd, (off_t)bytes) < 0 ||
-	    mmap(at, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, *ret_fd, 0) ==
-		    MAP_FAILED)
-		return -errno;
-	return 0;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) == 0)
+		return fd < 0 ? -errno : fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* One of the two files, and where in the range of addresses its bytes are. */
+struct part {
+	int *fd;
+	const char *path;
+	const char *temporary;
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+static void get_parts(struct segment *segment, struct part parts[2])
+{
+	uint64_t hosts = shm_hosts_offset();
+
+	parts[0] = (struct part){&segment->hosts_fd, segment->hosts_path, segment->hosts_temporary,
+				 hosts, segment->size_bytes - hosts};
+	parts[1] = (struct part){&segment->fd, segment->path, segment->temporary, 0, hosts};
+}
+
+static int map_part(struct segment *segment, const struct part *part, int fd)
+{
+	return mmap(segment->base + part->offset, (size_t)part->bytes, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED
+		       ? -errno
+		       : 0;
 }
 
 /* The two files behind each other, in one range of addresses. */
 static int map_files(struct segment *segment)
 {
-	uint64_t hosts = shm_hosts_offset();
-	int err;
+	struct part parts[2];
+	int err = 0;
 
 	segment->base = mmap(NULL, (size_t)segment->size_bytes, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -291,10 +200,11 @@ static int map_files(struct segment *segment)
 		segment->base = NULL;
 		return -errno;
 	}
-	err = map_new(segment->temporary, segment->base, hosts, &segment->fd);
-	if (!err)
-		err = map_new(segment->hosts_temporary, segment->base + hosts,
-			      segment->size_bytes - hosts, &segment->hosts_fd);
+	get_parts(segment, parts);
+	for (unsigned int i = 0; !err && i < 2; i++) {
+		*parts[i].fd = create_file(parts[i].temporary, parts[i].bytes);
+		err = *parts[i].fd < 0 ? *parts[i].fd : map_part(segment, &parts[i], *parts[i].fd);
+	}
 	if (err) {
 		munmap(segment->base, (size_t)segment->size_bytes);
 		segment->base = NULL;
@@ -321,11 +231,29 @@ static int build_file(struct segment *segment, const struct segment_identity *id
 	return err;
 }
 
-static int make_directory(const char *dir)
+static int make_directory(struct segment *segment)
 {
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+	if (mkdir(segment->runtime_dir, 0755) == 0)
+		segment->made_dir = true;
+	else if (errno != EEXIST)
 		return -errno;
-	return access(dir, W_OK | X_OK) < 0 ? -errno : 0;
+	return access(segment->runtime_dir, W_OK | X_OK) < 0 ? -errno : 0;
+}
+
+static int set_names(struct segment *segment, const char *dir, const char *name)
+{
+	if ((size_t)snprintf(segment->path, sizeof(segment->path), "%s/%s" SHM_FILE_SUFFIX, dir,
+			     name) >= sizeof(segment->path))
+		return -ENAMETOOLONG;
+	/* As long as the path of the table, which fits, or less. */
+	snprintf(segment->hosts_path, sizeof(segment->hosts_path), "%s/%s" SHM_HOSTS_SUFFIX, dir,
+		 name);
+	snprintf(segment->lock_path, sizeof(segment->lock_path), "%s/%s.lock", dir, name);
+	snprintf(segment->runtime_dir, sizeof(segment->runtime_dir), "%s", dir);
+	snprintf(segment->hosts_temporary, sizeof(segment->hosts_temporary), "%s.new",
+		 segment->hosts_path);
+	snprintf(segment->temporary, sizeof(segment->temporary), "%s.new", segment->path);
+	return 0;
 }
 
 int segment_create(struct segment *segment, const char *runtime_dir,
@@ -339,20 +267,14 @@ int segment_create(struct segment *segment, const char *runtime_dir,
 	segment->lock_fd = -1;
 	*ret_pid = 0;
 	*ret_what = "cannot use the runtime directory";
-	err = make_directory(runtime_dir);
+	err = set_names(segment, runtime_dir, identity->name);
+	if (!err)
+		err = make_directory(segment);
 	if (err)
 		return err;
-	if ((size_t)snprintf(segment->path, sizeof(segment->path), "%s/%s" SHM_FILE_SUFFIX,
-			     runtime_dir, identity->name) >= sizeof(segment->path))
-		return -ENAMETOOLONG;
-	/* As long as the path of the table, which fits. */
-	snprintf(segment->hosts_path, sizeof(segment->hosts_path), "%s/%s" SHM_HOSTS_SUFFIX,
-		 runtime_dir, identity->name);
-	snprintf(segment->hosts_temporary, sizeof(segment->hosts_temporary), "%s.new",
-		 segment->hosts_path);
-	snprintf(segment->temporary, sizeof(segment->temporary), "%s.new", segment->path);
 	*ret_what = "cannot lock the runtime directory";
-	err = take_lock(segment, runtime_dir, identity->name, ret_pid);
+	segment->lock_fd = lock_file_take(AT_FDCWD, segment->lock_path, ret_pid);
+	err = segment->lock_fd < 0 ? segment->lock_fd : 0;
 	if (!err) {
 		*ret_what = "cannot write the shared memory";
 		err = build_file(segment, identity);
@@ -375,16 +297,126 @@ int segment_set_readers(struct segment *segment, gid_t gid)
 	return 0;
 }
 
-int segment_publish(struct segment *segment)
+/* May this user make names in the directory? Not asked of access(2): it is not us yet. */
+static bool is_theirs(const char *dir, uid_t uid)
 {
-	struct shm_header *header = (void *)segment->base;
+	struct stat st;
 
-	publish_u64(&header->ready, SHM_MAGIC);
+	return stat(dir, &st) == 0 &&
+	       ((st.st_uid == uid && st.st_mode & S_IWUSR) || st.st_mode & S_IWOTH);
+}
+
+/* The hosts first: who finds the table finds them. */
+static int place(struct segment *segment)
+{
 	if (rename(segment->hosts_temporary, segment->hosts_path) < 0 ||
 	    rename(segment->temporary, segment->path) < 0)
 		return -errno;
-	segment->published = true;
+	segment->placed = true;
 	return 0;
+}
+
+int segment_hand_over(struct segment *segment, uid_t uid)
+{
+	const int fds[] = {segment->fd, segment->hosts_fd, segment->lock_fd};
+
+	for (unsigned int i = 0; i < 3; i++)
+		if (fchown(fds[i], uid, (gid_t)-1) < 0)
+			return -errno;
+	if (segment->made_dir && chown(segment->runtime_dir, uid, (gid_t)-1) < 0)
+		return -errno;
+	return is_theirs(segment->runtime_dir, uid) ? 0 : place(segment);
+}
+
+int segment_publish(struct segment *segment)
+{
+	struct shm_header *header = (void *)segment->base;
+	int err = 0;
+
+	publish_u64(&header->ready, SHM_MAGIC);
+	if (!segment->placed)
+		err = place(segment);
+	segment->published = !err;
+	return err;
+}
+
+/* --- when somebody removes it ----------------------------------------------------- */
+
+static bool names_file(const char *path, int fd)
+{
+	struct stat named, held;
+
+	return stat(path, &named) == 0 && fstat(fd, &held) == 0 && named.st_dev == held.st_dev &&
+	       named.st_ino == held.st_ino;
+}
+
+/* What is backed, into a file where it is backed as well. */
+static int copy_part(const struct segment *segment, const struct part *part, int fd)
+{
+	uint64_t end = (part->offset + part->bytes) / SHM_PAGE_BYTES;
+
+	for (uint64_t i = part->offset / SHM_PAGE_BYTES; i < end; i++) {
+		off_t at = (off_t)(i * SHM_PAGE_BYTES - part->offset);
+		ssize_t n;
+
+		if (!(segment->backed[i / 64] >> (i % 64) & 1u))
+			continue;
+		n = pwrite(fd, segment->base + i * SHM_PAGE_BYTES, SHM_PAGE_BYTES, at);
+		if (n != (ssize_t)SHM_PAGE_BYTES)
+			return n < 0 ? -errno : -ENOSPC;
+	}
+	return 0;
+}
+
+/* The same bytes, addresses and readers, in a new file. */
+static int move_part(struct segment *segment, const struct part *part)
+{
+	int fd = create_file(part->temporary, part->bytes);
+	struct stat st;
+	int err = fd < 0 ? fd : copy_part(segment, part, fd);
+
+	if (!err && (fstat(*part->fd, &st) < 0 || fchown(fd, (uid_t)-1, st.st_gid) < 0 ||
+		     fchmod(fd, st.st_mode & 0777) < 0))
+		err = -errno;
+	if (!err)
+		err = map_part(segment, part, fd);
+	if (!err) {
+		close(*part->fd);
+		*part->fd = fd;
+	} else if (fd >= 0) {
+		close(fd);
+		unlink(part->temporary);
+	}
+	return err;
+}
+
+int segment_keep(struct segment *segment, pid_t *ret_pid)
+{
+	struct part parts[2];
+	int lock_fd, err;
+
+	*ret_pid = 0;
+	if (names_file(segment->path, segment->fd) &&
+	    names_file(segment->hosts_path, segment->hosts_fd) &&
+	    names_file(segment->lock_path, segment->lock_fd))
+		return 0;
+	err = make_directory(segment);
+	if (err)
+		return err;
+	if (!names_file(segment->lock_path, segment->lock_fd)) {
+		lock_fd = lock_file_take(AT_FDCWD, segment->lock_path, ret_pid);
+		if (lock_fd < 0)
+			return lock_fd;
+		close(segment->lock_fd);
+		segment->lock_fd = lock_fd;
+	}
+	get_parts(segment, parts);
+	err = move_part(segment, &parts[0]);
+	if (!err)
+		err = move_part(segment, &parts[1]);
+	if (!err)
+		err = place(segment);
+	return err ? err : 1;
 }
 
 void segment_stopped(struct segment *segment, uint64_t now_real_ns)

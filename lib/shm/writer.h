@@ -6,7 +6,7 @@
  * Both files, <name>.table and <name>.hosts (addresses of hosts), are written under
  * another name (.new) and renamed into place complete, the hosts first, over
  * whatever an earlier agent left there, so a reader never sees half a file.
- * <name>.lock (flock) keeps a second agent from the same name. On a clean stop
+ * <name>.lock (lib/base/lock_file.h) keeps a second agent from the same name. On a clean stop
  * the file stays, marked as stopped; after a crash it stays with an old heartbeat.
  *
  * Pages are allocated (fallocate) before they are touched, so a full runtime
@@ -34,7 +34,11 @@ struct segment {
 	int lock_fd;
 	uint64_t *backed; /* a bit per page that is allocated */
 	uint32_t rows_refused;
+	bool made_dir;
+	bool placed; /* under their names, perhaps not ready */
 	bool published;
+	char runtime_dir[256];
+	char lock_path[256];
 	char path[256];
 	char temporary[264];
 	char hosts_path[256];
@@ -57,8 +61,22 @@ int segment_create(struct segment *segment, const char *runtime_dir,
  * but the owner (0600) the hosts. 0 or -errno. */
 int segment_set_readers(struct segment *segment, gid_t gid);
 
+/*
+ * The files are `uid`'s from now on, and so is the directory if it was made here. A directory
+ * of somebody else's stays so: there the files get their names now, while that is possible, and
+ * readers are told -EAGAIN until segment_publish(). 0 or -errno.
+ */
+int segment_hand_over(struct segment *segment, uid_t uid);
+
 /* Makes it visible under its name. 0 or -errno. */
 int segment_publish(struct segment *segment);
+
+/*
+ * Looks whether both files and the lock are still what their names say; when they were removed
+ * or replaced, puts them there anew, with the same content and instance. 0: nothing was wrong;
+ * 1: put there anew; -EBUSY: another agent has the name now (*ret_pid, if known); -errno.
+ */
+int segment_keep(struct segment *segment, pid_t *ret_pid);
 
 /* Marks a clean stop: what comes until segment_close() may take long. */
 void segment_stopped(struct segment *segment, uint64_t now_real_ns);
