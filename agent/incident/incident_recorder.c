@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -15,7 +14,7 @@
 void incident_recorder_init(struct incident_recorder *recorder, uint64_t now_ns)
 {
 	memset(recorder, 0, sizeof(*recorder));
-	recorder->dir_fd = -1;
+	incident_store_init(&recorder->store, "", "", (gid_t)-1);
 	incident_trigger_init(&recorder->trigger, now_ns);
 }
 
@@ -28,12 +27,12 @@ static void tell(struct incident_recorder *recorder, int err)
 		log_warn("incidents",
 			 "another agent keeps incidents in %s/%s" INCIDENT_DIR_SUFFIX
 			 "; this one keeps none: use another --state-dir or --netns",
-			 recorder->state_dir, recorder->name);
+			 recorder->store.state_dir, recorder->store.name);
 	else if (err)
 		log_warn("incidents",
 			 "cannot keep incidents in %s/%s" INCIDENT_DIR_SUFFIX
 			 ": %s; older ones are as they were",
-			 recorder->state_dir, recorder->name, strerror(-err));
+			 recorder->store.state_dir, recorder->store.name, strerror(-err));
 	else
 		log_info("incidents", "incidents can be kept again");
 }
@@ -41,18 +40,17 @@ static void tell(struct incident_recorder *recorder, int err)
 void incident_recorder_prepare(struct incident_recorder *recorder, const char *state_dir,
 			       const char *name, const struct incident_limits *limits)
 {
-	int fd;
-
 	if (!state_dir[0])
 		return;
-	recorder->state_dir = state_dir;
-	recorder->name = name;
+	recorder->wanted = true;
 	recorder->limits = *limits;
-	fd = incident_dir_prepare(state_dir, name, limits->readers);
-	if (fd < 0)
-		tell(recorder, fd);
-	else
-		recorder->dir_fd = fd;
+	incident_store_init(&recorder->store, state_dir, name, limits->readers);
+	recorder->prepare_err = incident_store_open(&recorder->store);
+}
+
+int incident_recorder_hand_over(struct incident_recorder *recorder, uid_t uid)
+{
+	return recorder->wanted ? incident_store_hand_over(&recorder->store, uid) : 0;
 }
 
 /* What an earlier agent of this boot began is continued; what was begun in the last day
@@ -84,17 +82,22 @@ static void take_up(struct incident_recorder *recorder, int dir_fd, const struct
 void incident_recorder_start(struct incident_recorder *recorder, const struct shm_reader *from,
 			     uint64_t now_real_ns)
 {
-	int err;
+	int err = recorder->prepare_err;
 
-	if (recorder->dir_fd < 0)
+	if (!recorder->wanted)
 		return;
-	err = incident_writer_create(&recorder->writer, recorder->dir_fd, from, &recorder->limits);
-	if (err) {
+	if (!err)
+		err = incident_writer_probe(&recorder->store);
+	/* It may be possible later: each time something is to be kept it is tried anew. */
+	if (err)
 		tell(recorder, err);
-		return;
-	}
-	take_up(recorder, recorder->dir_fd, from, now_real_ns);
-	recorder->dir_fd = -1;
+	if (recorder->store.dir_fd >= 0)
+		take_up(recorder, recorder->store.dir_fd, from, now_real_ns);
+	err = incident_writer_create(&recorder->writer, &recorder->store, from, &recorder->limits);
+	if (err)
+		tell(recorder, err);
+	else
+		recorder->store.dir_fd = recorder->store.lock_fd = -1;
 }
 
 static void collect(struct incident_recorder *recorder)
@@ -147,7 +150,5 @@ void incident_recorder_close(struct incident_recorder *recorder)
 {
 	incident_writer_destroy(recorder->writer);
 	recorder->writer = NULL;
-	if (recorder->dir_fd >= 0)
-		close(recorder->dir_fd);
-	recorder->dir_fd = -1;
+	incident_store_close(&recorder->store);
 }

@@ -24,9 +24,9 @@
 struct shm_reader;
 
 struct incident_recorder {
-	const char *state_dir; /* borrowed, as is name; for messages */
-	const char *name;
-	int dir_fd; /* -1: none, or the writer's */
+	struct incident_store store; /* closed, or the writer's, while there is one */
+	bool wanted;		     /* there is a state directory to keep them in */
+	int prepare_err;
 	struct incident_limits limits;
 	struct incident_trigger trigger;
 	struct incident_writer *writer; /* NULL: nothing is kept */
@@ -42,6 +42,9 @@ void incident_recorder_init(struct incident_recorder *recorder, uint64_t now_ns)
 /* Opens <state_dir>/<name>.incidents; an empty state_dir: nothing is kept. */
 void incident_recorder_prepare(struct incident_recorder *recorder, const char *state_dir,
 			       const char *name, const struct incident_limits *limits);
+
+/* The directory is this user's from now on: the agent is about to become it. 0 or -errno. */
+int incident_recorder_hand_over(struct incident_recorder *recorder, uid_t uid);
 
 /* Starts the thread that reads the segment through `from`, and goes on with the incident that
  * an earlier agent of this boot and namespace left open. */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,56 +23,13 @@ struct incident_writer {
 	struct incident_head head;
 	struct incident_written written;
 	/* The thread's own from here on. */
-	int dir_fd;
+	struct incident_store store;
 	struct shm_reader from;
 	struct incident_limits limits;
 	uint8_t *buffer;
 };
 
-/* --- the directory ------------------------------------------------------------------ */
-
-/* Incidents hold addresses of hosts: they are for the readers' group, or where there is
- * none for the owner alone. New files shall be the readers' group's. Where ours is not that, the
- * set-group-id bit sees to it, for changing groups is a privilege that is soon gone. */
-static int make_directory(const char *path, gid_t readers)
-{
-	bool grouped = readers != (gid_t)-1 && readers != getegid();
-	mode_t mode = readers == (gid_t)-1 ? 0700 : 0750;
-	int fd, err = 0;
-
-	if (mkdir(path, 0700) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	/* By descriptor: in a directory others may write, the name may be another's by now. */
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if ((grouped && fchown(fd, (uid_t)-1, readers) < 0) ||
-	    fchmod(fd, grouped ? mode | S_ISGID : mode) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-int incident_dir_prepare(const char *state_dir, const char *name, gid_t readers)
-{
-	char path[INCIDENT_PATH_BYTES];
-	int err = incident_dir_path(state_dir, name, path);
-	int fd;
-
-	if (!err)
-		err = make_directory(state_dir, readers);
-	if (!err)
-		err = make_directory(path, readers);
-	if (err)
-		return err;
-	fd = incident_dir_open(state_dir, name);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
+/* --- a file ----------------------------------------------------------------------------- */
 
 static int open_temporary(int dir_fd)
 {
@@ -93,8 +49,6 @@ static int probe(int dir_fd)
 	close(fd);
 	return unlinkat(dir_fd, TEMPORARY, 0) < 0 ? -errno : 0;
 }
-
-/* --- a file ----------------------------------------------------------------------------- */
 
 static int write_all(int fd, const uint8_t *data, size_t bytes)
 {
@@ -207,29 +161,35 @@ static void serve(void *arg)
 
 	*written = (struct incident_written){.stage = head->stage};
 	written->err = incident_pack(&writer->from, head, writer->buffer, &bytes);
+	/* It may have been removed or replaced since the last time. */
 	if (!written->err)
-		written->err = incident_write_file(writer->dir_fd, head, writer->buffer, bytes,
-						   writer->limits.readers);
+		written->err = incident_store_open(&writer->store);
+	if (!written->err)
+		written->err = incident_write_file(writer->store.dir_fd, head, writer->buffer,
+						   bytes, writer->limits.readers);
 	/* It is safe by now: that old ones could not be dropped does not undo it. */
 	if (!written->err)
-		incident_trim(writer->dir_fd, &writer->limits, head->id, written);
+		incident_trim(writer->store.dir_fd, &writer->limits, head->id, written);
 }
 
-int incident_writer_create(struct incident_writer **ret_writer, int dir_fd,
+int incident_writer_probe(const struct incident_store *store)
+{
+	return store->dir_fd < 0 ? -ENOENT : probe(store->dir_fd);
+}
+
+int incident_writer_create(struct incident_writer **ret_writer, const struct incident_store *store,
 			   const struct shm_reader *from, const struct incident_limits *limits)
 {
 	struct incident_writer *writer = calloc(1, sizeof(*writer));
 	/* What is being kept when the agent ends is kept. */
 	const struct worker_job job = {
 		.serve = serve, .arg = writer, .done_fd = -1, .finish = true};
-	int err = writer ? probe(dir_fd) : -ENOMEM;
+	int err = -ENOMEM;
 
-	if (!err) {
+	if (writer)
 		writer->buffer = malloc(INCIDENT_FILE_MAX);
-		err = writer->buffer ? 0 : -ENOMEM;
-	}
-	if (!err) {
-		writer->dir_fd = dir_fd;
+	if (writer && writer->buffer) {
+		writer->store = *store;
 		writer->from = *from;
 		writer->limits = *limits;
 		err = worker_start(&writer->worker, &job);
@@ -249,7 +209,7 @@ void incident_writer_destroy(struct incident_writer *writer)
 	if (!writer)
 		return;
 	worker_stop(&writer->worker);
-	close(writer->dir_fd);
+	incident_store_close(&writer->store);
 	free(writer->buffer);
 	free(writer);
 }

@@ -9,9 +9,7 @@
  * a full disk, costs nothing that was there. So for a moment there is one file
  * more than the limits say.
  *
- * The directory is <state-dir>/<name>.incidents, opened, made if need be and locked
- * (flock) by incident_dir_prepare(), before privileges are given up; after that
- * everything is done by names below its descriptor.
+ * Where they are kept is incident_store.h's; it may be removed or replaced meanwhile.
  *
  * Threads: all functions are called by one. Errors: -errno.
  */
@@ -22,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/incident/incident_store.h"
 #include "lib/incident/incident.h"
 
 struct incident_limits {
@@ -39,14 +38,12 @@ struct incident_written {
 
 struct incident_writer;
 
-/* A descriptor, or -errno; -EBUSY: another agent writes there. */
-int incident_dir_prepare(const char *state_dir, const char *name, gid_t readers);
+/* Can files be made there? 0 or -errno. */
+int incident_writer_probe(const struct incident_store *store);
 
-/*
- * Tries whether files can be made there, then starts the thread. `from` is a reader of
- * the segment, copied; the mapping outlives the writer. Takes `dir_fd` on success only.
- */
-int incident_writer_create(struct incident_writer **ret_writer, int dir_fd,
+/* Starts the thread. `from` is a reader of the segment, copied; the mapping outlives the
+ * writer. Takes over what `store` holds, on success only. */
+int incident_writer_create(struct incident_writer **ret_writer, const struct incident_store *store,
 			   const struct shm_reader *from, const struct incident_limits *limits);
 /* Waits for a write under way. */
 void incident_writer_destroy(struct incident_writer *writer);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "agent/incident/incident_writer.h"
@@ -27,7 +28,8 @@
 #define EVERYONE ((gid_t)-1)
 
 static char dir[64];
-static int dir_fd;
+static struct incident_store store;
+static int dir_fd; /* the store's */
 static struct segment segment;
 static struct histogram hist;
 static struct shm_reader from;
@@ -69,8 +71,11 @@ static int set_up(void **state)
 	memset(&hist, 0, sizeof(hist));
 	histogram_attach(&hist, &segment);
 	segment_reader(&segment, &from);
-	dir_fd = incident_dir_prepare(dir, "unit", EVERYONE);
-	return dir_fd < 0 ? -1 : 0;
+	incident_store_init(&store, dir, "unit", EVERYONE);
+	if (incident_store_open(&store) < 0)
+		return -1;
+	dir_fd = store.dir_fd;
+	return 0;
 }
 
 static void empty(int fd)
@@ -93,7 +98,7 @@ static int tear_down(void **state)
 	(void)state;
 	segment_close(&segment);
 	empty(dir_fd);
-	close(dir_fd);
+	incident_store_close(&store);
 	snprintf(name, sizeof(name), "%s/unit" INCIDENT_DIR_SUFFIX, dir);
 	rmdir(name);
 	empty(fd);
@@ -669,17 +674,74 @@ static void test_too_large(void **state)
 	assert_int_equal(faccessat(dir_fd, "20260101T000000Z-00000001.high.incident", F_OK, 0), -1);
 }
 
+static int open_store(const char *state_dir, const char *name)
+{
+	struct incident_store other;
+	int err;
+
+	incident_store_init(&other, state_dir, name, EVERYONE);
+	err = incident_store_open(&other);
+	incident_store_close(&other);
+	return err;
+}
+
 /* A second agent on the same directory is refused; leftovers of a crash are not in the way. */
 static void test_one_writer(void **state)
 {
 	(void)state;
-	assert_int_equal(incident_dir_prepare(dir, "unit", EVERYONE), -EBUSY);
-	assert_int_equal(incident_dir_prepare(dir, "../x", EVERYONE), -EINVAL);
-	assert_int_equal(incident_dir_prepare("/nowhere/at/all", "unit", EVERYONE), -ENOENT);
+	assert_int_equal(open_store(dir, "unit"), -EBUSY);
+	assert_int_equal(open_store(dir, "../x"), -EINVAL);
+	assert_int_equal(open_store("/nowhere/at/all", "unit"), -ENOENT);
 	put("writing.new", "half a fi", 9);
 	keep(1, INCIDENT_HIGH);
 	assert_true(has(1));
 	assert_int_equal(faccessat(dir_fd, "writing.new", F_OK, 0), -1);
+}
+
+/* Whoever may read the directory can hold a lock on it: that is not the lock. */
+static void test_lock_of_a_reader(void **state)
+{
+	struct stat st;
+	int foreign = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	incident_store_close(&store);
+	assert_int_equal(flock(foreign, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(incident_store_open(&store), 0);
+	dir_fd = store.dir_fd;
+	assert_int_equal(fstat(store.lock_fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	close(foreign);
+}
+
+/* Moved away, restored from elsewhere, removed: what comes next is kept where the path leads. */
+static void test_directory_replaced(void **state)
+{
+	char path[192], away[192];
+	int old_fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/unit" INCIDENT_DIR_SUFFIX, dir);
+	snprintf(away, sizeof(away), "%s/away", dir);
+	assert_int_equal(incident_store_open(&store), 0);
+	assert_int_equal(store.dir_fd, dir_fd);
+	keep(1, INCIDENT_HIGH);
+	old_fd = dup(dir_fd);
+	assert_int_equal(rename(path, away), 0);
+	assert_int_equal(incident_store_open(&store), 0);
+	dir_fd = store.dir_fd;
+	keep(2, INCIDENT_HIGH);
+	assert_true(has(2) && !has(1));
+	/* It is locked as the first was. */
+	assert_int_equal(open_store(dir, "unit"), -EBUSY);
+	empty(dir_fd);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rename(away, path), 0);
+	assert_int_equal(incident_store_open(&store), 0);
+	dir_fd = store.dir_fd;
+	keep(3, INCIDENT_HIGH);
+	assert_true(has(3) && has(1));
+	close(old_fd);
 }
 
 static void test_writer(void **state)
@@ -688,11 +750,15 @@ static void test_writer(void **state)
 	struct incident_written written;
 	struct incident_writer *writer;
 	struct incident_image image;
-	int fd = dup(dir_fd), waited = 0;
+	struct incident_store its = store;
+	int waited = 0;
 
 	(void)state;
 	fill();
-	assert_int_equal(incident_writer_create(&writer, fd, &from, &limits), 0);
+	its.dir_fd = dup(store.dir_fd);
+	its.lock_fd = dup(store.lock_fd);
+	assert_int_equal(incident_writer_probe(&its), 0);
+	assert_int_equal(incident_writer_create(&writer, &its, &from, &limits), 0);
 	assert_false(incident_writer_collect(writer, &written));
 	assert_true(incident_writer_post(writer, &head));
 	/* One at a time: until the answer was taken. */
@@ -732,6 +798,8 @@ int main(void)
 		TEST(test_too_many),
 		TEST(test_too_large),
 		TEST(test_one_writer),
+		TEST(test_lock_of_a_reader),
+		TEST(test_directory_replaced),
 		TEST(test_writer),
 	};
 

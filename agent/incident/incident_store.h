@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The directory that incidents are kept in, <state-dir>/<name>.incidents: made if need be,
+ * locked against a second agent, and found again when somebody removes or replaces it while
+ * the agent runs.
+ *
+ * Everything is done by names below its descriptor. Before each use the path is looked at; if
+ * it names another directory, or none, that is opened, or made, and locked. Where the path may
+ * not be looked at any more, because privileges were given up, the directory that is open stays
+ * in use.
+ *
+ * The lock is a file of the owner's alone, for whoever may read the directory may flock(2) it.
+ *
+ * Errors: -errno; -EBUSY: another agent keeps its incidents there; -ENOENT: it is gone and
+ * cannot be made. One thread at a time.
+ */
+#ifndef CONNTIDE_AGENT_INCIDENT_INCIDENT_STORE_H
+#define CONNTIDE_AGENT_INCIDENT_INCIDENT_STORE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct incident_store {
+	const char *state_dir; /* borrowed, as is name */
+	const char *name;
+	gid_t readers; /* group that may read, or -1: everybody */
+	int dir_fd;    /* -1: not open */
+	int lock_fd;
+	bool made_state_dir;
+};
+
+/* Opens nothing yet. */
+void incident_store_init(struct incident_store *store, const char *state_dir, const char *name,
+			 gid_t readers);
+
+/* Makes sure that dir_fd is of the directory that has the name now. */
+int incident_store_open(struct incident_store *store);
+
+/* It is this user's from now on; so is the state directory if it was made here. */
+int incident_store_hand_over(const struct incident_store *store, uid_t uid);
+
+void incident_store_close(struct incident_store *store);
+
+#endif
