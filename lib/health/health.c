@@ -76,6 +76,10 @@ const char *health_state(const struct snapshot *snap)
 
 const char *health_reason(const struct snapshot *snap)
 {
+	if (snap->agent == SNAP_AGENT_SILENT && snap->clock_ahead)
+		return "the agent's clock is ahead of this program's: one of them runs in another "
+		       "time namespace, or the machine was restored; restart conntide-agent in the "
+		       "same one";
 	if (snap->agent != SNAP_AGENT_UP)
 		return snap_agent_help(snap->agent);
 	if (snap->live.mode == SHM_MODE_NO_UPDATE)

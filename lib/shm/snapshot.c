@@ -289,7 +289,11 @@ static void health_agent(const struct shm_reader *reader, uint64_t now_boot_ns,
 	const struct shm_header *header = shm_reader_header(reader);
 	uint64_t beat = (uint64_t)snap->live.heartbeat_boot_ns;
 
+	/* It may be a little younger than `now`, which was read before it. */
+	snap->clock_ahead = beat > now_boot_ns && beat - now_boot_ns > SNAP_SILENT_NS;
 	snap->age_ns = now_boot_ns > beat ? now_boot_ns - beat : 0;
+	if (snap->clock_ahead)
+		snap->age_ns = UINT64_MAX;
 	if (memcmp(header->boot_id, reader->boot_id, sizeof(reader->boot_id)) != 0) {
 		snap->agent = SNAP_AGENT_REBOOTED;
 		snap->age_ns = UINT64_MAX;

@@ -87,7 +87,11 @@ enum snap_agent {
 
 struct snapshot {
 	enum snap_agent agent;
-	uint64_t age_ns; /* since the heartbeat; UINT64_MAX after a reboot */
+	/* The heartbeat is of a time to come: its clock is not ours (another time namespace, a
+	 * machine that was restored), so nothing is known of its age. The agent is called silent.
+	 */
+	bool clock_ahead;
+	uint64_t age_ns; /* since the heartbeat; UINT64_MAX after a reboot, and when not known */
 	uint64_t taken_real_ns;
 	uint64_t stopped_real_ns; /* 0 unless stopped */
 	uint64_t sequence;	  /* of the live block: changes with every publication */

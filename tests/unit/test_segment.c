@@ -366,8 +366,19 @@ static void test_ages_and_ends(void **state)
 	/* A clock a little behind the writer's is no age. */
 	assert_int_equal(take(9 * S), 0);
 	assert_int_equal(snap.age_ns, 0);
+	/* One far behind is another clock: of its age nothing is known. */
+	assert_int_equal(take(10 * S - SNAP_SILENT_NS), 0);
+	assert_int_equal(snap.agent, SNAP_AGENT_UP);
+	assert_int_equal(take(10 * S - SNAP_SILENT_NS - 1), 0);
+	assert_int_equal(snap.agent, SNAP_AGENT_SILENT);
+	assert_true(snap.clock_ahead && snap.age_ns == UINT64_MAX);
+	set(&live->heartbeat_boot_ns, INT64_MIN);
+	assert_int_equal(take(10 * S), 0);
+	assert_int_equal(snap.agent, SNAP_AGENT_SILENT);
+	set(&live->heartbeat_boot_ns, 10 * S);
 	set(&live->mode, SHM_MODE_STARTING);
 	assert_int_equal(take(10 * S), 0);
+	assert_false(snap.clock_ahead);
 	assert_int_equal(snap.agent, SNAP_AGENT_STARTING);
 	((struct shm_header *)(void *)segment.base)->boot_id[3] ^= 1;
 	assert_int_equal(take(10 * S), 0);
