@@ -137,6 +137,30 @@ static void record_incidents(struct agent *agent)
 	incident_recorder_second(&agent->incidents, has_picture(agent) ? &in : NULL);
 }
 
+/* What clients read must be there under its name. Where it cannot be, the agent ends: a
+ * supervisor makes the directory and starts it again. */
+static void keep_segment(struct agent *agent)
+{
+	struct segment *segment = &agent->segment;
+	pid_t pid;
+	int err = segment_keep(segment, &pid);
+
+	if (err == 1)
+		log_warn("segment", "%s was removed or replaced; it is there again", segment->path);
+	else if (err == -EBUSY)
+		log_error("segment", "another agent (pid %d) publishes %s now; stopping", (int)pid,
+			  segment->path);
+	else if (err)
+		log_error("segment",
+			  "%s was removed or replaced and cannot be made again (%s); stopping: "
+			  "start the agent anew, with a runtime directory that belongs to its user",
+			  segment->path, strerror(-err));
+	if (err >= 0)
+		return;
+	agent->run_err = err;
+	agent->quit = true;
+}
+
 static void on_second(struct agent *agent)
 {
 	uint64_t expirations;
@@ -146,6 +170,7 @@ static void on_second(struct agent *agent)
 		return;
 	agent_drain(agent);
 	now_ns = agent->mirror.now_ns;
+	keep_segment(agent);
 	publish_second(agent);
 	record_incidents(agent);
 	follow_limit(agent);
@@ -263,5 +288,5 @@ int agent_run(struct agent *agent)
 			pause_reading(agent);
 	}
 	log_info("agent", "stopping");
-	return 0;
+	return agent->run_err;
 }

@@ -73,6 +73,7 @@ struct agent {
 	int signal_fd;
 	int address_fd; /* rtnetlink notifications */
 	bool quit;
+	int run_err;  /* why it quits; 0: it was told to */
 	bool drained; /* the last drain reached the end of the queue */
 	bool event_error_logged;
 	bool inactive_logged;

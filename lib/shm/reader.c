@@ -393,6 +393,17 @@ const char *shm_reader_hosts_explain(const struct shm_reader *reader, char *out,
 	return out;
 }
 
+/* An agent has been here: its lock outlives it. */
+static bool has_lock(const struct shm_reader *reader)
+{
+	int stem = (int)(strlen(reader->path) - strlen(SHM_FILE_SUFFIX));
+	char path[sizeof(reader->path) + 8];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%.*s.lock", stem, reader->path);
+	return lstat(path, &st) == 0;
+}
+
 const char *shm_reader_explain(const struct shm_reader *reader, int error, char *out,
 			       size_t out_bytes)
 {
@@ -401,8 +412,14 @@ const char *shm_reader_explain(const struct shm_reader *reader, int error, char 
 	switch (error) {
 	case -ENOENT:
 	case -ENOTDIR:
-		what = "no agent has published a table here; start conntide-agent (as root: "
-		       "conntide run), or name its directory with --runtime-dir";
+		what = has_lock(reader)
+			       ? "the table was removed; conntide-agent makes it again within "
+				 "seconds if it runs, else start it"
+			       : "no table is published here; start conntide-agent (as root: "
+				 "conntide run), or name its directory with --runtime-dir; one "
+				 "that "
+				 "runs makes a directory again that was removed, or ends and logs "
+				 "why";
 		break;
 	case -EACCES:
 	case -EPERM:
@@ -418,7 +435,8 @@ const char *shm_reader_explain(const struct shm_reader *reader, int error, char 
 		what = "the file is cut short or damaged; restart the agent, which replaces it";
 		break;
 	case -EAGAIN:
-		what = "the agent stopped in the middle of an update; restart it";
+		what = "the agent has not finished starting, or stopped in the middle of an "
+		       "update; restart it if this stays";
 		break;
 	case -EFAULT:
 		what = "the file was cut while it was read; restart the agent, which replaces it";
