@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "lib/base/num.h"
 
 /* Others may replace the file at the same moment; not again and again. */
 #define ATTEMPTS 8
@@ -43,10 +46,12 @@ static int open_private(int dir_fd, const char *name)
 static pid_t read_pid(int fd)
 {
 	char text[32];
+	uint32_t pid;
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 
 	text[n > 0 ? n : 0] = '\0';
-	return (pid_t)strtol(text, NULL, 10);
+	text[strcspn(text, "\n")] = '\0';
+	return num_u32(text, 1, INT_MAX, &pid) == 0 ? (pid_t)pid : 0;
 }
 
 static int write_pid(int fd)
