@@ -137,8 +137,8 @@ static void record_incidents(struct agent *agent)
 	incident_recorder_second(&agent->incidents, has_picture(agent) ? &in : NULL);
 }
 
-/* What clients read must be there under its name. Where it cannot be, the agent ends: a
- * supervisor makes the directory and starts it again. */
+/* What clients read must have its name. Where it cannot, the agent ends: a supervisor makes
+ * the directory and starts it again. */
 static void keep_segment(struct agent *agent)
 {
 	struct segment *segment = &agent->segment;
@@ -146,7 +146,7 @@ static void keep_segment(struct agent *agent)
 	int err = segment_keep(segment, &pid);
 
 	if (err == 1)
-		log_warn("segment", "%s was removed or replaced; it is there again", segment->path);
+		log_warn("segment", "%s was removed or replaced; put back", segment->path);
 	else if (err == -EBUSY)
 		log_error("segment", "another agent (pid %d) publishes %s now; stopping", (int)pid,
 			  segment->path);

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "agent/incident/incident_writer.h"
@@ -698,52 +697,6 @@ static void test_one_writer(void **state)
 	assert_int_equal(faccessat(dir_fd, "writing.new", F_OK, 0), -1);
 }
 
-/* Whoever may read the directory can hold a lock on it: that is not the lock. */
-static void test_lock_of_a_reader(void **state)
-{
-	struct stat st;
-	int foreign = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY);
-
-	(void)state;
-	incident_store_close(&store);
-	assert_int_equal(flock(foreign, LOCK_EX | LOCK_NB), 0);
-	assert_int_equal(incident_store_open(&store), 0);
-	dir_fd = store.dir_fd;
-	assert_int_equal(fstat(store.lock_fd, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	close(foreign);
-}
-
-/* Moved away, restored from elsewhere, removed: what comes next is kept where the path leads. */
-static void test_directory_replaced(void **state)
-{
-	char path[192], away[192];
-	int old_fd;
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s/unit" INCIDENT_DIR_SUFFIX, dir);
-	snprintf(away, sizeof(away), "%s/away", dir);
-	assert_int_equal(incident_store_open(&store), 0);
-	assert_int_equal(store.dir_fd, dir_fd);
-	keep(1, INCIDENT_HIGH);
-	old_fd = dup(dir_fd);
-	assert_int_equal(rename(path, away), 0);
-	assert_int_equal(incident_store_open(&store), 0);
-	dir_fd = store.dir_fd;
-	keep(2, INCIDENT_HIGH);
-	assert_true(has(2) && !has(1));
-	/* It is locked as the first was. */
-	assert_int_equal(open_store(dir, "unit"), -EBUSY);
-	empty(dir_fd);
-	assert_int_equal(rmdir(path), 0);
-	assert_int_equal(rename(away, path), 0);
-	assert_int_equal(incident_store_open(&store), 0);
-	dir_fd = store.dir_fd;
-	keep(3, INCIDENT_HIGH);
-	assert_true(has(3) && has(1));
-	close(old_fd);
-}
-
 static void test_writer(void **state)
 {
 	struct incident_head head = a_head(50, INCIDENT_DROPS);
@@ -798,8 +751,6 @@ int main(void)
 		TEST(test_too_many),
 		TEST(test_too_large),
 		TEST(test_one_writer),
-		TEST(test_lock_of_a_reader),
-		TEST(test_directory_replaced),
 		TEST(test_writer),
 	};
 

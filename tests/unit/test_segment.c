@@ -10,7 +10,6 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -210,100 +209,6 @@ static void test_second_agent_is_refused(void **state)
 	segment_stopped(&segment, 6 * S);
 	segment_close(&segment);
 	assert_int_equal(create(&segment, &pid), 0);
-}
-
-static void remove_file(const char *what)
-{
-	char name[160];
-
-	snprintf(name, sizeof(name), "%s/unit.%s", dir, what);
-	assert_int_equal(unlink(name), 0);
-}
-
-/* A lock that any local user takes on an earlier version's file stops nobody. */
-static void test_lock_of_a_stranger(void **state)
-{
-	char name[160];
-	struct stat st;
-	int foreign;
-	pid_t pid;
-
-	(void)state;
-	snprintf(name, sizeof(name), "%s/unit.lock", dir);
-	assert_int_equal(stat(name, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	segment_close(&segment);
-	assert_int_equal(chmod(name, 0644), 0);
-	foreign = open(name, O_RDONLY);
-	assert_int_equal(flock(foreign, LOCK_EX | LOCK_NB), 0);
-	assert_int_equal(create(&segment, &pid), 0);
-	close(foreign);
-}
-
-/* Removed by somebody while the agent runs: there again, with what it knew. */
-static void test_removed_files_come_back(void **state)
-{
-	struct row_key key = {L4_TCP, DIR_INBOUND, 80};
-	static const char *const files[] = {"table", "hosts", "lock"};
-	uint64_t first;
-	pid_t pid;
-
-	(void)state;
-	histogram_enter(&hist, histogram_place(&hist, key, ST_TCP_ESTABLISHED));
-	publish();
-	assert_int_equal(take(10 * S), 0);
-	first = snap.instance_id;
-	assert_int_equal(segment_keep(&segment, &pid), 0);
-	for (size_t i = 0; i < UNIT_COUNT(files); i++) {
-		remove_file(files[i]);
-		assert_int_equal(segment_keep(&segment, &pid), 1);
-		assert_int_equal(segment_keep(&segment, &pid), 0);
-		/* It is the same agent, and goes on writing. */
-		histogram_enter(&hist, histogram_place(&hist, key, ST_TCP_ESTABLISHED));
-		assert_int_equal(shm_reader_refresh(&reader), 0);
-		assert_int_equal(take(10 * S), 0);
-		assert_true(snap.instance_id == first);
-		assert_int_equal(snap.live.mirror_entries, 2 + i);
-	}
-}
-
-static void test_removed_directory_comes_back(void **state)
-{
-	pid_t pid;
-
-	(void)state;
-	publish();
-	remove_file("table");
-	remove_file("hosts");
-	remove_file("lock");
-	assert_int_equal(rmdir(dir), 0);
-	assert_int_equal(segment_keep(&segment, &pid), 1);
-	assert_int_equal(shm_reader_refresh(&reader), 0);
-	assert_int_equal(take(10 * S), 0);
-	/* What cannot be made again is told. */
-	remove_file("table");
-	remove_file("hosts");
-	remove_file("lock");
-	assert_int_equal(rmdir(dir), 0);
-	close(open(dir, O_CREAT | O_WRONLY, 0600));
-	assert_true(segment_keep(&segment, &pid) < 0);
-	unlink(dir);
-	assert_int_equal(mkdir(dir, 0755), 0);
-}
-
-/* Another agent has taken the name after the files were removed: it is left alone. */
-static void test_another_agent_has_the_name(void **state)
-{
-	struct segment second;
-	pid_t pid;
-
-	(void)state;
-	publish();
-	remove_file("lock");
-	assert_int_equal(create(&second, &pid), 0);
-	assert_int_equal(segment_keep(&segment, &pid), -EBUSY);
-	assert_int_equal(pid, getpid());
-	segment_close(&second);
 }
 
 /* A new agent puts a new file in place; the reader changes over, by inode. */
@@ -807,10 +712,6 @@ int main(void)
 		TEST(test_snapshot_shows_what_was_written),
 		TEST(test_many_rows),
 		TEST(test_second_agent_is_refused),
-		TEST(test_lock_of_a_stranger),
-		TEST(test_removed_files_come_back),
-		TEST(test_removed_directory_comes_back),
-		TEST(test_another_agent_has_the_name),
 		TEST(test_reader_follows_a_restart),
 		TEST(test_unreadable_successor),
 		TEST(test_ages_and_ends),
