@@ -246,7 +246,7 @@ static void pause_reading(struct agent *agent)
 							     agent->mirror.now_ns)};
 
 	agent->read_events = 0;
-	if (agent->drained && !agent->dump.running && !requests_pending(agent))
+	if (agent->drained && agent->dump.progress == DUMP_NONE && !requests_pending(agent))
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 

@@ -42,12 +42,19 @@
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
 
-/* The dump that runs, as seen by requests.c. */
+/* How far the dump is. Only requests.c changes it, and only to the next one or, where the
+ * kernel answers with an error, to DUMP_READ; see there. */
+enum dump_progress {
+	DUMP_NONE,
+	DUMP_ASKED,	 /* the request was sent */
+	DUMP_READING,	 /* the kernel answers; the next chunk may be asked for */
+	DUMP_CHUNK,	 /* `chunk` is to be applied, others follow it */
+	DUMP_LAST_CHUNK, /* `chunk` is to be applied, none follows */
+	DUMP_READ,	 /* all that came is applied: to be finished */
+};
+
 struct dump_state {
-	bool running;
-	bool started;	     /* the request was sent */
-	bool ended;	     /* its last chunk was received */
-	bool chunk_waiting;  /* `chunk` is not applied yet */
+	enum dump_progress progress;
 	uint32_t chunk_mark; /* fill mark of `chunk` */
 	uint32_t asked_mark; /* fill mark of the one that was asked for */
 	bool failed;	     /* an error: it can only add */

@@ -157,7 +157,7 @@ static void write_agent(const struct agent *agent, struct shm_live *live, uint32
 	set(&live->last_resync_boot_ns, (int64_t)agent->last_valid_end_ns);
 	set(&live->last_resync_real_ns, (int64_t)agent->last_valid_end_real_ns);
 	set(&live->resync_progress_entries,
-	    agent->dump.running ? (int64_t)agent->resync.records : 0);
+	    agent->dump.progress != DUMP_NONE ? (int64_t)agent->resync.records : 0);
 	set(&live->rate_mark_boot_ns_0, (int64_t)agent->ports.rate_mark_ns[0]);
 	set(&live->rate_mark_boot_ns_1, (int64_t)agent->ports.rate_mark_ns[1]);
 	set(&live->agent_cpu_ns, (int64_t)clock_cpu_ns());

@@ -10,7 +10,16 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-/* --- the dump -------------------------------------------------------------- */
+/*
+ * --- the dump --------------------------------------------------------------
+ *
+ * NONE -> ASKED -> READING -> CHUNK -> READING -> ... -> LAST_CHUNK -> READ -> NONE
+ */
+
+static bool chunk_waits(const struct dump_state *dump)
+{
+	return dump->progress == DUMP_CHUNK || dump->progress == DUMP_LAST_CHUNK;
+}
 
 static void begin_dump(struct agent *agent)
 {
@@ -21,7 +30,7 @@ static void begin_dump(struct agent *agent)
 	agent_drain(agent);
 	if (!agent->drained)
 		return;
-	*dump = (struct dump_state){.running = true};
+	*dump = (struct dump_state){.progress = DUMP_ASKED};
 	dump->began_ns = agent->mirror.now_ns;
 	dump->lost_before = agent->events.lost;
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
@@ -74,7 +83,7 @@ static void apply_chunk(struct agent *agent)
 				nlh->nlmsg_len);
 		resync_record(&agent->resync, &agent->mirror, &event, agent->dump.chunk_mark);
 	}
-	agent->dump.chunk_waiting = false;
+	agent->dump.progress = agent->dump.progress == DUMP_LAST_CHUNK ? DUMP_READ : DUMP_READING;
 }
 
 static void finish_dump(struct agent *agent)
@@ -94,7 +103,7 @@ static void finish_dump(struct agent *agent)
 	done.kernel_entries = agent->limits.count_entries;
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_DUMP_DONE, &done, sizeof(done));
 	resync_dump_done(&agent->resync, &agent->mirror, valid, agent->limits.count_entries);
-	dump->running = false;
+	dump->progress = DUMP_NONE;
 }
 
 static void resync_ended(struct agent *agent, bool valid)
@@ -133,8 +142,7 @@ static void abandon_dump(struct agent *agent, int err)
 	log_warn("resync", "dump of the table failed: %s", strerror(-err));
 	query_abandon_dump(agent->query);
 	agent->dump.failed = true;
-	agent->dump.ended = true;
-	agent->dump.chunk_waiting = false;
+	agent->dump.progress = DUMP_READ;
 }
 
 /* --- answers ---------------------------------------------------------------- */
@@ -230,10 +238,10 @@ static void take_chunk(struct agent *agent, const struct query_answer *answer)
 		abandon_dump(agent, answer->err);
 		return;
 	}
+	BUG_ON(agent->dump.progress != DUMP_READING);
 	agent->dump.chunk = *answer;
 	agent->dump.chunk_mark = agent->dump.asked_mark;
-	agent->dump.chunk_waiting = true;
-	agent->dump.ended = answer->ended;
+	agent->dump.progress = answer->ended ? DUMP_LAST_CHUNK : DUMP_CHUNK;
 }
 
 void requests_answer(struct agent *agent)
@@ -244,7 +252,7 @@ void requests_answer(struct agent *agent)
 		return;
 	switch (answer.kind) {
 	case QUERY_DUMP_START:
-		agent->dump.started = true;
+		agent->dump.progress = DUMP_READING;
 		if (answer.err)
 			abandon_dump(agent, answer.err);
 		break;
@@ -287,7 +295,7 @@ static bool ask_due_entries(struct agent *agent)
 static void ask_next(struct agent *agent)
 {
 	/* A second answer from here would be written over a chunk that still waits. */
-	if (query_busy(agent->query) || agent->dump.chunk_waiting)
+	if (query_busy(agent->query) || chunk_waits(&agent->dump))
 		return;
 	if (agent->want_stats) {
 		agent->want_stats = false;
@@ -297,8 +305,8 @@ static void ask_next(struct agent *agent)
 		query_post(agent->query, QUERY_ADDRESSES, NULL, 0);
 	} else if (ask_due_entries(agent)) {
 		return;
-	} else if (agent->dump.running) {
-		if (agent->dump.started && !agent->dump.ended)
+	} else if (agent->dump.progress != DUMP_NONE) {
+		if (agent->dump.progress == DUMP_READING)
 			ask_chunk(agent);
 	} else if (agent->resync.phase == RESYNC_IDLE &&
 		   schedule_resync_due(&agent->schedule, agent->mirror.mute_entries > 0,
@@ -314,16 +322,16 @@ static void go_on_with_chunk(struct agent *agent)
 	if (!agent->drained)
 		return;
 	/* Chunk k + 1 is fetched while k is applied; not further ahead. */
-	if (!agent->dump.ended && !query_busy(agent->query) && !agent->want_stats)
+	if (agent->dump.progress == DUMP_CHUNK && !query_busy(agent->query) && !agent->want_stats)
 		ask_chunk(agent);
 	apply_chunk(agent);
 }
 
 void requests_step(struct agent *agent)
 {
-	if (agent->dump.chunk_waiting)
+	if (chunk_waits(&agent->dump))
 		go_on_with_chunk(agent);
-	if (agent->dump.running && agent->dump.ended && !agent->dump.chunk_waiting)
+	if (agent->dump.progress == DUMP_READ)
 		finish_dump(agent);
 	if (agent->resync.phase == RESYNC_COUNTING || agent->resync.phase == RESYNC_SWEEPING) {
 		enum resync_result result;
@@ -338,6 +346,6 @@ void requests_step(struct agent *agent)
 
 bool requests_pending(const struct agent *agent)
 {
-	return agent->dump.chunk_waiting || (agent->dump.running && agent->dump.ended) ||
+	return chunk_waits(&agent->dump) || agent->dump.progress == DUMP_READ ||
 	       agent->resync.phase == RESYNC_COUNTING || agent->resync.phase == RESYNC_SWEEPING;
 }
