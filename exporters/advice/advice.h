@@ -17,49 +17,10 @@
 #ifndef CONNTIDE_ADVICE_ADVICE_H
 #define CONNTIDE_ADVICE_ADVICE_H
 
-#include "exporters/advice/whatif.h"
-#include "exporters/advice/why.h"
+#include "exporters/advice/advice_item.h"
 #include "exporters/render/rows.h"
 
-#define ADVICE_ITEMS	24u
-#define ADVICE_COMMANDS 28u
-
-/* Who understands a command. */
-enum tool {
-	TOOL_NFT,
-	TOOL_IPTABLES,
-	TOOL_SYSCTL,
-	TOOL_NGINX,
-	TOOL_HAPROXY,
-	TOOL_SQUID,
-	TOOL_SHELL,
-	TOOL_UNDO,
-	TOOL_COUNT
-};
-
-struct command_line {
-	enum tool tool;
-	char text[160];
-};
-
-enum merit { MERIT_LOSS, MERIT_CAUSE, MERIT_TIMEOUT, MERIT_NOTRACK, MERIT_SIZE, MERIT_NONE };
-
-struct advice_item {
-	char id[48]; /* "keepalive-tcp-8080": stable for the same remedy of the same port */
-	char title[96];
-	char reason[320];
-	enum merit merit;
-	const struct pattern_info *pattern; /* NULL: none */
-	enum confidence confidence;	    /* of the pattern */
-	double saves_entries;
-	double saves_ratio;
-	double memory_bytes_delta; /* of kernel memory; with a larger limit: when it is full */
-	double weight;		   /* the order */
-	struct command_line commands[ADVICE_COMMANDS];
-	uint32_t command_count;
-	uint32_t warnings; /* WARN() bits */
-	char whatif[64];   /* "keepalive=tcp/8080", or "" */
-};
+#define ADVICE_ITEMS 24u
 
 struct advice {
 	const struct why *why;

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "exporters/advice/advice.h"
+#include "exporters/advice/patterns.h"
 #include "exporters/advice/write.h"
 
 const struct column advice_columns[] = {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "exporters/advice/patterns.h"
 #include "exporters/advice/why.h"
 
 struct incident_snapshot {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/advice/model_priv.h"
+#include "exporters/advice/model_detail.h"
 #include "lib/kernel/gc.h"
 
 #define LAST_MINUTE 6u /* frames */

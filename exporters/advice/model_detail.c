@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/advice/model_priv.h"
+#include "exporters/advice/model_detail.h"
 
 /* So few lives say nothing about the next ones. */
 #define LIVES_MIN 20u

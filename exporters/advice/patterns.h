@@ -7,7 +7,7 @@
 #ifndef CONNTIDE_ADVICE_PATTERNS_H
 #define CONNTIDE_ADVICE_PATTERNS_H
 
-#include "exporters/advice/why.h"
+#include "exporters/advice/findings.h"
 
 /* Fewer entries fill no table: the default limit of a machine with 512 MiB is 4096, of
  * which this is an eighth. Where somebody set a smaller limit it is an eighth of that,
@@ -34,6 +34,9 @@ struct look {
 	uint32_t min_entries;
 	struct recent recent; /* counters of the last minutes */
 };
+
+const struct pattern_info *pattern_info(enum pattern_id id);
+const char *confidence_name(enum confidence confidence); /* "sure", "likely", "not sure" */
 
 /* NULL when there is no room for more. */
 struct finding *look_add(struct look *look, enum pattern_id pattern, enum confidence confidence,

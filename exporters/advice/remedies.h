@@ -9,7 +9,7 @@
 #ifndef CONNTIDE_ADVICE_REMEDIES_H
 #define CONNTIDE_ADVICE_REMEDIES_H
 
-#include "exporters/advice/advice.h"
+#include "exporters/advice/advice_item.h"
 
 void remedy_notrack(struct advice_item *item, const struct row_key *key);
 void remedy_timeout(struct advice_item *item, unsigned int timeout, double now_s, double then_s);

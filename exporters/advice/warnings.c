@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exporters/advice/warnings.h"
 
-#include "exporters/advice/write.h"
-
 static const char *const texts[WARN_COUNT] = {
 	[WARN_NAT] = "Flows that are translated must be tracked: do not do this for a port behind "
 		     "NAT, DNAT or masquerading (Docker, Kubernetes services).",
@@ -61,13 +59,4 @@ static const char *const texts[WARN_COUNT] = {
 const char *warning_text(enum warning warning)
 {
 	return texts[warning];
-}
-
-void write_warnings(struct json *json, uint32_t warnings)
-{
-	json_open_array(json, "warnings");
-	for (unsigned int i = 0; i < WARN_COUNT; i++)
-		if (warnings & UINT32_C(1) << i)
-			json_string(json, NULL, texts[i]);
-	json_close(json);
 }

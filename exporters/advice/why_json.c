@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "exporters/advice/patterns.h"
+#include "exporters/advice/why.h"
 #include "exporters/advice/write.h"
 #include "exporters/render/talkers.h"
 #include "lib/health/health.h"
@@ -25,16 +26,6 @@ const struct column why_columns[] = {
 	{"grew_hour", 0, "", "object", "what grew against the mean of the hour before"},
 };
 const size_t why_column_count = sizeof(why_columns) / sizeof(why_columns[0]);
-
-void write_row(struct json *json, const struct row_key *key, const struct services *services)
-{
-	const struct l4proto_info *info = l4proto_info(key->l4proto);
-
-	json_string(json, "l4proto", info->name);
-	json_string(json, "direction", direction_name(key->direction));
-	json_number(json, "port", key->port);
-	json_string(json, "service", services_name(services, key->l4proto, key->port));
-}
 
 static void write_state(struct json *json, const struct row_key *key, int state)
 {

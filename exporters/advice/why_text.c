@@ -3,6 +3,8 @@
 #include <math.h>
 
 #include "exporters/advice/patterns.h"
+#include "exporters/advice/why.h"
+#include "exporters/render/age.h"
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
 #include "lib/health/health.h"

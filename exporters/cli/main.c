@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "exporters/cli/cli.h"
+#include "exporters/render/age.h"
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
 #include "lib/base/clock.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "exporters/render/table.h"
+#include "exporters/render/age.h"
 #include "lib/health/health.h"
 
 /* Below this people count in seconds. */

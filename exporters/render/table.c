@@ -5,29 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
 #include "lib/health/health.h"
-
-const char *format_age(uint64_t age_ns, char out[32])
-{
-	uint64_t seconds = age_ns / 1000000000u;
-
-	if (age_ns == UINT64_MAX)
-		strcpy(out, "from an earlier boot");
-	else if (seconds < 10)
-		snprintf(out, 32, "%.1f s", (double)age_ns / 1e9);
-	else if (seconds < 120)
-		snprintf(out, 32, "%" PRIu64 " s", seconds);
-	else if (seconds < 7200)
-		snprintf(out, 32, "%" PRIu64 " min", seconds / 60);
-	else if (seconds < 172800)
-		snprintf(out, 32, "%" PRIu64 " h", seconds / 3600);
-	else
-		snprintf(out, 32, "%" PRIu64 " d", seconds / 86400);
-	return out;
-}
 
 static void label(struct text *out, const char *name)
 {

@@ -11,9 +11,6 @@
 void table_status(const struct snapshot *snap, const struct services *services, size_t ports,
 		  struct text *out);
 
-/* "12 s", "3 min", "2 h", "5 d" into out. */
-const char *format_age(uint64_t age_ns, char out[32]);
-
 /* One line for those who only want to know that it works. */
 void table_line(const struct snapshot *snap, struct text *out);
 

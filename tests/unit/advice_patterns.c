@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* exporters/advice, why: each pattern is named, and its healthy neighbour is not. */
+#include "exporters/advice/patterns.h"
 #include "tests/unit/unit.h"
 
 #include <math.h>

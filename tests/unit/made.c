@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "exporters/advice/patterns.h"
 #include "tests/unit/unit.h"
 
 #define NOW_NS UINT64_C(1800000000000000000)

@@ -10,6 +10,7 @@
 
 #include "exporters/http/page/forecast_html.h"
 #include "exporters/http/routes/routes.h"
+#include "exporters/render/age.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"

@@ -4,6 +4,7 @@
 #include "exporters/http/routes/api.h"
 #include "exporters/http/message/negotiate.h"
 #include "exporters/http/routes/routes.h"
+#include "exporters/render/age.h"
 #include "exporters/render/json.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "exporters/http/routes/routes.h"
+#include "exporters/render/age.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Between model.c and stays.c: what the stays of a detail say about an arrival of any
+ * For model.c: what the stays of a detail say about an arrival of any
  * of its rows. Pure.
  */
-#ifndef CONNTIDE_ADVICE_MODEL_PRIV_H
-#define CONNTIDE_ADVICE_MODEL_PRIV_H
+#ifndef CONNTIDE_ADVICE_MODEL_DETAIL_H
+#define CONNTIDE_ADVICE_MODEL_DETAIL_H
 
-#include "exporters/advice/model.h"
+#include "exporters/advice/model_data.h"
 
 /* Stays of one state, by what ended them: packets, or the timeout. */
 struct split {
