@@ -34,7 +34,7 @@ static void subscribe_for_mode(struct agent *agent)
 	if (err)
 		log_error("events", "cannot change the subscription: %s; trying again",
 			  strerror(-err));
-	agent->gap = true;
+	quality_missed(agent);
 	log_warn("events", "mode is now \"%s\"", snap_mode_name(mode));
 }
 
@@ -43,7 +43,7 @@ static void retry_subscription(struct agent *agent)
 {
 	if (!subscription_second(&agent->subscription, agent->mirror.now_ns))
 		return;
-	agent->gap = true;
+	quality_missed(agent);
 	agent->last_loss_ns = agent->mirror.now_ns;
 	schedule_loss(&agent->schedule, agent->mirror.now_ns);
 	log_info("events", "subscribed again; a resync follows");
@@ -74,38 +74,6 @@ static void follow_limit(struct agent *agent)
 	agent->mirror_limit_entries = limit;
 	flow_table_set_limit(&agent->mirror.table, limit);
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_LIMIT, &limit, sizeof(limit));
-}
-
-/*
- * Entries that came or went unheard show in the count. A residual may have
- * causes that no dump cures (a leak, entries awaiting redelivery): patience
- * doubles with each resync that left it, and returns when it is gone.
- */
-static void watch_residual(struct agent *agent)
-{
-	int64_t residual = publish_residual(agent);
-
-	if ((residual < 0 ? -residual : residual) <= (int64_t)agent->in_flight) {
-		agent->residual_seconds = 0;
-		agent->residual_patience_s = AGENT_RESIDUAL_PATIENCE_S;
-	} else if (++agent->residual_seconds >= agent->residual_patience_s) {
-		agent->residual_seconds = 0;
-		if (agent->residual_patience_s < agent->config.resync_interval_s)
-			agent->residual_patience_s *= 2;
-		schedule_request(&agent->schedule, agent->mirror.now_ns);
-	}
-}
-
-/* Doubts that found no room, silent changes, entries once refused by a full
- * mirror that has room again: only a dump finds them all. */
-static bool dump_would_help(const struct agent *agent)
-{
-	const struct mirror *mirror = &agent->mirror;
-
-	return agent->verify.overflows != agent->verify_overflows_seen ||
-	       mirror->last_silent_ns != agent->silent_seen_ns ||
-	       (mirror->counters.refused_entries > agent->resync.refused_before &&
-		mirror->table.linked < mirror->table.limit_entries / 4 * 3);
 }
 
 /* Before the first dump and the first counters there is nothing to look at; but they may
@@ -174,15 +142,10 @@ static void on_second(struct agent *agent)
 	publish_second(agent);
 	record_incidents(agent);
 	follow_limit(agent);
-	watch_residual(agent);
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);
-	verify_second(&agent->verify, now_ns);
+	quality_second(agent);
 	agent->want_stats = true;
 	agent->want_addresses |= agent->addresses_pending;
-	if (dump_would_help(agent))
-		schedule_request(&agent->schedule, now_ns);
-	agent->verify_overflows_seen = agent->verify.overflows;
-	agent->silent_seen_ns = agent->mirror.last_silent_ns;
 	if (schedule_second(&agent->schedule, agent->lost_last_second > 0,
 			    agent->events.buffer_bytes >= agent->config.event_buffer_max_bytes,
 			    now_ns))

@@ -6,7 +6,8 @@
  *	setup.c		opens everything, gives up privileges, closes everything
  *	agent.c		the loop: timers, signals, what is due
  *	requests.c	what is asked of the kernel next, and what its answers do
- *	publish.c	trust, scalars, history into the segment
+ *	publish.c	scalars, history into the segment
+ *	quality.c	how far the numbers can be trusted, and dumps to mend that
  *	drain.c		events from the socket into the mirror
  *	incident/	incidents to disk
  *
@@ -64,6 +65,16 @@ struct dump_state {
 	int64_t buckets_before;
 };
 
+/* What quality.c remembers. */
+struct quality {
+	bool events_off;	    /* nf_conntrack_events was 0 when last read... */
+	uint64_t events_off_ns;	    /* ...and when it last was; 0 never */
+	uint64_t residual_since_ns; /* 0: there is none */
+	uint64_t overflows_seen;
+	uint64_t mismatches_seen;
+	uint64_t repairs_seen; /* mirror_repairs() when the last valid resync ended */
+};
+
 /* Sums since the last sample of history. */
 struct history_state {
 	uint64_t new_entries;
@@ -115,6 +126,7 @@ struct agent {
 	struct ct_limits told;	 /* by netlink, with the last counters */
 	struct ct_counters counters;
 
+	struct quality quality;
 	struct dump_state dump;
 	struct verify_item asked[QUERY_GETS_MAX];
 	uint32_t asked_count;
@@ -137,8 +149,6 @@ struct agent {
 	uint64_t resyncs_valid;
 	uint64_t resyncs_invalid;
 	uint64_t resync_ns;
-	uint64_t verify_overflows_seen;
-	uint64_t silent_seen_ns;
 	uint64_t minute_left_s;
 	uint32_t mirror_limit_entries; /* as last set */
 	uint64_t published_ns;
@@ -169,6 +179,29 @@ uint32_t agent_mirror_limit(const struct agent *agent);
 
 /* drain.c: reads events until the queue is empty, at most a bounded number. */
 void agent_drain(struct agent *agent);
+
+/*
+ * quality.c. quality_missed(): events are known to be missed. quality_gap_explains(): that,
+ * and not that they cannot speak, is why entries differ from what was heard of them.
+ * quality_sampled(): the count was read. quality_second(): audits, and dumps that would help.
+ */
+void quality_missed(struct agent *agent);
+bool quality_gap_explains(const struct agent *agent);
+void quality_sampled(struct agent *agent);
+void quality_second(struct agent *agent);
+void quality_resync_ended(struct agent *agent, bool valid);
+/* What is said of the numbers now, as in the segment. */
+struct quality_view {
+	uint32_t doubts; /* enum shm_doubt */
+	enum shm_quality quality;
+	enum shm_quality_reason reason;
+	uint64_t verified_real_ns; /* 0: never */
+	int64_t wrong_found_share_ppm;
+};
+struct quality_view quality_view(const struct agent *agent);
+/* Entries asked for each second because they had an event; the rest of --audit-rate is
+ * drawn from the whole table. */
+uint32_t quality_event_audits(const struct config *config);
 
 /* requests.c: take an answer if there is one; go on with a dump; ask the next thing. */
 void requests_answer(struct agent *agent);

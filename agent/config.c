@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/build_info.h"
 #include "lib/base/num.h"
 #include "lib/base/options.h"
 #include "lib/shm/reader.h"
@@ -44,9 +43,9 @@ static const struct option_row rows[] = {
 	{"resync-interval", NUMBER, FIELD_OF(resync_interval_s), 1, 86400, "SECONDS",
 	 "compare with the kernel's table at least so often (300)"},
 	{"mute-interval", NUMBER, FIELD_OF(mute_interval_s), 1, 86400, "SECONDS",
-	 "the same while there are entries that cannot speak (60)"},
+	 "the same while there are entries that cannot speak, and change (60)"},
 	{"audit-rate", NUMBER, FIELD_OF(audit_rate), 0, 256, "N",
-	 "entries checked one by one each second, at random (32)"},
+	 "entries checked one by one each second, at random (160)"},
 	{"max-entries", NUMBER, FIELD_OF(max_entries), 1024, 67108864, "N",
 	 "limit of the mirror (twice nf_conntrack_max)"},
 	{"top-ports", NUMBER, FIELD_OF(top_ports), 1, 64, "N",
@@ -118,7 +117,7 @@ static const struct config defaults = {
 	.pace_us = 1000,
 	.resync_interval_s = 300,
 	.mute_interval_s = 60,
-	.audit_rate = 32,
+	.audit_rate = 160,
 	.top_ports = 16,
 	.state_dir = "/var/lib/conntide",
 	.incidents_max = 64,
@@ -143,7 +142,7 @@ static enum config_result take_option(struct config *config, const struct option
 		return CONFIG_RUN;
 	case VERSION:
 		snprintf(message, CONFIG_MESSAGE_BYTES, "conntide-agent %s (revision %s)\n",
-			 build_version, build_revision);
+			 CONNTIDE_VERSION, CONNTIDE_REVISION);
 		return CONFIG_TEXT;
 	case HELP:
 		print_help(message);

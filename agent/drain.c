@@ -48,7 +48,7 @@ static void note_loss(struct agent *agent, uint64_t lost)
 
 	agent->last_loss_ns = now_ns;
 	forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)now_ns);
-	agent->gap = true;
+	quality_missed(agent);
 	agent->unpublished = true;
 	schedule_loss(&agent->schedule, now_ns);
 	if (agent->lost_last_second == 0)
@@ -73,7 +73,7 @@ static void note_receive_error(struct agent *agent, int err)
 {
 	/* What was not read may be anything: the mirror follows no more until a resync. */
 	agent->last_loss_ns = agent->mirror.now_ns;
-	agent->gap = true;
+	quality_missed(agent);
 	agent->unpublished = true;
 	schedule_loss(&agent->schedule, agent->mirror.now_ns);
 	if (!agent->event_error_logged)

@@ -8,7 +8,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
-#include "lib/mirror/trust.h"
 #include "lib/shm/seqlock.h"
 
 /* Between two publications of the scalars, while events come. */
@@ -41,37 +40,12 @@ static void sample_count(struct agent *agent)
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	agent->in_flight = 0;
 	agent_drain(agent);
+	quality_sampled(agent);
 }
 
 int64_t publish_residual(const struct agent *agent)
 {
 	return agent->limits.count_entries - (int64_t)agent->mirror.entries;
-}
-
-static uint32_t doubts(const struct agent *agent)
-{
-	const struct mirror *mirror = &agent->mirror;
-	const struct trust_inputs in = {
-		.mode = agent->schedule.mode,
-		.now_ns = mirror->now_ns,
-		.last_loss_ns = agent->last_loss_ns,
-		.last_valid_begin_ns = agent->last_valid_begin_ns,
-		.last_resync_valid = agent->last_resync_valid,
-		.last_silent_ns = mirror->last_silent_ns,
-		.kernel_entries = agent->limits.count_entries,
-		.mirror_entries = mirror->entries,
-		.in_flight = agent->in_flight,
-		.mute_entries = mirror->mute_entries,
-		.unknown_entries = mirror->unknown_entries,
-		.verify_pending = verify_pending(&agent->verify),
-		.out_of_memory = mirror->counters.refused_entries > agent->resync.refused_before ||
-				 agent->hist.overflow_rows > 0,
-		.not_subscribed = agent->subscription.err != 0,
-		.addresses_doubtful = agent->addrs.overflowed || agent->addresses_pending ||
-				      agent->addresses_ns > agent->last_valid_begin_ns,
-	};
-
-	return trust_doubts(&in);
 }
 
 static void set(_Atomic int64_t *field, int64_t value)
@@ -129,26 +103,24 @@ static void write_mirror(const struct agent *agent, struct shm_live *live)
 	set(&live->verify_pending_entries, verify_pending(&agent->verify));
 }
 
-static void write_quality(const struct agent *agent, struct shm_live *live, uint32_t doubt_bits)
+static void write_quality(const struct agent *agent, struct shm_live *live)
 {
-	enum shm_quality_reason reason;
-	enum shm_quality quality = trust_quality(doubt_bits, agent->limits.events_mode, &reason);
+	const struct quality_view view = quality_view(agent);
 
-	set(&live->quality, quality);
-	set(&live->quality_reason, reason);
-	set(&live->verified_real_ns, (int64_t)agent->last_valid_end_real_ns);
-	set(&live->wrong_found_share_ppm, -1);
+	set(&live->doubts, view.doubts);
+	set(&live->exact, view.quality == SHM_QUALITY_EXACT);
+	set(&live->quality, view.quality);
+	set(&live->quality_reason, view.reason);
+	set(&live->verified_real_ns, (int64_t)view.verified_real_ns);
+	set(&live->wrong_found_share_ppm, view.wrong_found_share_ppm);
 }
 
-static void write_agent(const struct agent *agent, struct shm_live *live, uint32_t doubt_bits)
+static void write_agent(const struct agent *agent, struct shm_live *live)
 {
 	set(&live->heartbeat_boot_ns, (int64_t)agent->mirror.now_ns);
 	set(&live->heartbeat_real_ns, (int64_t)clock_real_ns());
 	set(&live->started_boot_ns, (int64_t)agent->started_ns);
 	set(&live->mode, agent->schedule.mode);
-	set(&live->doubts, doubt_bits);
-	set(&live->exact, doubt_bits == 0);
-	write_quality(agent, live, doubt_bits);
 	set(&live->events_lost, (int64_t)agent->events.lost);
 	set(&live->last_loss_boot_ns, (int64_t)agent->last_loss_ns);
 	set(&live->resyncs_valid, (int64_t)agent->resyncs_valid);
@@ -179,12 +151,12 @@ static void write_incidents(const struct incident_recorder *incidents, struct sh
 static void write_live(struct agent *agent)
 {
 	struct shm_live *live = segment_live(&agent->segment);
-	uint32_t doubt_bits = doubts(agent);
 
 	seq_write_begin(&live->seq);
 	write_kernel(agent, live);
 	write_mirror(agent, live);
-	write_agent(agent, live, doubt_bits);
+	write_agent(agent, live);
+	write_quality(agent, live);
 	write_incidents(&agent->incidents, live);
 	seq_write_end(&live->seq);
 	agent->published_ns = agent->mirror.now_ns;

@@ -36,7 +36,7 @@ static void begin_dump(struct agent *agent)
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	dump->buckets_before = agent->limits.buckets;
 	schedule_resync_begun(&agent->schedule);
-	explained = agent->gap && agent->limits.events_mode > 0;
+	explained = quality_gap_explains(agent);
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, &explained,
 		     sizeof(explained));
 	resync_begin(&agent->resync, &agent->mirror, explained);
@@ -121,16 +121,14 @@ static void resync_ended(struct agent *agent, bool valid)
 		log_warn("resync",
 			 "comparison with the kernel's table is not valid (events lost, hash "
 			 "resized, or an error meanwhile); nothing was removed, trying again");
+		quality_resync_ended(agent, false);
 		return;
 	}
 	agent->resyncs_valid++;
-	/* A gap that is still open, or came during the dump, stays one. */
-	if (agent->last_loss_ns < agent->dump.began_ns && agent->schedule.mode == SHM_MODE_FULL &&
-	    !agent->subscription.err)
-		agent->gap = false;
 	agent->last_valid_begin_ns = agent->dump.began_ns;
 	agent->last_valid_end_ns = now_ns;
 	agent->last_valid_end_real_ns = clock_real_ns();
+	quality_resync_ended(agent, true);
 	log_line(first ? LOG_INFO : LOG_DEBUG, "resync",
 		 "%s %u entries in %.3f s: %llu records, %u mute", first ? "mirroring" : "compared",
 		 agent->mirror.entries, (double)took_ns / 1e9,
@@ -218,6 +216,7 @@ static void take_gets(struct agent *agent, const struct query_answer *answer)
 		 * audit is but a sample; another one comes. */
 		if (err && err != -ENOENT) {
 			unanswered |= !agent->asked[i].audit;
+			sample_unanswered(&agent->mirror.sample);
 			continue;
 		}
 		recorder_answer(&agent->recorder, agent->mirror.now_ns, &agent->asked[i],

@@ -7,6 +7,8 @@ void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
 	*schedule = (struct schedule){
 		.resync_interval_ns = resync_interval_ns,
 		.mute_interval_ns = mute_interval_ns,
+		.mute_now_ns = mute_interval_ns,
+		.look_ns = SCHEDULE_QUIET_NS,
 		.mode = SHM_MODE_STARTING,
 		.due_ns = now_ns,
 		.mode_since_ns = now_ns,
@@ -38,8 +40,57 @@ void schedule_request(struct schedule *schedule, uint64_t now_ns)
 	due_at(schedule, at_ns);
 }
 
+static uint64_t later_of(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns > b_ns ? a_ns : b_ns;
+}
+
+static uint64_t earlier_of(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+void schedule_repair(struct schedule *schedule, uint64_t now_ns)
+{
+	uint64_t rest_ns =
+		later_of(SCHEDULE_QUIET_NS, SCHEDULE_COST_FACTOR * schedule->last_duration_ns);
+
+	due_at(schedule,
+	       schedule->last_end_ns ? later_of(now_ns, schedule->last_end_ns + rest_ns) : now_ns);
+}
+
+void schedule_look(struct schedule *schedule, uint64_t now_ns)
+{
+	schedule->look_due = true;
+	schedule->mute_now_ns = schedule->mute_interval_ns;
+	schedule_repair(schedule, later_of(now_ns, schedule->last_end_ns + schedule->look_ns));
+}
+
+void schedule_confirm(struct schedule *schedule, uint64_t now_ns)
+{
+	due_at(schedule, now_ns + later_of(SCHEDULE_CONFIRM_NS,
+					   SCHEDULE_CONFIRM_FACTOR * schedule->last_duration_ns));
+}
+
+void schedule_found(struct schedule *schedule, bool silent_changes)
+{
+	if (silent_changes) {
+		schedule->mute_now_ns = schedule->mute_interval_ns;
+		return;
+	}
+	schedule->mute_now_ns =
+		earlier_of(2 * schedule->mute_now_ns,
+			   later_of(schedule->resync_interval_ns, schedule->mute_interval_ns));
+	schedule->look_ns = SCHEDULE_QUIET_NS;
+}
+
 void schedule_resync_begun(struct schedule *schedule)
 {
+	if (schedule->look_due)
+		schedule->look_ns =
+			earlier_of(2 * schedule->look_ns,
+				   later_of(schedule->mute_interval_ns, SCHEDULE_QUIET_NS));
+	schedule->look_due = false;
 	schedule->due_ns = UINT64_MAX;
 }
 
@@ -71,18 +122,22 @@ static uint64_t stretched(const struct schedule *schedule, uint64_t interval_ns)
 	return interval_ns > least_ns ? interval_ns : least_ns;
 }
 
-bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uint64_t now_ns)
+uint64_t schedule_interval_ns(const struct schedule *schedule, bool mute_entries)
 {
 	uint64_t interval_ns = schedule->resync_interval_ns;
 
-	if (now_ns >= schedule->due_ns)
-		return true;
-	if (mute_entries && schedule->mute_interval_ns < interval_ns)
-		interval_ns = schedule->mute_interval_ns;
-	if (schedule->mode != SHM_MODE_FULL && SCHEDULE_POLL_NS < interval_ns)
-		interval_ns = SCHEDULE_POLL_NS;
-	return schedule->last_end_ns &&
-	       now_ns - schedule->last_end_ns >= stretched(schedule, interval_ns);
+	if (mute_entries)
+		interval_ns = earlier_of(interval_ns, schedule->mute_now_ns);
+	if (schedule->mode != SHM_MODE_FULL)
+		interval_ns = earlier_of(interval_ns, SCHEDULE_POLL_NS);
+	return stretched(schedule, interval_ns);
+}
+
+bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uint64_t now_ns)
+{
+	return now_ns >= schedule->due_ns ||
+	       (schedule->last_end_ns &&
+		now_ns - schedule->last_end_ns >= schedule_interval_ns(schedule, mute_entries));
 }
 
 static bool step(struct schedule *schedule, enum shm_mode mode, bool up, uint64_t now_ns)

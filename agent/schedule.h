@@ -4,9 +4,12 @@
  *
  * A resync is due: at the start; SCHEDULE_QUIET_NS after a loss (not re-armed
  * while pending, and backed off after failures: under overload a dump makes it
- * worse); on request; every `mute_interval` while mute entries exist; every
- * `resync_interval` at any rate. The periodic ones are stretched so that dumps
- * take at most a twentieth of the time.
+ * worse); on request; while mute entries exist every `mute_interval`, which doubles,
+ * up to `resync_interval`, with each dump that found them unchanged; every
+ * `resync_interval` at any rate. The periodic ones, and those that are asked for because
+ * of silent changes, are stretched so that dumps take at most a twentieth of the time;
+ * the latter come less and less often, down to every `mute_interval`, while each finds
+ * more of the same.
  *
  * Overload is losses in most of the last ten seconds although the buffer is at
  * its largest. Then events are given up in steps, full -> without UPDATE ->
@@ -26,6 +29,8 @@
 #define SCHEDULE_QUIET_NS	UINT64_C(1000000000)
 #define SCHEDULE_BACKOFF_MAX_NS UINT64_C(30000000000)
 #define SCHEDULE_COST_FACTOR	20u
+#define SCHEDULE_CONFIRM_NS	UINT64_C(2000000000)
+#define SCHEDULE_CONFIRM_FACTOR 5u
 #define SCHEDULE_POLL_NS	UINT64_C(10000000000)
 #define SCHEDULE_HOLD_MIN_NS	UINT64_C(20000000000)
 #define SCHEDULE_HOLD_MAX_NS	UINT64_C(600000000000)
@@ -35,6 +40,9 @@
 struct schedule {
 	uint64_t resync_interval_ns;
 	uint64_t mute_interval_ns;
+	uint64_t mute_now_ns; /* mute_interval_ns, or longer: what is mute did not change */
+	uint64_t look_ns;     /* least distance of dumps because of silent changes */
+	bool look_due;	      /* due_ns is because of one */
 	enum shm_mode mode;
 	uint64_t due_ns; /* of a loss or a request; UINT64_MAX: none */
 	uint64_t backoff_ns;
@@ -51,10 +59,21 @@ void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
 
 void schedule_loss(struct schedule *schedule, uint64_t now_ns);
 void schedule_request(struct schedule *schedule, uint64_t now_ns);
+/* Silent changes were found, others are likely: when the cost allows. */
+void schedule_look(struct schedule *schedule, uint64_t now_ns);
+/* As much as the cost allows, but no less often for having been asked before. */
+void schedule_repair(struct schedule *schedule, uint64_t now_ns);
+/* What the last dump put right may have been put right by a dump only: another one is to
+ * confirm it, SCHEDULE_CONFIRM_NS later, or after five times what the last one took. */
+void schedule_confirm(struct schedule *schedule, uint64_t now_ns);
+/* Of a valid one: it found silent changes, or none. */
+void schedule_found(struct schedule *schedule, bool silent_changes);
 void schedule_resync_begun(struct schedule *schedule);
 void schedule_resync_ended(struct schedule *schedule, bool valid, uint64_t began_ns,
 			   uint64_t now_ns);
 
+/* The longest time between two dumps, as things stand. */
+uint64_t schedule_interval_ns(const struct schedule *schedule, bool mute_entries);
 bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uint64_t now_ns);
 
 /* Once a second; `buffer_at_max`: it cannot be grown any further. Returns true when

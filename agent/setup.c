@@ -302,7 +302,7 @@ static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 	int err = ct_hash_seed();
 
 	if (!err)
-		err = verify_create(&agent->verify, agent->config.audit_rate, seed);
+		err = verify_create(&agent->verify, quality_event_audits(&agent->config), seed);
 	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
 	limit = agent_mirror_limit(agent);
 	agent->mirror_limit_entries = limit;

@@ -15,7 +15,6 @@
 
 #include "exporters/replay/replay.h"
 #include "exporters/replay/replay_print.h"
-#include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 #include "lib/base/options.h"
 #include "lib/trace/trace.h"
@@ -232,8 +231,8 @@ static int parse(struct options *options, int argc, char **argv)
 		if (letter == HELP || letter == 'h')
 			return fputs(usage, stdout) < 0;
 		if (letter == VERSION)
-			return printf("conntide-replay %s (revision %s)\n", build_version,
-				      build_revision) < 0;
+			return printf("conntide-replay %s (revision %s)\n", CONNTIDE_VERSION,
+				      CONNTIDE_REVISION) < 0;
 		if (letter == '?')
 			return wrong_usage("unknown option", argv[optind - 1]);
 		*switches[letter] = true;

@@ -3,9 +3,24 @@
 #include "lib/mirror/entry.h"
 #include "lib/mirror/tracker.h"
 
-static uint32_t correction_flags(const struct mirror *mirror)
+/*
+ * What an answer puts right has not told of it. After a loss it may have: then it counts as
+ * mute too, but only until it speaks or another dump finds it as it is.
+ */
+static void note_unheard(struct mirror *mirror, struct flow *flow)
 {
-	return mirror->corrections_mute ? FLOW_MUTE : 0;
+	flow->stamp &= ~FLOW_FOUND;
+	if (mirror->corrections_mute)
+		return;
+	flow->stamp |= FLOW_FOUND;
+	mirror->found_total++;
+}
+
+/* The dump that runs shows it as another one left it, and no event has told of it. */
+static bool confirmed(const struct mirror *mirror, const struct flow *flow)
+{
+	return flow->stamp & FLOW_FOUND && mirror->dump_running &&
+	       flow->stamp >> FLOW_EPOCH_SHIFT != mirror->epoch;
 }
 
 bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record)
@@ -17,7 +32,11 @@ bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *r
 
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)
 {
-	return entry_insert(mirror, event, correction_flags(mirror));
+	uint32_t at = entry_insert(mirror, event, FLOW_MUTE);
+
+	if (at != FLOW_NONE)
+		note_unheard(mirror, flow_at(&mirror->table, at));
+	return at;
 }
 
 void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event)
@@ -48,7 +67,13 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 
 	if (state != had && !entry_cell_unknown(flow_cell(flow))) {
 		mirror->counters.repairs_state++;
-		flags |= correction_flags(mirror);
+		/* One that is known to be mute no loss excuses. */
+		if (!(flags & FLOW_MUTE) || flow->stamp & FLOW_FOUND)
+			note_unheard(mirror, flow);
+		flags |= FLOW_MUTE;
+	} else if (confirmed(mirror, flow)) {
+		flags &= ~FLOW_MUTE;
+		flow->stamp &= ~FLOW_FOUND;
 	}
 	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
 		   flags | entry_status_flags(event), event);
@@ -57,7 +82,20 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
 {
 	mirror->counters.repairs_replaced++;
-	entry_replace(mirror, at, event, correction_flags(mirror));
+	entry_replace(mirror, at, event, FLOW_MUTE);
+	note_unheard(mirror, flow_at(&mirror->table, at));
+}
+
+/* An entry asked for at random was found wrong: that it is the only one is not likely. But
+ * of one that is known to be mute it says nothing about others that speak. */
+static void note_mismatch(struct mirror *mirror, const struct flow *flow, bool gone)
+{
+	mirror->counters.audits_mismatch++;
+	if (!mirror->corrections_mute || flow->cell_flags & FLOW_MUTE)
+		return;
+	if (gone)
+		mirror->last_ghost_ns = mirror->now_ns;
+	mirror->last_silent_ns = mirror->now_ns;
 }
 
 static void settle_answer(struct mirror *mirror, const struct verify_item *item, uint32_t at,
@@ -67,10 +105,8 @@ static void settle_answer(struct mirror *mirror, const struct verify_item *item,
 		verify_again(mirror->verify, item, mirror->now_ns);
 		return;
 	}
-	if (item->audit) {
-		mirror->counters.audits_mismatch++;
-		mirror->last_silent_ns = mirror->now_ns;
-	}
+	if (item->audit)
+		note_mismatch(mirror, flow_at(&mirror->table, at), !found);
 	if (!found) {
 		mirror->counters.repairs_ghost++;
 		entry_remove(mirror, item->hash, at, &item->key, NULL);
@@ -108,4 +144,34 @@ void mirror_answer(struct mirror *mirror, const struct verify_item *item,
 		settle_answer(mirror, item, at, found);
 	else if (item->audit)
 		mirror->counters.audits_match++;
+}
+
+uint64_t mirror_repairs(const struct mirror *mirror)
+{
+	const struct mirror_counters *counters = &mirror->counters;
+
+	return counters->repairs_state + counters->repairs_missing + counters->repairs_ghost +
+	       counters->repairs_replaced;
+}
+
+/* Ends after the slots were walked once: a table of less than `most` is asked for whole. */
+void mirror_audit(struct mirror *mirror, uint32_t most)
+{
+	struct sample *sample = &mirror->sample;
+
+	sample_second(sample, mirror->entries);
+	for (uint32_t walked = 0; most > 0 && walked < SAMPLE_SLOTS; walked++) {
+		uint64_t hash;
+		const struct ct_key *key =
+			sample_next(sample, mirror->entries, mirror->now_ns, &hash);
+
+		if (!key)
+			continue;
+		if (flow_find(&mirror->table, hash) == FLOW_NONE) {
+			sample_drop_last(sample);
+			continue;
+		}
+		verify_audit(mirror->verify, key, hash, mirror->now_ns);
+		most--;
+	}
 }

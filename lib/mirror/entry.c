@@ -78,7 +78,7 @@ void mirror_counted_reset(const struct mirror *mirror, struct flow *flow)
 
 void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_event *event)
 {
-	flow->stamp = (flow->stamp & ~FLOW_MARK_MASK) | mirror->mark;
+	flow->stamp = (flow->stamp & ~(FLOW_MARK_MASK | FLOW_FOUND)) | mirror->mark;
 	mirror_shown(mirror, flow, event);
 }
 
@@ -212,6 +212,7 @@ static void fill(struct mirror *mirror, struct flow *flow, const struct ct_event
 	struct row_key key = entry_row_key(mirror, event);
 	unsigned int state = entry_state_told((enum l4proto)key.l4proto, event, ST_TCP_UNKNOWN);
 
+	sample_offer(&mirror->sample, event->hash, &event->key);
 	flow->id = event->id;
 	flow->age = 0;
 	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
@@ -333,6 +334,7 @@ void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at, const struc
 		  const struct ct_event *event)
 {
 	remove_counts(mirror, flow_at(&mirror->table, at), key, event);
+	sample_drop(&mirror->sample, hash);
 	flow_bury(&mirror->table, hash, at);
 	tombstone_append(mirror, at);
 }

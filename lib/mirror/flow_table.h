@@ -42,9 +42,15 @@
 #define FLOW_SINCE_UNKNOWN (1u << 30) /* nobody knows when it entered its state */
 #define FLOW_COUNTED	   (1u << 31) /* for talkers.h: the tally that has counted it */
 
-/* Stamp: epoch of the last dump that showed it, and mark of its last event. */
-#define FLOW_MARK_MASK 0x00ffffffu
-#define FLOW_MARK_NONE 0u
+/*
+ * Stamp: epoch of the last dump that showed it, FLOW_FOUND, and mark of its last event.
+ * FLOW_FOUND goes with FLOW_MUTE: a dump after a loss put it right, so it may speak after
+ * all, its event being among the lost ones; another dump that finds it unchanged says so.
+ */
+#define FLOW_MARK_MASK	 0x007fffffu
+#define FLOW_MARK_NONE	 0u
+#define FLOW_FOUND	 0x00800000u
+#define FLOW_EPOCH_SHIFT 24u
 
 /*
  * Times are in ticks of 2^24 ns (16.8 ms) of the boot clock and wrap after 2.28
@@ -57,7 +63,7 @@ struct flow {
 	uint32_t hash_low; /* bits 10..41 of the hash */
 	uint32_t id;	   /* CTA_ID */
 	uint32_t cell_flags;
-	uint32_t stamp; /* live: epoch << 24 | mark; tombstone: next younger one */
+	uint32_t stamp; /* live: see above; tombstone: next younger one */
 	uint32_t since; /* tick of the last change of state, see observer.h; tombstone: of death */
 	uint16_t hash_high; /* bits 42..57 of the hash */
 	uint16_t age;	    /* ticks from birth to `since`, packed; see flow_bury() */

@@ -6,8 +6,6 @@
 /* About a millisecond of work. */
 #define SWEEP_STEP_BUCKETS 16384u
 
-#define EPOCH_SHIFT 24u
-
 void resync_init(struct resync *resync)
 {
 	*resync = (struct resync){.phase = RESYNC_IDLE, .first = true};
@@ -19,6 +17,8 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	resync->phase = RESYNC_DUMPING;
 	resync->records = 0;
 	resync->refused_before = mirror->counters.refused_entries;
+	resync->found_before = mirror->found_total;
+	sample_turn(&mirror->sample, mirror->entries);
 	/* 0 is what the records have that no dump has shown yet. */
 	if (++mirror->epoch == 0)
 		mirror->epoch = 1;
@@ -44,7 +44,8 @@ static void set_seen(struct mirror *mirror, uint32_t at, const struct ct_event *
 {
 	struct flow *flow = flow_at(&mirror->table, at);
 
-	flow->stamp = (flow->stamp & FLOW_MARK_MASK) | (uint32_t)mirror->epoch << EPOCH_SHIFT;
+	flow->stamp = (flow->stamp & (FLOW_MARK_MASK | FLOW_FOUND)) | (uint32_t)mirror->epoch
+									      << FLOW_EPOCH_SHIFT;
 	mirror_shown(mirror, flow, record);
 }
 
@@ -54,6 +55,8 @@ static void record_of_resident(struct mirror *mirror, uint32_t at, const struct 
 	const struct flow *flow = flow_at(&mirror->table, at);
 	bool event_wins = mirror_mark_later(flow, fill_mark);
 
+	/* The sample may be of another slice since it appeared. */
+	sample_offer(&mirror->sample, record->hash, &record->key);
 	if (flow->id == record->id) {
 		if (event_wins)
 			mirror_fill_unknown(mirror, at, record);
@@ -115,7 +118,8 @@ struct sweep {
 
 static bool unseen(const struct sweep *sweep, const struct flow *flow)
 {
-	return flow->cell_flags & FLOW_LIVE && flow->stamp >> EPOCH_SHIFT != sweep->mirror->epoch &&
+	return flow->cell_flags & FLOW_LIVE &&
+	       flow->stamp >> FLOW_EPOCH_SHIFT != sweep->mirror->epoch &&
 	       !mirror_mark_later(flow, sweep->resync->begin_mark);
 }
 

@@ -52,6 +52,7 @@ struct resync {
 	bool first; /* no dump was ever completed: what is missing is no repair */
 	uint64_t records;
 	uint64_t refused_before; /* mirror's refusals when the dump began */
+	uint64_t found_before;	 /* mirror's found_total then */
 	struct flow_cursor cursor;
 	uint32_t unseen; /* counted before anything is swept */
 	int64_t kernel_entries;
@@ -60,7 +61,8 @@ struct resync {
 void resync_init(struct resync *resync);
 
 /* `explained`: events are known to have been missed since the last valid resync,
- * by a listener that was there: what this dump corrects need not be mute. */
+ * by a listener that was there: what this dump corrects may speak after all, and the
+ * next dump that finds it unchanged says so (FLOW_FOUND). */
 void resync_begin(struct resync *resync, struct mirror *mirror, bool explained);
 
 /* Returns the fill mark of the chunk that is about to be received; it goes with

@@ -8,17 +8,21 @@
 int mirror_create(struct mirror *mirror, uint32_t limit_entries, struct histogram *hist,
 		  const struct local_addrs *addrs, struct verify *verify)
 {
+	int err;
+
 	memset(mirror, 0, sizeof(*mirror));
 	mirror->hist = hist;
 	mirror->addrs = addrs;
 	mirror->verify = verify;
 	mirror->mark = 1;
 	mirror->corrections_mute = true;
-	return flow_table_create(&mirror->table, limit_entries);
+	err = sample_create(&mirror->sample, verify->random);
+	return err ? err : flow_table_create(&mirror->table, limit_entries);
 }
 
 void mirror_destroy(struct mirror *mirror)
 {
+	sample_destroy(&mirror->sample);
 	flow_table_destroy(&mirror->table);
 }
 

@@ -37,6 +37,7 @@
 #include "lib/mirror/flow_table.h"
 #include "lib/mirror/histogram.h"
 #include "lib/mirror/local_addr.h"
+#include "lib/mirror/sample.h"
 #include "lib/mirror/verify.h"
 
 struct mirror_counters {
@@ -63,11 +64,15 @@ struct mirror {
 	struct entry_hook *hook; /* NULL: nobody keeps statistics */
 	uint64_t now_ns;	 /* boot clock */
 	uint64_t last_silent_ns; /* last confirmed silent change; 0 never */
-	uint32_t mark;		 /* 1 .. FLOW_MARK_MASK */
-	uint8_t epoch;		 /* of the last dump begun */
-	bool dump_running;	 /* keep tombstones */
-	bool corrections_mute;	 /* what an answer corrects changed without telling */
-	uint32_t tomb_oldest;	 /* FIFO linked through flow.stamp */
+	uint64_t last_ghost_ns;	 /* last entry found gone that should have told; 0 never */
+	uint64_t found_total;	 /* entries that got FLOW_FOUND */
+	struct sample sample;
+	uint32_t mark;	       /* 1 .. FLOW_MARK_MASK */
+	uint8_t epoch;	       /* of the last dump begun */
+	bool dump_running;     /* keep tombstones */
+	bool corrections_mute; /* what an answer corrects changed without telling, and not
+				* because events were lost */
+	uint32_t tomb_oldest;  /* FIFO linked through flow.stamp */
 	uint32_t tomb_youngest;
 	uint32_t tombstones;
 	uint32_t entries; /* live */
@@ -79,6 +84,7 @@ struct mirror {
 
 /* hist, addrs and verify are borrowed and must outlive the mirror; so is the
  * hook, set in the struct before the first event, or never. */
+/* 0 or -ENOMEM. */
 int mirror_create(struct mirror *mirror, uint32_t limit_entries, struct histogram *hist,
 		  const struct local_addrs *addrs, struct verify *verify);
 void mirror_destroy(struct mirror *mirror);
@@ -89,6 +95,12 @@ void mirror_set_time(struct mirror *mirror, uint64_t boot_ns);
 uint32_t mirror_mark(struct mirror *mirror);
 
 void mirror_event(struct mirror *mirror, const struct ct_event *event);
+
+/* Once a second: so many entries of the sample are to be asked for, see sample.h. */
+void mirror_audit(struct mirror *mirror, uint32_t most);
+
+/* Corrections made by dumps and answers so far, of all kinds. */
+uint64_t mirror_repairs(const struct mirror *mirror);
 
 /* Drops tombstones older than a second, unless a dump runs. */
 void mirror_purge_tombstones(struct mirror *mirror);

@@ -7,7 +7,22 @@ static bool residual(const struct trust_inputs *in)
 
 	if (in->kernel_entries < 0)
 		return true;
-	return (off < 0 ? -off : off) > (int64_t)in->in_flight;
+	if (off < 0 && -off <= (int64_t)in->mute_entries)
+		return false;
+	return !in->residual_is_new && (off < 0 ? -off : off) > (int64_t)in->in_flight;
+}
+
+/* A comparison is late by more than one interval, and by minutes. */
+static bool stale(const struct trust_inputs *in)
+{
+	return in->interval_ns != 0 &&
+	       in->now_ns - in->verified_ns > 2 * in->interval_ns + TRUST_LATE_NS;
+}
+
+/* Something was missed since the last valid resync began. */
+static bool missed_since(const struct trust_inputs *in, uint64_t at_ns)
+{
+	return at_ns != 0 && at_ns >= in->last_valid_begin_ns;
 }
 
 uint32_t trust_doubts(const struct trust_inputs *in)
@@ -16,7 +31,7 @@ uint32_t trust_doubts(const struct trust_inputs *in)
 
 	if (in->mode == SHM_MODE_STARTING || in->last_valid_begin_ns == 0)
 		doubts |= SHM_DOUBT_STARTING;
-	if (in->last_loss_ns != 0 && in->last_loss_ns >= in->last_valid_begin_ns)
+	if (missed_since(in, in->last_loss_ns) || missed_since(in, in->events_off_ns))
 		doubts |= SHM_DOUBT_LOSS;
 	if (in->mode == SHM_MODE_NO_UPDATE || in->mode == SHM_MODE_POLLING)
 		doubts |= SHM_DOUBT_DEGRADED;
@@ -28,6 +43,10 @@ uint32_t trust_doubts(const struct trust_inputs *in)
 		doubts |= SHM_DOUBT_VERIFY;
 	if (in->last_silent_ns != 0 && in->now_ns - in->last_silent_ns < TRUST_SILENT_NS)
 		doubts |= SHM_DOUBT_SILENT;
+	if (missed_since(in, in->last_ghost_ns))
+		doubts |= SHM_DOUBT_GHOSTS;
+	if (stale(in))
+		doubts |= SHM_DOUBT_STALE;
 	if (in->out_of_memory)
 		doubts |= SHM_DOUBT_MEMORY;
 	if (in->last_valid_begin_ns != 0 && !in->last_resync_valid)
@@ -58,9 +77,11 @@ enum shm_quality trust_quality(uint32_t doubts, int64_t events_mode,
 		{SHM_DOUBT_UNKNOWN, SHM_QUALITY_REASON_UNKNOWN_STATES, SHM_QUALITY_NOT_EXACT},
 		{SHM_DOUBT_ADDRESSES, SHM_QUALITY_REASON_ADDRESSES, SHM_QUALITY_NOT_EXACT},
 		{SHM_DOUBT_RESIDUAL, SHM_QUALITY_REASON_RESIDUAL, SHM_QUALITY_NOT_EXACT},
+		{SHM_DOUBT_GHOSTS, SHM_QUALITY_REASON_GHOSTS, SHM_QUALITY_NOT_EXACT},
 		{SHM_DOUBT_VERIFY, SHM_QUALITY_REASON_VERIFYING, SHM_QUALITY_VERIFIED},
 		{SHM_DOUBT_SILENT, SHM_QUALITY_REASON_SILENT, SHM_QUALITY_VERIFIED},
 		{SHM_DOUBT_MUTE, SHM_QUALITY_REASON_OPEN_BEFORE, SHM_QUALITY_VERIFIED},
+		{SHM_DOUBT_STALE, SHM_QUALITY_REASON_STALE, SHM_QUALITY_VERIFIED},
 	};
 
 	if (events_mode == 0) {
@@ -75,4 +96,32 @@ enum shm_quality trust_quality(uint32_t doubts, int64_t events_mode,
 	}
 	*ret_reason = SHM_QUALITY_REASON_NONE;
 	return SHM_QUALITY_EXACT;
+}
+
+#define MILLION	  UINT64_C(1000000)
+#define MINUTE_NS UINT64_C(60000000000)
+
+/* Of a minute, as much as there is time for. */
+static uint64_t dump_share_ppm(const struct trust_reach *reach)
+{
+	uint64_t every_ns = reach->dump_interval_ns + reach->dump_ns;
+
+	return every_ns <= MINUTE_NS ? MILLION : MILLION * MINUTE_NS / every_ns;
+}
+
+static uint64_t audit_share_ppm(const struct trust_reach *reach)
+{
+	uint64_t asked = UINT64_C(60) * reach->audits_per_s;
+
+	if (asked > reach->sample_entries)
+		asked = reach->sample_entries;
+	return asked >= reach->table_entries ? MILLION : MILLION * asked / reach->table_entries;
+}
+
+uint32_t trust_found_share_ppm(const struct trust_reach *reach)
+{
+	uint64_t missed_by_dump = MILLION - dump_share_ppm(reach);
+	uint64_t missed_by_audit = MILLION - audit_share_ppm(reach);
+
+	return (uint32_t)(MILLION - missed_by_dump * missed_by_audit / MILLION);
 }

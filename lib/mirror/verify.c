@@ -12,9 +12,11 @@ int verify_create(struct verify *verify, uint32_t audit_rate, uint64_t seed)
 	verify->random = seed | 1u;
 	verify->doubts.room = VERIFY_RING;
 	verify->audits.room = AUDIT_RING;
+	verify->turns.room = TURN_RING;
 	verify->doubts.items = calloc(VERIFY_RING, sizeof(struct verify_item));
 	verify->audits.items = calloc(AUDIT_RING, sizeof(struct verify_item));
-	if (verify->doubts.items && verify->audits.items)
+	verify->turns.items = calloc(TURN_RING, sizeof(struct verify_item));
+	if (verify->doubts.items && verify->audits.items && verify->turns.items)
 		return 0;
 	verify_destroy(verify);
 	return -ENOMEM;
@@ -24,6 +26,7 @@ void verify_destroy(struct verify *verify)
 {
 	free(verify->doubts.items);
 	free(verify->audits.items);
+	free(verify->turns.items);
 	memset(verify, 0, sizeof(*verify));
 }
 
@@ -64,6 +67,15 @@ void verify_again(struct verify *verify, const struct verify_item *item, uint64_
 	again.attempt = 1;
 	again.due_ns = now_ns + VERIFY_DELAY_NS;
 	ring_put(verify, &verify->doubts, &again);
+}
+
+void verify_audit(struct verify *verify, const struct ct_key *key, uint64_t hash, uint64_t now_ns)
+{
+	struct verify_item item = {.key = *key, .hash = hash, .due_ns = now_ns, .audit = 1};
+
+	/* One that finds no room is no loss: its turn comes again. */
+	if (ring_count(&verify->turns) < verify->turns.room)
+		ring_put(verify, &verify->turns, &item);
 }
 
 /* xorshift64: only has to be cheap and not correlated with traffic. */
@@ -125,6 +137,7 @@ uint32_t verify_take(struct verify *verify, uint64_t now_ns, struct verify_item 
 {
 	uint32_t n = take_from(&verify->doubts, now_ns, items, room);
 
+	n += take_from(&verify->turns, now_ns, items + n, room - n);
 	return n + take_from(&verify->audits, now_ns, items + n, room - n);
 }
 

@@ -4,10 +4,10 @@
  *
  * Two kinds. *Doubts*: the mirror has a reason to mistrust one entry (a DESTROY
  * with another id, a NEW right after a DESTROY, a state never told); they wait
- * VERIFY_DELAY_NS, so that what is on its way arrives first. *Audits*: a random
- * sample of the entries that had an event, AUDIT_DELAY_NS later, which finds
- * what nothing else can: entries that change without telling. An answer that
- * contradicts the mirror is asked again before it is believed.
+ * VERIFY_DELAY_NS, so that what is on its way arrives first. *Audits* find what
+ * nothing else can: entries that change without telling. They are a random sample of the
+ * entries that had an event, AUDIT_DELAY_NS later, and one of the whole table (sample.h).
+ * An answer that contradicts the mirror is asked again before it is believed.
  *
  * Bounded: rings of fixed size; what does not fit is dropped and counted in
  * `overflows`, upon which the agent plans a resync. Pure: no clock, no I/O.
@@ -25,6 +25,7 @@
 #define VERIFY_RING	4096u
 #define AUDIT_RATE_MAX	256u /* a second */
 #define AUDIT_RING	1024u
+#define TURN_RING	512u
 
 struct verify_item {
 	struct ct_key key;
@@ -44,10 +45,11 @@ struct verify_ring {
 
 struct verify {
 	struct verify_ring doubts;
-	struct verify_ring audits;
+	struct verify_ring audits;		   /* of entries that had an event */
+	struct verify_ring turns;		   /* of the whole table */
 	struct verify_item sample[AUDIT_RATE_MAX]; /* of the second that runs */
 	uint32_t sample_count;
-	uint32_t audit_rate; /* a second; 0: none */
+	uint32_t audit_rate; /* of the entries that had an event, a second; 0: none */
 	uint64_t sample_seen;
 	uint64_t random;
 	uint64_t overflows;
@@ -59,6 +61,8 @@ void verify_destroy(struct verify *verify);
 void verify_doubt(struct verify *verify, const struct ct_event *event, uint64_t now_ns);
 /* Ask again for an item that was answered. */
 void verify_again(struct verify *verify, const struct verify_item *item, uint64_t now_ns);
+/* One of the whole table's sample; its turn is now. */
+void verify_audit(struct verify *verify, const struct ct_key *key, uint64_t hash, uint64_t now_ns);
 /* Offer an event to the sample. */
 void verify_offer(struct verify *verify, const struct ct_event *event);
 /* Once a second: the sample goes into the queue. */

@@ -89,7 +89,9 @@ enum shm_doubt {
 	SHM_DOUBT_UNKNOWN = 1 << 9,	  /* entries in state unknown */
 	SHM_DOUBT_SUBSCRIPTION = 1 << 10, /* events that are wanted are not subscribed to */
 	SHM_DOUBT_ADDRESSES = 1 << 11,	  /* which addresses are local is not known */
-	SHM_DOUBT_BITS = 12
+	SHM_DOUBT_GHOSTS = 1 << 12,	  /* entries were found gone unheard, others may be */
+	SHM_DOUBT_STALE = 1 << 13,	  /* the last comparison was too long ago */
+	SHM_DOUBT_BITS = 14
 };
 
 /*

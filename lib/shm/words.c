@@ -51,6 +51,8 @@ static const struct {
 	{"not-subscribed", "the kernel refuses the subscription to events; it is tried again"},
 	{"addresses", "the local addresses have just changed, or are too many to hold: some "
 		      "directions may be wrong"},
+	{"unheard-ends", "entries were found gone without an event; a comparison follows"},
+	{"stale", "the last comparison with the kernel's table was too long ago"},
 };
 
 const char *snap_doubt_name(unsigned int bit)

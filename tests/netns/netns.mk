@@ -3,6 +3,7 @@
 # make test-netns     the agent against the real kernel, in namespaces of its own; as root:
 #                     -shared beside each other, then -alone, which change the machine's sysctls
 #                     NETNS_TESTS='-k tcp -m "not slow"' selects
+# make test-torture   TORTURE_SECONDS=3600 SEED=n: is it ever exact and wrong?
 #
 # Included by the top-level Makefile.
 
@@ -31,6 +32,14 @@ test-netns-shared: $(NETNS_NEEDS)
 
 test-netns-alone: $(NETNS_NEEDS)
 	$(Q)$(call netns_run,$(BUILD),alone)
+
+# Random mischief for TORTURE_SECONDS, and every cell compared meanwhile; a minute of it is in
+# test-netns. SEED=n repeats a game.
+TORTURE_SECONDS ?= 600
+.PHONY: test-torture
+test-torture: $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) TORTURE_SECONDS=$(TORTURE_SECONDS) SEED=$(or $(SEED),$(shell date +%s)) \
+		$(NETNS_PYTEST) -s tests/netns/test_torture.py
 
 # The forecast beside real traffic and Prometheus: minutes, but little CPU. What other stages
 # build it does not touch: its programs are copies.

@@ -101,6 +101,15 @@ class Namespace:
         with self.inside():
             return socket.socket(family, kind, proto)
 
+    def add_sink(self):
+        """An interface that swallows what it gets, for floods: see Host."""
+        self.ip("link add sink type ifb",
+                "link set sink up",
+                "addr add 10.81.0.1/16 dev sink",
+                "addr add fd81::1/64 dev sink nodad",
+                "route add 10.80.0.0/16 via 10.81.0.2 dev sink")
+        sh(["tc", "-n", self.name, "qdisc", "replace", "dev", "sink", "root", "noqueue"])
+
     def delete_name(self):
         """Removes the name; the namespace lives on while anybody is in it."""
         sh(["ip", "netns", "del", self.name], check=False)
@@ -132,12 +141,7 @@ class Host(Namespace):
 
     def __init__(self, role="h", track=True):
         super().__init__(role)
-        self.ip("link add sink type ifb",
-                "link set sink up",
-                "addr add 10.81.0.1/16 dev sink",
-                "addr add fd81::1/64 dev sink nodad",
-                "route add 10.80.0.0/16 via 10.81.0.2 dev sink")
-        sh(["tc", "-n", self.name, "qdisc", "replace", "dev", "sink", "root", "noqueue"])
+        self.add_sink()
         if track:
             self.nft(TRACK)
 

@@ -111,6 +111,58 @@ static void test_mute_entries_shorten_the_interval(void **state)
 	assert_false(schedule_resync_due(&schedule, false, now + 60 * S));
 }
 
+/* Those that do not change are looked at less and less often; and often again once they do. */
+static void test_unchanged_mute_entries_are_left_alone(void **state)
+{
+	(void)state;
+	resync(true, S / 10);
+	for (uint64_t wait = 120; wait <= 1000; wait *= 2) {
+		uint64_t expected = wait < 300 ? wait : 300;
+
+		schedule_found(&schedule, false);
+		assert_int_equal(schedule_interval_ns(&schedule, true), expected * S);
+	}
+	assert_int_equal(schedule_interval_ns(&schedule, false), 300 * S);
+	schedule_found(&schedule, true);
+	assert_int_equal(schedule_interval_ns(&schedule, true), 60 * S);
+}
+
+/* At once, then less and less often, down to the interval; after a quiet dump at once. */
+static void test_looks_become_rarer(void **state)
+{
+	uint64_t wait = SCHEDULE_QUIET_NS;
+
+	(void)state;
+	resync(true, S / 1000);
+	for (unsigned int i = 0; i < 10; i++) {
+		schedule_look(&schedule, now);
+		assert_true(schedule.due_ns == now + wait);
+		now += wait;
+		resync(true, S / 1000);
+		schedule_found(&schedule, true);
+		wait = 2 * wait < 60 * S ? 2 * wait : 60 * S;
+	}
+	assert_true(wait == 60 * S);
+	schedule_found(&schedule, false);
+	schedule_look(&schedule, now);
+	assert_due_exactly(SCHEDULE_QUIET_NS);
+}
+
+/* What costs more than a twentieth of the time waits, whoever asks but a loss. */
+static void test_looks_and_repairs_are_bounded_by_cost(void **state)
+{
+	(void)state;
+	resync(true, 2 * S);
+	schedule_repair(&schedule, now);
+	assert_due_exactly(SCHEDULE_COST_FACTOR * 2 * S);
+	schedule_look(&schedule, now);
+	assert_due_exactly(SCHEDULE_COST_FACTOR * 2 * S);
+	schedule_confirm(&schedule, now);
+	assert_due_exactly(SCHEDULE_CONFIRM_FACTOR * 2 * S);
+	schedule_loss(&schedule, now);
+	assert_due_exactly(SCHEDULE_QUIET_NS);
+}
+
 /* Dumps take at most 1 / SCHEDULE_COST_FACTOR of the time. */
 static void test_cost_stretches_intervals(void **state)
 {
@@ -272,6 +324,9 @@ int main(void)
 		TEST(test_failures_back_off_to_a_cap),
 		TEST(test_requests_are_spaced),
 		TEST(test_mute_entries_shorten_the_interval),
+		TEST(test_unchanged_mute_entries_are_left_alone),
+		TEST(test_looks_become_rarer),
+		TEST(test_looks_and_repairs_are_bounded_by_cost),
 		TEST(test_cost_stretches_intervals),
 		TEST(test_overload_steps_down_one_at_a_time),
 		TEST(test_no_step_while_the_buffer_may_grow),

@@ -91,6 +91,75 @@ static void test_residual(void **state)
 	assert_int_equal(trust_doubts(&in), SHM_DOUBT_RESIDUAL);
 }
 
+/* Old connections end unheard: the host is well. More of that than there are of them is not. */
+static void test_mute_entries_explain_that_too_many_are_held(void **state)
+{
+	struct trust_inputs in = sound;
+
+	(void)state;
+	in.mute_entries = 10;
+	in.kernel_entries = 40;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE);
+	in.kernel_entries = 39;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE | SHM_DOUBT_RESIDUAL);
+	/* Nor do they explain that more are there than are held. */
+	in.kernel_entries = 51;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE | SHM_DOUBT_RESIDUAL);
+	in.residual_is_new = true;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE);
+}
+
+/* What was missed before the last valid comparison began is mended by it. */
+static void test_missed_since_the_last_comparison(void **state)
+{
+	struct trust_inputs in = sound;
+
+	(void)state;
+	in.last_ghost_ns = 899 * S;
+	in.events_off_ns = 899 * S;
+	assert_int_equal(trust_doubts(&in), 0);
+	in.last_ghost_ns = 901 * S;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_GHOSTS);
+	in.last_ghost_ns = 0;
+	in.events_off_ns = 901 * S;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_LOSS);
+}
+
+static void test_exact_means_compared_recently(void **state)
+{
+	struct trust_inputs in = sound;
+
+	(void)state;
+	in.interval_ns = 300 * S;
+	in.verified_ns = 340 * S;
+	assert_int_equal(trust_doubts(&in), 0);
+	in.verified_ns = 339 * S;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_STALE);
+}
+
+static void test_share_found_within_a_minute(void **state)
+{
+	struct trust_reach reach = {.dump_interval_ns = 300 * S};
+
+	(void)state;
+	/* An empty table has nothing that could be wrong. */
+	assert_int_equal(trust_found_share_ppm(&reach), 1000000);
+	reach.table_entries = 100000;
+	assert_int_equal(trust_found_share_ppm(&reach), 200000);
+	/* Audits: 6,000 of 100,000 in a minute, or as many as there are in the sample. */
+	reach.audits_per_s = 100;
+	reach.sample_entries = 10000;
+	assert_int_equal(trust_found_share_ppm(&reach), 248000);
+	reach.sample_entries = 3000;
+	assert_int_equal(trust_found_share_ppm(&reach), 224000);
+	reach.table_entries = 3000;
+	assert_int_equal(trust_found_share_ppm(&reach), 1000000);
+	reach.table_entries = 100000;
+	reach.dump_interval_ns = 50 * S;
+	reach.dump_ns = 10 * S;
+	assert_int_equal(trust_found_share_ppm(&reach), 1000000);
+}
+
 static void test_every_doubt_has_words(void **state)
 {
 	(void)state;
@@ -141,6 +210,10 @@ int main(void)
 		cmocka_unit_test(test_exact_without_a_reason),
 		cmocka_unit_test(test_each_doubt),
 		cmocka_unit_test(test_residual),
+		cmocka_unit_test(test_mute_entries_explain_that_too_many_are_held),
+		cmocka_unit_test(test_missed_since_the_last_comparison),
+		cmocka_unit_test(test_exact_means_compared_recently),
+		cmocka_unit_test(test_share_found_within_a_minute),
 		cmocka_unit_test(test_every_doubt_has_words),
 		cmocka_unit_test(test_quality),
 	};
