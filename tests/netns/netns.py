@@ -11,6 +11,7 @@ import itertools
 import os
 import socket
 import subprocess
+import time
 
 CLONE_NEWNET = 0x40000000
 RUN_NETNS = "/run/netns"
@@ -89,6 +90,20 @@ class Namespace:
     def ip(self, *lines):
         """ip(8) commands, without the word ip."""
         sh(["ip", "-n", self.name, "-batch", "-"], input="\n".join(lines) + "\n")
+
+    def wait_links(self, *names, seconds=10):
+        """Until IPv6 has taken notice of the carrier of these links: what is sent before is
+        lost on a busy machine. It gives each an address of its own then, fe80::."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with self.inside(), open("/proc/net/if_inet6", encoding="ascii") as file:
+                rows = [line.split() for line in file]
+            # address, index, prefix, scope, flags (0x40: tentative), name
+            if set(names) <= {row[5] for row in rows
+                              if row[0].startswith("fe80") and not int(row[4], 16) & 0x40}:
+                return
+            time.sleep(0.005)
+        raise AssertionError(f"{names} of {self.name} are not up: {rows}")
 
     def nft(self, rules):
         self.run("nft", "-f", "-", input=rules)
@@ -196,6 +211,9 @@ class Lab:
                       "shutdown_recd", "shutdown_ack_sent"):
             self.middle.conntrack_sysctl(f"sctp_timeout_{state}", 60)
         self.middle.conntrack_sysctl("tcp_timeout_close", 60)
+        self.client.wait_links("edge")
+        self.server.wait_links("edge")
+        self.middle.wait_links("client", "server")
         if track:
             self.middle.nft(TRACK)
 

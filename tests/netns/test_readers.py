@@ -36,19 +36,31 @@ def section_names():
 LAYOUT = layout()
 SECTION_NAMES = section_names()
 HEADER_BYTES, SECTION_BYTES = (int(LAYOUT[f"shm_{name} size"]) for name in ("header", "section"))
-MAGIC, MAJOR, MINOR, READY, BOOT_ID, COUNT, SECTIONS = (
+MAGIC, MAJOR, MINOR, READY, BOOT_ID, COUNT, SECTIONS, HOSTS = (
     int(LAYOUT[f"shm_header {name}"]) for name in (
-        "magic", "version_major", "version_minor", "ready", "boot_id", "section_count", "sections"))
+        "magic", "version_major", "version_minor", "ready", "boot_id", "section_count", "sections",
+        "hosts_offset_bytes"))
 OFFSET, SIZE, ELEMENT = (int(LAYOUT[f"shm_section {name}"]) for name in (
     "offset_bytes", "size_bytes", "element_bytes"))
 
 
 def read_sections(path):
-    """(offset, size) of each section of a file."""
+    """(file, offset, size) of each section: some have a file of their own, for the group."""
     with open(path, "rb") as file:
         header = file.read(HEADER_BYTES)
-    return [struct.unpack_from("=QQ", header, SECTIONS + SECTION_BYTES * number)
-            for number in range(struct.unpack_from("=I", header, COUNT)[0])]
+    hosts_offset = struct.unpack_from("=Q", header, HOSTS)[0]
+    found = []
+    for number in range(struct.unpack_from("=I", header, COUNT)[0]):
+        offset, size = struct.unpack_from("=QQ", header, SECTIONS + SECTION_BYTES * number)
+        if offset >= hosts_offset:
+            found.append((hosts_of(path), offset - hosts_offset, size))
+        else:
+            found.append((path, offset, size))
+    return found
+
+
+def hosts_of(path):
+    return path.removesuffix(".table") + ".hosts"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +88,8 @@ def good_segment():
 def table(good_segment, runtime):  # pylint: disable=redefined-outer-name
     """A copy to spoil; sparse, because the segment is large and nearly empty."""
     path = os.path.join(runtime, "host.table")
-    subprocess.run(["cp", "--sparse=always", good_segment, path], check=True)
+    subprocess.run(["cp", "--sparse=always", good_segment, hosts_of(good_segment), runtime],
+                   check=True)
     return path
 
 
@@ -117,10 +130,13 @@ def test_every_section_is_covered(table):
     sections = read_sections(table)
     assert len(sections) == len(SECTION_NAMES) > 8
     assert SECTIONS + SECTION_BYTES * len(sections) <= HEADER_BYTES
-    places = sorted(sections)
-    assert places[0][0] >= HEADER_BYTES
-    assert places[-1][0] + places[-1][1] <= os.path.getsize(table)
-    assert all(one[0] + one[1] <= other[0] for one, other in zip(places, places[1:]))
+    assert {file for file, _, _ in sections} == {table, hosts_of(table)}
+    for file in (table, hosts_of(table)):
+        places = sorted(place[1:] for place in sections if place[0] == file)
+        assert places[0][0] >= int(LAYOUT[
+            "shm_header size" if file == table else "shm_hosts_header size"])
+        assert sum(places[-1]) <= os.path.getsize(file)
+        assert all(sum(one) <= other[0] for one, other in zip(places, places[1:]))
 
 
 def test_missing_directory():
@@ -146,7 +162,7 @@ def test_not_a_table(table):
 @pytest.mark.parametrize("offset, value", [(MAJOR, 0), (MAJOR, 2), (MAJOR, 65535)])
 def test_other_version(table, offset, value):
     patch(table, offset, struct.pack("=H", value))
-    complains(os.path.dirname(table), ["version"])
+    complains(os.path.dirname(table), ["format", "agent"])
 
 
 def test_not_ready(table):
@@ -192,10 +208,10 @@ def test_of_an_earlier_boot(table):
 def test_scribbled_contents(table, seed):
     """Noise behind a good header: numbers may be nonsense, the reader lives and ends."""
     rng = random.Random(seed)
-    for offset, size in read_sections(table):
+    for file, offset, size in read_sections(table):
         for _ in range(40):
             length = min(size, rng.choice((1, 8, 64, 4096)))
-            patch(table, offset + rng.randrange(size - length + 1), rng.randbytes(length))
+            patch(file, offset + rng.randrange(size - length + 1), rng.randbytes(length))
     for command in COMMANDS:
         for extra in ([], ["--json"]):
             done = agent_module.cli(os.path.dirname(table), command, *extra, timeout=15)
@@ -208,7 +224,7 @@ def test_scribbled_contents(table, seed):
 
 def test_writer_died_inside_an_update(table):
     """An odd sequence for ever: said, not waited for."""
-    live = read_sections(table)[SECTION_NAMES.index("live")][0]
+    _, live, _ = read_sections(table)[SECTION_NAMES.index("live")]
     patch(table, live, struct.pack("=Q", 7))
     complains(os.path.dirname(table), ["restart"])
 
