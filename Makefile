@@ -7,10 +7,13 @@
 # make install    DESTDIR= PREFIX=/usr/local
 #
 # ARGS="--web.listen-address :8080" go to conntide run, STAGES="lint test-unit" to
-# make test. V=1 shows the commands. BUILD=dir, CC=, SANITIZE=address,undefined or thread.
+# make test. V=1 shows the commands. BUILD=dir, CC=, SANITIZE=address,undefined or thread,
+# WERROR=1: warnings are errors, as in make test and CI.
 
 VERSION := 0.1.0
-REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+# Of this tree: not of a repository somewhere above an unpacked archive.
+REVISION := $(shell git rev-parse --show-prefix 2>/dev/null | grep -qx '' && \
+	git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -28,10 +31,15 @@ CLI_LIBS := libcjson
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
-	-Wformat=2 -Wdouble-promotion -Werror
+	-Wformat=2 -Wdouble-promotion
+# A newer compiler has newer warnings: they stop us, not those who make packages.
+WERROR ?= $(CI)
+ifneq ($(WERROR),)
+WARNINGS += -Werror
+endif
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) -fno-common -fstack-protector-strong \
-	-fPIE -DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"' $(CFLAGS)
+	-fPIE $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 ifneq ($(SANITIZE),)
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -75,13 +83,21 @@ run: deps
 	$(Q)exec $(BUILD)/conntide run $(ARGS)
 
 test: test-deps
-	$(Q)MAKE=$(MAKE) $(PYTHON) tests/run_all.py $(BUILD) $(STAGES)
+	$(Q)WERROR=1 MAKE=$(MAKE) $(PYTHON) tests/run_all.py $(BUILD) $(STAGES)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 EXTRA_lib_shm_layout := -Wpadded
+BUILD_INFO = -DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"'
+EXTRA_lib_base_build_info = $(BUILD_INFO)
+# Written only when it says something else: then one file is compiled again, and all linked.
+$(BUILD)/lib/base/build_info.o: $(BUILD)/build-info
+$(BUILD)/build-info: .FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION) $(REVISION)' | cmp -s - $@ || echo '$(VERSION) $(REVISION)' > $@
+.PHONY: .FORCE
 # Statistics are kept in floats, for their size, and computed in doubles.
 $(call obj,$(wildcard lib/forecast/*.c)): CPPFLAGS += -Wno-double-promotion
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/build_info.h"
 #include "lib/base/num.h"
 #include "lib/base/options.h"
 #include "lib/shm/reader.h"
@@ -142,7 +143,7 @@ static enum config_result take_option(struct config *config, const struct option
 		return CONFIG_RUN;
 	case VERSION:
 		snprintf(message, CONFIG_MESSAGE_BYTES, "conntide-agent %s (revision %s)\n",
-			 CONNTIDE_VERSION, CONNTIDE_REVISION);
+			 build_version, build_revision);
 		return CONFIG_TEXT;
 	case HELP:
 		print_help(message);

@@ -99,6 +99,7 @@ STAGES = [
     Stage("test-forecast", CPUS),
     Stage("test-golden"),
     Stage("test-install"),
+    Stage("test-build"),
     Stage("test-replay", after=BOTH),
     Stage("test-dashboards"),
     Stage("test-http", 1, {LOOPBACK}),

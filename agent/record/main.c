@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/record/capture.h"
+#include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/base/options.h"
@@ -217,8 +218,8 @@ static int take(struct capture_config *config, struct output *output, int letter
 		config->sandbox = false;
 		return -1;
 	case VERSION:
-		return printf("conntide-record %s (revision %s)\n", CONNTIDE_VERSION,
-			      CONNTIDE_REVISION) < 0;
+		return printf("conntide-record %s (revision %s)\n", build_version, build_revision) <
+		       0;
 	default:
 		return fputs(usage, stdout) < 0;
 	}

@@ -10,6 +10,7 @@
 #include "exporters/render/age.h"
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
+#include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/base/options.h"
@@ -318,7 +319,7 @@ static int leading_options(struct cli *cli, int argc, char **argv)
 			exit(CLI_OK);
 		}
 		if (!strcmp(arg, "--version")) {
-			printf("conntide %s (%s)\n", CONNTIDE_VERSION, CONNTIDE_REVISION);
+			printf("conntide %s (%s)\n", build_version, build_revision);
 			exit(CLI_OK);
 		}
 		if (!to)

@@ -12,6 +12,7 @@
 #include "exporters/http/serve.h"
 #include "exporters/http/toolkit/listen.h"
 #include "exporters/http/toolkit/systemd.h"
+#include "lib/base/build_info.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/base/options.h"
@@ -223,7 +224,7 @@ static void take_option(struct settings *settings, enum option_id id, const char
 		settings->seccomp = false;
 		break;
 	case OPT_VERSION:
-		printf("conntide-exporter %s (%s)\n", CONNTIDE_VERSION, CONNTIDE_REVISION);
+		printf("conntide-exporter %s (%s)\n", build_version, build_revision);
 		exit(0);
 	case OPT_HELP:
 		help();

@@ -15,6 +15,7 @@
 
 #include "exporters/replay/replay.h"
 #include "exporters/replay/replay_print.h"
+#include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 #include "lib/base/options.h"
 #include "lib/trace/trace.h"
@@ -231,8 +232,8 @@ static int parse(struct options *options, int argc, char **argv)
 		if (letter == HELP || letter == 'h')
 			return fputs(usage, stdout) < 0;
 		if (letter == VERSION)
-			return printf("conntide-replay %s (revision %s)\n", CONNTIDE_VERSION,
-				      CONNTIDE_REVISION) < 0;
+			return printf("conntide-replay %s (revision %s)\n", build_version,
+				      build_revision) < 0;
 		if (letter == '?')
 			return wrong_usage("unknown option", argv[optind - 1]);
 		*switches[letter] = true;

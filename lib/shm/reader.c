@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/build_info.h"
 #include "lib/base/num.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/seqlock.h"
@@ -360,7 +361,7 @@ static void explain_version(const struct shm_reader *reader, char *out, size_t o
 	snprintf(out, out_bytes,
 		 "%s: written by %s agent (%s, format %u.%u; this is %s, format %u.%u): restart %s",
 		 reader->path, newer ? "a newer" : "an older", n ? version : "?",
-		 reader->version_major, reader->version_minor, CONNTIDE_VERSION, SHM_VERSION_MAJOR,
+		 reader->version_major, reader->version_minor, build_version, SHM_VERSION_MAJOR,
 		 SHM_VERSION_MINOR,
 		 newer ? "conntide-exporter, or install the conntide of the agent's version"
 		       : "conntide-agent");

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/build_info.h"
 #include "lib/base/lock_file.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
@@ -93,7 +94,7 @@ static int fill_header(struct segment *segment, const struct segment_identity *i
 	header->netns_inode = identity->netns_inode;
 	header->agent_pid = (uint32_t)getpid();
 	header->section_count = SHM_SECTION_COUNT;
-	snprintf(header->agent_version, sizeof(header->agent_version), "%s", CONNTIDE_VERSION);
+	snprintf(header->agent_version, sizeof(header->agent_version), "%s", build_version);
 	snprintf(header->netns_name, sizeof(header->netns_name), "%s", identity->name);
 	memcpy(header->sections, segment->sections, sizeof(header->sections));
 	header->hosts_offset_bytes = shm_hosts_offset();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* agent/config: defaults, each option, and what is refused with which words. */
+#include "lib/base/build_info.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>
@@ -172,7 +173,7 @@ static void test_texts(void **state)
 		assert_true(strlen(message) < CONFIG_MESSAGE_BYTES - 1);
 	}
 	assert_int_equal(parse("--version", NULL, NULL), CONFIG_TEXT);
-	assert_non_null(strstr(message, CONNTIDE_VERSION));
+	assert_non_null(strstr(message, build_version));
 }
 
 int main(void)

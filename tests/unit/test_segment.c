@@ -3,6 +3,7 @@
  * agent/segment and lib/shm/{reader,snapshot}: publication, the lock, and a reader
  * that trusts nothing: one broken field a row, files cut or left by the dead.
  */
+#include "lib/base/build_info.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -172,7 +173,7 @@ static void test_snapshot_shows_what_was_written(void **state)
 	assert_int_equal(snap.live.residual_entries, 2);
 	assert_int_equal(snap.netns_inode, 4026531840);
 	assert_string_equal(snap.netns_name, "unit");
-	assert_string_equal(snap.agent_version, CONNTIDE_VERSION);
+	assert_string_equal(snap.agent_version, build_version);
 	assert_int_equal(snap.agent_pid, getpid());
 }
 

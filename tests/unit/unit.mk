@@ -31,7 +31,7 @@ $(UNIT_PROGRAMS): %: %.o $(UNIT_LIB)
 TSAN_SRC := tests/unit/tsan_segment.c $(wildcard lib/base/*.c lib/kernel/*.c lib/shm/*.c) \
 	lib/mirror/histogram.c lib/mirror/ports.c
 TSAN_CFLAGS = $(filter-out -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) $(UNIT_CFLAGS) \
-	-fsanitize=thread -fno-omit-frame-pointer $(if $(findstring clang,$(CC)),,-Wno-tsan)
+	$(BUILD_INFO) -fsanitize=thread -fno-omit-frame-pointer $(if $(findstring clang,$(CC)),,-Wno-tsan)
 
 $(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h) Makefile
 	@mkdir -p $(@D)

@@ -13,6 +13,7 @@
 #include "exporters/render/age.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
+#include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/health/health.h"
@@ -280,7 +281,7 @@ static void add_foot(struct text *out, const struct app *app, unsigned long refr
 	else
 		text_add(out, "<p>Stands still. <a href=\"?\">Let it run</a></p>\n");
 	text_add_format(out, "<p>conntide %s (%s), GPL-2.0-or-later</p></footer>\n</body></html>\n",
-			CONNTIDE_VERSION, CONNTIDE_REVISION);
+			build_version, build_revision);
 }
 
 void route_page(struct app *app, const struct request *request, const struct route_match *match,

@@ -5,6 +5,7 @@
 #include "exporters/http/routes/routes.h"
 #include "exporters/http/toolkit/process.h"
 #include "exporters/render/prom_text.h"
+#include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 
 static void add_own(struct app *app, struct families *families)
@@ -34,8 +35,8 @@ void route_metrics(struct app *app, const struct request *request, const struct 
 	struct families_options options = {.compat_node_exporter =
 						   app->options.compat_node_exporter,
 					   .series_limit = app->options.series_limit,
-					   .revision = CONNTIDE_REVISION,
-					   .version = CONNTIDE_VERSION};
+					   .revision = build_revision,
+					   .version = build_version};
 	struct families families;
 	enum metrics_format format;
 

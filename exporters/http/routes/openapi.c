@@ -5,6 +5,7 @@
 #include "exporters/advice/whatif.h"
 #include "exporters/http/routes/routes.h"
 #include "exporters/render/forecast.h"
+#include "lib/base/build_info.h"
 
 static void add_words(struct text *out, const char *words, const char *prefix)
 {
@@ -204,7 +205,7 @@ void route_openapi(struct app *app, const struct request *request, const struct 
 		"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"conntide\",\"version\":\"%s\","
 		"\"license\":{\"name\":\"GPL-2.0-or-later\",\"identifier\":"
 		"\"GPL-2.0-or-later\"}},\n\"paths\":{",
-		CONNTIDE_VERSION);
+		build_version);
 	for (size_t i = 0; i < route_count; i++) {
 		const struct route *route = &routes[i];
 
