@@ -25,18 +25,21 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about five seconds")
     config.addinivalue_line("markers", "no_agent: tests of the instruments themselves")
     config.addinivalue_line("markers", "global_sysctl: changes a sysctl of the whole machine")
+    config.addinivalue_line("markers", "alone: others would change what it sees: their listeners "
+                            "make entries speak everywhere, their timeouts drive the collector")
 
 
 def pytest_addoption(parser):
     parser.addoption("--machine", choices=("shared", "alone"), help="only tests that may run "
-                     "beside others, or only those that change sysctls of the whole machine")
+                     "beside others, or only those marked global_sysctl or alone")
 
 
 def pytest_collection_modifyitems(config, items):
     machine = config.getoption("machine", None)
     if machine:
         items[:] = [item for item in items
-                    if ("global_sysctl" in item.keywords) == (machine == "alone")]
+                    if ("global_sysctl" in item.keywords or "alone" in item.keywords)
+                    == (machine == "alone")]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         items[:] = spread(items, workers)

@@ -43,7 +43,7 @@ def test_entries_born_before_the_agent(lab, pair, start_agent):
     agent.wait_equal(expect={Cell("tcp", "forwarded", 2000, "SYN_RECV"): 1}, label="event")
 
 
-@pytest.mark.parametrize("events", [0, 2])
+@pytest.mark.parametrize("events", [0, pytest.param(2, marks=pytest.mark.alone)])
 def test_mute_entries_are_counted_and_reconciled(lab, pair, start_agent, events):
     """Entries that never speak: counted as mute, never exact, put right by dumps."""
     if events == 2 and somebody_listens(lab):

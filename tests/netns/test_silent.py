@@ -147,6 +147,7 @@ def test_clash_entries(lab, agent, pair, clash_queue):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_expired_entries_not_yet_collected(lab, agent, pair):
     """Expired entries are counted until somebody meets them: mirror == count throughout."""
     lab.middle.conntrack_sysctl("udp_timeout", 1)
