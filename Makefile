@@ -3,6 +3,7 @@
 # make            build everything into build/
 # make run        install what is missing, build, run agent and exporter here
 # make test       install what the tests need, run all of them
+# make test-busy  stages of it beside processes that only compute
 # make bench      measure; see docs/performance.md
 # make install    DESTDIR= PREFIX=/usr/local
 #
