@@ -75,22 +75,11 @@ enum shm_mode {
 	SHM_MODE_COUNT
 };
 
-/* Why the mirror is not called exact; 0 means exact. */
+/* Why the mirror is not called exact, as bits; 0 means exact. */
 enum shm_doubt {
-	SHM_DOUBT_STARTING = 1 << 0,	  /* no valid resync yet */
-	SHM_DOUBT_LOSS = 1 << 1,	  /* events lost since the last valid resync */
-	SHM_DOUBT_MUTE = 1 << 2,	  /* mute entries */
-	SHM_DOUBT_DEGRADED = 1 << 3,	  /* not subscribed to everything */
-	SHM_DOUBT_RESIDUAL = 1 << 4,	  /* kernel count and mirror differ at rest */
-	SHM_DOUBT_VERIFY = 1 << 5,	  /* entries wait for verification */
-	SHM_DOUBT_SILENT = 1 << 6,	  /* silent changes were found lately */
-	SHM_DOUBT_MEMORY = 1 << 7,	  /* mirror or segment is at its limit */
-	SHM_DOUBT_RESYNC = 1 << 8,	  /* the last resync was not valid */
-	SHM_DOUBT_UNKNOWN = 1 << 9,	  /* entries in state unknown */
-	SHM_DOUBT_SUBSCRIPTION = 1 << 10, /* events that are wanted are not subscribed to */
-	SHM_DOUBT_ADDRESSES = 1 << 11,	  /* which addresses are local is not known */
-	SHM_DOUBT_GHOSTS = 1 << 12,	  /* entries were found gone unheard, others may be */
-	SHM_DOUBT_STALE = 1 << 13,	  /* the last comparison was too long ago */
+#define DOUBT(id, bit, name, reason, quality) SHM_DOUBT_##id = 1 << (bit),
+#include "lib/shm/doubts.def"
+#undef DOUBT
 	SHM_DOUBT_BITS = 14
 };
 

@@ -34,37 +34,6 @@ const char *snap_mode_name(int64_t mode)
 	return mode >= 0 && mode < SHM_MODE_COUNT ? names[mode] : "unknown";
 }
 
-static const struct {
-	const char *name;
-	const char *help;
-} doubts[SHM_DOUBT_BITS] = {
-	{"starting", "the table has not been read completely yet"},
-	{"events-lost", "events were lost and no resync has succeeded since"},
-	{"mute-entries", "some entries may change without telling"},
-	{"degraded", "under overload not all events are subscribed to"},
-	{"residual", "the kernel's count and the mirror differ"},
-	{"verifying", "some entries are about to be checked one by one"},
-	{"silent-changes", "entries were found changed without an event lately"},
-	{"memory", "the mirror or the runtime directory is at its limit"},
-	{"resync-failed", "the last comparison with the kernel's table was not valid"},
-	{"unknown-states", "the state of some entries is not known yet"},
-	{"not-subscribed", "the kernel refuses the subscription to events; it is tried again"},
-	{"addresses", "the local addresses have just changed, or are too many to hold: some "
-		      "directions may be wrong"},
-	{"unheard-ends", "entries were found gone without an event; a comparison follows"},
-	{"stale", "the last comparison with the kernel's table was too long ago"},
-};
-
-const char *snap_doubt_name(unsigned int bit)
-{
-	return bit < SHM_DOUBT_BITS ? doubts[bit].name : NULL;
-}
-
-const char *snap_doubt_help(unsigned int bit)
-{
-	return bit < SHM_DOUBT_BITS ? doubts[bit].help : NULL;
-}
-
 const char *snap_quality_name(int64_t quality)
 {
 	static const char *const names[SHM_QUALITY_COUNT] = {"not_exact", "verified", "exact"};
@@ -97,6 +66,25 @@ const char *snap_quality_reason_help(int64_t reason)
 {
 	return reason >= 0 && reason < SHM_QUALITY_REASON_COUNT ? quality_reasons[reason].help
 								: "unknown";
+}
+
+static const struct {
+	const char *name;
+	enum shm_quality_reason reason;
+} doubts[SHM_DOUBT_BITS] = {
+#define DOUBT(id, bit, name, reason, quality) [bit] = {name, SHM_QUALITY_REASON_##reason},
+#include "lib/shm/doubts.def"
+#undef DOUBT
+};
+
+const char *snap_doubt_name(unsigned int bit)
+{
+	return bit < SHM_DOUBT_BITS ? doubts[bit].name : NULL;
+}
+
+const char *snap_doubt_help(unsigned int bit)
+{
+	return bit < SHM_DOUBT_BITS ? snap_quality_reason_help(doubts[bit].reason) : NULL;
 }
 
 const char *snap_level_name(int64_t level)
