@@ -22,7 +22,7 @@ LARGE_SHARE = 0.02
 # All cells are asked for within a minute, where the published share is 1.
 MINUTE = 60
 PORTS = range(700, 710)
-MASKS = ("new", "destroy", "new,destroy", "protoinfo", "new,reply", "assured", "mark")
+MASKS = ("new", "destroy", "new,destroy", "protoinfo", "new,reply", "assured", "helper")
 
 
 def outside(mirrors, kernels, cell):
@@ -234,6 +234,14 @@ class Torture:
                                             ["--event-buffer", "65536"]))
         self.agent.start()
 
+    def fresh(self):
+        """A new agent on a table where everything speaks: exact, until the next deed."""
+        self.unmask()
+        self.middle.conntrack_sysctl("events", 1)
+        self.middle.conntrack("-F")
+        self.restart()
+        self.some_traffic()
+
     def some_traffic(self):
         for _ in range(self.dice.randint(1, 4)):
             self.mischief(self.dice.choice((self.connections, self.progress, self.datagrams,
@@ -247,7 +255,7 @@ class Torture:
 
     def step(self):
         self.mischief(self.dice.choice(
-            3 * [self.connections, self.progress, self.datagrams] +
+            3 * [self.connections, self.progress, self.datagrams, self.fresh] +
             2 * [self.mask, self.unmask, self.events_sysctl, self.dropped, self.no_route,
                  self.stopped, self.short_flood] +
             [self.notrack, self.flush, self.delete, self.update, self.resize, self.restart]))
