@@ -16,19 +16,24 @@ int recorder_open(struct recorder *recorder, const char *path)
 	return -EIO;
 }
 
+struct part {
+	const void *bytes;
+	size_t len;
+};
+
 static void put_parts(struct recorder *recorder, uint64_t boot_ns, enum recorder_kind kind,
-		      const void *first, size_t first_len, const void *second, size_t second_len)
+		      struct part first, struct part second)
 {
 	static const uint8_t zeros[8];
-	size_t len = first_len + second_len;
+	size_t len = first.len + second.len;
 	struct recorder_frame frame = {boot_ns, (uint32_t)kind, (uint32_t)len};
 	size_t pad = (8 - len % 8) % 8;
 
 	if (!recorder->file)
 		return;
 	if (fwrite(&frame, sizeof(frame), 1, recorder->file) == 1 &&
-	    (!first_len || fwrite(first, first_len, 1, recorder->file) == 1) &&
-	    (!second_len || fwrite(second, second_len, 1, recorder->file) == 1) &&
+	    (!first.len || fwrite(first.bytes, first.len, 1, recorder->file) == 1) &&
+	    (!second.len || fwrite(second.bytes, second.len, 1, recorder->file) == 1) &&
 	    (!pad || fwrite(zeros, pad, 1, recorder->file) == 1))
 		return;
 	recorder->error = errno ? -errno : -EIO;
@@ -40,7 +45,8 @@ void recorder_put(struct recorder *recorder, uint64_t boot_ns, enum recorder_kin
 		  const void *bytes, size_t len)
 {
 	if (recorder->file)
-		put_parts(recorder, boot_ns, kind, bytes, len, NULL, 0);
+		put_parts(recorder, boot_ns, kind, (struct part){bytes, len},
+			  (struct part){NULL, 0});
 }
 
 void recorder_record(struct recorder *recorder, uint64_t boot_ns, uint32_t fill_mark,
@@ -48,7 +54,8 @@ void recorder_record(struct recorder *recorder, uint64_t boot_ns, uint32_t fill_
 {
 	struct recorder_record head = {.fill_mark = fill_mark};
 
-	put_parts(recorder, boot_ns, RECORD_RECORD, &head, sizeof(head), message, len);
+	put_parts(recorder, boot_ns, RECORD_RECORD, (struct part){&head, sizeof(head)},
+		  (struct part){message, len});
 }
 
 void recorder_answer(struct recorder *recorder, uint64_t boot_ns, const struct verify_item *item,
@@ -57,8 +64,8 @@ void recorder_answer(struct recorder *recorder, uint64_t boot_ns, const struct v
 	struct recorder_answer head = {
 		.item = *item, .asked_mark = asked_mark, .found = message != NULL};
 
-	put_parts(recorder, boot_ns, RECORD_ANSWER, &head, sizeof(head), message,
-		  message ? len : 0);
+	put_parts(recorder, boot_ns, RECORD_ANSWER, (struct part){&head, sizeof(head)},
+		  (struct part){message, message ? len : 0});
 }
 
 int recorder_close(struct recorder *recorder)

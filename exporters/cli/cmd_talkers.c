@@ -31,8 +31,11 @@ int cmd_talkers(struct cli *cli)
 		if (!cli->limit_given && cli->format == ROWS_TEXT)
 			cli->select.limit = TALKERS_LIMIT_TEXT;
 		services = services_load();
-		render_talkers(&snap, &details, cli->kind, cli->select.limit, services, cli->format,
-			       &out);
+		render_talkers(&snap, &details,
+			       &(struct talkers_wanted){.kind = cli->kind,
+							.limit = cli->select.limit,
+							.format = cli->format},
+			       services, &out);
 		services_free(services);
 		snapshot_free(&snap);
 	}

@@ -223,8 +223,9 @@ static void json_table(const struct incident_view *view, struct text *out)
 	text_add(out, view->why->data ? view->why->data : "null");
 	text_add(out, ",\"talkers\":");
 	if (view->talkers)
-		render_talkers(view->snap, view->talkers, -1, view->limit, view->services,
-			       ROWS_JSON, out);
+		render_talkers(view->snap, view->talkers,
+			       &(struct talkers_wanted){-1, view->limit, ROWS_JSON}, view->services,
+			       out);
 	else
 		text_add(out, "null");
 	text_add(out, ",\"ports\":");
@@ -319,6 +320,7 @@ static void text_summary(const struct incident_view *view, struct text *out)
 
 void text_incident(const struct incident_view *view, struct text *out)
 {
+	struct talkers_wanted wanted = {.kind = -1, .format = ROWS_TEXT};
 	const struct incident_head *shown = view->shown;
 	char time[32];
 
@@ -340,9 +342,8 @@ void text_incident(const struct incident_view *view, struct text *out)
 	text_add(out, view->why->data ? view->why->data : "");
 	if (view->talkers) {
 		text_add(out, "\nWho held most entries then:\n\n");
-		render_talkers(view->snap, view->talkers, -1,
-			       view->limit ? view->limit : INCIDENT_HOSTS_SHOWN, view->services,
-			       ROWS_TEXT, out);
+		wanted.limit = view->limit ? view->limit : INCIDENT_HOSTS_SHOWN;
+		render_talkers(view->snap, view->talkers, &wanted, view->services, out);
 	}
 	text_add(out, "\nThe seconds before:\n\n");
 	render_history(view->history, INCIDENT_LINES_SHOWN, ROWS_TEXT, out);

@@ -69,19 +69,19 @@ static void render_talker(const struct snapshot *snap, const struct snap_talker 
 	rows_u64(rows, list->missed_entries);
 }
 
-void render_talkers(const struct snapshot *snap, const struct snap_detail *details, int kind,
-		    size_t limit, const struct services *services, enum rows_format format,
+void render_talkers(const struct snapshot *snap, const struct snap_detail *details,
+		    const struct talkers_wanted *wanted, const struct services *services,
 		    struct text *out)
 {
 	struct rows rows;
 
-	rows_begin(&rows, out, format, talkers_columns, talkers_column_count);
+	rows_begin(&rows, out, wanted->format, talkers_columns, talkers_column_count);
 	for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++) {
 		const struct snap_talker_list *list = &details->talkers[i];
 
-		if (kind >= 0 && (unsigned int)kind != i)
+		if (wanted->kind >= 0 && (unsigned int)wanted->kind != i)
 			continue;
-		for (uint32_t j = 0; j < list->count && (!limit || j < limit); j++)
+		for (uint32_t j = 0; j < list->count && (!wanted->limit || j < wanted->limit); j++)
 			render_talker(snap, &list->talkers[j], list, (enum shm_talker_kind)i,
 				      services, &rows);
 	}

@@ -24,9 +24,14 @@ const char *talker_kind_name(enum shm_talker_kind kind);
 const char *format_address(const struct snap_talker *talker, bool prefix_64,
 			   char out[ADDRESS_BYTES]);
 
-/* Of one kind, or of all (kind -1); at most `limit` of each, 0: all there are. */
-void render_talkers(const struct snapshot *snap, const struct snap_detail *details, int kind,
-		    size_t limit, const struct services *services, enum rows_format format,
+struct talkers_wanted {
+	int kind;     /* enum shm_talker_kind; -1: all */
+	size_t limit; /* of each kind; 0: all there are */
+	enum rows_format format;
+};
+
+void render_talkers(const struct snapshot *snap, const struct snap_detail *details,
+		    const struct talkers_wanted *wanted, const struct services *services,
 		    struct text *out);
 
 #endif

@@ -25,12 +25,16 @@ def files(*folders, suffixes=(".c", ".h")):
                     yield os.path.relpath(os.path.join(where, name), ROOT)
 
 
-def code(path):
+def blank_comments(text):
     """The text with comments blanked, lines kept; strings stay."""
     def blank(match):
-        text = match.group(0)
-        return re.sub(r"[^\n]", " ", text) if text.startswith(("/*", "//")) else text
-    return COMMENT.sub(blank, read(path))
+        found = match.group(0)
+        return re.sub(r"[^\n]", " ", found) if found.startswith(("/*", "//")) else found
+    return COMMENT.sub(blank, text)
+
+
+def code(path):
+    return blank_comments(read(path))
 
 
 def includes(path):

@@ -133,6 +133,7 @@ void route_talkers(struct app *app, const struct request *request, const struct 
 	const char *kind = query_value(request->query, "kind");
 	const struct snapshot *snap;
 	const struct snap_detail *details;
+	struct talkers_wanted wanted;
 	struct api api;
 
 	(void)match;
@@ -148,6 +149,8 @@ void route_talkers(struct app *app, const struct request *request, const struct 
 		return;
 	}
 	response_type(response, 200, rows_format_media_type(api.format));
-	render_talkers(snap, details, kind ? talker_kind_by_name(kind) : -1, api.select.limit,
-		       app->services, api.format, &response->body);
+	wanted = (struct talkers_wanted){.kind = kind ? talker_kind_by_name(kind) : -1,
+					 .limit = api.select.limit,
+					 .format = api.format};
+	render_talkers(snap, details, &wanted, app->services, &response->body);
 }

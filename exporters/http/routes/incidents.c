@@ -59,30 +59,42 @@ void route_incidents(struct app *app, const struct request *request,
 		close(fd);
 }
 
-static void answer(const struct app *app, const struct incident_item *item, int fd, int stage,
-		   size_t limit, bool text, bool hosts, struct response *response)
+struct question {
+	const struct incident_item *item;
+	int fd; /* of the directory */
+	int stage;
+	size_t limit;
+	bool text;
+	bool hosts;
+};
+
+static void answer(const struct app *app, const struct question *question,
+		   struct response *response)
 {
-	struct incident_view_files files = {incident_load, fd};
-	struct incident_view view = {.item = item,
+	struct incident_view_files files = {incident_load, question->fd};
+	struct incident_view view = {.item = question->item,
 				     .boot_id = app->source.reader.boot_id,
-				     .shown = &item->worst,
-				     .pattern = incident_view_pattern(&files, item),
+				     .shown = &question->item->worst,
+				     .pattern = incident_view_pattern(&files, question->item),
 				     .services = app->services,
 				     .problem = "",
-				     .limit = limit};
+				     .limit = question->limit};
 	struct incident_image image;
-	int err = incident_load(&image, fd, item->last.id, (enum incident_stage)stage);
+	int err = incident_load(&image, question->fd, question->item->last.id,
+				(enum incident_stage)question->stage);
 
 	if (err == -ENOMEM) {
 		response->body.failed = true;
 		return;
 	}
-	response_type(response, 200, rows_format_media_type(text ? ROWS_TEXT : ROWS_JSON));
+	response_type(response, 200,
+		      rows_format_media_type(question->text ? ROWS_TEXT : ROWS_JSON));
 	if (err)
 		view.problem = incident_explain(err);
 	else
 		view.shown = &image.head;
-	incident_view_incident(&view, err ? NULL : &image, hosts, text, &response->body);
+	incident_view_incident(&view, err ? NULL : &image, question->hosts, question->text,
+			       &response->body);
 	if (!err)
 		incident_image_close(&image);
 }
@@ -112,8 +124,14 @@ void route_incident(struct app *app, const struct request *request, const struct
 		response_problem(response, 404, "stage",
 				 "That incident has no snapshot of this stage.");
 	else
-		answer(app, item, fd, stage, api.select.limit, format == ROWS_TEXT,
-		       request->sees_hosts, response);
+		answer(app,
+		       &(struct question){.item = item,
+					  .fd = fd,
+					  .stage = stage,
+					  .limit = api.select.limit,
+					  .text = format == ROWS_TEXT,
+					  .hosts = request->sees_hosts},
+		       response);
 	incident_list_free(&list);
 	if (fd >= 0)
 		close(fd);
