@@ -19,7 +19,8 @@ import sys
 import time
 
 # What a stage has for itself while it runs (alone), or only with others that say so (shared):
-# conntrack  the kernel's garbage collector, the limit and the hash: one for all namespaces
+# conntrack  the kernel's garbage collector, the limit, the hash, and whether anybody listens:
+#            one for all namespaces
 # loopback   connections of the machine's own namespace, which may track them, too
 CONNTRACK, LOOPBACK = "conntrack", "loopback"
 
@@ -99,11 +100,14 @@ STAGES = [
     Stage("test-forecast", CPUS),
     Stage("test-golden"),
     Stage("test-install"),
+    Stage("test-build", CPUS),
     Stage("test-build"),
     Stage("test-replay", after=BOTH),
     Stage("test-dashboards"),
     Stage("test-http", 1, {LOOPBACK}),
     Stage("test-patterns", 0, shared={CONNTRACK}),
+    # Agents of the packages are listeners, too.
+    Stage("test-packages", 1, shared={CONNTRACK}),
     Stage("test-netns-shared", 1, shared={CONNTRACK}),
     Stage("test-netns-asan-shared", 1, shared={CONNTRACK}, after=BOTH),
     Stage("test-netns-alone", 1, {CONNTRACK}),

@@ -243,7 +243,7 @@ def test_openapi_describes_what_is_served(segment, start, directory):
     os.makedirs(where)
     segment.do(*(f"incident {where} {INCIDENT} {stage} 1767312000 9000 10000 1"
                  for stage in ("high", "critical", "drops", "recovered")))
-    exporter = start("--state-dir", os.path.join(directory, "state"))
+    exporter = start("--state-dir", os.path.join(directory, "state"), "--web.show-hosts=loopback")
     document = exporter.get("/api/v1/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     for path, item in document["paths"].items():

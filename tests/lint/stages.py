@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tests/run_all.py: what it counts, and what it lets run side by side."""
 import os
+import re
 import sys
 
 import source
@@ -59,6 +60,21 @@ def test_stages_are_targets():
     assert not missing, missing
     names = {stage.name for stage in run_all.STAGES}
     assert all(stage.after <= names for stage in run_all.STAGES)
+
+
+# Targets that are no stages, and why.
+APART = {"test-deps": "make test does it first", "test-busy": "runs stages",
+         "test-netns": "both its halves are", "test-netns-asan": "both its halves are",
+         "test-torture": "ten minutes; a minute of it is in test-netns-alone"}
+
+
+def test_no_test_is_forgotten():
+    text = "\n".join(source.read(path) for path in [
+        "Makefile", *source.files("tests", "packaging", suffixes=(".mk",))])
+    targets = set(re.findall(r"^((?:test|fuzz)-[a-z-]+)(?=.*:(?!=))", text, re.M))
+    targets -= {"fuzz-programs"}
+    assert len(targets) > 20
+    assert targets - {stage.name for stage in run_all.STAGES} == set(APART)
 
 
 def test_builds_come_along():
