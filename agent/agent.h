@@ -7,6 +7,7 @@
  *	agent.c		the loop: timers, signals, what is due
  *	requests.c	what is asked of the kernel next, and what its answers do
  *	publish.c	scalars, history into the segment
+ *	publish_nat.c	ports of NAT into the segment
  *	quality.c	how far the numbers can be trusted, and dumps to mend that
  *	drain.c		events from the socket into the mirror
  *	incident/	incidents to disk
@@ -39,6 +40,8 @@
 #include "lib/mirror/verify.h"
 #include "lib/shm/writer.h"
 #include "lib/stats/durations.h"
+#include "lib/stats/nat_pools.h"
+#include "lib/stats/nat_trend.h"
 #include "lib/stats/observer.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
@@ -117,6 +120,10 @@ struct agent {
 	struct forecast_publish forecast_publish;
 	struct durations durations;
 	struct talkers talkers;
+	struct nat_pools nat_pools;
+	struct nat_trend nat_trend;
+	uint64_t local_ports_due_ns;
+	bool nat_reclaims; /* the kernel takes the ports of closing entries back */
 	struct table_log table_log;
 	struct ct_timeouts timeouts;
 	uint64_t timeouts_due_ns;
@@ -218,5 +225,10 @@ void publish_changes(struct agent *agent);
 /* The timeouts in force, for readers and for the forecast. */
 void publish_timeouts(struct agent *agent);
 int64_t publish_residual(const struct agent *agent);
+
+/* publish_nat.c: what kernel and settings say of ports; once a second; the scalars. */
+void publish_nat_start(struct agent *agent);
+void publish_nat_second(struct agent *agent);
+void publish_nat_live(const struct agent *agent, struct shm_live *live);
 
 #endif

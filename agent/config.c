@@ -12,7 +12,7 @@
 #include "lib/base/options.h"
 #include "lib/shm/reader.h"
 
-enum option_type { TEXT, NUMBER, SWITCH_OFF, HELP, VERSION };
+enum option_type { TEXT, NUMBER, PORTS, SWITCH_OFF, HELP, VERSION };
 
 struct option_row {
 	const char *name;
@@ -53,6 +53,10 @@ static const struct option_row rows[] = {
 	 "ports that get series of their own in /metrics (16)"},
 	{"assume-max", NUMBER, FIELD_OF(assume_max_entries), 1, 4294967294u, "N",
 	 "rehearse: forecast against this limit if it is lower (none)"},
+	{"nat-ports", PORTS, FIELD_OF(nat_ports), 1, 65535, "FIRST-LAST",
+	 "ports that your source NAT rules name (the kernel's own range)"},
+	{"assume-nat-ports", NUMBER, FIELD_OF(assume_nat_ports), 1, 65536, "N",
+	 "ports a NAT in front of this host gives it towards one destination"},
 	{"state-dir", TEXT, FIELD_OF(state_dir), 0, 0, "DIR",
 	 "where incidents are kept (/var/lib/conntide); \"\": nowhere"},
 	{"incidents-max", NUMBER, FIELD_OF(incidents_max), 4, 1024, "N",
@@ -109,6 +113,26 @@ static bool parse_number(const struct option_row *row, const char *text, struct 
 	return true;
 }
 
+static bool parse_ports(const struct option_row *row, const char *text, struct config *config,
+			char *message)
+{
+	struct nat_port_range *field = (void *)((char *)config + row->field);
+	char end;
+	unsigned int first, last;
+
+	if (*text < '0' || *text > '9' || sscanf(text, "%5u-%5u%c", &first, &last, &end) != 2 ||
+	    first < row->min || last > row->max || first > last) {
+		snprintf(message, CONFIG_MESSAGE_BYTES,
+			 "--%s: \"%.32s\" is not a range of ports from %llu to %llu, as in "
+			 "20000-29999",
+			 row->name, text, (unsigned long long)row->min,
+			 (unsigned long long)row->max);
+		return false;
+	}
+	*field = (struct nat_port_range){(uint16_t)first, (uint16_t)last};
+	return true;
+}
+
 static const struct config defaults = {
 	.runtime_dir = "/run/conntide",
 	.netns = "host",
@@ -138,6 +162,8 @@ static enum config_result take_option(struct config *config, const struct option
 		return CONFIG_RUN;
 	case NUMBER:
 		return parse_number(row, optarg, config, message) ? CONFIG_RUN : CONFIG_USAGE_ERROR;
+	case PORTS:
+		return parse_ports(row, optarg, config, message) ? CONFIG_RUN : CONFIG_USAGE_ERROR;
 	case SWITCH_OFF:
 		*flag = false;
 		return CONFIG_RUN;

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/kernel/nat_ports.h"
+
 struct config {
 	const char *runtime_dir;
 	const char *netns; /* the name of the table */
@@ -26,9 +28,11 @@ struct config {
 	uint32_t pace_us;
 	uint32_t resync_interval_s;
 	uint32_t mute_interval_s;
-	uint32_t audit_rate;	     /* entries a second */
-	uint32_t max_entries;	     /* of the mirror; 0: from nf_conntrack_max */
-	uint32_t assume_max_entries; /* what to forecast against, if lower; 0: none */
+	uint32_t audit_rate;		 /* entries a second */
+	uint32_t max_entries;		 /* of the mirror; 0: from nf_conntrack_max */
+	uint32_t assume_max_entries;	 /* what to forecast against, if lower; 0: none */
+	struct nat_port_range nat_ports; /* where rules narrow it; {0, 0}: the kernel's */
+	uint32_t assume_nat_ports;	 /* of a NAT in front, by destination; 0: none */
 	uint32_t top_ports;
 	const char *state_dir; /* "": no incidents are kept */
 	uint32_t incidents_max;

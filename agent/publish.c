@@ -158,6 +158,7 @@ static void write_live(struct agent *agent)
 	write_agent(agent, live);
 	write_quality(agent, live);
 	write_incidents(&agent->incidents, live);
+	publish_nat_live(agent, live);
 	seq_write_end(&live->seq);
 	agent->published_ns = agent->mirror.now_ns;
 	agent->unpublished = false;
@@ -305,6 +306,7 @@ void publish_second(struct agent *agent)
 	timeouts_second(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
 	forecast_now(agent);
+	publish_nat_second(agent);
 	records_second(agent);
 	write_live(agent);
 	agent->events.queue_bytes = 0;

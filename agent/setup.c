@@ -257,6 +257,9 @@ static int create_records(struct agent *agent)
 
 	if (!err)
 		err = table_log_create(&agent->table_log, &agent->hist, agent->started_ns);
+	if (!err)
+		err = nat_pools_create(&agent->nat_pools, NAT_POOLS_KEYS);
+	publish_nat_start(agent);
 	return err ? err : talkers_create(&agent->talkers, TALKERS_KEYS);
 }
 
@@ -265,6 +268,7 @@ static void destroy_records(struct agent *agent)
 	durations_destroy(&agent->durations);
 	table_log_destroy(&agent->table_log);
 	talkers_destroy(&agent->talkers);
+	nat_pools_destroy(&agent->nat_pools);
 }
 
 /* The forecast and what else learns from the mirror's changes. */
@@ -277,6 +281,7 @@ static int create_statistics(struct agent *agent)
 	agent->observer.forecast = agent->forecast;
 	agent->observer.durations = &agent->durations;
 	agent->observer.talkers = &agent->talkers;
+	agent->observer.nat_pools = &agent->nat_pools;
 	agent->mirror.hook = &agent->observer.hook;
 	return create_records(agent);
 }

@@ -53,6 +53,7 @@ int cmd_status(struct cli *cli);
 int cmd_ports(struct cli *cli);
 int cmd_cells(struct cli *cli);
 int cmd_forecast(struct cli *cli);
+int cmd_nat(struct cli *cli);
 int cmd_talkers(struct cli *cli);
 int cmd_why(struct cli *cli);
 int cmd_advice(struct cli *cli);

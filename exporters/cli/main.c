@@ -32,6 +32,8 @@ static const struct command commands[] = {
 	 "           timeout.tcp_time_wait=30, max=524288, buckets=131072, rate.tcp/80=2,\n"
 	 "           keepalive=tcp/8080",
 	 "rNj"},
+	{"nat", cmd_nat, "", "the ports of source NAT: what runs out although the table is empty",
+	 "rNjfn"},
 	{"talkers", cmd_talkers, "", "the addresses that hold most entries", "rNjfnk"},
 	{"incidents", cmd_incidents, "[ID]", "when the table filled, and what it looked like then",
 	 "rNSjfng"},

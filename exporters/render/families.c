@@ -392,6 +392,9 @@ static void add_table(struct build *build)
 	add_ports(build);
 	add_lifetimes(build);
 	families_add_forecast(build->families, build->snap, build->netns);
+	families_add_nat(build->families, &build->snap->live, build->netns);
+	if (build->options->nat)
+		families_add_nat_pools(build->families, build->options->nat, build->netns);
 	if (build->options->compat_node_exporter)
 		add_node_exporter(build);
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "exporters/render/text.h"
+#include "lib/shm/snap_nat.h"
 #include "lib/shm/snapshot.h"
 
 enum family_id {
@@ -79,6 +80,7 @@ struct families_options {
 	uint32_t series_taken; /* samples that the caller will add */
 	const char *revision;  /* of the exporter, for build_info */
 	const char *version;
+	const struct snap_nat *nat; /* NULL: addresses must not be shown, or there are none */
 };
 
 void families_init(struct families *families);
@@ -102,6 +104,11 @@ void families_add_double(struct families *families, enum family_id id, const cha
 /* The forecast's, for families.c; `prefix`: labels that every series carries. */
 void families_add_forecast(struct families *families, const struct snapshot *snap,
 			   const char *prefix);
+
+/* The same of NAT pools: a summary, and the pools, which name addresses. */
+void families_add_nat(struct families *families, const struct snap_live *live, const char *prefix);
+void families_add_nat_pools(struct families *families, const struct snap_nat *nat,
+			    const char *prefix);
 
 /* Groups by family, keeping the order within one. After the last addition. */
 void families_sort(struct families *families);

@@ -35,9 +35,9 @@ SHM_AT(shm_header, section_count, 92);
 SHM_AT(shm_header, agent_version, 96);
 SHM_AT(shm_header, netns_name, 128);
 SHM_AT(shm_header, sections, 192);
-SHM_AT(shm_header, hosts_offset_bytes, 624);
-SHM_AT(shm_header, _reserved, 632);
-SHM_SIZE(shm_header, 752);
+SHM_AT(shm_header, hosts_offset_bytes, 648);
+SHM_AT(shm_header, _reserved, 656);
+SHM_SIZE(shm_header, 776);
 
 SHM_AT(shm_hosts_header, magic, 0);
 SHM_AT(shm_hosts_header, version_major, 8);
@@ -47,7 +47,7 @@ SHM_SIZE(shm_hosts_header, 32);
 
 SHM_AT(shm_live, seq, 0);
 SHM_AT(shm_live, heartbeat_boot_ns, 8);
-SHM_AT(shm_live, count_entries, 192);
+SHM_AT(shm_live, count_entries, 272);
 
 SHM_AT(shm_row, new_entries, 0);
 SHM_AT(shm_row, destroyed_entries, 8);
@@ -116,6 +116,10 @@ SHM_SIZE(shm_talker_list, 1040);
 SHM_AT(shm_talkers, list, 16);
 SHM_SIZE(shm_talkers, 5216);
 
+SHM_SIZE(shm_nat_pool, 112);
+SHM_AT(shm_nat, pool, 32);
+SHM_SIZE(shm_nat, 3616);
+
 SHM_AT(shm_frame, cells, 72);
 SHM_AT(shm_frame, rows, 456);
 SHM_SIZE(shm_frame, 840);
@@ -154,6 +158,7 @@ static const struct {
 					   sizeof(struct shm_frame_hosts_log), 1},
 	[SHM_SECTION_FRAME_HOSTS_LONG] = {sizeof(struct shm_frame_hosts), SHM_FRAMES,
 					  sizeof(struct shm_frame_hosts_log), 1},
+	[SHM_SECTION_NAT] = {sizeof(struct shm_nat), 1, 0, 1},
 };
 
 uint64_t shm_section_bytes(enum shm_section_id id)

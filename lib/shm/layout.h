@@ -143,6 +143,7 @@ enum shm_section_id {
 	SHM_SECTION_FRAMES_LONG,
 	SHM_SECTION_FRAME_HOSTS_SHORT,
 	SHM_SECTION_FRAME_HOSTS_LONG,
+	SHM_SECTION_NAT,
 	SHM_SECTION_COUNT
 };
 
@@ -448,6 +449,53 @@ struct shm_talkers {
 	_Atomic uint64_t seq;
 	_Atomic uint64_t taken_boot_ns;
 	struct shm_talker_list list[SHM_TALKER_KINDS];
+};
+
+/* --- which ports of NAT ------------------------------------------------------------ */
+
+#define SHM_NAT_POOLS 32u
+#define SHM_NAT_NEVER UINT32_MAX /* a time that is not within sight */
+
+enum {
+	SHM_NAT_TRANSLATED = 1u << 0, /* else local: this host's own connections alone */
+	SHM_NAT_MEASURED = 1u << 1,   /* failing_ppm was measured, else it is what to expect */
+	SHM_NAT_RECLAIMS = 1u << 2    /* closing entries give their ports back: not in `held` */
+};
+
+/*
+ * One outside address towards one destination (lib/stats/nat_pools.h). Addresses: 16 bytes
+ * in network order; IPv4: the first four. used - error <= truth <= used + more.
+ */
+struct shm_nat_pool {
+	_Atomic uint64_t address[2];
+	_Atomic uint64_t remote[2];
+	_Atomic uint64_t client[2]; /* the one that holds most of it */
+	_Atomic uint32_t key;	    /* AF_INET, AF_INET6 | IPPROTO_* << 8 | remote port << 16 */
+	_Atomic uint32_t zone_flags;
+	_Atomic uint32_t range; /* first port | last << 16; 0: only its size is known */
+	_Atomic uint32_t used;
+	_Atomic uint32_t closing; /* in TIME_WAIT or CLOSE, which newer kernels take back */
+	_Atomic uint32_t held;	  /* cannot be had: used, less closing where they are taken back */
+	_Atomic uint32_t size;
+	_Atomic uint32_t error;
+	_Atomic uint32_t more;
+	_Atomic uint32_t client_used; /* 0: not known */
+	_Atomic uint32_t new_milli_per_s;
+	_Atomic uint32_t failing_ppm;
+	_Atomic uint32_t early_ms; /* until one new connection in ten fails */
+	_Atomic uint32_t likely_ms;
+	_Atomic uint32_t late_ms;
+	uint32_t _pad;
+};
+
+struct shm_nat {
+	_Atomic uint64_t seq;
+	_Atomic uint64_t taken_boot_ns; /* 0: never */
+	_Atomic uint32_t count;		/* of pool[], highest held / size first */
+	_Atomic uint32_t tracked;	/* pools that are counted, local ones among them */
+	_Atomic uint32_t room;
+	_Atomic uint32_t missed; /* no pool that is not counted has more ports in use */
+	struct shm_nat_pool pool[SHM_NAT_POOLS];
 };
 
 /* --- what it looked like ---------------------------------------------------------- */

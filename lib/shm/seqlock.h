@@ -144,6 +144,11 @@ static inline void poke_i32(_Atomic int32_t *word, int32_t value)
 	atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
+static inline void poke_i64(_Atomic int64_t *word, int64_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
 static inline void bump_u64(_Atomic uint64_t *word, uint64_t by)
 {
 	poke_u64(word, peek_u64(word) + by);

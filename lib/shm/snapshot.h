@@ -21,6 +21,7 @@
 #include "lib/kernel/timeouts.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/snap_forecast.h"
+#include "lib/shm/snap_nat.h"
 
 /* Scalars of metrics.def, in its order. */
 struct snap_live {
@@ -109,6 +110,7 @@ struct snapshot {
 	struct snap_lifetime lifetimes[L4_COUNT];
 	uint32_t timeouts_s[TIMEOUT_COUNT]; /* 0: unknown */
 	struct snap_forecast forecast;
+	struct snap_nat nat;
 };
 
 struct snap_history {

@@ -55,6 +55,11 @@ struct shm_talkers *segment_talkers(struct segment *segment)
 	return section(segment, SHM_SECTION_TALKERS);
 }
 
+struct shm_nat *segment_nat(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_NAT);
+}
+
 struct shm_table_log *segment_frames(struct segment *segment, bool minutes)
 {
 	return section(segment, minutes ? SHM_SECTION_FRAMES_LONG : SHM_SECTION_FRAMES_SHORT);

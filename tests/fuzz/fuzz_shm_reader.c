@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "exporters/advice/advice.h"
+#include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
 #include "lib/base/check.h"
 #include "lib/shm/layout.h"
@@ -172,7 +173,8 @@ static uint8_t *place(const uint8_t *data)
 static void unlock(void)
 {
 	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE, SHM_SECTION_SLOTS,
-						     SHM_SECTION_FORECAST, SHM_SECTION_TALKERS};
+						     SHM_SECTION_FORECAST, SHM_SECTION_TALKERS,
+						     SHM_SECTION_NAT};
 
 	for (size_t i = 0; i < sizeof(locked) / sizeof(locked[0]); i++)
 		base[sections[locked[i]].offset_bytes] &= 0xfe;
@@ -189,6 +191,7 @@ static void answer(void)
 			{.kind = CHANGE_TIMEOUT, .timeout = TIMEOUT_TCP_TIME_WAIT, .value = 1}}};
 	struct whatif_result result;
 	struct model model;
+	char nat[NAT_WORDS_BYTES];
 
 	BUG_ON(model_build(&snap, &details, &model));
 	BUG_ON(!(model.steady_entries >= 0));
@@ -203,6 +206,8 @@ static void answer(void)
 	whatif_text(&whatif, &result, &snap, NULL, &out);
 	whatif_json(&whatif, &result, &snap, NULL, &out);
 	render_talkers(&snap, &details, -1, 0, NULL, ROWS_JSON, &out);
+	render_nat(&snap.nat, 0, ROWS_JSON, &out);
+	nat_words(&snap.live, nat);
 	BUG_ON(text_failed(&out) || strstr(out.data, "(null)"));
 	whatif_free(&result);
 	model_free(&model);

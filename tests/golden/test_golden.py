@@ -65,6 +65,9 @@ NGINX_RENDERINGS = {
     "whatif.txt": ("cli", "whatif", "notrack=tcp/80", "timeout.tcp_time_wait=30"),
     "whatif.json": ("http", "/api/v1/whatif?keepalive=tcp/8080&max=524288&rate.tcp/80=2", {}),
     "talkers.txt": ("cli", "talkers"),
+    "nat.txt": ("cli", "nat"),
+    "nat.json": ("cli", "nat", "--json"),
+    "nat.csv": ("http", "/api/v1/nat?limit=2&format=csv", {}),
     "talkers.csv": ("http", "/api/v1/talkers?kind=source&format=csv", {}),
 }
 

@@ -234,7 +234,7 @@ def test_loopback_is_no_credential(start, directory, segment, small):
     assert done.returncode == 2 and "none, loopback or all" in done.stderr
 
 
-@pytest.mark.parametrize("path", ["why", "advice", "whatif", "talkers"])
+@pytest.mark.parametrize("path", ["why", "advice", "whatif", "talkers", "nat"])
 def test_old_numbers_only_for_those_who_ask(exporter, segment, directory, path):
     segment.do("age 60")
     time.sleep(0.4)
@@ -243,7 +243,7 @@ def test_old_numbers_only_for_those_who_ask(exporter, segment, directory, path):
     assert cli(directory, path).returncode == 3
 
 
-@pytest.mark.parametrize("path", ["advice", "whatif?notrack=tcp/80", "talkers"])
+@pytest.mark.parametrize("path", ["advice", "whatif?notrack=tcp/80", "talkers", "nat"])
 def test_etag(exporter, segment, path):
     segment.do("silent")
     time.sleep(0.3)
@@ -286,15 +286,15 @@ def test_hostile_detail(exporter, segment):
     """Whatever the segment holds, the answers are JSON without nonsense."""
     with open(segment.path, "r+b") as table, open(segment.hosts_path, "r+b") as hosts:
         header = table.read(4096)
-        hosts_at = int.from_bytes(header[192 + 24 * 18:][:8], "little")
-        for index in (11, 12, 13, 14, 15, 16, 17):
+        hosts_at = int.from_bytes(header[192 + 24 * 19:][:8], "little")
+        for index in (11, 12, 13, 14, 15, 16, 17, 18):
             offset = int.from_bytes(header[192 + 24 * index:200 + 24 * index], "little")
             size = int.from_bytes(header[200 + 24 * index:208 + 24 * index], "little")
             file = table if offset < hosts_at else hosts
             file.seek(offset if offset < hosts_at else offset - hosts_at)
             file.write(os.urandom(64) * (size // 64))
     time.sleep(0.3)
-    for path in ("why", "advice", "whatif?timeout.tcp_time_wait=1", "talkers"):
+    for path in ("why", "advice", "whatif?timeout.tcp_time_wait=1", "talkers", "nat"):
         for form in ("json", "text"):
             reply = exporter.get(f"/api/v1/{path}{'&' if '?' in path else '?'}format={form}")
             assert reply.status == 200, path

@@ -45,7 +45,7 @@ class Records:
         with open(self.path, "rb") as file:
             file.seek(192 + 24 * number)
             offset, size = struct.unpack("=QQ", file.read(16))
-            file.seek(192 + 24 * 18)
+            file.seek(192 + 24 * 19)
             hosts_at = struct.unpack("=Q", file.read(8))[0]
             if offset < hosts_at:
                 file.seek(offset)

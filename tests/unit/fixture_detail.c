@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
@@ -109,6 +110,59 @@ static void add_talker(struct shm_talkers *talkers, const char *kind, const char
 	seq_write_end(&talkers->seq);
 }
 
+static void put_address(_Atomic uint64_t to[2], const char *address)
+{
+	uint64_t words[2] = {0, 0};
+
+	inet_pton(strchr(address, ':') ? AF_INET6 : AF_INET, address, words);
+	poke_u64(&to[0], words[0]);
+	poke_u64(&to[1], words[1]);
+}
+
+/* n: port, used, closing, size, likely_ms. */
+static void add_pool(struct shm_nat *nat, bool udp, char addresses[3][64], const unsigned int n[5])
+{
+	uint32_t at = peek_u32(&nat->count);
+	struct shm_nat_pool *pool = &nat->pool[at % SHM_NAT_POOLS];
+	bool ipv6 = strchr(addresses[0], ':') != NULL;
+
+	seq_write_begin(&nat->seq);
+	poke_u64(&nat->taken_boot_ns, clock_boot_ns());
+	put_address(pool->address, addresses[0]);
+	put_address(pool->remote, addresses[1]);
+	put_address(pool->client, addresses[2]);
+	poke_u32(&pool->key, (ipv6 ? AF_INET6 : AF_INET) |
+				     (udp ? (uint32_t)IPPROTO_UDP : IPPROTO_TCP) << 8 | n[0] << 16);
+	poke_u32(&pool->zone_flags, (SHM_NAT_TRANSLATED | SHM_NAT_RECLAIMS) << 16);
+	poke_u32(&pool->range, n[3] == 64512 ? 1024u | 65535u << 16 : 0);
+	poke_u32(&pool->used, n[1]);
+	poke_u32(&pool->closing, n[2]);
+	poke_u32(&pool->held, n[1] - n[2]);
+	poke_u32(&pool->size, n[3]);
+	poke_u32(&pool->client_used, n[1] / 2);
+	poke_u32(&pool->new_milli_per_s, 12500);
+	poke_u32(&pool->failing_ppm, n[1] * 10ull > n[3] * 9ull ? 40000 : 0);
+	poke_u32(&pool->early_ms, n[4] ? n[4] / 2 : SHM_NAT_NEVER);
+	poke_u32(&pool->likely_ms, n[4] ? n[4] : SHM_NAT_NEVER);
+	poke_u32(&pool->late_ms, SHM_NAT_NEVER);
+	poke_u32(&nat->count, at + 1);
+	poke_u32(&nat->tracked, at + 1);
+	poke_u32(&nat->room, 65536);
+	seq_write_end(&nat->seq);
+}
+
+static bool nat_command(const char *line, struct shm_nat *nat)
+{
+	char l4proto[16], addresses[3][64];
+	unsigned int n[5];
+
+	if (sscanf(line, "nat %15s %63s %63s %u %63s %u %u %u %u", l4proto, addresses[0],
+		   addresses[1], &n[0], addresses[2], &n[1], &n[2], &n[3], &n[4]) != 9)
+		return false;
+	add_pool(nat, !strcmp(l4proto, "udp"), addresses, n);
+	return true;
+}
+
 static struct shm_frame *last_frame(struct fixture_detail *details)
 {
 	uint64_t head = peek_u64(&details->frames[ring]->head);
@@ -212,7 +266,7 @@ bool detail_command(const char *line, struct fixture_detail *details)
 	unsigned int port, values[4] = {0};
 	double seconds;
 
-	if (frame_command(line, details))
+	if (frame_command(line, details) || nat_command(line, details->nat))
 		return true;
 	if (sscanf(line, "timeout %63s %u", name, &port) == 2 && timeout_by_name(name) >= 0) {
 		poke_u32(&details->timeouts[timeout_by_name(name)], port);

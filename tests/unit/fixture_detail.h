@@ -7,6 +7,7 @@
  *	ends L4PROTO DIRECTION PORT EXPIRED CLOSED EVICTED DELETED UNSEEN
  *	talker KIND ADDRESS ENTRIES ERROR MORE [L4PROTO PORT]
  *	tracked KIND KEYS
+ *	nat tcp|udp ADDRESS REMOTE PORT CLIENT USED CLOSING SIZE LIKELY_MS	a source NAT pool
  *	frame minutes|hour COUNT MAX SOURCES	a new one, of now
  *	frame-row L4PROTO DIRECTION PORT ENTRIES NEW DESTROYED	of that frame
  *	frame-cell L4PROTO DIRECTION PORT STATE ENTRIES
@@ -25,6 +26,7 @@ struct fixture_detail {
 	_Atomic uint32_t *timeouts;
 	struct shm_detail *details;
 	struct shm_talkers *talkers;
+	struct shm_nat *nat;
 	struct shm_table_log *frames[2]; /* minutes, hour */
 };
 

@@ -72,6 +72,7 @@ static void test_every_option(void **state)
 		{"--audit-rate", offsetof(struct config, audit_rate), 0, 256},
 		{"--max-entries", offsetof(struct config, max_entries), 1024, 67108864},
 		{"--top-ports", offsetof(struct config, top_ports), 1, 64},
+		{"--assume-nat-ports", offsetof(struct config, assume_nat_ports), 1, 65536},
 		{"--incidents-max", offsetof(struct config, incidents_max), 4, 1024},
 		{"--incidents-max-bytes", offsetof(struct config, incidents_max_bytes), 8u << 20,
 		 1u << 30},
@@ -130,6 +131,21 @@ static void test_bad_numbers(void **state)
 	assert_refused("--event-buffer", "4095", "from 4096");
 }
 
+static void test_ports(void **state)
+{
+	static const char *const bad[] = {
+		"",	 "x",	 "1",  "0-5",		"5-4",		"1-65536",
+		"1-2-3", "-1-5", "1-", "20000 - 29999", "123456-200000"};
+
+	(void)state;
+	assert_int_equal(parse("--nat-ports", "20000-29999", NULL), CONFIG_RUN);
+	assert_int_equal(config.nat_ports.first, 20000);
+	assert_int_equal(config.nat_ports.last, 29999);
+	assert_int_equal(parse("--nat-ports", "1-65535", NULL), CONFIG_RUN);
+	for (size_t i = 0; i < UNIT_COUNT(bad); i++)
+		assert_refused("--nat-ports", bad[i], "is not a range of ports from 1 to 65535");
+}
+
 static void test_bad_words(void **state)
 {
 	(void)state;
@@ -179,9 +195,10 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),	 cmocka_unit_test(test_every_option),
-		cmocka_unit_test(test_bad_numbers),	 cmocka_unit_test(test_bad_words),
-		cmocka_unit_test(test_buffers_must_fit), cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_every_option), cmocka_unit_test(test_bad_numbers),
+		cmocka_unit_test(test_bad_words),    cmocka_unit_test(test_buffers_must_fit),
+		cmocka_unit_test(test_texts),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

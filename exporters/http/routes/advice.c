@@ -15,24 +15,13 @@ struct context {
 	enum rows_format format;
 };
 
-static const struct snap_detail *take_details(struct app *app, struct response *response)
-{
-	const struct snap_detail *details = source_detail(&app->source);
-
-	if (!details) {
-		response_problem(response, 503, NULL, "%s.", app->source.why);
-		response_header(response, "Retry-After", API_RETRY_AFTER_S);
-	}
-	return details;
-}
-
 static bool take_context(struct app *app, const struct request *request, const char *what,
 			 struct context *context, struct response *response)
 {
 	if (!api_take_document(request, what, &context->format, response))
 		return false;
 	context->snap = api_snapshot(app, api_wants_stale(request), response);
-	context->details = context->snap ? take_details(app, response) : NULL;
+	context->details = context->snap ? api_details(app, response) : NULL;
 	if (!context->details)
 		return false;
 	response_type(response, 200, rows_format_media_type(context->format));
@@ -140,14 +129,9 @@ void route_talkers(struct app *app, const struct request *request, const struct 
 	if (!api_take_params(request, &api, response))
 		return;
 	snap = api_snapshot(app, api.stale, response);
-	details = snap ? take_details(app, response) : NULL;
-	if (!details)
+	details = snap ? api_details(app, response) : NULL;
+	if (!details || !api_hosts(details, response))
 		return;
-	if (details->hosts_error) {
-		response_problem(response, 503, NULL, "%s.", details->hosts_why);
-		response_header(response, "Retry-After", API_RETRY_AFTER_S);
-		return;
-	}
 	response_type(response, 200, rows_format_media_type(api.format));
 	wanted = (struct talkers_wanted){.kind = kind ? talker_kind_by_name(kind) : -1,
 					 .limit = api.select.limit,

@@ -292,3 +292,23 @@ void route_history(struct app *app, const struct request *request, const struct 
 	response_type(response, 200, rows_format_media_type(api.format));
 	render_history(history, api.select.limit, api.format, &response->body);
 }
+
+const struct snap_detail *api_details(struct app *app, struct response *response)
+{
+	const struct snap_detail *details = source_detail(&app->source);
+
+	if (!details) {
+		response_problem(response, 503, NULL, "%s.", app->source.why);
+		response_header(response, "Retry-After", API_RETRY_AFTER_S);
+	}
+	return details;
+}
+
+bool api_hosts(const struct snap_detail *details, struct response *response)
+{
+	if (!details->hosts_error)
+		return true;
+	response_problem(response, 503, NULL, "%s.", details->hosts_why);
+	response_header(response, "Retry-After", API_RETRY_AFTER_S);
+	return false;
+}

@@ -41,6 +41,8 @@ void route_metrics(struct app *app, const struct request *request, const struct 
 	enum metrics_format format;
 
 	(void)match;
+	if (snap && request->sees_hosts)
+		options.nat = &snap->nat;
 	families_init(&families);
 	add_own(app, &families);
 	families_build(&families, snap, app->source.netns, source_missing_state(&app->source),

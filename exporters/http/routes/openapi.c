@@ -5,6 +5,7 @@
 #include "exporters/advice/whatif.h"
 #include "exporters/http/routes/routes.h"
 #include "exporters/render/forecast.h"
+#include "exporters/render/nat.h"
 #include "lib/base/build_info.h"
 
 static void add_words(struct text *out, const char *words, const char *prefix)
@@ -106,7 +107,9 @@ static void add_type(struct text *out, const char *type)
 /* Tables whose columns hold objects or lists of objects. */
 static const struct column_part *part_of(const struct column *columns, const char *name)
 {
-	const struct column_part *part = columns == forecast_columns ? forecast_parts : NULL;
+	const struct column_part *part = columns == forecast_columns ? forecast_parts
+					 : columns == nat_columns    ? nat_parts
+								     : NULL;
 
 	while (part && part->name && strcmp(part->name, name) != 0)
 		part++;

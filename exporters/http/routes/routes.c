@@ -12,6 +12,7 @@
 #include "exporters/render/forecast.h"
 #include "exporters/render/incidents.h"
 #include "exporters/render/json.h"
+#include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
 
 #define API	   "/api/v1/"
@@ -83,6 +84,9 @@ const struct route routes[] = {
 	 "notrack keepalive max buckets format stale", whatif_columns, &whatif_column_count},
 	{API "talkers", route_talkers, ROUTE_HOSTS, "addresses that hold most entries", ROWS_TYPES,
 	 "kind limit format stale", talkers_columns, &talkers_column_count},
+	{API "nat", route_nat, ROUTE_HOSTS,
+	 "ports of source NAT by outside address and destination, fullest first", ROWS_TYPES,
+	 "limit format stale", nat_columns, &nat_column_count},
 	{API "incidents", route_incidents, 0,
 	 "when the table filled: the flight recorder, newest first", ROWS_TYPES, "limit format",
 	 incidents_columns, &incidents_column_count},

@@ -88,6 +88,8 @@ void route_pasts(struct app *app, const struct request *request, const struct ro
 		 struct response *response);
 void route_talkers(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
+void route_nat(struct app *app, const struct request *request, const struct route_match *match,
+	       struct response *response);
 void route_why(struct app *app, const struct request *request, const struct route_match *match,
 	       struct response *response);
 void route_advice(struct app *app, const struct request *request, const struct route_match *match,
