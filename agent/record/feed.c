@@ -3,13 +3,29 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/base/private_file.h"
 
 int recorder_open(struct recorder *recorder, const char *path)
 {
+	struct stat st;
+	bool created;
+	int fd = private_file_open(path, &created);
+
 	recorder->error = 0;
-	recorder->file = fopen(path, "wbe");
-	if (!recorder->file)
-		return -errno;
+	recorder->file = NULL;
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || ftruncate(fd, 0) == 0))
+		recorder->file = fdopen(fd, "wb");
+	if (!recorder->file) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
 	if (fwrite(RECORDER_MAGIC, strlen(RECORDER_MAGIC), 1, recorder->file) == 1)
 		return 0;
 	recorder_close(recorder);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/private_file.h"
 #include "agent/record/capture.h"
 #include "lib/base/build_info.h"
 #include "lib/base/clock.h"
@@ -43,11 +44,10 @@ static int output_open(struct output *output)
 	if (!strcmp(output->path, "-")) {
 		output->file = stdout;
 	} else {
-		fd = open(output->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		output->created = fd >= 0;
-		if (fd < 0 && errno == EEXIST)
-			fd = open(output->path, O_WRONLY | O_CLOEXEC);
-		output->file = fd < 0 ? NULL : fdopen(fd, "w");
+		fd = private_file_open(output->path, &output->created);
+		if (fd < 0)
+			return fd;
+		output->file = fdopen(fd, "w");
 	}
 	if (!output->file)
 		return -errno;
