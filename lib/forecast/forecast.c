@@ -204,7 +204,8 @@ static void leave(struct forecast *f, const struct fc_move *m, int64_t since_s, 
 	if (m->to == FC_NONE && m->end == FC_END_UNKNOWN)
 		return;
 	/* near the limit the kernel evicts: that is not how long entries stay */
-	crowded = f->have_stat && f->stat.max && f->stat.count > f->stat.max / 100 * 94;
+	crowded = f->have_stat && f->stat.max &&
+		  (uint64_t)f->stat.count * 100 > (uint64_t)f->stat.max * 94;
 	if (m->to == FC_NONE && !expired && crowded)
 		return;
 	if (to < FC_STAGES && to <= c->stage)

@@ -62,6 +62,7 @@ void fc_read_passage(const struct forecast *f, double limit, double arrivals_per
 		     struct fc_forecast *out)
 {
 	float when[FC_PATHS];
+	unsigned int full[FC_FULL_HORIZONS] = {0};
 	unsigned int p, i, h;
 	double dropless;
 
@@ -90,13 +91,16 @@ void fc_read_passage(const struct forecast *f, double limit, double arrivals_per
 
 			if (after < 0.0)
 				continue;
-			out->p_full[h] += 1.0 / FC_PATHS;
+			full[h]++;
 			out->p_drop[h] +=
 				(1.0 - pow(dropless, 1.0 + arrivals_per_s * after)) / FC_PATHS;
 		}
 	}
+	for (h = 0; h < FC_FULL_HORIZONS; h++)
+		out->p_full[h] = (double)full[h] / FC_PATHS;
 	qsort(when, FC_PATHS, sizeof(when[0]), by_value);
-	out->tte_s = when[FC_PATHS / 2];
+	/* The moment at which half of them are full: it exists when exactly half will be. */
+	out->tte_s = when[FC_PATHS / 2 - 1];
 	out->tte_early_s = (1.0 - TTE_MODEL) * (double)when[FC_PATHS / 10];
 	out->tte_late_s = (1.0 + TTE_MODEL) * (double)when[FC_PATHS * 9 / 10];
 }

@@ -223,7 +223,8 @@ void durations_look(struct durations *durations, const struct durations_wish *wi
 			continue;
 		number = least(durations);
 		if (number == SHM_DETAILS ||
-		    wishes[i].weight / 3u * 2u <= durations->holders[number].weight)
+		    (uint64_t)wishes[i].weight * 2u <=
+			    (uint64_t)durations->holders[number].weight * 3u)
 			return;
 		change_hands(durations, number, wishes[i].row);
 		durations->holders[number].weight = wishes[i].weight;

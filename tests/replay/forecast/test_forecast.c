@@ -473,6 +473,72 @@ static void test_repeatable(void **state)
 	forecast_destroy(b);
 }
 
+/* Is an entry that ended early at this fill taken for one that was evicted? */
+static bool is_crowded(uint32_t count, uint32_t max)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_stat st = {.now_ns = NS, .count = count, .max = max};
+	struct fc_move m = {.now_ns = NS,
+			    .l4proto = 0,
+			    .port = 80,
+			    .from = FC_NONE,
+			    .to = FC_ESTABLISHED,
+			    .since_ns = FC_SINCE_UNKNOWN};
+	bool crowded;
+
+	forecast_second(f, &st);
+	forecast_move(f, &m);
+	m.since_ns = m.now_ns;
+	m.now_ns = 9 * NS;
+	m.from = FC_ESTABLISHED;
+	m.to = FC_NONE;
+	m.end = FC_END_EARLY;
+	forecast_move(f, &m);
+	crowded = f->n_pending == 0;
+	forecast_destroy(f);
+	return crowded;
+}
+
+/* 94 hundredths, of any limit: a small one is not crowded for being small. */
+static void test_crowded(void **state)
+{
+	(void)state;
+	assert_false(is_crowded(1, 50));
+	assert_false(is_crowded(47, 50));
+	assert_true(is_crowded(48, 50));
+	assert_false(is_crowded(94, 100));
+	assert_true(is_crowded(95, 100));
+	assert_false(is_crowded(186, 199)); /* 94 of 100 is not 94 of 199 */
+	assert_true(is_crowded(188, 199));
+	assert_true(is_crowded(UINT32_MAX, UINT32_MAX));
+}
+
+/* Half of the paths reach the limit, half never do: full, as likely as not, and that has a
+ * time. */
+static void test_half_of_the_paths(void **state)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_stat st = {.now_ns = NS, .count = 100, .max = 1000};
+	struct fc_forecast out = {.soft_entries = 10};
+
+	(void)state;
+	forecast_second(f, &st);
+	for (unsigned int p = 0; p < FC_PATHS; p++)
+		for (unsigned int i = 0; i < FC_PATH_POINTS; i++)
+			f->path[p][i] = p % 2 && i >= 3 ? 2000.0f : 100.0f;
+	fc_read_passage(f, 1000.0, 1.0, &out);
+	assert_true(out.p_full[7] == 0.5);
+	assert_true(out.tte_early_s <= out.tte_s && out.tte_s < 1e30);
+	assert_true(out.tte_late_s > 1e30);
+	/* One less, and it is more likely that it stays below. */
+	for (unsigned int i = 0; i < FC_PATH_POINTS; i++)
+		f->path[1][i] = 100.0f;
+	fc_read_passage(f, 1000.0, 1.0, &out);
+	assert_true(out.p_full[7] < 0.5);
+	assert_true(out.tte_s > 1e30);
+	forecast_destroy(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +553,8 @@ int main(void)
 		cmocka_unit_test(test_before_first_second),
 		cmocka_unit_test(test_hostile_input),
 		cmocka_unit_test(test_repeatable),
+		cmocka_unit_test(test_crowded),
+		cmocka_unit_test(test_half_of_the_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
