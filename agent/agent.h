@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/confine.h"
 #include "agent/config.h"
 #include "agent/forecast_publish.h"
 #include "agent/incident/incident_recorder.h"
@@ -98,6 +99,7 @@ struct agent {
 	bool drained; /* the last drain reached the end of the queue */
 	bool event_error_logged;
 	bool inactive_logged;
+	struct confine_user user;
 	struct pace pace;
 	uint32_t read_events; /* since the last pause */
 

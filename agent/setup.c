@@ -145,8 +145,12 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
  * that asks them inherits the confinement. */
 static int open_queries(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
-	int err = agent->config.sandbox ? confine_agent() : 0;
+	int err = agent->config.sandbox ? confine_agent(&agent->user) : 0;
 
+	if (agent->config.sandbox && geteuid() == 0)
+		log_warn("agent",
+			 "stays user 0, without CAP_SETUID, CAP_SETGID and CAP_CHOWN or an "
+			 "id to change to; of all capabilities it keeps CAP_NET_ADMIN");
 	if (err) {
 		snprintf(why, AGENT_WHY_BYTES,
 			 "cannot give up privileges: %s; --no-sandbox goes on "
@@ -214,6 +218,26 @@ static void start_incidents(struct agent *agent)
 	incident_recorder_start(&agent->incidents, &from, clock_real_ns());
 }
 
+/* What the agent goes on writing belongs to the user that it becomes. */
+static int hand_over(struct agent *agent, gid_t readers, char why[AGENT_WHY_BYTES])
+{
+	int err;
+
+	if (agent->config.sandbox)
+		agent->user = confine_user(readers);
+	if (!agent->user.change)
+		return 0;
+	err = segment_hand_over(&agent->segment, agent->user.uid, agent->user.gid);
+	if (!err)
+		err = incident_recorder_hand_over(&agent->incidents, agent->user.uid,
+						  agent->user.gid);
+	if (err)
+		snprintf(why, AGENT_WHY_BYTES,
+			 "cannot give its files to user %u: %s; --no-sandbox goes on without",
+			 (unsigned int)agent->user.uid, strerror(-err));
+	return err;
+}
+
 static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	const struct config *config = &agent->config;
@@ -246,9 +270,10 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	else if ((err = segment_set_readers(&agent->segment, gid)) < 0)
 		snprintf(why, AGENT_WHY_BYTES, "cannot set the readers of %s: %s",
 			 agent->segment.path, strerror(-err));
-	else
-		prepare_incidents(agent, gid);
-	return err;
+	if (err)
+		return err;
+	prepare_incidents(agent, gid);
+	return hand_over(agent, gid, why);
 }
 
 static int create_records(struct agent *agent)

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "agent/base/confine.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "lib/base/sandbox.h"
 
@@ -83,6 +88,8 @@ static const char *const allowed[] = {
 	"rt_sigprocmask",
 	"sigaltstack",
 	"getrandom",
+	"getegid",
+	"geteuid",
 	"getpid",
 	"gettid",
 	"tgkill",
@@ -90,9 +97,70 @@ static const char *const allowed[] = {
 	"exit_group",
 };
 
-int confine_agent(void)
+/*
+ * From the files themselves: getpwnam() may talk to a name service over sockets, which this
+ * process has no other use for.
+ */
+static bool find_user(const char *name, uid_t uid, struct confine_user *ret_user)
 {
-	int err = sandbox_keep_net_admin();
+	FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *user;
+	bool found = false;
+
+	while (file && !found && (user = fgetpwent(file))) {
+		found = name ? strcmp(user->pw_name, name) == 0 : user->pw_uid == uid;
+		if (found)
+			*ret_user = (struct confine_user){true, user->pw_uid, user->pw_gid};
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static bool has_group(gid_t gid)
+{
+	FILE *file = fopen("/etc/group", "re");
+	const struct group *group;
+	bool found = false;
+
+	while (file && !found && (group = fgetgrent(file)))
+		found = group->gr_gid == gid;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static struct confine_user nobodys_user(void)
+{
+	struct confine_user user = {.change = false}, taken;
+	uid_t id = CONFINE_ID_LAST;
+
+	while (id >= CONFINE_ID_FIRST && (find_user(NULL, id, &taken) || has_group(id)))
+		id--;
+	if (id >= CONFINE_ID_FIRST)
+		user = (struct confine_user){true, id, id};
+	return user;
+}
+
+struct confine_user confine_user(gid_t readers)
+{
+	struct confine_user user = {.change = false};
+
+	if (geteuid() != 0)
+		return user;
+	/* An entry of that name with root's id is no other user. */
+	if (!find_user(CONFINE_USER, 0, &user) || user.uid == 0)
+		user = nobodys_user();
+	if (readers != (gid_t)-1)
+		user.gid = readers;
+	user.change = user.change && sandbox_may_become(user.uid, user.gid);
+	return user;
+}
+
+int confine_agent(const struct confine_user *user)
+{
+	int err = user->change ? sandbox_become_net_admin(user->uid, user->gid)
+			       : sandbox_keep_net_admin();
 
 	if (!err)
 		err = sandbox_no_new_privileges();

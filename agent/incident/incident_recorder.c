@@ -48,9 +48,9 @@ void incident_recorder_prepare(struct incident_recorder *recorder, const char *s
 	recorder->prepare_err = incident_store_open(&recorder->store);
 }
 
-int incident_recorder_hand_over(struct incident_recorder *recorder, uid_t uid)
+int incident_recorder_hand_over(struct incident_recorder *recorder, uid_t uid, gid_t gid)
 {
-	return recorder->wanted ? incident_store_hand_over(&recorder->store, uid) : 0;
+	return recorder->wanted ? incident_store_hand_over(&recorder->store, uid, gid) : 0;
 }
 
 /* What an earlier agent of this boot began is continued; what was begun in the last day

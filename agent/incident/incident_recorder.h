@@ -44,7 +44,7 @@ void incident_recorder_prepare(struct incident_recorder *recorder, const char *s
 			       const char *name, const struct incident_limits *limits);
 
 /* The directory is this user's from now on: the agent is about to become it. 0 or -errno. */
-int incident_recorder_hand_over(struct incident_recorder *recorder, uid_t uid);
+int incident_recorder_hand_over(struct incident_recorder *recorder, uid_t uid, gid_t gid);
 
 /* Starts the thread that reads the segment through `from`, and goes on with the incident that
  * an earlier agent of this boot and namespace left open. */

@@ -105,13 +105,13 @@ int incident_store_open(struct incident_store *store)
 	return 0;
 }
 
-int incident_store_hand_over(const struct incident_store *store, uid_t uid)
+int incident_store_hand_over(const struct incident_store *store, uid_t uid, gid_t gid)
 {
 	if (store->dir_fd < 0)
 		return 0;
-	if (fchown(store->dir_fd, uid, (gid_t)-1) < 0 || fchown(store->lock_fd, uid, (gid_t)-1) < 0)
+	if (fchown(store->dir_fd, uid, gid) < 0 || fchown(store->lock_fd, uid, gid) < 0)
 		return -errno;
-	if (store->made_state_dir && chown(store->state_dir, uid, (gid_t)-1) < 0)
+	if (store->made_state_dir && chown(store->state_dir, uid, gid) < 0)
 		return -errno;
 	return 0;
 }

@@ -37,7 +37,7 @@ void incident_store_init(struct incident_store *store, const char *state_dir, co
 int incident_store_open(struct incident_store *store);
 
 /* It is this user's from now on; so is the state directory if it was made here. */
-int incident_store_hand_over(const struct incident_store *store, uid_t uid);
+int incident_store_hand_over(const struct incident_store *store, uid_t uid, gid_t gid);
 
 void incident_store_close(struct incident_store *store);
 

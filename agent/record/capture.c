@@ -358,7 +358,7 @@ static int open_parts(struct capture *capture)
 	if (!err)
 		err = open_signals(capture);
 	if (!err && capture->config.sandbox)
-		err = confine_agent();
+		err = confine_agent(&(struct confine_user){.change = false});
 	/* The worker inherits the confinement. */
 	return err ? err : query_create(&capture->query);
 }

@@ -6,10 +6,22 @@
 #include <grp.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
 
 static int drop_all(void)
 {
@@ -24,9 +36,25 @@ static int drop_all(void)
 	return 0;
 }
 
+/* A change of user forgets which signal the end of the parent is (kernel/cred.c:
+ * commit_creds): `conntide run` relies on it. */
+static void keep_parent_signal(int sig)
+{
+	if (sig)
+		prctl(PR_SET_PDEATHSIG, sig, 0, 0, 0);
+}
+
+static int parent_signal(void)
+{
+	int sig = 0;
+
+	return prctl(PR_GET_PDEATHSIG, &sig, 0, 0, 0) < 0 ? 0 : sig;
+}
+
 int sandbox_become(const char *const *users, const char **ret_user)
 {
 	const struct passwd *user = NULL;
+	int sig = parent_signal();
 
 	for (; *users && !user; users++) {
 		user = getpwnam(*users);
@@ -43,10 +71,52 @@ int sandbox_become(const char *const *users, const char **ret_user)
 	    setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
 		return -errno;
+	keep_parent_signal(sig);
 	/* setuid(2) emptied the sets unless somebody kept them with prctl. */
 	if (setuid(0) == 0)
 		return -EPERM;
 	return drop_all();
+}
+
+/* Lines of three numbers: first id here, first id outside, how many. */
+static bool has_id(const char *map, unsigned long id)
+{
+	unsigned long first, outside, count;
+	FILE *file = fopen(map, "re");
+	bool found = !file; /* a kernel without user namespaces has them all */
+
+	while (file && !found && fscanf(file, "%lu %lu %lu", &first, &outside, &count) == 3)
+		found = id >= first && id - first < count;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+bool sandbox_may_become(uid_t uid, gid_t gid)
+{
+	return capng_get_caps_process() == 0 &&
+	       capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) &&
+	       capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID) &&
+	       capng_have_capability(CAPNG_EFFECTIVE, CAP_CHOWN) &&
+	       has_id("/proc/self/uid_map", uid) && has_id("/proc/self/gid_map", gid);
+}
+
+int sandbox_become_net_admin(uid_t uid, gid_t gid)
+{
+	int sig = parent_signal();
+
+	capng_clear(CAPNG_SELECT_ALL);
+	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+			 CAP_NET_ADMIN) != 0)
+		return -EINVAL;
+	capng_apply(CAPNG_SELECT_BOUNDS);
+	/* Keeps the capability over the change, and drops the rest after it. */
+	if (capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP) != 0)
+		return -EPERM;
+	keep_parent_signal(sig);
+	if (SANITIZED)
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* LeakSanitizer traces its own process */
+	return setuid(0) == 0 ? -EPERM : 0;
 }
 
 int sandbox_drop_capabilities(void)
@@ -76,17 +146,6 @@ int sandbox_no_new_privileges(void)
 {
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
 
 static int allow(scmp_filter_ctx filter, const char *name)
 {

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Becomes the first of `users` (NULL at the end) that exists, with its own
@@ -19,6 +20,15 @@
  * -EPERM otherwise, -ENOENT when none of them exists. *ret_user: which one.
  */
 int sandbox_become(const char *const *users, const char **ret_user);
+
+/* Is this process root enough to become this user, and to give files to it? Not without
+ * CAP_SETUID, CAP_SETGID and CAP_CHOWN, as in a container that has CAP_NET_ADMIN alone, nor
+ * where its user namespace has no such ids. */
+bool sandbox_may_become(uid_t uid, gid_t gid);
+
+/* Becomes this user, in this group and no other, and keeps CAP_NET_ADMIN of all capabilities.
+ * 0; -EPERM, -errno. */
+int sandbox_become_net_admin(uid_t uid, gid_t gid);
 
 /* Drops every capability from every set this process can reach: for a process
  * that runs as an ordinary user but was given some. */

@@ -298,15 +298,6 @@ int segment_set_readers(struct segment *segment, gid_t gid)
 	return 0;
 }
 
-/* May this user make names in the directory? Not asked of access(2): it is not us yet. */
-static bool is_theirs(const char *dir, uid_t uid)
-{
-	struct stat st;
-
-	return stat(dir, &st) == 0 &&
-	       ((st.st_uid == uid && st.st_mode & S_IWUSR) || st.st_mode & S_IWOTH);
-}
-
 /* The hosts first: who finds the table finds them. */
 static int place(struct segment *segment)
 {
@@ -317,16 +308,16 @@ static int place(struct segment *segment)
 	return 0;
 }
 
-int segment_hand_over(struct segment *segment, uid_t uid)
+int segment_hand_over(struct segment *segment, uid_t uid, gid_t gid)
 {
 	const int fds[] = {segment->fd, segment->hosts_fd, segment->lock_fd};
 
 	for (unsigned int i = 0; i < 3; i++)
-		if (fchown(fds[i], uid, (gid_t)-1) < 0)
+		if (fchown(fds[i], uid, gid) < 0)
 			return -errno;
-	if (segment->made_dir && chown(segment->runtime_dir, uid, (gid_t)-1) < 0)
+	if (segment->made_dir && chown(segment->runtime_dir, uid, gid) < 0)
 		return -errno;
-	return is_theirs(segment->runtime_dir, uid) ? 0 : place(segment);
+	return place(segment);
 }
 
 int segment_publish(struct segment *segment)
@@ -343,12 +334,17 @@ int segment_publish(struct segment *segment)
 
 /* --- when somebody removes it ----------------------------------------------------- */
 
+/* Where the path may not be looked at, as below a directory of root's alone, it counts as
+ * there until the file has no name at all. */
 static bool names_file(const char *path, int fd)
 {
 	struct stat named, held;
 
-	return stat(path, &named) == 0 && fstat(fd, &held) == 0 && named.st_dev == held.st_dev &&
-	       named.st_ino == held.st_ino;
+	if (fstat(fd, &held) < 0)
+		return false;
+	if (stat(path, &named) < 0)
+		return errno == EACCES && held.st_nlink > 0;
+	return named.st_dev == held.st_dev && named.st_ino == held.st_ino;
 }
 
 /* What is backed, into a file where it is backed as well. */

@@ -62,11 +62,11 @@ int segment_create(struct segment *segment, const char *runtime_dir,
 int segment_set_readers(struct segment *segment, gid_t gid);
 
 /*
- * The files are `uid`'s from now on, and so is the directory if it was made here. A directory
- * of somebody else's stays so: there the files get their names now, while that is possible, and
- * readers are told -EAGAIN until segment_publish(). 0 or -errno.
+ * The files are this user's from now on, and so is the directory if it was made here. A directory
+ * of somebody else's stays so, and a path may lead through one: the files get their names now,
+ * while that is possible, and readers are told -EAGAIN until segment_publish(). 0 or -errno.
  */
-int segment_hand_over(struct segment *segment, uid_t uid);
+int segment_hand_over(struct segment *segment, uid_t uid, gid_t gid);
 
 /* Makes it visible under its name. 0 or -errno. */
 int segment_publish(struct segment *segment);

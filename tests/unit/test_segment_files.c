@@ -182,7 +182,7 @@ static void test_handed_over(void **state)
 	if (geteuid() != 0)
 		skip();
 	snprintf(name, sizeof(name), "%s/unit.table", dir);
-	assert_int_equal(segment_hand_over(&segment, 61183), 0);
+	assert_int_equal(segment_hand_over(&segment, 61183, 61183), 0);
 	assert_int_equal(stat(name, &st), 0);
 	assert_int_equal(st.st_uid, 61183);
 	assert_int_equal(shm_reader_refresh(&reader), -EAGAIN);
