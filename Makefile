@@ -28,7 +28,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
 # What a program links, by the file through which the library enters.
 AGENT_LIBS := libmnl libnetfilter_conntrack libxxhash libseccomp libcap-ng
 HTTP_LIBS := libmicrohttpd gnutls libcjson yaml-0.1 libcrypt zlib libseccomp libcap-ng
-CLI_LIBS := libcjson
+CLI_LIBS := libcjson ncursesw tinfo
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
@@ -60,7 +60,7 @@ AGENT_SRC := $(filter-out $(AGENT_MAINS),$(sort $(wildcard agent/*.c agent/*/*.c
 SHOW_SRC := $(sort $(wildcard exporters/render/*.c exporters/advice/*.c))
 HTTP_MAIN := exporters/http/main.c
 HTTP_SRC := $(filter-out $(HTTP_MAIN),$(sort $(wildcard exporters/http/*.c exporters/http/*/*.c)))
-CLI_SRC := $(sort $(wildcard exporters/cli/*.c))
+CLI_SRC := $(sort $(wildcard exporters/cli/*.c exporters/cli/*/*.c))
 REPLAY_MAIN := exporters/replay/main.c
 REPLAY_SRC := $(filter-out $(REPLAY_MAIN),$(sort $(wildcard exporters/replay/*.c)))
 

@@ -50,6 +50,7 @@ struct command {
 };
 
 int cmd_status(struct cli *cli);
+int cmd_top(struct cli *cli);
 int cmd_ports(struct cli *cli);
 int cmd_cells(struct cli *cli);
 int cmd_forecast(struct cli *cli);

@@ -21,6 +21,8 @@
 
 static const struct command commands[] = {
 	{"status", cmd_status, "", "how full the table is, and how far that can be trusted", "rNj"},
+	{"top", cmd_top, "[OPTIONS]", "the table on a terminal, live; see conntide top --help",
+	 NULL},
 	{"ports", cmd_ports, "", "what fills it: entries by port and state", "rNjfsnldpt"},
 	{"cells", cmd_cells, "", "the histogram: protocol, direction, port, state, entries",
 	 "rNjfsnldpt"},

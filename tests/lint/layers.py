@@ -37,7 +37,8 @@ FOLDERS = {
     "exporters/http/page": ["lib", "exporters/render", "exporters/advice",
                             "exporters/http/message", "exporters/http/routes"],
     "exporters/http": ["lib", "exporters/render", "exporters/http"],
-    "exporters/cli": ["lib", "exporters/render", "exporters/advice"],
+    "exporters/cli": ["lib", "exporters/render", "exporters/advice", "exporters/cli/top"],
+    "exporters/cli/top": ["lib", "exporters/render", "exporters/advice"],
     "exporters/replay": ["lib"],
 }
 

@@ -7,13 +7,20 @@ $(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/un
 	@mkdir -p $(@D)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
-EXPORTER_UNIT_SRC := $(wildcard tests/unit/http_*.c tests/unit/render_*.c tests/unit/advice_*.c)
+# What conntide top draws, without the terminal.
+TOP_LIB := $(BUILD)/tests/top.a
+$(TOP_LIB): $(call obj,$(addprefix exporters/cli/top/,canvas.c spark.c state.c view.c))
+	@mkdir -p $(@D)
+	$(archive)
+
+EXPORTER_UNIT_SRC := $(wildcard tests/unit/http_*.c tests/unit/render_*.c tests/unit/advice_*.c \
+	tests/unit/top_*.c)
 EXPORTER_UNIT := $(EXPORTER_UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
-$(BUILD)/tests/unit/http_%.o $(BUILD)/tests/unit/render_%.o $(BUILD)/tests/unit/advice_%.o \
+$(BUILD)/tests/unit/http_%.o $(BUILD)/tests/unit/render_%.o $(BUILD)/tests/unit/advice_%.o $(BUILD)/tests/unit/top_%.o \
 $(BUILD)/tests/unit/made.o: ALL_CFLAGS += \
 	-Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers
 
-$(EXPORTER_UNIT): %: %.o $(call obj,tests/unit/made.c) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
+$(EXPORTER_UNIT): %: %.o $(call obj,tests/unit/made.c) $(TOP_LIB) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs cmocka $(HTTP_LIBS)) -lpthread -lm)
 
 unit-programs unit-run: $(EXPORTER_UNIT)

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * conntide top: the table on a terminal, once a second.
+ *
+ *	segment -> snapshot (top.c) -> canvas (view.c) -> terminal (screen.c)
+ *
+ * Reads shared memory only, so that it opens at once whatever the table holds and goes
+ * on while the table is full. A table that is not there yet, or whose agent has ended, is
+ * looked for again at each refresh. Threads: one.
+ */
+#ifndef CONNTIDE_CLI_TOP_TOP_H
+#define CONNTIDE_CLI_TOP_TOP_H
+
+struct top_options {
+	const char *runtime_dir;
+	const char *netns;
+	const char *state_dir;
+	unsigned int interval_ds; /* tenths of a second between two looks */
+};
+
+/* Until a key or a signal ends it. 0; -ENOTTY without a terminal; -EINVAL when its kind is not
+ * known; -ENOMEM; -errno of the segment's name. */
+int top_run(const struct top_options *options);
+
+#endif
