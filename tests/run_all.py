@@ -104,6 +104,7 @@ STAGES = [
     Stage("test-build"),
     Stage("test-replay", after=BOTH),
     Stage("test-dashboards"),
+    Stage("test-terminal", 1, after=BOTH),
     Stage("test-http", 1, {LOOPBACK}),
     Stage("test-patterns", 0, shared={CONNTRACK}),
     # Agents of the packages are listeners, too.

@@ -96,6 +96,7 @@ static void write_incidents(struct top *top)
 /* The screens that are text, by the renderers of the other commands. */
 static void write_content(struct top *top)
 {
+	const struct talkers_wanted all = {.kind = -1, .format = ROWS_TEXT};
 	struct model model;
 
 	text_clear(&top->content);
@@ -104,7 +105,7 @@ static void write_content(struct top *top)
 		if (top->details.hosts_error)
 			text_add_format(&top->content, "%s\n", top->details.hosts_why);
 		else
-			render_talkers(&top->snap, &top->details, -1, 0, top->services, ROWS_TEXT,
+			render_talkers(&top->snap, &top->details, &all, top->services,
 				       &top->content);
 		break;
 	case TOP_WHY:
