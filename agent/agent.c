@@ -44,7 +44,7 @@ static void retry_subscription(struct agent *agent)
 	if (!subscription_second(&agent->subscription, agent->mirror.now_ns))
 		return;
 	quality_missed(agent);
-	agent->last_loss_ns = agent->mirror.now_ns;
+	agent->losses.last_loss_ns = agent->mirror.now_ns;
 	schedule_loss(&agent->schedule, agent->mirror.now_ns);
 	log_info("events", "subscribed again; a resync follows");
 }
@@ -54,7 +54,7 @@ static void retry_subscription(struct agent *agent)
 /* Twice the kernel's limit: room for tombstones and for what a dump still shows. */
 uint32_t agent_mirror_limit(const struct agent *agent)
 {
-	int64_t max = agent->limits.max_entries;
+	int64_t max = agent->kernel.limits.max_entries;
 
 	if (agent->config.max_entries)
 		return agent->config.max_entries;
@@ -82,21 +82,21 @@ static void follow_limit(struct agent *agent)
 
 static bool has_picture(const struct agent *agent)
 {
-	bool counters = agent->told.count_entries >= 0;
+	bool counters = agent->kernel.told.count_entries >= 0;
 
 	return (counters && agent->schedule.mode != SHM_MODE_STARTING) ||
-	       agent->mirror.now_ns - agent->started_ns > PICTURE_PATIENCE_NS;
+	       agent->mirror.now_ns - agent->loop.started_ns > PICTURE_PATIENCE_NS;
 }
 
 static void record_incidents(struct agent *agent)
 {
-	const uint64_t *values = agent->counters.values;
+	const uint64_t *values = agent->kernel.counters.values;
 	const struct incident_trigger_input in = {
 		.now_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
-		.count_entries = agent->limits.count_entries,
-		.max_entries = agent->limits.max_entries,
-		.chain_limit_entries = ct_chain_limit(agent->limits.buckets),
+		.count_entries = agent->kernel.limits.count_entries,
+		.max_entries = agent->kernel.limits.max_entries,
+		.chain_limit_entries = ct_chain_limit(agent->kernel.limits.buckets),
 		.drops = values[CT_STAT_DROP],
 		.early_drops = values[CT_STAT_EARLY_DROP],
 		.chain_drops = values[CT_STAT_CHAINTOOLONG],
@@ -125,8 +125,8 @@ static void keep_segment(struct agent *agent)
 			  segment->path, strerror(-err));
 	if (err >= 0)
 		return;
-	agent->run_err = err;
-	agent->quit = true;
+	agent->loop.run_err = err;
+	agent->loop.quit = true;
 }
 
 static void on_second(struct agent *agent)
@@ -134,7 +134,7 @@ static void on_second(struct agent *agent)
 	uint64_t expirations;
 	uint64_t now_ns;
 
-	if (read(agent->timer_fd, &expirations, sizeof(expirations)) < 0)
+	if (read(agent->loop.timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
 	agent_drain(agent);
 	now_ns = agent->mirror.now_ns;
@@ -144,15 +144,15 @@ static void on_second(struct agent *agent)
 	follow_limit(agent);
 	recorder_put(&agent->recorder, now_ns, RECORD_SECOND, NULL, 0);
 	quality_second(agent);
-	agent->want_stats = true;
-	agent->want_addresses |= agent->addresses_pending;
-	if (schedule_second(&agent->schedule, agent->lost_last_second > 0,
+	agent->kernel.stats_wanted = true;
+	agent->addresses.wanted |= agent->addresses.pending;
+	if (schedule_second(&agent->schedule, agent->losses.lost_last_second > 0,
 			    agent->events.buffer_bytes >= agent->config.event_buffer_max_bytes,
 			    now_ns))
 		subscribe_for_mode(agent);
 	else
 		retry_subscription(agent);
-	agent->lost_last_second = 0;
+	agent->losses.lost_last_second = 0;
 	if (agent->recorder.error) {
 		log_error("record", "recording ended: %s", strerror(-agent->recorder.error));
 		agent->recorder.error = 0;
@@ -163,12 +163,12 @@ static void on_signal(struct agent *agent)
 {
 	struct signalfd_siginfo info;
 
-	if (read(agent->signal_fd, &info, sizeof(info)) != sizeof(info))
+	if (read(agent->loop.signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGHUP)
 		schedule_request(&agent->schedule, agent->mirror.now_ns);
 	else
-		agent->quit = true;
+		agent->loop.quit = true;
 }
 
 /* Router advertisements tell of known addresses every few seconds: those change nothing. What
@@ -180,14 +180,14 @@ static void on_address_change(struct agent *agent)
 	ssize_t n;
 
 	for (;;) {
-		n = recv(agent->address_fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
+		n = recv(agent->loop.address_fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);
 		if (n <= 0 && errno != ENOBUFS && errno != EINTR)
 			return;
 		if (n > 0 && (size_t)n <= sizeof(bytes) &&
 		    addresses_known(&agent->addrs, bytes, (size_t)n))
 			continue;
-		agent->want_addresses = agent->addresses_pending = true;
-		agent->unpublished = true;
+		agent->addresses.wanted = agent->addresses.pending = true;
+		agent->published.behind = true;
 	}
 }
 
@@ -197,19 +197,19 @@ static int wait_ms(const struct agent *agent)
 {
 	if (requests_pending(agent))
 		return 0;
-	return agent->unpublished || verify_pending(&agent->verify) ? TICK_MS : -1;
+	return agent->published.behind || verify_pending(&agent->verify) ? TICK_MS : -1;
 }
 
 /* A pause lets events gather: one wake-up and one system call for many. Never while a
  * dump is waited for, nor when the queue was not emptied. */
 static void pause_reading(struct agent *agent)
 {
-	struct timespec pause = {.tv_nsec = (long)pace_after(&agent->pace, agent->read_events,
-							     agent->events.buffer_bytes,
-							     agent->mirror.now_ns)};
+	struct timespec pause = {
+		.tv_nsec = (long)pace_after(&agent->loop.pace, agent->loop.read_events,
+					    agent->events.buffer_bytes, agent->mirror.now_ns)};
 
-	agent->read_events = 0;
-	if (agent->drained && agent->dump.progress == DUMP_NONE && !requests_pending(agent))
+	agent->loop.read_events = 0;
+	if (agent->loop.drained && agent->dump.progress == DUMP_NONE && !requests_pending(agent))
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
@@ -219,11 +219,11 @@ static void dispatch(struct agent *agent, int fd)
 		agent_drain(agent);
 	} else if (fd == query_fd(agent->query)) {
 		requests_answer(agent);
-	} else if (fd == agent->timer_fd) {
+	} else if (fd == agent->loop.timer_fd) {
 		on_second(agent);
-	} else if (fd == agent->signal_fd) {
+	} else if (fd == agent->loop.signal_fd) {
 		on_signal(agent);
-	} else if (fd == agent->address_fd) {
+	} else if (fd == agent->loop.address_fd) {
 		on_address_change(agent);
 	}
 }
@@ -233,8 +233,8 @@ int agent_run(struct agent *agent)
 	struct epoll_event ready[8];
 
 	requests_step(agent);
-	while (!agent->quit) {
-		int n = epoll_wait(agent->epoll_fd, ready, 8, wait_ms(agent));
+	while (!agent->loop.quit) {
+		int n = epoll_wait(agent->loop.epoll_fd, ready, 8, wait_ms(agent));
 
 		if (n < 0 && errno != EINTR) {
 			int err = -errno;
@@ -247,9 +247,9 @@ int agent_run(struct agent *agent)
 			dispatch(agent, ready[i].data.fd);
 		requests_step(agent);
 		publish_changes(agent);
-		if (agent->read_events)
+		if (agent->loop.read_events)
 			pause_reading(agent);
 	}
 	log_info("agent", "stopping");
-	return agent->run_err;
+	return agent->loop.run_err;
 }

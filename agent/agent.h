@@ -88,8 +88,8 @@ struct history_state {
 	uint64_t lost_events;
 };
 
-struct agent {
-	struct config config;
+/* The loop: what it waits for, and how the last round went. */
+struct agent_loop {
 	int epoll_fd;
 	int timer_fd;
 	int signal_fd;
@@ -99,76 +99,117 @@ struct agent {
 	bool drained; /* the last drain reached the end of the queue */
 	bool event_error_logged;
 	bool inactive_logged;
-	struct confine_user user;
 	struct pace pace;
 	uint32_t read_events; /* since the last pause */
+	uint64_t started_ns;
+};
 
-	struct event_socket events;
-	struct subscription subscription;
-	struct query *query;
-	struct recorder recorder;
+/* What the kernel says besides events. */
+struct agent_kernel {
+	struct ct_proc proc;
+	struct ct_limits limits; /* from /proc, else as netlink told */
+	struct ct_limits told;	 /* by netlink, with the last counters */
+	struct ct_counters counters;
+	bool stats_wanted;
+	struct ct_timeouts timeouts;
+	uint64_t timeouts_due_ns;
+	uint64_t local_ports_due_ns;
+	bool nat_reclaims; /* the kernel takes the ports of closing entries back */
+	uint32_t tick_hz;  /* read before the sandbox closes */
+};
 
-	struct segment segment;
-	struct histogram hist;
-	struct local_addrs addrs;
-	struct verify verify;
-	struct mirror mirror;
-	struct resync resync;
-	struct schedule schedule;
-	struct ports ports;
-	struct incident_recorder incidents;
+/* What learns from the mirror's changes. */
+struct agent_stats {
 	struct observer observer;
 	struct forecast *forecast;
 	struct forecast_publish forecast_publish;
 	struct durations durations;
 	struct talkers talkers;
+	struct table_log table_log;
 	struct nat_pools nat_pools;
 	struct nat_trend nat_trend;
-	uint64_t local_ports_due_ns;
-	bool nat_reclaims; /* the kernel takes the ports of closing entries back */
-	struct table_log table_log;
-	struct ct_timeouts timeouts;
-	uint64_t timeouts_due_ns;
+};
 
-	struct ct_proc proc;
-	struct ct_limits limits; /* from /proc, else as netlink told */
-	struct ct_limits told;	 /* by netlink, with the last counters */
-	struct ct_counters counters;
+/* Single entries that were asked for. */
+struct agent_asked {
+	struct verify_item items[QUERY_GETS_MAX];
+	uint32_t count;
+	uint32_t mark;
+};
 
-	struct quality quality;
-	struct dump_state dump;
-	struct verify_item asked[QUERY_GETS_MAX];
-	uint32_t asked_count;
-	uint32_t asked_mark;
-	bool want_addresses;
-	bool addresses_pending; /* they changed, or may have; not read since */
-	bool address_error_logged;
-	uint64_t addresses_ns; /* when others were read; entries are sorted by them with a resync */
-	bool want_stats;
+/* The addresses of this namespace, which say what is inbound. */
+struct agent_addresses {
+	bool wanted;
+	bool pending; /* they changed, or may have; not read since */
+	bool error_logged;
+	uint64_t changed_ns; /* when others were read; entries are sorted by them with a resync */
+};
 
-	uint64_t started_ns;
-	uint32_t tick_hz; /* read before the sandbox closes */
+/* Comparisons with the kernel's table. */
+struct agent_resyncs {
+	uint64_t valid_begin_ns; /* of the last valid one; 0: none yet */
+	uint64_t valid_end_ns;
+	uint64_t valid_end_real_ns;
+	bool last_valid; /* the last one was */
+	uint64_t valid;
+	uint64_t invalid;
+	uint64_t spent_ns;
+};
+
+/* What was not heard or understood. */
+struct agent_losses {
 	uint64_t malformed_events;
 	uint64_t lost_last_second;
 	uint64_t last_loss_ns;
-	uint64_t last_valid_begin_ns;
-	uint64_t last_valid_end_ns;
-	uint64_t last_valid_end_real_ns;
-	bool last_resync_valid;
-	uint64_t resyncs_valid;
-	uint64_t resyncs_invalid;
-	uint64_t resync_ns;
-	uint64_t minute_left_s;
-	uint32_t mirror_limit_entries; /* as last set */
-	uint64_t published_ns;
-	bool unpublished; /* events were applied since */
-	int64_t resident_bytes;
+	bool gap; /* events were missed, and so noticed, since the last valid resync */
 	uint32_t residual_seconds;    /* that count and mirror have differed at rest */
 	uint32_t residual_patience_s; /* before a resync because of that */
-	bool gap; /* events were missed, and so noticed, since the last valid resync */
+	uint32_t in_flight;
+};
+
+/* What readers were told last. */
+struct agent_published {
+	uint64_t at_ns;
+	bool behind; /* events were applied since */
+	int64_t resident_bytes;
+	uint64_t minute_left_s;
 	struct history_state second_base;
 	struct history_state minute_base;
-	uint32_t in_flight;
+};
+
+struct agent {
+	struct config config;
+	struct confine_user user;
+	struct agent_loop loop;
+
+	/* from the kernel */
+	struct event_socket events;
+	struct subscription subscription;
+	struct query *query;
+	struct dump_state dump;
+	struct agent_asked asked;
+	struct agent_addresses addresses;
+	struct agent_kernel kernel;
+	struct recorder recorder;
+
+	/* the mirror, and how good it is */
+	struct histogram hist;
+	struct local_addrs addrs;
+	struct verify verify;
+	struct mirror mirror;
+	uint32_t mirror_limit_entries; /* as last set */
+	struct resync resync;
+	struct schedule schedule;
+	struct agent_resyncs resyncs;
+	struct agent_losses losses;
+	struct quality quality;
+
+	/* to readers */
+	struct agent_stats stats;
+	struct ports ports;
+	struct segment segment;
+	struct agent_published published;
+	struct incident_recorder incidents;
 };
 
 /* A count that differs from the mirror is looked into after so many seconds. */

@@ -21,24 +21,24 @@ static void apply_batch(struct agent *agent, unsigned int n)
 		int err = message ? ct_event_parse(message, len, &events[count]) : -ENOMSG;
 
 		if (err == -EBADMSG)
-			agent->malformed_events++;
+			agent->losses.malformed_events++;
 		if (err)
 			continue;
 		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_EVENT, message, len);
 		flow_prefetch_head(&agent->mirror.table, events[count].hash);
-		observer_foresee(&agent->observer, &events[count]);
+		observer_foresee(&agent->stats.observer, &events[count]);
 		count++;
 	}
 	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_record(&agent->mirror.table, events[i].hash);
 	for (unsigned int i = 0; i < count; i++) {
 		flow_prefetch_next(&agent->mirror.table, events[i].hash);
-		observer_foresee_records(&agent->observer, &events[i]);
+		observer_foresee_records(&agent->stats.observer, &events[i]);
 	}
 	for (unsigned int i = 0; i < count; i++)
 		mirror_event(&agent->mirror, &events[i]);
-	agent->in_flight += count;
-	agent->unpublished = true;
+	agent->losses.in_flight += count;
+	agent->published.behind = true;
 }
 
 static void note_loss(struct agent *agent, uint64_t lost)
@@ -46,17 +46,17 @@ static void note_loss(struct agent *agent, uint64_t lost)
 	struct event_socket *events = &agent->events;
 	uint64_t now_ns = agent->mirror.now_ns;
 
-	agent->last_loss_ns = now_ns;
-	forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)now_ns);
+	agent->losses.last_loss_ns = now_ns;
+	forecast_notice(agent->stats.forecast, FC_EVENTS_LOST, (int64_t)now_ns);
 	quality_missed(agent);
-	agent->unpublished = true;
+	agent->published.behind = true;
 	schedule_loss(&agent->schedule, now_ns);
-	if (agent->lost_last_second == 0)
+	if (agent->losses.lost_last_second == 0)
 		log_warn("events",
 			 "%llu events lost: the receive buffer of %u bytes was full; "
 			 "a resync follows",
 			 (unsigned long long)lost, events->buffer_bytes);
-	agent->lost_last_second += lost;
+	agent->losses.lost_last_second += lost;
 	if (events->buffer_bytes < agent->config.event_buffer_max_bytes) {
 		uint32_t wanted = events->buffer_bytes < agent->config.event_buffer_max_bytes / 2
 					  ? 2 * events->buffer_bytes
@@ -72,13 +72,13 @@ static void note_loss(struct agent *agent, uint64_t lost)
 static void note_receive_error(struct agent *agent, int err)
 {
 	/* What was not read may be anything: the mirror follows no more until a resync. */
-	agent->last_loss_ns = agent->mirror.now_ns;
+	agent->losses.last_loss_ns = agent->mirror.now_ns;
 	quality_missed(agent);
-	agent->unpublished = true;
+	agent->published.behind = true;
 	schedule_loss(&agent->schedule, agent->mirror.now_ns);
-	if (!agent->event_error_logged)
+	if (!agent->loop.event_error_logged)
 		log_error("events", "cannot read events: %s", strerror(-err));
-	agent->event_error_logged = true;
+	agent->loop.event_error_logged = true;
 }
 
 void agent_drain(struct agent *agent)
@@ -86,7 +86,7 @@ void agent_drain(struct agent *agent)
 	uint64_t lost;
 
 	mirror_set_time(&agent->mirror, clock_boot_ns());
-	agent->drained = false;
+	agent->loop.drained = false;
 	for (unsigned int i = 0; i < DRAIN_BATCHES; i++) {
 		int n = event_socket_receive(&agent->events);
 
@@ -94,11 +94,11 @@ void agent_drain(struct agent *agent)
 			note_receive_error(agent, n);
 			break;
 		}
-		agent->read_events += (unsigned int)n;
+		agent->loop.read_events += (unsigned int)n;
 		apply_batch(agent, (unsigned int)n);
 		/* Less than a batch: the queue was empty a moment ago. */
 		if ((unsigned int)n < NLSOCK_BATCH) {
-			agent->drained = true;
+			agent->loop.drained = true;
 			break;
 		}
 	}

@@ -37,15 +37,15 @@ static int64_t resident_bytes(void)
  */
 static void sample_count(struct agent *agent)
 {
-	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
-	agent->in_flight = 0;
+	ct_proc_read(&agent->kernel.proc, &agent->kernel.told, &agent->kernel.limits);
+	agent->losses.in_flight = 0;
 	agent_drain(agent);
 	quality_sampled(agent);
 }
 
 int64_t publish_residual(const struct agent *agent)
 {
-	return agent->limits.count_entries - (int64_t)agent->mirror.entries;
+	return agent->kernel.limits.count_entries - (int64_t)agent->mirror.entries;
 }
 
 static void set(_Atomic int64_t *field, int64_t value)
@@ -55,14 +55,14 @@ static void set(_Atomic int64_t *field, int64_t value)
 
 static void write_kernel(const struct agent *agent, struct shm_live *live)
 {
-	const uint64_t *values = agent->counters.values;
+	const uint64_t *values = agent->kernel.counters.values;
 
-	set(&live->count_entries, agent->limits.count_entries);
-	set(&live->max_entries, agent->limits.max_entries);
-	set(&live->buckets, agent->limits.buckets);
-	set(&live->chain_limit_entries, ct_chain_limit(agent->limits.buckets));
-	set(&live->events_mode, agent->limits.events_mode);
-	set(&live->tick_hz, agent->tick_hz);
+	set(&live->count_entries, agent->kernel.limits.count_entries);
+	set(&live->max_entries, agent->kernel.limits.max_entries);
+	set(&live->buckets, agent->kernel.limits.buckets);
+	set(&live->chain_limit_entries, ct_chain_limit(agent->kernel.limits.buckets));
+	set(&live->events_mode, agent->kernel.limits.events_mode);
+	set(&live->tick_hz, agent->kernel.tick_hz);
 	set(&live->stat_drop, (int64_t)values[CT_STAT_DROP]);
 	set(&live->stat_early_drop, (int64_t)values[CT_STAT_EARLY_DROP]);
 	set(&live->stat_insert, (int64_t)values[CT_STAT_INSERT]);
@@ -87,7 +87,7 @@ static void write_mirror(const struct agent *agent, struct shm_live *live)
 	set(&live->events_new, (int64_t)counters->events[CT_NEW]);
 	set(&live->events_update, (int64_t)counters->events[CT_UPDATE]);
 	set(&live->events_destroy, (int64_t)counters->events[CT_DESTROY]);
-	set(&live->events_malformed, (int64_t)agent->malformed_events);
+	set(&live->events_malformed, (int64_t)agent->losses.malformed_events);
 	set(&live->repairs_state, (int64_t)counters->repairs_state);
 	set(&live->repairs_missing, (int64_t)counters->repairs_missing);
 	set(&live->repairs_ghost, (int64_t)counters->repairs_ghost);
@@ -119,21 +119,21 @@ static void write_agent(const struct agent *agent, struct shm_live *live)
 {
 	set(&live->heartbeat_boot_ns, (int64_t)agent->mirror.now_ns);
 	set(&live->heartbeat_real_ns, (int64_t)clock_real_ns());
-	set(&live->started_boot_ns, (int64_t)agent->started_ns);
+	set(&live->started_boot_ns, (int64_t)agent->loop.started_ns);
 	set(&live->mode, agent->schedule.mode);
 	set(&live->events_lost, (int64_t)agent->events.lost);
-	set(&live->last_loss_boot_ns, (int64_t)agent->last_loss_ns);
-	set(&live->resyncs_valid, (int64_t)agent->resyncs_valid);
-	set(&live->resyncs_invalid, (int64_t)agent->resyncs_invalid);
-	set(&live->resync_ns, (int64_t)agent->resync_ns);
-	set(&live->last_resync_boot_ns, (int64_t)agent->last_valid_end_ns);
-	set(&live->last_resync_real_ns, (int64_t)agent->last_valid_end_real_ns);
+	set(&live->last_loss_boot_ns, (int64_t)agent->losses.last_loss_ns);
+	set(&live->resyncs_valid, (int64_t)agent->resyncs.valid);
+	set(&live->resyncs_invalid, (int64_t)agent->resyncs.invalid);
+	set(&live->resync_ns, (int64_t)agent->resyncs.spent_ns);
+	set(&live->last_resync_boot_ns, (int64_t)agent->resyncs.valid_end_ns);
+	set(&live->last_resync_real_ns, (int64_t)agent->resyncs.valid_end_real_ns);
 	set(&live->resync_progress_entries,
 	    agent->dump.progress != DUMP_NONE ? (int64_t)agent->resync.records : 0);
 	set(&live->rate_mark_boot_ns_0, (int64_t)agent->ports.rate_mark_ns[0]);
 	set(&live->rate_mark_boot_ns_1, (int64_t)agent->ports.rate_mark_ns[1]);
 	set(&live->agent_cpu_ns, (int64_t)clock_cpu_ns());
-	set(&live->agent_rss_bytes, agent->resident_bytes);
+	set(&live->agent_rss_bytes, agent->published.resident_bytes);
 	set(&live->event_queue_bytes, agent->events.queue_bytes);
 	set(&live->event_buffer_bytes, agent->events.buffer_bytes);
 }
@@ -160,8 +160,8 @@ static void write_live(struct agent *agent)
 	write_incidents(&agent->incidents, live);
 	publish_nat_live(agent, live);
 	seq_write_end(&live->seq);
-	agent->published_ns = agent->mirror.now_ns;
-	agent->unpublished = false;
+	agent->published.at_ns = agent->mirror.now_ns;
+	agent->published.behind = false;
 }
 
 /* --- history ------------------------------------------------------------------- */
@@ -171,8 +171,8 @@ static struct history_state sums(const struct agent *agent)
 	const struct history_state now = {
 		.new_entries = agent->mirror.counters.new_entries,
 		.destroyed_entries = agent->mirror.counters.destroyed_entries,
-		.drops = agent->counters.values[CT_STAT_DROP],
-		.early_drops = agent->counters.values[CT_STAT_EARLY_DROP],
+		.drops = agent->kernel.counters.values[CT_STAT_DROP],
+		.early_drops = agent->kernel.counters.values[CT_STAT_EARLY_DROP],
 		.lost_events = agent->events.lost,
 	};
 
@@ -193,9 +193,9 @@ static void append_sample(struct agent *agent, bool minutes, struct history_stat
 	struct history_state now = sums(agent);
 
 	poke_u64(&sample->real_ns, clock_real_ns());
-	poke_u32(&sample->count_entries, clamp_u32(agent->limits.count_entries));
+	poke_u32(&sample->count_entries, clamp_u32(agent->kernel.limits.count_entries));
 	poke_u32(&sample->mirror_entries, agent->mirror.entries);
-	poke_u32(&sample->max_entries, clamp_u32(agent->limits.max_entries));
+	poke_u32(&sample->max_entries, clamp_u32(agent->kernel.limits.max_entries));
 	poke_u32(&sample->new_entries, since(now.new_entries, base->new_entries));
 	poke_u32(&sample->destroyed_entries, since(now.destroyed_entries, base->destroyed_entries));
 	poke_u32(&sample->drops, since(now.drops, base->drops));
@@ -213,10 +213,10 @@ static void append_sample(struct agent *agent, bool minutes, struct history_stat
 
 static void tell_if_inactive(struct agent *agent)
 {
-	if (agent->inactive_logged || agent->last_valid_begin_ns == 0)
+	if (agent->loop.inactive_logged || agent->resyncs.valid_begin_ns == 0)
 		return;
-	agent->inactive_logged = true;
-	if (agent->limits.count_entries == 0 && agent->mirror.entries == 0)
+	agent->loop.inactive_logged = true;
+	if (agent->kernel.limits.count_entries == 0 && agent->mirror.entries == 0)
 		log_info("agent", "the table is empty: there is no traffic, or no rule of this "
 				  "network namespace asks for connection tracking");
 }
@@ -230,39 +230,41 @@ void publish_timeouts(struct agent *agent)
 	_Atomic uint32_t *to = segment_timeouts(&agent->segment);
 
 	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
-		poke_u32(&to[i], agent->timeouts.values_s[i]);
-	forecast_publish_timeouts(&agent->forecast_publish, agent->timeouts.values_s);
+		poke_u32(&to[i], agent->kernel.timeouts.values_s[i]);
+	forecast_publish_timeouts(&agent->stats.forecast_publish, agent->kernel.timeouts.values_s);
 }
 
 static void timeouts_second(struct agent *agent)
 {
-	if (agent->mirror.now_ns < agent->timeouts_due_ns)
+	if (agent->mirror.now_ns < agent->kernel.timeouts_due_ns)
 		return;
-	agent->timeouts_due_ns = agent->mirror.now_ns + TIMEOUTS_NS;
-	if (ct_timeouts_read(&agent->timeouts))
+	agent->kernel.timeouts_due_ns = agent->mirror.now_ns + TIMEOUTS_NS;
+	if (ct_timeouts_read(&agent->kernel.timeouts))
 		publish_timeouts(agent);
 }
 
 static void forecast_now(struct agent *agent)
 {
-	const uint64_t *values = agent->counters.values;
+	const uint64_t *values = agent->kernel.counters.values;
 	const struct forecast_publish_second second = {
 		.now_boot_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
-		.count_entries = agent->limits.count_entries,
-		.max_entries = agent->limits.max_entries,
-		.chain_limit_entries = ct_chain_limit(agent->limits.buckets),
+		.count_entries = agent->kernel.limits.count_entries,
+		.max_entries = agent->kernel.limits.max_entries,
+		.chain_limit_entries = ct_chain_limit(agent->kernel.limits.buckets),
 		.assumed_max_entries = agent->config.assume_max_entries,
 		.drops = values[CT_STAT_DROP],
 		.early_drops = values[CT_STAT_EARLY_DROP],
-		.tick_hz = agent->tick_hz,
+		.tick_hz = agent->kernel.tick_hz,
 	};
 
 	/* While events are missing on purpose, rates are not what arrives. */
 	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
-		forecast_notice(agent->forecast, FC_EVENTS_LOST, (int64_t)agent->mirror.now_ns);
-	observer_limit(&agent->observer, second.max_entries, second.drops, second.now_boot_ns);
-	forecast_publish_second(&agent->forecast_publish, &second);
+		forecast_notice(agent->stats.forecast, FC_EVENTS_LOST,
+				(int64_t)agent->mirror.now_ns);
+	observer_limit(&agent->stats.observer, second.max_entries, second.drops,
+		       second.now_boot_ns);
+	forecast_publish_second(&agent->stats.forecast_publish, &second);
 }
 
 /* --- who, and what it looked like --------------------------------------------------- */
@@ -270,15 +272,15 @@ static void forecast_now(struct agent *agent)
 static void records_second(struct agent *agent)
 {
 	struct shm_talkers *talkers = segment_talkers(&agent->segment);
-	const uint64_t *values = agent->counters.values;
+	const uint64_t *values = agent->kernel.counters.values;
 	const struct table_log_second second = {
 		.now_boot_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
-		.count_entries = agent->limits.count_entries,
-		.max_entries = agent->limits.max_entries,
+		.count_entries = agent->kernel.limits.count_entries,
+		.max_entries = agent->kernel.limits.max_entries,
 		.mirror_entries = agent->mirror.entries,
 		.unassured_entries = agent->mirror.unassured_entries,
-		.sources = talkers_sources(&agent->talkers),
+		.sources = talkers_sources(&agent->stats.talkers),
 		.hosts = &talkers->list[SHM_TALKER_SOURCE],
 		.counters =
 			{
@@ -295,13 +297,13 @@ static void records_second(struct agent *agent)
 			},
 	};
 
-	talkers_second(&agent->talkers, talkers, agent->mirror.now_ns);
-	table_log_second(&agent->table_log, &second);
+	talkers_second(&agent->stats.talkers, talkers, agent->mirror.now_ns);
+	table_log_second(&agent->stats.table_log, &second);
 }
 
 void publish_second(struct agent *agent)
 {
-	agent->resident_bytes = resident_bytes();
+	agent->published.resident_bytes = resident_bytes();
 	sample_count(agent);
 	timeouts_second(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
@@ -310,10 +312,10 @@ void publish_second(struct agent *agent)
 	records_second(agent);
 	write_live(agent);
 	agent->events.queue_bytes = 0;
-	append_sample(agent, false, &agent->second_base);
-	if (--agent->minute_left_s == 0) {
-		agent->minute_left_s = 60;
-		append_sample(agent, true, &agent->minute_base);
+	append_sample(agent, false, &agent->published.second_base);
+	if (--agent->published.minute_left_s == 0) {
+		agent->published.minute_left_s = 60;
+		append_sample(agent, true, &agent->published.minute_base);
 	}
 	tell_if_inactive(agent);
 }
@@ -321,7 +323,7 @@ void publish_second(struct agent *agent)
 /* Cells are live; what says how far to trust them must not lag behind much. */
 void publish_changes(struct agent *agent)
 {
-	if (!agent->unpublished || agent->mirror.now_ns - agent->published_ns < PUBLISH_NS)
+	if (!agent->published.behind || agent->mirror.now_ns - agent->published.at_ns < PUBLISH_NS)
 		return;
 	sample_count(agent);
 	write_live(agent);
@@ -329,9 +331,10 @@ void publish_changes(struct agent *agent)
 
 void publish_start(struct agent *agent)
 {
-	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
-	agent->second_base = agent->minute_base = sums(agent);
+	ct_proc_read(&agent->kernel.proc, &agent->kernel.told, &agent->kernel.limits);
+	agent->published.second_base = agent->published.minute_base = sums(agent);
 	/* The first evictions may come before the first second. */
-	observer_limit(&agent->observer, agent->limits.max_entries, 0, agent->mirror.now_ns);
+	observer_limit(&agent->stats.observer, agent->kernel.limits.max_entries, 0,
+		       agent->mirror.now_ns);
 	write_live(agent);
 }

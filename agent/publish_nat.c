@@ -64,37 +64,37 @@ void publish_nat_start(struct agent *agent)
 {
 	struct utsname names;
 
-	agent->nat_reclaims = uname(&names) == 0 && nat_reclaims_closing(names.release);
-	agent->nat_pools.settings = (struct nat_pools_settings){
+	agent->kernel.nat_reclaims = uname(&names) == 0 && nat_reclaims_closing(names.release);
+	agent->stats.nat_pools.settings = (struct nat_pools_settings){
 		.given = agent->config.nat_ports,
 		.assume_ports = agent->config.assume_nat_ports,
 		.local_ports = local_ports(),
 	};
-	nat_trend_init(&agent->nat_trend);
+	nat_trend_init(&agent->stats.nat_trend);
 }
 
 void publish_nat_second(struct agent *agent)
 {
-	const uint64_t *values = agent->counters.values;
+	const uint64_t *values = agent->kernel.counters.values;
 	const struct nat_trend_second second = {
 		.now_boot_ns = agent->mirror.now_ns,
 		.insert_failed = values[CT_STAT_INSERT_FAILED],
 		.chaintoolong = values[CT_STAT_CHAINTOOLONG],
-		.counters_known = agent->told.count_entries >= 0,
-		.reclaims = agent->nat_reclaims,
+		.counters_known = agent->kernel.told.count_entries >= 0,
+		.reclaims = agent->kernel.nat_reclaims,
 	};
 
-	if (agent->mirror.now_ns >= agent->local_ports_due_ns) {
-		agent->nat_pools.settings.local_ports = local_ports();
-		agent->local_ports_due_ns = agent->mirror.now_ns + LOCAL_PORTS_NS;
+	if (agent->mirror.now_ns >= agent->kernel.local_ports_due_ns) {
+		agent->stats.nat_pools.settings.local_ports = local_ports();
+		agent->kernel.local_ports_due_ns = agent->mirror.now_ns + LOCAL_PORTS_NS;
 	}
-	nat_trend_second(&agent->nat_trend, &agent->nat_pools, segment_nat(&agent->segment),
-			 &second);
+	nat_trend_second(&agent->stats.nat_trend, &agent->stats.nat_pools,
+			 segment_nat(&agent->segment), &second);
 }
 
 void publish_nat_live(const struct agent *agent, struct shm_live *live)
 {
-	const struct nat_trend_summary *summary = &agent->nat_trend.summary;
+	const struct nat_trend_summary *summary = &agent->stats.nat_trend.summary;
 
 	poke_i64(&live->nat_used_ratio_ppm, summary->ratio_ppm);
 	poke_i64(&live->nat_l4num, summary->l4num);

@@ -27,17 +27,17 @@ static bool born_unheard(const struct agent *agent)
 {
 	uint64_t off_ns = agent->quality.events_off_ns;
 
-	return off_ns != 0 && off_ns >= agent->last_valid_begin_ns;
+	return off_ns != 0 && off_ns >= agent->resyncs.valid_begin_ns;
 }
 
 bool quality_gap_explains(const struct agent *agent)
 {
-	return agent->gap && agent->limits.events_mode > 0 && !born_unheard(agent);
+	return agent->losses.gap && agent->kernel.limits.events_mode > 0 && !born_unheard(agent);
 }
 
 void quality_missed(struct agent *agent)
 {
-	agent->gap = true;
+	agent->losses.gap = true;
 	agent->mirror.corrections_mute = !quality_gap_explains(agent);
 }
 
@@ -45,7 +45,7 @@ static void watch_events_mode(struct agent *agent)
 {
 	struct quality *quality = &agent->quality;
 
-	if (agent->limits.events_mode == 0) {
+	if (agent->kernel.limits.events_mode == 0) {
 		if (!quality->events_off)
 			log_warn("events", "net.netfilter.nf_conntrack_events is 0: new entries "
 					   "tell nothing; set it to 1");
@@ -63,7 +63,7 @@ static bool residual_now(const struct agent *agent)
 {
 	int64_t residual = publish_residual(agent);
 
-	return (residual < 0 ? -residual : residual) > (int64_t)agent->in_flight;
+	return (residual < 0 ? -residual : residual) > (int64_t)agent->losses.in_flight;
 }
 
 void quality_sampled(struct agent *agent)
@@ -85,12 +85,12 @@ void quality_sampled(struct agent *agent)
 static void watch_residual(struct agent *agent)
 {
 	if (!residual_now(agent)) {
-		agent->residual_seconds = 0;
-		agent->residual_patience_s = AGENT_RESIDUAL_PATIENCE_S;
-	} else if (++agent->residual_seconds >= agent->residual_patience_s) {
-		agent->residual_seconds = 0;
-		if (agent->residual_patience_s < agent->config.resync_interval_s)
-			agent->residual_patience_s *= 2;
+		agent->losses.residual_seconds = 0;
+		agent->losses.residual_patience_s = AGENT_RESIDUAL_PATIENCE_S;
+	} else if (++agent->losses.residual_seconds >= agent->losses.residual_patience_s) {
+		agent->losses.residual_seconds = 0;
+		if (agent->losses.residual_patience_s < agent->config.resync_interval_s)
+			agent->losses.residual_patience_s *= 2;
 		schedule_repair(&agent->schedule, agent->mirror.now_ns);
 	}
 }
@@ -100,7 +100,7 @@ static void watch_residual(struct agent *agent)
 static bool ghosts_known(const struct agent *agent)
 {
 	return agent->mirror.last_ghost_ns != 0 &&
-	       agent->mirror.last_ghost_ns >= agent->last_valid_begin_ns;
+	       agent->mirror.last_ghost_ns >= agent->resyncs.valid_begin_ns;
 }
 
 /* Entries once refused by a full mirror that has room again. */
@@ -142,9 +142,9 @@ void quality_resync_ended(struct agent *agent, bool valid)
 	bool found = mirror->found_total != agent->resync.found_before;
 
 	/* A gap that is still open, or came during the dump, stays one. */
-	if (valid && agent->last_loss_ns < agent->dump.began_ns &&
+	if (valid && agent->losses.last_loss_ns < agent->dump.began_ns &&
 	    agent->schedule.mode == SHM_MODE_FULL && !agent->subscription.err)
-		agent->gap = false;
+		agent->losses.gap = false;
 	if (valid) {
 		/* By it or by audits since the one before; what a loss explains is not silent. */
 		schedule_found(&agent->schedule, repairs != quality->repairs_seen && !found);
@@ -159,7 +159,7 @@ void quality_resync_ended(struct agent *agent, bool valid)
 
 static uint64_t verified_ns(const struct agent *agent)
 {
-	uint64_t dump_ns = agent->last_valid_begin_ns;
+	uint64_t dump_ns = agent->resyncs.valid_begin_ns;
 	uint64_t round_ns = agent->mirror.sample.whole_began_ns;
 
 	return dump_ns && round_ns > dump_ns ? round_ns : dump_ns;
@@ -172,17 +172,17 @@ static uint32_t doubts(const struct agent *agent)
 	const struct trust_inputs in = {
 		.mode = agent->schedule.mode,
 		.now_ns = mirror->now_ns,
-		.last_loss_ns = agent->last_loss_ns,
-		.last_valid_begin_ns = agent->last_valid_begin_ns,
-		.last_resync_valid = agent->last_resync_valid,
+		.last_loss_ns = agent->losses.last_loss_ns,
+		.last_valid_begin_ns = agent->resyncs.valid_begin_ns,
+		.last_resync_valid = agent->resyncs.last_valid,
 		.last_silent_ns = mirror->last_silent_ns,
 		.last_ghost_ns = mirror->last_ghost_ns,
 		.events_off_ns = quality->events_off_ns,
 		.verified_ns = verified_ns(agent),
 		.interval_ns = schedule_interval_ns(&agent->schedule, mirror->mute_entries > 0),
-		.kernel_entries = agent->limits.count_entries,
+		.kernel_entries = agent->kernel.limits.count_entries,
 		.mirror_entries = mirror->entries,
-		.in_flight = agent->in_flight,
+		.in_flight = agent->losses.in_flight,
 		.residual_is_new =
 			mirror->now_ns -
 				quality->residual_since_ns<
@@ -194,8 +194,8 @@ static uint32_t doubts(const struct agent *agent)
 					agent->resync.refused_before ||
 			agent->hist.overflow_rows > 0,
 		.not_subscribed = agent->subscription.err != 0,
-		.addresses_doubtful = agent->addrs.overflowed || agent->addresses_pending ||
-				      agent->addresses_ns > agent->last_valid_begin_ns,
+		.addresses_doubtful = agent->addrs.overflowed || agent->addresses.pending ||
+				      agent->addresses.changed_ns > agent->resyncs.valid_begin_ns,
 	};
 
 	return trust_doubts(&in);
@@ -215,7 +215,7 @@ struct quality_view quality_view(const struct agent *agent)
 	};
 	struct quality_view view = {.doubts = doubts(agent), .wrong_found_share_ppm = -1};
 
-	view.quality = trust_quality(view.doubts, agent->limits.events_mode, &view.reason);
+	view.quality = trust_quality(view.doubts, agent->kernel.limits.events_mode, &view.reason);
 	if (!verified)
 		return view;
 	view.verified_real_ns = clock_real_ns() - (mirror->now_ns - verified);

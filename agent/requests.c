@@ -28,20 +28,20 @@ static void begin_dump(struct agent *agent)
 
 	/* Ordering starts from an empty queue; if there is more, next time round. */
 	agent_drain(agent);
-	if (!agent->drained)
+	if (!agent->loop.drained)
 		return;
 	*dump = (struct dump_state){.progress = DUMP_ASKED};
 	dump->began_ns = agent->mirror.now_ns;
 	dump->lost_before = agent->events.lost;
-	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
-	dump->buckets_before = agent->limits.buckets;
+	ct_proc_read(&agent->kernel.proc, &agent->kernel.told, &agent->kernel.limits);
+	dump->buckets_before = agent->kernel.limits.buckets;
 	schedule_resync_begun(&agent->schedule);
 	explained = quality_gap_explains(agent);
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, &explained,
 		     sizeof(explained));
 	resync_begin(&agent->resync, &agent->mirror, explained);
 	/* A dump collects what has expired: the count falls, and not by load. */
-	forecast_notice(agent->forecast, FC_RESYNCED, (int64_t)agent->mirror.now_ns);
+	forecast_notice(agent->stats.forecast, FC_RESYNCED, (int64_t)agent->mirror.now_ns);
 	query_post(agent->query, QUERY_DUMP_START, NULL, 0);
 }
 
@@ -56,8 +56,8 @@ static void ask_chunk(struct agent *agent)
  * the dump says so. Looked at with each chunk: one may be undone by the end. */
 static void watch_buckets(struct agent *agent)
 {
-	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
-	if (agent->limits.buckets != agent->dump.buckets_before)
+	ct_proc_read(&agent->kernel.proc, &agent->kernel.told, &agent->kernel.limits);
+	if (agent->kernel.limits.buckets != agent->dump.buckets_before)
 		agent->dump.failed = true;
 }
 
@@ -74,7 +74,7 @@ static void apply_chunk(struct agent *agent)
 		int err = ct_event_parse(nlh, (size_t)left, &event);
 
 		if (err == -EBADMSG) {
-			agent->malformed_events++;
+			agent->losses.malformed_events++;
 			agent->dump.failed = true;
 		}
 		if (err)
@@ -93,16 +93,16 @@ static void finish_dump(struct agent *agent)
 	bool valid;
 
 	agent_drain(agent);
-	if (!agent->drained)
+	if (!agent->loop.drained)
 		return;
 	/* Without the bucket count a resize cannot be excluded, but nor can anything
 	 * be done about it: /proc is hidden from us. */
 	watch_buckets(agent);
 	valid = !dump->failed && agent->events.lost == dump->lost_before;
 	done.valid = valid;
-	done.kernel_entries = agent->limits.count_entries;
+	done.kernel_entries = agent->kernel.limits.count_entries;
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_DUMP_DONE, &done, sizeof(done));
-	resync_dump_done(&agent->resync, &agent->mirror, valid, agent->limits.count_entries);
+	resync_dump_done(&agent->resync, &agent->mirror, valid, agent->kernel.limits.count_entries);
 	dump->progress = DUMP_NONE;
 }
 
@@ -110,24 +110,24 @@ static void resync_ended(struct agent *agent, bool valid)
 {
 	uint64_t now_ns = agent->mirror.now_ns;
 	uint64_t took_ns = now_ns - agent->dump.began_ns;
-	bool first = agent->last_valid_begin_ns == 0;
+	bool first = agent->resyncs.valid_begin_ns == 0;
 
 	schedule_resync_ended(&agent->schedule, valid, agent->dump.began_ns, now_ns);
-	agent->last_resync_valid = valid;
-	agent->unpublished = true;
-	agent->resync_ns += took_ns;
+	agent->resyncs.last_valid = valid;
+	agent->published.behind = true;
+	agent->resyncs.spent_ns += took_ns;
 	if (!valid) {
-		agent->resyncs_invalid++;
+		agent->resyncs.invalid++;
 		log_warn("resync",
 			 "comparison with the kernel's table is not valid (events lost, hash "
 			 "resized, or an error meanwhile); nothing was removed, trying again");
 		quality_resync_ended(agent, false);
 		return;
 	}
-	agent->resyncs_valid++;
-	agent->last_valid_begin_ns = agent->dump.began_ns;
-	agent->last_valid_end_ns = now_ns;
-	agent->last_valid_end_real_ns = clock_real_ns();
+	agent->resyncs.valid++;
+	agent->resyncs.valid_begin_ns = agent->dump.began_ns;
+	agent->resyncs.valid_end_ns = now_ns;
+	agent->resyncs.valid_end_real_ns = clock_real_ns();
 	quality_resync_ended(agent, true);
 	log_line(first ? LOG_INFO : LOG_DEBUG, "resync",
 		 "%s %u entries in %.3f s: %llu records, %u mute", first ? "mirroring" : "compared",
@@ -157,25 +157,25 @@ void requests_adopt_addresses(struct agent *agent, struct local_addrs *addrs)
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_ADDRESSES, agent->addrs.addrs,
 		     agent->addrs.count * sizeof(struct local_addr));
 	/* Entries that are there already may have another direction now. */
-	agent->addresses_ns = agent->mirror.now_ns;
+	agent->addresses.changed_ns = agent->mirror.now_ns;
 	schedule_request(&agent->schedule, agent->mirror.now_ns);
 	log_debug("addresses", "%u local addresses", agent->addrs.count);
 }
 
 static void take_addresses(struct agent *agent, const struct query_answer *answer)
 {
-	agent->unpublished = true;
+	agent->published.behind = true;
 	if (answer->err) {
-		if (!agent->address_error_logged)
+		if (!agent->addresses.error_logged)
 			log_warn("addresses", "cannot list the addresses: %s; trying again",
 				 strerror(-answer->err));
-		agent->address_error_logged = true;
-		agent->addresses_pending = true;
+		agent->addresses.error_logged = true;
+		agent->addresses.pending = true;
 		return;
 	}
-	agent->address_error_logged = false;
+	agent->addresses.error_logged = false;
 	/* They may have changed once more since they were asked for. */
-	agent->addresses_pending = agent->want_addresses;
+	agent->addresses.pending = agent->addresses.wanted;
 	if (local_addrs_equal(answer->addrs, &agent->addrs))
 		local_addrs_free(answer->addrs);
 	else
@@ -188,16 +188,16 @@ static void take_stats(struct agent *agent, const struct query_answer *answer)
 	int left;
 	char text[65536];
 
-	agent->told = CT_LIMITS_UNKNOWN;
+	agent->kernel.told = CT_LIMITS_UNKNOWN;
 	if (answer->err) {
-		if (ct_proc_read_stats(&agent->proc, text, sizeof(text)) == 0)
-			ct_counters_text(&agent->counters, text);
+		if (ct_proc_read_stats(&agent->kernel.proc, text, sizeof(text)) == 0)
+			ct_counters_text(&agent->kernel.counters, text);
 		return;
 	}
 	for (const struct nlmsghdr *nlh = ct_message_first(answer->bytes, answer->len, &left); nlh;
 	     nlh = ct_message_next(nlh, &left)) {
-		if (ct_counters_message(&agent->counters, nlh, (size_t)left) == -ENOMSG)
-			ct_limits_message(&agent->told, nlh, (size_t)left);
+		if (ct_counters_message(&agent->kernel.counters, nlh, (size_t)left) == -ENOMSG)
+			ct_limits_message(&agent->kernel.told, nlh, (size_t)left);
 	}
 }
 
@@ -207,7 +207,7 @@ static void take_gets(struct agent *agent, const struct query_answer *answer)
 
 	/* The answers are older than what is in the queue; let that win. */
 	agent_drain(agent);
-	for (uint32_t i = 0; i < agent->asked_count; i++) {
+	for (uint32_t i = 0; i < agent->asked.count; i++) {
 		const struct nlmsghdr *message = NULL;
 		struct ct_event event;
 		int err = answer->err ? answer->err : query_get_answer(answer, i, &event, &message);
@@ -215,20 +215,20 @@ static void take_gets(struct agent *agent, const struct query_answer *answer)
 		/* Neither found nor absent: nothing was learnt, and a doubt remains. An
 		 * audit is but a sample; another one comes. */
 		if (err && err != -ENOENT) {
-			unanswered |= !agent->asked[i].audit;
+			unanswered |= !agent->asked.items[i].audit;
 			sample_unanswered(&agent->mirror.sample);
 			continue;
 		}
-		recorder_answer(&agent->recorder, agent->mirror.now_ns, &agent->asked[i],
-				agent->asked_mark, err ? NULL : message,
+		recorder_answer(&agent->recorder, agent->mirror.now_ns, &agent->asked.items[i],
+				agent->asked.mark, err ? NULL : message,
 				err ? 0 : message->nlmsg_len);
-		mirror_answer(&agent->mirror, &agent->asked[i], err ? NULL : &event,
-			      agent->asked_mark);
+		mirror_answer(&agent->mirror, &agent->asked.items[i], err ? NULL : &event,
+			      agent->asked.mark);
 	}
 	if (unanswered)
 		schedule_request(&agent->schedule, agent->mirror.now_ns);
-	agent->unpublished = true;
-	agent->asked_count = 0;
+	agent->published.behind = true;
+	agent->asked.count = 0;
 }
 
 static void take_chunk(struct agent *agent, const struct query_answer *answer)
@@ -277,16 +277,16 @@ void requests_answer(struct agent *agent)
 static bool ask_due_entries(struct agent *agent)
 {
 	struct ct_key keys[QUERY_GETS_MAX];
-	uint32_t n =
-		verify_take(&agent->verify, agent->mirror.now_ns, agent->asked, QUERY_GETS_MAX);
+	uint32_t n = verify_take(&agent->verify, agent->mirror.now_ns, agent->asked.items,
+				 QUERY_GETS_MAX);
 
 	if (n == 0)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		keys[i] = agent->asked[i].key;
-	agent->asked_count = n;
+		keys[i] = agent->asked.items[i].key;
+	agent->asked.count = n;
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_ASK, NULL, 0);
-	agent->asked_mark = mirror_mark(&agent->mirror);
+	agent->asked.mark = mirror_mark(&agent->mirror);
 	query_post(agent->query, QUERY_GETS, keys, n);
 	return true;
 }
@@ -296,11 +296,11 @@ static void ask_next(struct agent *agent)
 	/* A second answer from here would be written over a chunk that still waits. */
 	if (query_busy(agent->query) || chunk_waits(&agent->dump))
 		return;
-	if (agent->want_stats) {
-		agent->want_stats = false;
+	if (agent->kernel.stats_wanted) {
+		agent->kernel.stats_wanted = false;
 		query_post(agent->query, QUERY_STATS, NULL, 0);
-	} else if (agent->want_addresses) {
-		agent->want_addresses = false;
+	} else if (agent->addresses.wanted) {
+		agent->addresses.wanted = false;
 		query_post(agent->query, QUERY_ADDRESSES, NULL, 0);
 	} else if (ask_due_entries(agent)) {
 		return;
@@ -318,10 +318,11 @@ static void go_on_with_chunk(struct agent *agent)
 {
 	/* What the chunk shows may have been overtaken by what is in the queue. */
 	agent_drain(agent);
-	if (!agent->drained)
+	if (!agent->loop.drained)
 		return;
 	/* Chunk k + 1 is fetched while k is applied; not further ahead. */
-	if (agent->dump.progress == DUMP_CHUNK && !query_busy(agent->query) && !agent->want_stats)
+	if (agent->dump.progress == DUMP_CHUNK && !query_busy(agent->query) &&
+	    !agent->kernel.stats_wanted)
 		ask_chunk(agent);
 	apply_chunk(agent);
 }

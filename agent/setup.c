@@ -24,7 +24,7 @@ static int watch(struct agent *agent, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
-	return epoll_ctl(agent->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(agent->loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 static int open_loop(struct agent *agent)
@@ -39,19 +39,19 @@ static int open_loop(struct agent *agent)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	agent->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	agent->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	agent->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (agent->epoll_fd < 0 || agent->signal_fd < 0 || agent->timer_fd < 0 ||
-	    timerfd_settime(agent->timer_fd, 0, &second, NULL) < 0)
+	agent->loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	agent->loop.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	agent->loop.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (agent->loop.epoll_fd < 0 || agent->loop.signal_fd < 0 || agent->loop.timer_fd < 0 ||
+	    timerfd_settime(agent->loop.timer_fd, 0, &second, NULL) < 0)
 		return -errno;
-	err = watch(agent, agent->signal_fd);
+	err = watch(agent, agent->loop.signal_fd);
 	if (!err)
-		err = watch(agent, agent->timer_fd);
+		err = watch(agent, agent->loop.timer_fd);
 	if (!err)
 		err = watch(agent, query_fd(agent->query));
 	if (!err)
-		err = watch(agent, agent->address_fd);
+		err = watch(agent, agent->loop.address_fd);
 	if (!err)
 		err = watch(agent, agent->events.fd);
 	return err;
@@ -115,9 +115,9 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 	int err = event_socket_open(&agent->events, agent->config.event_buffer_bytes);
 
 	if (!err) {
-		agent->address_fd =
+		agent->loop.address_fd =
 			request_socket_open(NETLINK_ROUTE, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
-		err = agent->address_fd < 0 ? agent->address_fd : 0;
+		err = agent->loop.address_fd < 0 ? agent->loop.address_fd : 0;
 	}
 	if (err) {
 		snprintf(why, AGENT_WHY_BYTES,
@@ -127,7 +127,7 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 		return err;
 	}
 	/* First the subscription, then everything that is read: no gap. */
-	err = subscription_set(&agent->subscription, NLSOCK_ALL, agent->started_ns);
+	err = subscription_set(&agent->subscription, NLSOCK_ALL, agent->loop.started_ns);
 	if (err == -EPERM)
 		snprintf(
 			why, AGENT_WHY_BYTES,
@@ -278,50 +278,51 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 
 static int create_records(struct agent *agent)
 {
-	int err = durations_create(&agent->durations, &agent->hist);
+	int err = durations_create(&agent->stats.durations, &agent->hist);
 
 	if (!err)
-		err = table_log_create(&agent->table_log, &agent->hist, agent->started_ns);
+		err = table_log_create(&agent->stats.table_log, &agent->hist,
+				       agent->loop.started_ns);
 	if (!err)
-		err = nat_pools_create(&agent->nat_pools, NAT_POOLS_KEYS);
+		err = nat_pools_create(&agent->stats.nat_pools, NAT_POOLS_KEYS);
 	publish_nat_start(agent);
-	return err ? err : talkers_create(&agent->talkers, TALKERS_KEYS);
+	return err ? err : talkers_create(&agent->stats.talkers, TALKERS_KEYS);
 }
 
 static void destroy_records(struct agent *agent)
 {
-	durations_destroy(&agent->durations);
-	table_log_destroy(&agent->table_log);
-	talkers_destroy(&agent->talkers);
-	nat_pools_destroy(&agent->nat_pools);
+	durations_destroy(&agent->stats.durations);
+	table_log_destroy(&agent->stats.table_log);
+	talkers_destroy(&agent->stats.talkers);
+	nat_pools_destroy(&agent->stats.nat_pools);
 }
 
 /* The forecast and what else learns from the mirror's changes. */
 static int create_statistics(struct agent *agent)
 {
-	agent->forecast = forecast_create((int64_t)agent->started_ns);
-	if (!agent->forecast)
+	agent->stats.forecast = forecast_create((int64_t)agent->loop.started_ns);
+	if (!agent->stats.forecast)
 		return -ENOMEM;
-	observer_init(&agent->observer);
-	agent->observer.forecast = agent->forecast;
-	agent->observer.durations = &agent->durations;
-	agent->observer.talkers = &agent->talkers;
-	agent->observer.nat_pools = &agent->nat_pools;
-	agent->mirror.hook = &agent->observer.hook;
+	observer_init(&agent->stats.observer);
+	agent->stats.observer.forecast = agent->stats.forecast;
+	agent->stats.observer.durations = &agent->stats.durations;
+	agent->stats.observer.talkers = &agent->stats.talkers;
+	agent->stats.observer.nat_pools = &agent->stats.nat_pools;
+	agent->mirror.hook = &agent->stats.observer.hook;
 	return create_records(agent);
 }
 
 static void attach_statistics(struct agent *agent)
 {
-	forecast_publish_init(&agent->forecast_publish, agent->forecast,
+	forecast_publish_init(&agent->stats.forecast_publish, agent->stats.forecast,
 			      segment_forecast(&agent->segment), segment_pasts(&agent->segment),
-			      agent->started_ns);
-	agent->durations.details = segment_details(&agent->segment);
-	agent->table_log.rings[0] = segment_frames(&agent->segment, false);
-	agent->table_log.rings[1] = segment_frames(&agent->segment, true);
-	agent->table_log.hosts[0] = segment_frame_hosts(&agent->segment, false);
-	agent->table_log.hosts[1] = segment_frame_hosts(&agent->segment, true);
-	agent->table_log.durations = &agent->durations;
+			      agent->loop.started_ns);
+	agent->stats.durations.details = segment_details(&agent->segment);
+	agent->stats.table_log.rings[0] = segment_frames(&agent->segment, false);
+	agent->stats.table_log.rings[1] = segment_frames(&agent->segment, true);
+	agent->stats.table_log.hosts[0] = segment_frame_hosts(&agent->segment, false);
+	agent->stats.table_log.hosts[1] = segment_frame_hosts(&agent->segment, true);
+	agent->stats.table_log.durations = &agent->stats.durations;
 	publish_timeouts(agent);
 }
 
@@ -333,7 +334,7 @@ static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
 
 	if (!err)
 		err = verify_create(&agent->verify, quality_event_audits(&agent->config), seed);
-	ct_proc_read(&agent->proc, &agent->told, &agent->limits);
+	ct_proc_read(&agent->kernel.proc, &agent->kernel.told, &agent->kernel.limits);
 	limit = agent_mirror_limit(agent);
 	agent->mirror_limit_entries = limit;
 	recorder_put(&agent->recorder, 0, RECORD_LIMIT, &limit, sizeof(limit));
@@ -363,25 +364,25 @@ static void init_fields(struct agent *agent, const struct config *config)
 {
 	memset(agent, 0, sizeof(*agent));
 	agent->config = *config;
-	agent->epoll_fd = agent->timer_fd = agent->signal_fd = -1;
-	agent->address_fd = -1;
+	agent->loop.epoll_fd = agent->loop.timer_fd = agent->loop.signal_fd = -1;
+	agent->loop.address_fd = -1;
 	agent->events.fd = -1;
 	subscription_init(&agent->subscription, &agent->events);
 	agent->segment.fd = agent->segment.lock_fd = -1;
-	pace_init(&agent->pace, (uint64_t)config->pace_us * 1000u);
-	agent->started_ns = clock_boot_ns();
-	agent->tick_hz = clock_tick_hz();
-	agent->minute_left_s = 60;
-	agent->residual_patience_s = AGENT_RESIDUAL_PATIENCE_S;
-	agent->told = agent->limits = CT_LIMITS_UNKNOWN;
+	pace_init(&agent->loop.pace, (uint64_t)config->pace_us * 1000u);
+	agent->loop.started_ns = clock_boot_ns();
+	agent->kernel.tick_hz = clock_tick_hz();
+	agent->published.minute_left_s = 60;
+	agent->losses.residual_patience_s = AGENT_RESIDUAL_PATIENCE_S;
+	agent->kernel.told = agent->kernel.limits = CT_LIMITS_UNKNOWN;
 	local_addrs_init(&agent->addrs);
-	ct_counters_init(&agent->counters);
+	ct_counters_init(&agent->kernel.counters);
 	resync_init(&agent->resync);
 	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
-		      config->mute_interval_s * NS_PER_S, agent->started_ns);
-	incident_recorder_init(&agent->incidents, agent->started_ns);
-	ct_proc_open(&agent->proc);
-	ct_timeouts_open(&agent->timeouts);
+		      config->mute_interval_s * NS_PER_S, agent->loop.started_ns);
+	incident_recorder_init(&agent->incidents, agent->loop.started_ns);
+	ct_proc_open(&agent->kernel.proc);
+	ct_timeouts_open(&agent->kernel.timeouts);
 }
 
 /* By now root's way around file permissions is given up. */
@@ -438,7 +439,8 @@ int agent_create(struct agent *agent, const struct config *config, char why[AGEN
 
 void agent_destroy(struct agent *agent)
 {
-	int fds[] = {agent->epoll_fd, agent->timer_fd, agent->signal_fd, agent->address_fd};
+	int fds[] = {agent->loop.epoll_fd, agent->loop.timer_fd, agent->loop.signal_fd,
+		     agent->loop.address_fd};
 	int err;
 
 	/* First of all: the workers may be long in ending, by a lock of the kernel's or a disk. */
@@ -457,9 +459,9 @@ void agent_destroy(struct agent *agent)
 	mirror_destroy(&agent->mirror);
 	verify_destroy(&agent->verify);
 	local_addrs_free(&agent->addrs);
-	ct_counters_free(&agent->counters);
-	ct_proc_close(&agent->proc);
-	ct_timeouts_close(&agent->timeouts);
-	forecast_destroy(agent->forecast);
+	ct_counters_free(&agent->kernel.counters);
+	ct_proc_close(&agent->kernel.proc);
+	ct_timeouts_close(&agent->kernel.timeouts);
+	forecast_destroy(agent->stats.forecast);
 	destroy_records(agent);
 }
