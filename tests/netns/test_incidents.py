@@ -259,6 +259,23 @@ def pair_of_flows(host, flood):
 
 
 @pytest.mark.global_sysctl
+def test_state_directory_replaced(host, runtime, start_agent, flood, machine_sysctls):
+    """Moved away while the agent runs: what comes next is kept where the path leads."""
+    machine_sysctls(max=LIMIT)
+    state, away = os.path.join(runtime, "own", "state"), os.path.join(runtime, "own", "away")
+    os.mkdir(os.path.join(runtime, "own"))
+    os.chmod(os.path.join(runtime, "own"), 0o777)
+    agent = start_agent(host, "--state-dir", state)
+    fill_to(host, flood, LIMIT * 85 // 100, BIG, 0)
+    wait_stage(agent, "high", state)
+    os.rename(state, away)
+    fill_to(host, flood, LIMIT + 200, SMALL, 0)
+    agent_module.poll(lambda: stages(agent, state) - {"high"}, 10 * agent_module.patience(),
+                      lambda: f"a later stage; {agent.log()}")
+    assert stages(agent, away) == {"high"}, "the old directory is as it was"
+
+
+@pytest.mark.global_sysctl
 def test_too_many(host, start_agent, flood, runtime, machine_sysctls):
     """Within its sandbox the agent drops the mildest of too many; strangers it leaves."""
     machine_sysctls(max=LIMIT)
