@@ -24,15 +24,20 @@ bool lock_file_holds(int lock_fd, int dir_fd, const char *name)
 	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
-/* A descriptor; -EAGAIN: there was one that others may open, which is gone now. */
+/* A descriptor; -EAGAIN: another came, or one that others may open is gone now. */
 static int open_private(int dir_fd, const char *name)
 {
-	int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int fd = openat(dir_fd, name, flags);
 	struct stat st;
 	int err = 0;
 
+	/* Not both at once: O_CREAT on another user's file in a sticky directory is refused, to
+	 * root as well (fs.protected_regular), and the agent's user is another one. */
+	if (fd < 0 && errno == ENOENT)
+		fd = openat(dir_fd, name, flags | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
-		return -errno;
+		return errno == EEXIST ? -EAGAIN : -errno;
 	if (fstat(fd, &st) < 0)
 		err = -errno;
 	else if (!S_ISREG(st.st_mode) || st.st_mode & 077)
