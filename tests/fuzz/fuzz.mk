@@ -11,7 +11,7 @@ FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 8
 FUZZ_LONG_SECONDS ?= 600
 FUZZ_JOBS ?= $(shell nproc)
-FUZZ_TARGETS := fuzz_parser fuzz_shm_reader fuzz_incident fuzz_http
+FUZZ_TARGETS := fuzz_parser fuzz_shm_reader fuzz_incident fuzz_http fuzz_web_config
 FUZZ_DIR := $(BUILD)/fuzz
 FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
@@ -34,10 +34,11 @@ $(FUZZ_TARGETS:%=$(FUZZ_DIR)/%): $(FUZZ_DIR)/%: $(FUZZ_DIR)/obj/tests/fuzz/%.o $
 	$(call say,LD,$@)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ \
 		$(shell pkg-config --libs $(sort $(AGENT_LIBS) $(HTTP_LIBS))) -lpthread -lm
 
-$(FUZZ_DIR)/corpus: tests/fuzz/make_corpus.py $(wildcard tests/replay/recordings/*.feed tests/fuzz/corpus-http/*)
+$(FUZZ_DIR)/corpus: tests/fuzz/make_corpus.py $(wildcard tests/replay/recordings/*.feed tests/fuzz/corpus-http/* tests/fuzz/corpus-web-config/*)
 	@mkdir -p $@
 	$(call say,GEN,$@)$(PYTHON) $< $@
 	$(Q)rm -rf $@/fuzz_http && cp -r tests/fuzz/corpus-http $@/fuzz_http
+	$(Q)rm -rf $@/fuzz_web_config && cp -r tests/fuzz/corpus-web-config $@/fuzz_web_config
 	@touch $@
 
 fuzz_run = $(Q)printf '%s\n' $(FUZZ_TARGETS) | \

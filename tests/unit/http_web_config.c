@@ -11,7 +11,8 @@
 #include "exporters/http/toolkit/web_config.h"
 
 /* bcrypt of "secret", cost 4. */
-#define HASH "$2b$04$SALTSALTSALTSALTSALTSOo1IqF9jyjPyCqAeYcTJ6lc2fDXN4vN."
+#define HASH_REST "SALTSALTSALTSALTSALTSOo1IqF9jyjPyCqAeYcTJ6lc2fDXN4vN."
+#define HASH	  "$2b$04$" HASH_REST
 
 static char path[] = "/tmp/conntide-web-XXXXXX";
 
@@ -96,6 +97,35 @@ static void test_broken(void **state)
 		"basic_auth_users:\n  a: " HASH "\n  a: " HASH,
 		"rate_limit:\n  interval: often",
 		"rate_limit:\n  burst: many\n  size: 1",
+		/* Nine spellings of one header: more than there is room for. */
+		"http_server_config:\n  headers:\n    X-Frame-Options: a\n    x-Frame-Options: a\n"
+		"    X-frame-Options: a\n    x-frame-Options: a\n    X-Frame-options: a\n"
+		"    x-Frame-options: a\n    X-frame-options: a\n    x-frame-options: a\n"
+		"    X-FRAME-OPTIONS: a\n",
+		"http_server_config:\n  headers:\n    X-Frame-Options: a\n    x-frame-options: b",
+		"http_server_config:\n  http2: \"true\"",
+		"http_server_config:\n  http2: tRUE",
+		"http_server_config:\n  http2: 1",
+		"rate_limit:\n  interval: 1s\n  burst: nan",
+		"rate_limit:\n  interval: 1s\n  burst: abc",
+		"rate_limit:\n  interval: 1s\n  burst: -1",
+		"rate_limit:\n  interval: 1s\n  burst: 1.5",
+		"rate_limit:\n  interval: 1s\n  burst: 1e3",
+		"rate_limit:\n  interval: 1s\n  burst: inf",
+		"rate_limit:\n  interval: 1s\n  burst: 0x10",
+		"rate_limit:\n  interval: 1s\n  burst: \"3\"",
+		"rate_limit:\n  interval: 1s\n  burst: 99999999999999999999",
+		"rate_limit:\n  interval: 1s\n  burst: [3]",
+		"rate_limit:\n  interval: nan",
+		"rate_limit:\n  interval: inf",
+		"rate_limit:\n  interval: 1",
+		"rate_limit:\n  interval: 1s30",
+		"rate_limit:\n  interval: -1s",
+		"rate_limit:\n  interval: 1e3s",
+		"rate_limit:\n  interval: \"\"",
+		"basic_auth_users:\n  a: $2y$03$" HASH_REST,
+		"basic_auth_users:\n  a: $2y$18$" HASH_REST,
+		"basic_auth_users:\n  a: $2y$31$" HASH_REST,
 		"a: &x [*x]",
 		"? [a]\n: b",
 		"\x80",
@@ -111,6 +141,55 @@ static void test_broken(void **state)
 		assert_false(config.tls || config.user_count);
 	}
 	assert_int_equal(web_config_load("/nonexistent", &config, why, sizeof(why)), -ENOENT);
+}
+
+static void test_durations(void **state)
+{
+	static const struct {
+		const char *text;
+		double per_s;
+	} rows[] = {{"1s", 1},		{"1m30s", 1 / 90.0}, {"500ms", 2}, {"1.5s", 1 / 1.5},
+		    {"1h", 1 / 3600.0}, {"250us", 4000},     {"0", 0},	   {"0s", 0}};
+	struct web_config config;
+	char why[512], text[128];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		snprintf(text, sizeof(text), "rate_limit:\n  interval: %s\n  burst: 7\n",
+			 rows[i].text);
+		if (load(text, &config, why) != 0)
+			fail_msg("%s: %s", text, why);
+		assert_float_equal(config.rate_per_s, rows[i].per_s, 1e-6);
+		assert_float_equal(config.rate_burst, 7, 1e-9);
+		web_config_free(&config);
+	}
+}
+
+/* Each header once, all there are: they fit. */
+static void test_all_headers(void **state)
+{
+	struct web_config config;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(load("http_server_config:\n  headers:\n    content-security-policy: a\n"
+			      "    X-Frame-Options: a\n    X-Content-Type-Options: a\n"
+			      "    X-XSS-Protection: a\n    strict-transport-security: a\n",
+			      &config, why),
+			 0);
+	assert_int_equal(config.header_count, 5);
+	assert_string_equal(config.headers[0].name, "Content-Security-Policy");
+	web_config_free(&config);
+}
+
+static void test_no_file(void **state)
+{
+	struct web_config config;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(web_config_load("/dev/zero", &config, why, sizeof(why)), -EFBIG);
+	assert_int_equal(web_config_load("/tmp", &config, why, sizeof(why)), -EFBIG);
 }
 
 static void test_passwords(void **state)
@@ -222,13 +301,11 @@ static int remove_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_broken),
-		cmocka_unit_test(test_passwords),
-		cmocka_unit_test(test_guesses_are_counted),
-		cmocka_unit_test(test_base64),
-		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_everything),  cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_broken),	    cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_all_headers), cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_passwords),   cmocka_unit_test(test_guesses_are_counted),
+		cmocka_unit_test(test_base64),	    cmocka_unit_test(test_rate),
 	};
 
 	return cmocka_run_group_tests_name("http/web_config", tests, make_file, remove_file);

@@ -124,7 +124,8 @@ static int add_suites(const struct web_config *config, struct tls *tls, char *wh
 				part = curves[k].part;
 		if (!part)
 			return fail(why, why_bytes, name, "this curve is not known");
-		append(tls, part);
+		if (!append(tls, part))
+			return fail(why, why_bytes, "curve_preferences", "the list is too long");
 	}
 	return 0;
 }

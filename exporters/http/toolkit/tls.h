@@ -19,8 +19,8 @@ struct tls {
 	uint32_t magic;
 	char *cert_pem;
 	char *key_pem;
-	char *ca_pem; /* NULL: no client certificates are checked */
-	char priorities[512];
+	char *ca_pem;	       /* NULL: no client certificates are checked */
+	char priorities[2048]; /* every suite, curve and version there is */
 	enum client_auth client_auth;
 	const struct web_list *allowed_sans; /* in the web_config, which outlives this */
 	int64_t expires_s;		     /* end of the server's certificate */

@@ -2,14 +2,20 @@
 #include "exporters/http/toolkit/web_config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
+
+#define FILE_BYTES_MAX	(1 << 20)
+#define BCRYPT_COST_MAX 17
 
 struct loader {
 	yaml_document_t document;
@@ -70,6 +76,14 @@ static const char *scalar(const yaml_node_t *node)
 		return NULL;
 	text = (const char *)node->data.scalar.value;
 	return strlen(text) == node->data.scalar.length ? text : NULL;
+}
+
+/* Likewise, and not in quotes: a number or a truth value. */
+static const char *plain(const yaml_node_t *node)
+{
+	const char *text = scalar(node);
+
+	return text && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? text : NULL;
 }
 
 typedef int (*take_fn)(struct loader *loader, const char *key, yaml_node_t *key_node,
@@ -160,17 +174,19 @@ static int take_list(struct loader *loader, yaml_node_t *value, struct web_list 
 	return 0;
 }
 
+/* As YAML has them; what stands in quotes is a string. */
 static int take_bool(struct loader *loader, yaml_node_t *value, bool *to)
 {
-	const char *text = scalar(value);
+	static const char *const words[] = {"false", "true", "False", "True", "FALSE", "TRUE"};
+	const char *text = plain(value);
 
-	if (text && !strcasecmp(text, "true"))
-		*to = true;
-	else if (text && !strcasecmp(text, "false"))
-		*to = false;
-	else
-		return fail(loader, value, "true or false is expected here", NULL);
-	return 0;
+	for (unsigned int i = 0; text && i < 6; i++) {
+		if (strcmp(text, words[i]) != 0)
+			continue;
+		*to = i % 2;
+		return 0;
+	}
+	return fail(loader, value, "true or false is expected here", NULL);
 }
 
 static int take_word(struct loader *loader, yaml_node_t *value, const char *const *words,
@@ -266,6 +282,12 @@ static int take_header(struct loader *loader, const char *key, yaml_node_t *key_
 	struct web_header *header = &config->headers[config->header_count];
 	int err;
 
+	/* walk() has seen the same spelling; to a browser, case is nothing. */
+	for (size_t i = 0; i < config->header_count; i++)
+		if (!strcasecmp(key, config->headers[i].name))
+			return fail(loader, key_node, "header given twice:", key);
+	if (config->header_count == WEB_HEADERS_MAX)
+		return fail(loader, key_node, "too many headers", NULL);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strcasecmp(key, known[i]) != 0)
 			continue;
@@ -296,6 +318,13 @@ static int take_http(struct loader *loader, const char *key, yaml_node_t *key_no
 	return fail(loader, key_node, "unknown key in http_server_config:", key);
 }
 
+/* bcrypt knows costs of 4 to 31; each step doubles the time of a login, and from 18 on
+ * (20 s and more) no client waits for it. */
+static int bcrypt_cost(const char *hash)
+{
+	return (hash[4] - '0') * 10 + hash[5] - '0';
+}
+
 /* "$2y$10$" and 53 characters: what bcrypt hashes look like. */
 static bool is_bcrypt(const char *hash)
 {
@@ -320,6 +349,8 @@ static int take_user(struct loader *loader, const char *key, yaml_node_t *key_no
 		return fail(loader, key_node, "a user name cannot hold a colon:", key);
 	if (!hash || !is_bcrypt(hash))
 		return fail(loader, value, "not a bcrypt hash; htpasswd -nB makes one; user", key);
+	if (bcrypt_cost(hash) < 4 || bcrypt_cost(hash) > BCRYPT_COST_MAX)
+		return fail(loader, value, "the cost of the hash must be 4 to 17; user", key);
 	user->name = strdup(key);
 	user->hash = strdup(hash);
 	config->user_count++;
@@ -340,8 +371,8 @@ static int take_rate(struct loader *loader, const char *key, yaml_node_t *key_no
 		return 0;
 	}
 	if (!strcmp(key, "burst")) {
-		if (num_u64(text, 0, INT32_MAX, &number) < 0)
-			return fail(loader, value, "a number is expected here", NULL);
+		if (num_u64(plain(value), 0, INT32_MAX, &number) < 0)
+			return fail(loader, value, "a whole number is expected here", NULL);
 		config->rate_burst = (double)number;
 		return 0;
 	}
@@ -418,16 +449,38 @@ static int load_document(struct loader *loader, FILE *file)
 	return err;
 }
 
+/* A pipe would keep the reader waiting, and a file without an end, memory. */
+static int open_file(const char *path, FILE **ret_file)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode) || st.st_size > FILE_BYTES_MAX)
+		err = -EFBIG;
+	*ret_file = err ? NULL : fdopen(fd, "r");
+	if (!err && !*ret_file)
+		err = -errno;
+	if (err)
+		close(fd);
+	return err;
+}
+
 int web_config_load(const char *path, struct web_config *config, char *why, size_t why_bytes)
 {
 	struct loader loader = {.config = config, .path = path, .why = why, .why_bytes = why_bytes};
-	FILE *file = fopen(path, "re");
+	FILE *file = NULL;
 	int err;
 
 	web_config_init(config);
-	if (!file) {
-		err = -errno;
-		snprintf(why, why_bytes, "%s: %s", path, strerror(errno));
+	err = open_file(path, &file);
+	if (err) {
+		snprintf(why, why_bytes, "%s: %s", path,
+			 err == -EFBIG ? "not a file of reasonable size" : strerror(-err));
 		return err;
 	}
 	err = load_document(&loader, file);
