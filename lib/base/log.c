@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/utf8.h"
+
 #define LINE_BYTES 1024
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
@@ -66,22 +68,38 @@ static void timestamp(char *out, size_t bytes)
 	snprintf(out, bytes, "%s.%03ldZ", day, ts.tv_nsec / 1000000);
 }
 
-/* Quotes, backslashes and control bytes escaped: fits logfmt and JSON alike. */
-static void escape(char *out, size_t bytes, const char *in)
+/* Control characters, also those of U+0080 to U+009F: terminals obey them. */
+static bool is_control(const char *in, size_t bytes)
+{
+	unsigned char first = (unsigned char)in[0], second = (unsigned char)in[1];
+
+	return (bytes == 1 && (first < 0x20 || first == 0x7f)) ||
+	       (bytes == 2 && first == 0xc2 && second < 0xa0);
+}
+
+/* Quotes, backslashes and control characters escaped, and the replacement character for
+ * bytes that are no UTF-8: fits logfmt and JSON alike. */
+static void escape(char *out, size_t room, const char *in)
 {
 	size_t n = 0;
 
-	for (; *in && n + 7 < bytes; in++) {
-		unsigned char c = (unsigned char)*in;
+	while (*in && n + 7 < room) {
+		size_t bytes = utf8_bytes(in);
 
-		if (c == '"' || c == '\\') {
+		if (bytes == 0) {
+			n += (size_t)snprintf(out + n, room - n, "\\ufffd");
+			bytes = 1;
+		} else if (*in == '"' || *in == '\\') {
 			out[n++] = '\\';
-			out[n++] = (char)c;
-		} else if (c < 0x20) {
-			n += (size_t)snprintf(out + n, bytes - n, "\\u%04x", c);
+			out[n++] = *in;
+		} else if (is_control(in, bytes)) {
+			n += (size_t)snprintf(out + n, room - n, "\\u%04x",
+					      (unsigned char)in[bytes - 1]);
 		} else {
-			out[n++] = (char)c;
+			memcpy(out + n, in, bytes);
+			n += bytes;
 		}
+		in += bytes;
 	}
 	out[n] = '\0';
 }
