@@ -39,6 +39,13 @@ static int usefulness(const struct conn *conn)
 	return 2;
 }
 
+static bool is_this_machine(const uint8_t peer[16])
+{
+	static const uint8_t zeros[16];
+
+	return !memcmp(peer, zeros, sizeof(zeros));
+}
+
 /* The list is by age: the first of the least useful ones is the oldest of them. */
 static void evict_one(struct connections *connections, bool is_unix, const uint8_t *peer)
 {
@@ -71,7 +78,8 @@ static size_t count_peer(const struct connections *connections, const uint8_t pe
 
 void connections_make_room(struct connections *connections, bool is_unix, const uint8_t peer[16])
 {
-	if (!is_unix && count_peer(connections, peer) >= connections->limits.per_peer)
+	if (!is_unix && !is_this_machine(peer) &&
+	    count_peer(connections, peer) >= connections->limits.per_peer)
 		evict_one(connections, is_unix, peer);
 	if (connections->count_of[is_unix] >= connections->limits.all)
 		evict_one(connections, is_unix, NULL);
@@ -132,6 +140,74 @@ void connections_set_phase(struct connections *connections, struct conn *conn,
 	conn->phase_since_ns = now_ns;
 }
 
+static void measure(const struct connections *connections, struct conn *conn, uint64_t now_ns)
+{
+	uint64_t sent =
+		connections->limits.sent_bytes ? connections->limits.sent_bytes(conn->fd) : 0;
+	uint64_t elapsed_ns = now_ns > conn->measured_ns ? now_ns - conn->measured_ns : 0;
+
+	if (elapsed_ns < CONN_MEASURE_NS)
+		return;
+	conn->bytes_per_s = (double)(sent - conn->sent_bytes) * 1e9 / (double)elapsed_ns;
+	conn->sent_bytes = sent;
+	conn->measured_ns = now_ns;
+}
+
+/* Ends the reply that is taken slowest, of this peer's or of all but `newcomer`; of several
+ * the oldest. False: there is none that is slow, or nothing is known of any yet. */
+static bool end_slowest(struct connections *connections, const struct conn *newcomer, bool of_peer,
+			uint64_t now_ns)
+{
+	struct conn *worst = NULL;
+
+	for (struct conn *at = connections->oldest; at; at = at->newer) {
+		if (at == newcomer || at->phase != CONN_BUSY ||
+		    (of_peer && memcmp(at->peer, newcomer->peer, sizeof(at->peer)) != 0))
+			continue;
+		measure(connections, at, now_ns);
+		if (at->bytes_per_s < 0 || at->bytes_per_s >= CONN_SLOW_BYTES_PER_S)
+			continue;
+		if (!worst || at->bytes_per_s < worst->bytes_per_s)
+			worst = at;
+	}
+	if (!worst)
+		return false;
+	doom(connections, worst);
+	connections->evicted++;
+	return true;
+}
+
+static size_t busy_of_peer(const struct connections *connections, const struct conn *conn)
+{
+	size_t n = 0;
+
+	for (const struct conn *at = connections->oldest; at; at = at->newer)
+		n += at->phase == CONN_BUSY && !memcmp(at->peer, conn->peer, sizeof(at->peer));
+	return n;
+}
+
+bool connections_begin(struct connections *connections, struct conn *conn, uint64_t now_ns)
+{
+	const struct conn_limits *limits = &connections->limits;
+
+	connections_set_phase(connections, conn, CONN_BUSY, now_ns);
+	conn->sent_bytes = limits->sent_bytes ? limits->sent_bytes(conn->fd) : 0;
+	conn->measured_ns = now_ns;
+	conn->bytes_per_s = -1;
+	if (!limits->busy)
+		return true;
+	if (!is_this_machine(conn->peer) &&
+	    busy_of_peer(connections, conn) > limits->busy_per_peer &&
+	    !end_slowest(connections, conn, true, now_ns))
+		return false;
+	return connections->busy <= limits->busy || end_slowest(connections, conn, false, now_ns);
+}
+
+void connections_end(struct connections *connections, struct conn *conn)
+{
+	doom(connections, conn);
+}
+
 size_t connections_of(const struct connections *connections, const void *group)
 {
 	size_t n = 0;
@@ -173,6 +249,8 @@ uint64_t connections_expire(struct connections *connections, uint64_t now_ns)
 
 		if (limit == UINT64_MAX)
 			continue;
+		if (at->phase == CONN_BUSY)
+			measure(connections, at, now_ns);
 		if (used >= limit) {
 			doom(connections, at);
 			connections->timed_out++;

@@ -5,6 +5,11 @@
  * newcomer is always let in and the one that did least goes, and a connection has
  * a total budget for its header, for its reply and between requests.
  *
+ * Replies under way at once are limited, and of those one peer has a share only. Where the
+ * limit is reached the reader that takes least goes, if it takes less than
+ * CONN_SLOW_BYTES_PER_S; where all take more, the newcomer is refused. A peer of zeros is
+ * this machine, which may be a proxy for many: it has no share to stay in.
+ *
  * Nothing is closed here: a verdict is carried out with shutdown(2), upon which
  * libmicrohttpd closes as it would for a client that left. Pure but for that; the
  * clock is an argument. One thread.
@@ -25,14 +30,21 @@ enum conn_phase {
 
 #define CONN_MAGIC 0x636f6e6eu
 
+/* A reply is measured over this long at least, and slow below this. */
+#define CONN_MEASURE_NS	      UINT64_C(200000000)
+#define CONN_SLOW_BYTES_PER_S 16384.0
+
 struct conn {
 	uint32_t magic;
 	enum conn_phase phase;
 	uint64_t phase_since_ns;
 	int fd;
 	bool is_unix;
-	uint8_t peer[16];  /* address, IPv4 mapped; zero for unix */
-	const void *group; /* who serves it; compared only */
+	uint8_t peer[16];     /* see listen_peer_bytes() */
+	uint64_t sent_bytes;  /* of the reply, as last measured... */
+	uint64_t measured_ns; /* ...then */
+	double bytes_per_s;   /* between the last two measurements; negative: not known yet */
+	const void *group;    /* who serves it; compared only */
 	struct conn *older;
 	struct conn *newer;
 };
@@ -40,6 +52,9 @@ struct conn {
 struct conn_limits {
 	size_t all;	 /* of connections over TCP; as many again over unix sockets */
 	size_t per_peer; /* from one address */
+	size_t busy;	 /* replies under way at once; 0: no limit */
+	size_t busy_per_peer;
+	uint64_t (*sent_bytes)(int fd); /* that the other side has taken; NULL: nobody knows */
 	uint64_t header_ns;
 	uint64_t reply_ns;
 	uint64_t idle_ns;
@@ -71,6 +86,12 @@ struct conn *connections_add(struct connections *connections, int fd, bool is_un
 void connections_remove(struct connections *connections, struct conn *conn);
 void connections_set_phase(struct connections *connections, struct conn *conn,
 			   enum conn_phase phase, uint64_t now_ns);
+
+/* Makes it CONN_BUSY. False: too many are, and no slow one was found to end in its place. */
+bool connections_begin(struct connections *connections, struct conn *conn, uint64_t now_ns);
+
+/* Shuts it down: its other side has left. */
+void connections_end(struct connections *connections, struct conn *conn);
 
 /* How many a group has, and the end of those that are between requests. */
 size_t connections_of(const struct connections *connections, const void *group);

@@ -2,15 +2,22 @@
 /* exporters/http/connections: who has to go, and when. */
 #include "tests/unit/unit.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "exporters/http/connections.h"
+#include "exporters/http/toolkit/listen.h"
 
 #define SECOND UINT64_C(1000000000)
 
-static const struct conn_limits limits = {4, 2, 10 * SECOND, 30 * SECOND, 120 * SECOND};
+static const struct conn_limits limits = {.all = 4,
+					  .per_peer = 2,
+					  .header_ns = 10 * SECOND,
+					  .reply_ns = 30 * SECOND,
+					  .idle_ns = 120 * SECOND};
 static int pairs[16][2];
 static unsigned int used;
 
@@ -136,6 +143,141 @@ static void test_budgets_are_totals(void **state)
 	drain(&all);
 }
 
+/* --- replies under way at once -------------------------------------------------- */
+
+static uint64_t taken[1024]; /* by descriptor */
+
+static uint64_t taken_of(int fd)
+{
+	return taken[fd];
+}
+
+static void init_busy(struct connections *all, size_t busy, size_t busy_per_peer)
+{
+	struct conn_limits more = limits;
+
+	more.all = more.per_peer = 100;
+	more.busy = busy;
+	more.busy_per_peer = busy_per_peer;
+	more.sent_bytes = taken_of;
+	memset(taken, 0, sizeof(taken));
+	connections_init(all, &more);
+}
+
+static struct conn *add_peer(struct connections *all, const uint8_t peer[16], uint64_t now)
+{
+	struct conn *conn;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[used]), 0);
+	conn = connections_add(all, pairs[used][0], false, peer, NULL, now);
+	used++;
+	assert_non_null(conn);
+	return conn;
+}
+
+/* Who does not read makes room for who does; the slower of two goes first. */
+static void test_the_slowest_reader_goes(void **state)
+{
+	static const uint8_t here[16];
+	struct connections all;
+	struct conn *conn[4], *late;
+	uint64_t now = SECOND;
+
+	(void)state;
+	init_busy(&all, 4, 2);
+	for (unsigned int i = 0; i < 4; i++) {
+		conn[i] = add_peer(&all, here, now);
+		/* This machine has no share: a proxy is many. */
+		assert_true(connections_begin(&all, conn[i], now));
+	}
+	late = add_peer(&all, here, now);
+	/* Nothing is known of them yet: none of them goes. */
+	assert_false(connections_begin(&all, late, now + SECOND / 100));
+	connections_set_phase(&all, late, CONN_IDLE, now + SECOND / 100);
+	now += SECOND;
+	taken[conn[0]->fd] = 10 << 20;
+	taken[conn[1]->fd] = 3;
+	taken[conn[2]->fd] = 2;
+	taken[conn[3]->fd] = 1 << 20;
+	assert_true(connections_begin(&all, late, now));
+	assert_true(is_shut(conn[2]));
+	assert_int_equal(all.busy, 4);
+	assert_int_equal(all.evicted, 1);
+	connections_set_phase(&all, late, CONN_IDLE, now);
+	late = add_peer(&all, here, now);
+	assert_true(connections_begin(&all, late, now));
+	late = add_peer(&all, here, now);
+	assert_true(connections_begin(&all, late, now));
+	assert_true(is_shut(conn[1]));
+	/* Those that read are left alone. */
+	late = add_peer(&all, here, now);
+	assert_false(connections_begin(&all, late, now));
+	assert_true(conn[0]->phase == CONN_BUSY && conn[3]->phase == CONN_BUSY);
+	drain(&all);
+}
+
+/* 41 connections of one peer that do not read: it has its share, the others theirs. */
+static void test_a_peer_has_a_share(void **state)
+{
+	static const uint8_t many[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [15] = 1};
+	static const uint8_t other[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [15] = 2};
+	struct connections all;
+	struct conn *conn;
+	unsigned int admitted = 0;
+
+	(void)state;
+	init_busy(&all, 8, 3);
+	for (unsigned int i = 0; i < 10; i++) {
+		conn = add_peer(&all, many, SECOND);
+		admitted += connections_begin(&all, conn, SECOND);
+		if (admitted <= i) /* its refusal goes out at once */
+			connections_set_phase(&all, conn, CONN_IDLE, SECOND);
+	}
+	assert_int_equal(admitted, 3);
+	conn = add_peer(&all, other, SECOND);
+	assert_true(connections_begin(&all, conn, SECOND));
+	assert_int_equal(all.evicted, 0);
+	/* Its own slow readers make room for its own. */
+	conn = add_peer(&all, many, SECOND);
+	assert_true(connections_begin(&all, conn, 3 * SECOND));
+	assert_int_equal(all.evicted, 1);
+	drain(&all);
+}
+
+static void test_who_is_one_peer(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} rows[] = {
+		{"2001:db8::1", "2001:db8::ffff:2", true},
+		{"2001:db8::1", "2001:db8:0:1::1", false},
+		{"192.0.2.1", "::ffff:192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+		{"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
+		{"127.0.0.1", "::1", true},
+		{"127.0.0.1", "::ffff:127.9.9.9", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const char *const texts[] = {rows[i].a, rows[i].b};
+		uint8_t bytes[2][16];
+
+		for (unsigned int k = 0; k < 2; k++) {
+			struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+			struct sockaddr_in in = {.sin_family = AF_INET};
+
+			if (inet_pton(AF_INET6, texts[k], &in6.sin6_addr) == 1)
+				listen_peer_bytes((struct sockaddr *)&in6, bytes[k]);
+			else if (inet_pton(AF_INET, texts[k], &in.sin_addr) == 1)
+				listen_peer_bytes((struct sockaddr *)&in, bytes[k]);
+		}
+		if (!memcmp(bytes[0], bytes[1], 16) != rows[i].same)
+			fail_msg("%s %s", rows[i].a, rows[i].b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +285,9 @@ int main(void)
 		cmocka_unit_test_teardown(test_one_peer_cannot_take_all, reset),
 		cmocka_unit_test_teardown(test_unix_sockets_have_room_of_their_own, reset),
 		cmocka_unit_test_teardown(test_budgets_are_totals, reset),
+		cmocka_unit_test_teardown(test_the_slowest_reader_goes, reset),
+		cmocka_unit_test_teardown(test_a_peer_has_a_share, reset),
+		cmocka_unit_test(test_who_is_one_peer),
 	};
 
 	return cmocka_run_group_tests_name("http/connections", tests, NULL, NULL);

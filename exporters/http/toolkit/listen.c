@@ -45,10 +45,12 @@ const char *listen_peer_name(const struct sockaddr *address, char *out, size_t o
 void listen_peer_bytes(const struct sockaddr *address, uint8_t ret_bytes[16])
 {
 	memset(ret_bytes, 0, 16);
+	if (listen_is_loopback(address))
+		return;
 	if (address->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const void *)address;
 
-		memcpy(ret_bytes, &in6->sin6_addr, 16);
+		memcpy(ret_bytes, &in6->sin6_addr, IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? 16 : 8);
 	} else if (address->sa_family == AF_INET) {
 		const struct sockaddr_in *in = (const void *)address;
 

@@ -45,7 +45,8 @@ void listen_close(struct listeners *listeners);
 struct sockaddr;
 const char *listen_peer_name(const struct sockaddr *address, char *out, size_t out_bytes);
 
-/* The address alone, IPv4 mapped into IPv6; zeros for a unix socket. */
+/* Who gets one share: an IPv4 address (mapped), the /64 of an IPv6 address, which one client
+ * has whole; zeros for this machine (loopback, unix sockets), where a proxy is many. */
 void listen_peer_bytes(const struct sockaddr *address, uint8_t ret_bytes[16]);
 
 /* An address of this machine's own loopback, also when mapped into IPv6. */
