@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #define CONNECTIONS_DEFAULT  512u
 #define REQUESTS_DEFAULT     40u
 #define FDS_FOR_OTHER_THINGS 64u
+#define REPLY_MMAP_BYTES     (256 * 1024)
 
 enum option_id {
 	OPT_LISTEN = 256,
@@ -94,7 +96,7 @@ static const char *const allowed[] = {
 	"madvise", "membarrier", "mmap", "mprotect", "mremap", "munmap", "nanosleep",
 	"newfstatat", "open", "openat", "pipe2", "poll", "ppoll", "pread64", "prlimit64", "read",
 	"readv", "recvfrom", "recvmsg", "restart_syscall", "rt_sigaction", "rt_sigprocmask",
-	"rt_sigreturn", "sched_yield", "sendfile", "sendmsg", "sendto", "setsockopt", "shutdown",
+	"rseq", "rt_sigreturn", "sched_yield", "sendfile", "sendmsg", "sendto", "set_robust_list", "setsockopt", "shutdown",
 	"sigaltstack", "signalfd4", "stat", "statx", "tgkill", "time", "uname", "unlink",
 	"unlinkat", "write", "writev",
 	/* clang-format on */
@@ -304,7 +306,7 @@ static int open_listeners(struct settings *settings)
 }
 
 /* Nothing that comes from the network is read before this. */
-static int give_up_privilege(const struct settings *settings)
+static int give_up_privilege(const struct settings *settings, struct server *server)
 {
 	static const char *const users[] = {"conntide", "nobody", NULL};
 	const char *user = NULL;
@@ -321,7 +323,10 @@ static int give_up_privilege(const struct settings *settings)
 	}
 	if (user)
 		log_info("sandbox", "running as %s, without capabilities", user);
-	err = sandbox_no_new_privileges();
+	/* A thread takes over what is given up so far, and the filter is for all threads. */
+	err = server_start_threads(server);
+	if (!err)
+		err = sandbox_no_new_privileges();
 	if (!err && settings->seccomp)
 		err = sandbox_allow_only(allowed, sizeof(allowed) / sizeof(allowed[0]));
 	if (err == -EINVAL) {
@@ -340,7 +345,7 @@ static int serve(struct settings *settings, struct app *app)
 
 	if (!server)
 		return -EIO;
-	err = give_up_privilege(settings);
+	err = give_up_privilege(settings, server);
 	for (size_t i = 0; i < settings->listeners.count && !err; i++)
 		log_info("http", "listening on %s", settings->listeners.list[i].name);
 	if (!err)
@@ -363,6 +368,9 @@ int main(int argc, char **argv)
 					   .seccomp = true};
 	int err;
 
+	/* Replies of megabytes go back to the system when they are sent, instead of
+	 * staying in a heap that some small thing on top keeps large. */
+	mallopt(M_MMAP_THRESHOLD, REPLY_MMAP_BYTES);
 	log_init("conntide-exporter");
 	parse_options(&settings, argc, argv);
 	signal(SIGPIPE, SIG_IGN);

@@ -2,6 +2,8 @@
 #include "exporters/http/serve.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 
 #include "exporters/http/server.h"
 #include "exporters/http/toolkit/systemd.h"
+#include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/health/health.h"
@@ -24,7 +27,8 @@
 #define PATIENCE_NS   (5 * NS_PER_S)
 #define DRAIN_NS      (5 * NS_PER_S)
 #define ACCEPT_BATCH  32
-#define PEER_SHARE    4u /* of all connections, for one address */
+#define PEER_SHARE    4u /* of all connections and replies, for one peer */
+#define PENDING_MS    5u /* while a password is being checked */
 #define ENDPOINTS_MAX 6u /* two in use, the others drained after a reload */
 
 struct server {
@@ -34,9 +38,9 @@ struct server {
 	struct endpoint endpoints[ENDPOINTS_MAX];
 	struct endpoint *tcp;	/* the one newcomers are given to */
 	struct endpoint *local; /* unix sockets */
-	uint64_t signature;	/* of the files last looked at */
 	uint64_t ticked_ns;
 	uint64_t watchdog_ns;
+	char broken[512];	 /* why the configuration was last refused, as logged */
 	const char *table_state; /* as last logged; up to begin with */
 	uint64_t started_ns;
 	int signal_fd;
@@ -50,6 +54,14 @@ static void endpoint_retire(struct server *server, struct endpoint *endpoint, ui
 	connections_drop_idle(&server->core.connections, endpoint);
 }
 
+static void endpoint_end(struct endpoint *endpoint)
+{
+	endpoint_stop(endpoint);
+	web_free(endpoint->web);
+	endpoint->web = NULL;
+	endpoint->retired_ns = 0;
+}
+
 static void sweep_retired(struct server *server, uint64_t now_ns)
 {
 	for (size_t i = 0; i < ENDPOINTS_MAX; i++) {
@@ -59,18 +71,26 @@ static void sweep_retired(struct server *server, uint64_t now_ns)
 		    (connections_of(&server->core.connections, endpoint) &&
 		     now_ns - endpoint->retired_ns < DRAIN_NS))
 			continue;
-		endpoint_stop(endpoint);
-		web_free(endpoint->web);
-		endpoint->web = NULL;
+		endpoint_end(endpoint);
 	}
 }
 
+/* One that is free; else the one that drains longest drains no longer. */
 static struct endpoint *free_endpoint(struct server *server)
 {
-	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
-		if (!server->endpoints[i].daemon)
-			return &server->endpoints[i];
-	return NULL;
+	struct endpoint *oldest = NULL;
+
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++) {
+		struct endpoint *endpoint = &server->endpoints[i];
+
+		if (!endpoint->daemon)
+			return endpoint;
+		if (endpoint->retired_ns && (!oldest || endpoint->retired_ns < oldest->retired_ns))
+			oldest = endpoint;
+	}
+	BUG_ON(!oldest); /* no more than two are in use */
+	endpoint_end(oldest);
+	return oldest;
 }
 
 /* The new configuration with all that hangs on it, or everything as it was. */
@@ -78,43 +98,57 @@ static int adopt(struct server *server, struct web *web)
 {
 	struct endpoint *endpoint = free_endpoint(server);
 	struct endpoint *old = server->tcp;
-	int err = endpoint ? endpoint_start(endpoint, &server->core, web, false) : -EBUSY;
+	int err = endpoint_start(endpoint, &server->core, web, false);
 
 	if (err)
 		return err;
 	server->tcp = endpoint;
 	server->core.gate.web = web;
-	auth_init(&server->core.gate.auth);
+	auth_init(&server->core.gate.auth, server->core.gate.auth.worker);
 	if (old)
 		endpoint_retire(server, old, clock_boot_ns());
 	return 0;
 }
 
+/* What is broken now may be sound in a second without a change of this file: a certificate
+ * that comes later, a file that was being written. It is tried until it is. */
+static void refuse_config(struct server *server, const char *why, bool asked)
+{
+	server->core.stats.config_ok = false;
+	if (!asked && !strcmp(why, server->broken))
+		return;
+	snprintf(server->broken, sizeof(server->broken), "%s", why);
+	log_error("web-config", "broken, the one before stays in force: %s", why);
+}
+
+/*
+ * Whatever is in the file in the end gets into force: a configuration knows the signature
+ * of the bytes it was made from, taken before they were read, so what is written later is
+ * seen; and one that is refused is tried again every second.
+ */
 static void reload(struct server *server, bool asked)
 {
 	const char *path = server->options.config_path;
-	uint64_t signature;
 	struct web *web;
 	char why[512];
 
 	if (!path)
 		return;
-	signature = web_signature(path, server->core.gate.web);
-	if (!asked && signature == server->signature)
+	if (!asked && server->core.stats.config_ok &&
+	    web_signature(path, server->core.gate.web) == server->core.gate.web->signature)
 		return;
-	server->signature = signature;
 	web = web_load(path, why, sizeof(why));
 	if (web && adopt(server, web) < 0) {
 		snprintf(why, sizeof(why), "the server refuses it");
 		web_free(web);
 		web = NULL;
 	}
-	server->core.stats.config_ok = web != NULL;
 	if (!web) {
-		log_error("web-config", "broken, the one before stays in force: %s", why);
+		refuse_config(server, why, asked);
 		return;
 	}
-	server->signature = web_signature(path, web);
+	server->core.stats.config_ok = true;
+	server->broken[0] = '\0';
 	server->core.stats.config_real_ns = clock_real_ns();
 	log_info("web-config", "loaded %s", path);
 	if (web->config.tls && web->tls.expires_s < (int64_t)(clock_real_ns() / NS_PER_S))
@@ -196,6 +230,9 @@ static int wait_ms(struct server *server)
 {
 	unsigned long long shortest_ms = TICK_NS / NS_PER_MS;
 
+	/* libmicrohttpd would ask without a pause for those whose password is checked. */
+	if (auth_collect(&server->core.gate.auth))
+		return PENDING_MS;
 	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
 		if (server->endpoints[i].daemon)
 			shortest_ms = endpoint_wait_ms(&server->endpoints[i], shortest_ms);
@@ -229,12 +266,31 @@ static int serve_once(struct server *server)
 	return 0;
 }
 
+/* Unix sockets do not tell; there the oldest goes. */
+static uint64_t sent_bytes(int fd)
+{
+	struct tcp_info info;
+	socklen_t bytes = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) < 0 ? 0 : info.tcpi_bytes_acked;
+}
+
+int server_start_threads(struct server *server)
+{
+	server->core.gate.auth.worker = auth_worker_start();
+	return server->core.gate.auth.worker ? 0 : -errno;
+}
+
 struct server *server_start(const struct server_options *options, struct app *app,
 			    struct listeners *listeners)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	struct conn_limits limits = {.all = options->max_connections,
 				     .per_peer = options->max_connections / PEER_SHARE + 1,
+				     .busy = options->max_requests,
+				     .busy_per_peer = options->max_requests / PEER_SHARE + 1,
+				     .sent_bytes = sent_bytes,
 				     .header_ns = HEADER_NS,
 				     .reply_ns = REPLY_NS,
 				     .idle_ns = IDLE_NS};
@@ -250,7 +306,6 @@ struct server *server_start(const struct server_options *options, struct app *ap
 	server->table_state = "up";
 	app->stats = &server->core.stats;
 	server->core.gate.refused = server->core.stats.refused;
-	server->core.gate.max_requests = options->max_requests;
 	connections_init(&server->core.connections, &limits);
 	web = web_load(options->config_path, why, sizeof(why));
 	if (!web) {
@@ -268,8 +323,6 @@ struct server *server_start(const struct server_options *options, struct app *ap
 	}
 	server->core.stats.config_ok = true;
 	server->core.stats.config_real_ns = options->config_path ? clock_real_ns() : 0;
-	if (options->config_path)
-		server->signature = web_signature(options->config_path, web);
 	return server;
 }
 
@@ -297,6 +350,7 @@ int server_run(struct server *server)
 
 void server_stop(struct server *server)
 {
+	auth_worker_stop(server->core.gate.auth.worker);
 	for (size_t i = 0; i < ENDPOINTS_MAX; i++) {
 		endpoint_stop(&server->endpoints[i]);
 		if (server->endpoints[i].retired_ns)

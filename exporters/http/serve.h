@@ -2,7 +2,7 @@
 /*
  * The loop of the exporter: accepts, hands to the endpoints of server.c, ends what
  * takes too long, reloads the web configuration when a file of it changes or on
- * SIGHUP, and watches the table. One thread.
+ * SIGHUP, and watches the table. One thread, and one that checks passwords.
  */
 #ifndef CONNTIDE_HTTP_SERVE_H
 #define CONNTIDE_HTTP_SERVE_H
@@ -26,6 +26,10 @@ struct server;
  */
 struct server *server_start(const struct server_options *options, struct app *app,
 			    struct listeners *listeners);
+
+/* What needs a thread: checks of passwords. After privileges were given up, which is done
+ * thread by thread, and before the filter of system calls. 0 or -errno. */
+int server_start_threads(struct server *server);
 
 /* 0 after SIGINT or SIGTERM, or -errno. */
 int server_run(struct server *server);

@@ -21,8 +21,8 @@
 /* What belongs to one request. */
 struct exchange {
 	uint32_t magic;
-	int parse_error;
 	bool seen; /* the first callback is behind us */
+	struct gate_request gate;
 	struct query query;
 };
 
@@ -55,12 +55,20 @@ static bool sees_hosts(const struct endpoint *endpoint, struct MHD_Connection *c
 	if (show == SHOW_HOSTS_ALL || conn->is_unix || endpoint->core->gate.web->config.user_count)
 		return true; /* with users, who comes this far has logged in */
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (info && endpoint->web->config.tls &&
+	if (info && endpoint->web && endpoint->web->config.tls &&
 	    tls_client_verified(info->tls_session, &endpoint->web->tls))
 		return true;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	return show == SHOW_HOSTS_LOOPBACK && info && listen_is_loopback(info->client_addr) &&
 	       gate_is_direct(view);
+}
+
+/* Came in under a configuration that is no longer in force, and whose TLS let it in. Users
+ * and passwords are those in force in any case. */
+static bool is_outdated(const struct endpoint *endpoint)
+{
+	return endpoint->retired_ns &&
+	       (endpoint->web->config.tls || endpoint->core->gate.web->config.tls);
 }
 
 static void add_common_headers(const struct server_core *core, struct MHD_Response *reply)
@@ -122,6 +130,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	struct gate_view view = {.malformed = false};
 	struct conn *conn = conn_of(connection);
 	struct server_core *core;
+	enum gate_verdict verdict;
 	struct request request;
 	struct response response;
 
@@ -134,7 +143,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return MHD_NO; /* memory ran out before */
 	OBJECT_TAKE(exchange, *context, EXCHANGE_MAGIC);
 	core = endpoint->core;
-	connections_set_phase(&core->connections, conn, CONN_BUSY, clock_boot_ns());
 	MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &view);
 	/* Answered before a body could be read, libmicrohttpd closes the connection.
 	 * Only what announces none may wait for the second call, and keeps it. */
@@ -143,8 +151,16 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	response_init(&response);
-	if (gate_admit(&core->gate, method, &exchange->query, exchange->parse_error, &view,
-		       core->connections.busy, clock_boot_ns(), &response)) {
+	exchange->gate.method = method;
+	verdict = gate_admit(&core->gate, &exchange->gate, &view, clock_boot_ns(), &response);
+	/* Without a response libmicrohttpd asks again, each time it runs. */
+	if (verdict == GATE_WAIT)
+		return MHD_YES;
+	if (!connections_begin(&core->connections, conn, clock_boot_ns()) && verdict == GATE_ADMIT)
+		gate_refuse_busy(&core->gate, &response);
+	else if (verdict == GATE_ADMIT && is_outdated(endpoint))
+		gate_refuse_retired(&response);
+	else if (verdict == GATE_ADMIT) {
 		request = (struct request){.query = &exchange->query,
 					   .accept = view.accept,
 					   .accept_encoding = view.accept_encoding,
@@ -174,7 +190,8 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
 		return NULL;
 	exchange->magic = EXCHANGE_MAGIC;
 	exchange->seen = false;
-	exchange->parse_error = query_parse(target, &exchange->query);
+	exchange->gate = (struct gate_request){.query = &exchange->query};
+	exchange->gate.query_error = query_parse(target, &exchange->query);
 	return exchange;
 }
 
@@ -183,14 +200,18 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 {
 	struct conn *conn = conn_of(connection);
 	struct endpoint *endpoint;
+	char byte;
 
 	(void)how;
 	OBJECT_TAKE(endpoint, cls, ENDPOINT_MAGIC);
 	free(*context);
 	*context = NULL;
-	if (conn)
-		connections_set_phase(&endpoint->core->connections, conn, CONN_IDLE,
-				      clock_boot_ns());
+	if (!conn)
+		return;
+	connections_set_phase(&endpoint->core->connections, conn, CONN_IDLE, clock_boot_ns());
+	/* With edges of epoll(7) libmicrohttpd has missed an end that came with the request. */
+	if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		connections_end(&endpoint->core->connections, conn);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
@@ -219,7 +240,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 	*socket_context = connections_add(&core->connections, fd, endpoint->is_local, peer,
 					  endpoint, clock_boot_ns());
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (info && endpoint->web->config.tls)
+	if (info && endpoint->web && endpoint->web->config.tls)
 		tls_prepare_session(info->tls_session, &endpoint->web->tls);
 }
 
@@ -246,7 +267,8 @@ int endpoint_start(struct endpoint *endpoint, struct server_core *core, struct w
 	endpoint->magic = ENDPOINT_MAGIC;
 	endpoint->core = core;
 	endpoint->is_local = is_local;
-	endpoint->web = web;
+	/* Without TLS it needs none, and it outlives the one it was started with. */
+	endpoint->web = is_local ? NULL : web;
 	endpoint->retired_ns = 0;
 	if (speaks_tls) {
 		tls[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, web->tls.key_pem};

@@ -37,7 +37,7 @@ struct endpoint {
 	uint32_t magic;
 	struct server_core *core;
 	struct MHD_Daemon *daemon; /* NULL: does not run */
-	struct web *web;	   /* what it speaks TLS with */
+	struct web *web;	   /* what it speaks TLS with; NULL when local */
 	uint64_t retired_ns;	   /* 0: in use; after a reload: since when it drains */
 	int epoll_fd;
 	bool is_local; /* unix sockets: never TLS */

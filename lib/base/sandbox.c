@@ -171,6 +171,9 @@ int sandbox_allow_only(const char *const *syscalls, size_t count)
 	err = filter ? 0 : -ENOMEM;
 	for (size_t i = 0; i < count && !err; i++)
 		err = allow(filter, syscalls[i]);
+	/* Threads that run already, too, and with it no new privileges for them. */
+	if (!err)
+		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);

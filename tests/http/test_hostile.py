@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Hostile and unlucky clients. Beside each of them a scrape is answered in a second."""
 import contextlib
+import os
+import random
 import resource
 import socket
 import time
@@ -164,6 +166,69 @@ def test_a_reader_that_does_not_read(exporter, segment):
     scrape_in_time(exporter)
     for sock in slow:
         sock.close()
+
+
+def test_many_readers_that_do_not_read(exporter, segment):
+    """More of them than replies are served at once: they go, and others are served."""
+    segment.do("fill 20000")
+    target = "/api/v1/cells?limit=20000"
+    wait_for(lambda: len(exporter.get(target, timeout=30).body) > 1 << 20, 60, "a large reply")
+    slow = []
+    for _ in range(44):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", exporter.port))
+        # More than one, for the first may fit into the buffers of the sockets.
+        sock.sendall(4 * (f"GET {target} HTTP/1.1\r\n".encode() + HOST + b"\r\n"))
+        slow.append(sock)
+    # At once all of them may be fresh; how little they read is known soon.
+    wait_for(lambda: exporter.get("/metrics", timeout=90).status == 200, 90, "a scrape")
+    for _ in range(20):
+        assert exporter.get("/metrics", timeout=90).status == 200
+    assert total(exporter.metrics(timeout=90), "conntide_http_refused_total",
+                 reason="evicted") > 0
+    for sock in slow:
+        sock.close()
+
+
+def test_mutations_of_valid_requests(exporter):
+    """Any byte of a good request changed, doubled or left out: an answer or the end, never more
+    answers than requests, never 500, and the exporter goes on."""
+    seed = int(os.environ.get("SEED", "1"))
+    rng = random.Random(seed)
+    good = [b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n"
+            b"If-None-Match: \"abc\"\r\nConnection: close\r\n\r\n",
+            b"GET /api/v1/ports?limit=3&sort=-entries HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"
+            b"Authorization: Basic YTpi\r\nConnection: close\r\n\r\n",
+            b"HEAD /metrics HTTP/1.0\r\nAccept-Encoding: gzip;q=0.5, *\r\n\r\n"]
+    for number in range(200):
+        data = bytearray(rng.choice(good))
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(len(data))
+            how = rng.randrange(4)
+            if how == 0:
+                data[at] = rng.randrange(256)
+            elif how == 1:
+                del data[at]
+            elif how == 2:
+                data[at:at] = data[at:at + rng.randint(1, 40)]
+            else:
+                data[at:at] = rng.choice([b"\r\n", b"\0", b" ", b"\t", b"%00", b"\xff",
+                                          b"Content-Length: 5\r\n", b"Host: y\r\n"])
+        with connect(exporter) as sock:
+            with contextlib.suppress(OSError):
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+            sock.settimeout(0.5)
+            answer = b""
+            with contextlib.suppress(OSError):
+                while chunk := sock.recv(65536):
+                    answer += chunk
+        where = f"SEED={seed}, {number}: {bytes(data)!r}"
+        assert answer.count(b"Referrer-Policy") <= 1 + data.count(b" HTTP/"), where
+        assert not answer.startswith((b"HTTP/1.1 500", b"HTTP/1.0 500")), where
+    scrape_in_time(exporter)
 
 
 def test_five_thousand_idle_connections(exporter):

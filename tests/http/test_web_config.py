@@ -4,7 +4,9 @@ import base64
 import crypt
 import http.client
 import os
+import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -213,6 +215,37 @@ def test_guessing_does_not_stop_a_scrape(config, segment, start):
     assert set(codes) == {401, 429}
 
 
+def test_wrong_passwords_hold_up_nobody(config, segment, start):
+    """At cost 12 a hash takes a quarter of a second: others are served meanwhile."""
+    # pylint: disable=unused-argument
+    path = config(f"basic_auth_users:\n  alice: {bcrypt('secret', 1 << 12)}\n")
+    exporter = start("--web.config.file", path)
+    good = basic("alice", "secret")
+    began = time.monotonic()
+    assert exporter.get("/metrics", good).status == 200
+    hash_seconds = time.monotonic() - began
+    guesses = []
+    for number in range(8):
+        sock = socket.create_connection(("127.0.0.1", exporter.port), 5)
+        token = basic("alice", f"guess{number}")["Authorization"]
+        sock.sendall(f"GET /metrics HTTP/1.0\r\nAuthorization: {token}\r\n\r\n".encode())
+        guesses.append(sock)
+    took = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert exporter.get("/metrics", good).status == 200
+        took.append(time.monotonic() - began)
+    print(f"one hash {hash_seconds:.3f} s, scrapes {[round(seconds, 3) for seconds in took]}")
+    # Eight hashes wait: in line behind them a scrape took as long as all of them.
+    assert min(took) < hash_seconds
+    for sock in guesses:
+        sock.settimeout(60)
+        assert sock.recv(12) in (b"HTTP/1.0 401", b"HTTP/1.0 429", b"HTTP/1.1 401",
+                                 b"HTTP/1.1 429")
+        sock.close()
+    assert exporter.get("/metrics", good).status == 200
+
+
 def test_tls(pki, config, segment, start):  # pylint: disable=unused-argument
     path = config(tls_text(pki) + "http_server_config:\n  headers:\n"
                   "    Strict-Transport-Security: max-age=60\n"
@@ -278,6 +311,85 @@ def test_reload_of_users(config, segment, start, how):  # pylint: disable=unused
         exporter.process.send_signal(signal.SIGHUP)
     wait_for(lambda: exporter.get("/metrics", basic("a", "2")).status == 200, 4, "reload")
     assert exporter.get("/metrics", basic("a", "1")).status == 401
+
+
+def test_the_last_file_wins(config, segment, start):
+    """Nine reloads as quick as they come, a half-open connection on each of them."""
+    # pylint: disable=unused-argument
+    passwords = [f"password{number}" for number in range(10)]
+    texts = [f"basic_auth_users:\n  a: {bcrypt(password, 1 << 4)}\n" for password in passwords]
+    exporter = start("--web.config.file", config(texts[0]))
+    half_open = []
+    for number, text in enumerate(texts[1:], 1):
+        for _ in range(2):
+            half_open.append(socket.create_connection(("127.0.0.1", exporter.port), 5))
+            half_open[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Half:")
+        config(text)
+        os.kill(exporter.pid, signal.SIGHUP)
+        wait_for(lambda n=number: exporter.log().count("loaded") + exporter.log().count(
+            "refuses") >= n, 20, "the signal was taken")
+    assert "refuses" not in exporter.log()
+    wait_for(lambda: exporter.get("/metrics", basic("a", passwords[-1])).status == 200, 20,
+             "the last one is in force")
+    for password in passwords[:-1]:
+        wait_for(lambda old=password: exporter.get("/metrics", basic("a", old)).status != 429, 30,
+                 "there is room for a guess")
+        assert exporter.get("/metrics", basic("a", password)).status == 401
+    for sock in half_open:
+        sock.close()
+
+
+def test_a_change_that_clocks_do_not_show(config, segment, start):
+    """Written in place, as long as before, at the same time: seen all the same."""
+    # pylint: disable=unused-argument
+    path = config("http_server_config:\n  headers:\n    X-Frame-Options: aaaa\n")
+    exporter = start("--web.config.file", path)
+    before = os.stat(path)
+    with open(path, "r+", encoding="ascii") as file:
+        file.write("http_server_config:\n  headers:\n    X-Frame-Options: bbbb\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    wait_for(lambda: exporter.get("/-/healthy").headers["X-Frame-Options"] == "bbbb", 20,
+             "the new one is in force")
+
+
+def test_what_was_missing_comes_later(pki, config, segment, start, directory):
+    """The file itself does not change again: it is tried until its certificate is there."""
+    # pylint: disable=unused-argument
+    exporter = start("--web.config.file", config(""))
+    config("tls_server_config:\n  cert_file: later.crt\n  key_file: later.key\n")
+    wait_for(lambda: "later.crt" in exporter.log(), 20, "it is missed")
+    time.sleep(2.5)
+    assert exporter.log().count("later.crt") == 1, "and said once"
+    for name in ("key", "crt"):
+        shutil.copy(pki / f"server.{name}", os.path.join(directory, f"later.{name}"))
+        os.chmod(os.path.join(directory, f"later.{name}"), 0o644)
+
+    def speaks_tls():
+        try:
+            return https(exporter, pki)[0].status == 200
+        except OSError:
+            return False
+    wait_for(speaks_tls, 20, "TLS")
+
+
+def test_old_tls_lets_nobody_in(pki, config, segment, start, directory):
+    """A request that was half sent before client certificates were asked for is not served."""
+    # pylint: disable=unused-argument
+    exporter = start("--web.config.file", config(""))
+    for name in ("server.key", "server.crt", "ca.crt"):
+        shutil.copy(pki / name, directory)
+        os.chmod(os.path.join(directory, name), 0o644)
+    with socket.create_connection(("127.0.0.1", exporter.port), 5) as half:
+        half.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\n")
+        time.sleep(0.2)
+        config("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
+               "  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n")
+        os.kill(exporter.pid, signal.SIGHUP)
+        wait_for(lambda: "loaded" in exporter.log(), 20, "reload")
+        half.sendall(b"\r\n")
+        half.settimeout(10)
+        answer = half.recv(4096)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 503")
 
 
 def test_a_broken_file_leaves_the_old_one_in_force(config, segment, start):

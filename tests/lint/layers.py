@@ -62,7 +62,7 @@ LIBRARIES = {
     "cap-ng.h": ["lib/base/sandbox.c"],
     "yaml.h": ["exporters/http/toolkit/web_config.c"],
     "gnutls/": ["exporters/http/toolkit/tls.c"],
-    "crypt.h": ["exporters/http/toolkit/auth.c"],
+    "crypt.h": ["exporters/http/toolkit/auth_worker.c"],
     "zlib.h": ["exporters/http/toolkit/gzip.c"],
     "curses": ["exporters/cli/top"],
     "systemd/": [],

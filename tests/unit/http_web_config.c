@@ -201,7 +201,7 @@ static void test_passwords(void **state)
 
 	(void)state;
 	assert_int_equal(load("basic_auth_users:\n  alice: " HASH "\n", &config, why), 0);
-	assert_int_equal(auth_init(&auth), 0);
+	assert_int_equal(auth_init(&auth, NULL), 0);
 	assert_int_equal(auth_check(&auth, &config, NULL, now), AUTH_DENIED);
 	assert_int_equal(auth_check(&auth, &config, "Basic", now), AUTH_DENIED);
 	assert_int_equal(auth_check(&auth, &config, "Basic YWxpY2U6d3Jvbmc=", now), AUTH_DENIED);
@@ -210,6 +210,63 @@ static void test_passwords(void **state)
 				 AUTH_DENIED);
 	web_config_free(&config);
 	assert_int_equal(auth_check(&auth, &config, NULL, now), AUTH_OK);
+}
+
+static enum auth_result settled(struct auth *auth, const struct web_config *config,
+				const char *header, uint64_t now)
+{
+	enum auth_result result;
+
+	while ((result = auth_check(auth, config, header, now)) == AUTH_PENDING) {
+		usleep(1000);
+		auth_collect(auth);
+	}
+	return result;
+}
+
+/* With a worker nobody waits for a hash, and what is known is answered at once. */
+static void test_hashes_are_computed_elsewhere(void **state)
+{
+	static const char *const wrong = "Basic YWxpY2U6d3Jvbmc=";
+	struct web_config config;
+	struct auth auth;
+	unsigned int pending = 0, refused = 0;
+	char why[512], header[64];
+
+	(void)state;
+	assert_int_equal(load("basic_auth_users:\n  alice: " HASH "\n", &config, why), 0);
+	assert_int_equal(auth_init(&auth, auth_worker_start()), 0);
+	assert_non_null(auth.worker);
+	assert_int_equal(auth_check(&auth, &config, wrong, 1), AUTH_PENDING);
+	assert_int_equal(settled(&auth, &config, wrong, 1), AUTH_DENIED);
+	assert_int_equal(auth_check(&auth, &config, wrong, 1), AUTH_DENIED);
+	/* Bounded: of many at once some wait, the others are told to come back. */
+	for (int i = 0; i < 40; i++) {
+		snprintf(header, sizeof(header), "Basic YTp%c%c%c%c=", 'A' + i % 26, 'B' + i / 26,
+			 'C', 'A');
+		switch (auth_check(&auth, &config, header, 1)) {
+		case AUTH_PENDING:
+			pending++;
+			break;
+		case AUTH_TOO_MANY:
+			refused++;
+			break;
+		default:
+			fail_msg("answered at once: %s", header);
+		}
+	}
+	assert_true(pending <= 10 && refused >= 30);
+	while (auth_collect(&auth))
+		usleep(1000);
+	/* Answers for the users of before are no answers for those of now. */
+	assert_int_equal(auth_init(&auth, auth.worker), 0);
+	assert_int_equal(auth_check(&auth, &config, wrong, 1), AUTH_PENDING);
+	assert_int_equal(auth_init(&auth, auth.worker), 0);
+	while (auth_collect(&auth))
+		usleep(1000);
+	assert_int_equal(auth_check(&auth, &config, wrong, 1), AUTH_PENDING);
+	auth_worker_stop(auth.worker);
+	web_config_free(&config);
 }
 
 static void test_guesses_are_counted(void **state)
@@ -222,7 +279,7 @@ static void test_guesses_are_counted(void **state)
 
 	(void)state;
 	assert_int_equal(load("basic_auth_users:\n  alice: " HASH "\n", &config, why), 0);
-	auth_init(&auth);
+	auth_init(&auth, NULL);
 	for (int i = 0; i < 40; i++) {
 		/* "a:" and three letters */
 		snprintf(header, sizeof(header), "Basic YTp%c%c%c%c=", 'A' + i % 26, 'B' + i / 26,
@@ -301,11 +358,17 @@ static int remove_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything),  cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_broken),	    cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_all_headers), cmocka_unit_test(test_no_file),
-		cmocka_unit_test(test_passwords),   cmocka_unit_test(test_guesses_are_counted),
-		cmocka_unit_test(test_base64),	    cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_all_headers),
+		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_passwords),
+		cmocka_unit_test(test_hashes_are_computed_elsewhere),
+		cmocka_unit_test(test_guesses_are_counted),
+		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_rate),
 	};
 
 	return cmocka_run_group_tests_name("http/web_config", tests, make_file, remove_file);

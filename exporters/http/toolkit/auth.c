@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exporters/http/toolkit/auth.h"
 
-#include <crypt.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #define CREDENTIAL_BYTES 512u
 
-int auth_init(struct auth *auth)
+int auth_init(struct auth *auth, struct auth_worker *worker)
 {
+	/* What is still computed for the users of before has another key's digest. */
 	memset(auth, 0, sizeof(*auth));
+	auth->worker = worker;
 	auth->tokens = AUTH_BURST;
 	return tls_random(auth->key, sizeof(auth->key));
 }
@@ -25,16 +27,6 @@ static bool same_string(const char *a, const char *b)
 	for (size_t i = 0; i < bytes; i++)
 		difference |= (unsigned char)(a[i] ^ b[i]);
 	return difference == 0;
-}
-
-static bool hash_matches(const char *password, const char *hash)
-{
-	static struct crypt_data data;
-	const char *result;
-
-	memset(&data, 0, sizeof(data));
-	result = crypt_rn(password, hash, &data, sizeof(data));
-	return result && same_string(result, hash);
 }
 
 static bool take_token(struct auth *auth, uint64_t now_ns)
@@ -76,15 +68,69 @@ static struct auth_entry *free_entry(struct auth *auth)
 	return &auth->cache[auth->next];
 }
 
+static void remember(struct auth *auth, const uint8_t digest[DIGEST_BYTES], bool good)
+{
+	struct auth_entry *entry = free_entry(auth);
+
+	memcpy(entry->digest, digest, DIGEST_BYTES);
+	entry->used = true;
+	entry->good = good;
+}
+
+bool auth_collect(struct auth *auth)
+{
+	struct auth_job job;
+
+	if (!auth->worker)
+		return false;
+	while (auth_worker_collect(auth->worker, &job))
+		remember(auth, job.digest, job.good);
+	return auth_worker_jobs(auth->worker) > 0;
+}
+
+/* An unknown user takes as long as a wrong password, with the hash of the first user. */
+static enum auth_result compute(struct auth *auth, const struct web_config *config,
+				const char *name, const char *password,
+				const uint8_t digest[DIGEST_BYTES], uint64_t now_ns)
+{
+	const struct web_user *user = NULL;
+	struct auth_job job;
+	bool queued, good;
+
+	_Static_assert(DIGEST_BYTES == AUTH_JOB_DIGEST_BYTES, "a job carries the digest");
+	if (auth->worker && auth_worker_has(auth->worker, digest))
+		return AUTH_PENDING;
+	if (auth->worker && auth_worker_jobs(auth->worker) == AUTH_JOBS)
+		return AUTH_TOO_MANY;
+	if (!take_token(auth, now_ns))
+		return AUTH_TOO_MANY;
+	for (size_t i = 0; i < config->user_count; i++)
+		if (same_string(config->users[i].name, name))
+			user = &config->users[i];
+	memset(&job, 0, sizeof(job));
+	memcpy(job.digest, digest, DIGEST_BYTES);
+	snprintf(job.password, sizeof(job.password), "%s", password);
+	snprintf(job.hash, sizeof(job.hash), "%s", user ? user->hash : config->users[0].hash);
+	job.known = user != NULL;
+	queued = auth->worker && auth_worker_post(auth->worker, &job);
+	if (queued) {
+		explicit_bzero(&job, sizeof(job));
+		return AUTH_PENDING;
+	}
+	good = auth_hash_matches(job.password, job.hash) && job.known;
+	explicit_bzero(&job, sizeof(job));
+	remember(auth, digest, good);
+	return good ? AUTH_OK : AUTH_DENIED;
+}
+
 enum auth_result auth_check(struct auth *auth, const struct web_config *config, const char *header,
 			    uint64_t now_ns)
 {
 	char credentials[CREDENTIAL_BYTES];
 	uint8_t digest[DIGEST_BYTES];
-	const struct web_user *user = NULL;
+	enum auth_result result = AUTH_DENIED;
 	struct auth_entry *entry;
 	char *password;
-	bool good;
 
 	if (!config->user_count)
 		return AUTH_OK;
@@ -95,23 +141,15 @@ enum auth_result auth_check(struct auth *auth, const struct web_config *config, 
 	if (!tls_base64_decode(header, credentials, sizeof(credentials)))
 		return AUTH_DENIED;
 	password = strchr(credentials, ':');
-	if (!password)
-		return AUTH_DENIED;
-	*password++ = '\0';
-	if (tls_digest(auth->key, credentials, password, digest) < 0)
-		return AUTH_DENIED;
-	entry = find(auth, digest);
-	if (entry)
-		return entry->good ? AUTH_OK : AUTH_DENIED;
-	if (!take_token(auth, now_ns))
-		return AUTH_TOO_MANY;
-	for (size_t i = 0; i < config->user_count; i++)
-		if (same_string(config->users[i].name, credentials))
-			user = &config->users[i];
-	good = hash_matches(password, user ? user->hash : config->users[0].hash) && user;
-	entry = free_entry(auth);
-	memcpy(entry->digest, digest, sizeof(digest));
-	entry->used = true;
-	entry->good = good;
-	return good ? AUTH_OK : AUTH_DENIED;
+	if (password)
+		*password++ = '\0';
+	if (password && tls_digest(auth->key, credentials, password, digest) == 0) {
+		entry = find(auth, digest);
+		if (entry)
+			result = entry->good ? AUTH_OK : AUTH_DENIED;
+		else
+			result = compute(auth, config, credentials, password, digest, now_ns);
+	}
+	explicit_bzero(credentials, sizeof(credentials));
+	return result;
 }

@@ -101,27 +101,40 @@ static enum refusal check_form(const char *method, const struct query *query, in
 	return REFUSED_COUNT;
 }
 
-static enum refusal check_load(struct gate *gate, size_t busy, uint64_t now_ns,
+static enum refusal check_rate(struct gate *gate, struct gate_request *request, uint64_t now_ns,
 			       struct response *response)
 {
-	if (gate->max_requests && busy > gate->max_requests) {
-		response_problem(response, 503, NULL, "Too many requests at once.");
-		response_header(response, "Retry-After", "1");
-		return REFUSED_BUSY;
-	}
-	if (!web_rate_allows(gate->web, now_ns)) {
+	if (!request->rate_taken && !web_rate_allows(gate->web, now_ns)) {
 		response_problem(response, 429, NULL, "Too many requests; see rate_limit.");
 		response_header(response, "Retry-After", "1");
 		return REFUSED_RATE;
 	}
+	request->rate_taken = true;
 	return REFUSED_COUNT;
 }
 
+void gate_refuse_busy(struct gate *gate, struct response *response)
+{
+	response_problem(response, 503, NULL, "Too many requests at once.");
+	response_header(response, "Retry-After", "1");
+	gate->refused[REFUSED_BUSY]++;
+}
+
+void gate_refuse_retired(struct response *response)
+{
+	response_problem(response, 503, NULL, "The configuration has changed; connect anew.");
+	response_header(response, "Retry-After", "1");
+	response->close = true;
+}
+
 static enum refusal check_login(struct gate *gate, const struct gate_view *view, uint64_t now_ns,
-				struct response *response)
+				bool *ret_wait, struct response *response)
 {
 	switch (auth_check(&gate->auth, &gate->web->config, view->authorization, now_ns)) {
 	case AUTH_OK:
+		return REFUSED_COUNT;
+	case AUTH_PENDING:
+		*ret_wait = true;
 		return REFUSED_COUNT;
 	case AUTH_TOO_MANY:
 		response_problem(response, 429, NULL, "Too many logins failed lately.");
@@ -136,20 +149,22 @@ static enum refusal check_login(struct gate *gate, const struct gate_view *view,
 	return REFUSED_AUTH;
 }
 
-bool gate_admit(struct gate *gate, const char *method, const struct query *query, int query_error,
-		const struct gate_view *view, size_t busy, uint64_t now_ns,
-		struct response *response)
+enum gate_verdict gate_admit(struct gate *gate, struct gate_request *request,
+			     const struct gate_view *view, uint64_t now_ns,
+			     struct response *response)
 {
-	enum refusal why = check_form(method, query, query_error, view, response);
+	enum refusal why =
+		check_form(request->method, request->query, request->query_error, view, response);
+	bool wait = false;
 
 	if (why != REFUSED_COUNT)
 		response->close = true;
 	if (why == REFUSED_COUNT)
-		why = check_load(gate, busy, now_ns, response);
+		why = check_rate(gate, request, now_ns, response);
 	if (why == REFUSED_COUNT)
-		why = check_login(gate, view, now_ns, response);
+		why = check_login(gate, view, now_ns, &wait, response);
 	if (why == REFUSED_COUNT)
-		return true;
+		return wait ? GATE_WAIT : GATE_ADMIT;
 	gate->refused[why]++;
-	return false;
+	return GATE_REFUSE;
 }

@@ -18,8 +18,7 @@
 struct gate {
 	struct web *web; /* in force */
 	struct auth auth;
-	size_t max_requests; /* replies under way at once; 0: no limit */
-	uint64_t *refused;   /* [REFUSED_COUNT] */
+	uint64_t *refused; /* [REFUSED_COUNT] */
 };
 
 /* The headers that matter here; values belong to the server, NULL when not sent. */
@@ -45,9 +44,27 @@ bool gate_is_direct(const struct gate_view *view);
 /* GET or HEAD, no body, nothing malformed: the next request begins where this ends. */
 bool gate_is_plain(const char *method, const struct gate_view *view);
 
-/* True, or false with the refusal in *response. `busy`: replies under way. */
-bool gate_admit(struct gate *gate, const char *method, const struct query *query, int query_error,
-		const struct gate_view *view, size_t busy, uint64_t now_ns,
-		struct response *response);
+/* What is known of one request, from one call of gate_admit() to the next. */
+struct gate_request {
+	const char *method;
+	const struct query *query;
+	int query_error;
+	bool rate_taken; /* rate_limit has counted it; false to begin with */
+};
+
+enum gate_verdict {
+	GATE_ADMIT,
+	GATE_REFUSE, /* the refusal is in *response */
+	GATE_WAIT    /* its password is being checked: ask again, *response is untouched */
+};
+
+enum gate_verdict gate_admit(struct gate *gate, struct gate_request *request,
+			     const struct gate_view *view, uint64_t now_ns,
+			     struct response *response);
+
+/* Too many replies at once, or the configuration it was accepted under is gone: a 503 that
+ * says so, and when to come back. */
+void gate_refuse_busy(struct gate *gate, struct response *response);
+void gate_refuse_retired(struct response *response);
 
 #endif

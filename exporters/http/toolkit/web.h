@@ -17,7 +17,8 @@
 struct web {
 	struct web_config config;
 	struct tls tls;
-	double tokens; /* of rate_limit */
+	uint64_t signature; /* of what it was made from, taken before that was read */
+	double tokens;	    /* of rate_limit */
 	uint64_t tokens_at_ns;
 };
 
@@ -25,7 +26,8 @@ struct web {
 struct web *web_load(const char *path, char *why, size_t why_bytes);
 void web_free(struct web *web);
 
-/* A number that changes when the configuration file or a file it names does. */
+/* A number that changes when the configuration file or a file it names does, in whatever
+ * way: by name, by size, by time or by content. */
 uint64_t web_signature(const char *path, const struct web *web);
 
 /* False when rate_limit says that this request is one too many. */
