@@ -33,6 +33,9 @@ CLI_LIBS := libcjson ncursesw tinfo
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
 	-Wformat=2 -Wdouble-promotion
+# No program comes of these, whoever builds it.
+WARNINGS += -Werror=implicit-function-declaration -Werror=int-conversion \
+	-Werror=incompatible-pointer-types -Werror=return-type -Werror=format
 # A newer compiler has newer warnings: they stop us, not those who make packages.
 WERROR ?= $(CI)
 ifneq ($(WERROR),)

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "exporters/cli/top/spark.h"
+#include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
