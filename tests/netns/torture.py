@@ -19,6 +19,8 @@ import traffic
 
 LIE_SECONDS = 5
 LARGE_SHARE = 0.02
+# *Verified* promises the sum; silent entries that end are found by the next comparison.
+SUM_SECONDS = 15
 # All cells are asked for within a minute, where the published share is 1.
 MINUTE = 60
 PORTS = range(700, 710)
@@ -41,8 +43,8 @@ class Judge(threading.Thread):
         self.enough = threading.Event()
         self.lies = []
         self.looks = collections.Counter()
-        self.since = {"large": None, "any": None}
-        self.longest = {"large": 0.0, "any": 0.0}
+        self.since = {"large": None, "any": None, "sum": None}
+        self.longest = {"large": 0.0, "any": 0.0, "sum": 0.0}
         self.error = None
 
     def run(self):
@@ -79,6 +81,8 @@ class Judge(threading.Thread):
         exact = words == {"exact"}
         self.note("large", exact and (wrong >= LARGE_SHARE * total or miscounted), start,
                   LIE_SECONDS, kernels, mirrors, after, counts)
+        self.note("sum", "not_exact" not in words and miscounted, start, SUM_SECONDS, kernels,
+                  mirrors, after, counts)
         bound = MINUTE if after.get("wrong_found_share") == 1 else 3600
         self.note("any", exact and (wrong > 0 or miscounted), start, bound, kernels, mirrors, after,
                   counts)
@@ -91,7 +95,7 @@ class Judge(threading.Thread):
         lasted = time.monotonic() - self.since[kind]
         self.longest[kind] = max(self.longest[kind], lasted)
         if lasted > bound * agent_module.patience():
-            self.lies.append(f"exact and wrong for {lasted:.1f} s; count {counts}\n"
+            self.lies.append(f"{status['quality']} and wrong ({kind}) for {lasted:.1f} s; count {counts}\n"
                              f"{oracle.difference(kernels[-1], mirrors[-1])}\n{status}")
 
     def stop(self):
