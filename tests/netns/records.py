@@ -4,9 +4,11 @@ offsets come from the header and from lib/shm/layout.h."""
 import collections
 import ipaddress
 import os
+import re
 import socket
 import struct
 
+METRICS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lib/shm/metrics.def")
 DETAILS, TALKERS, TABLE_LOG_SHORT, FRAME_HOSTS_SHORT = 12, 13, 14, 16
 DETAIL_BYTES, OWN_DETAILS, STAY_BUCKETS = 3648, 256, 24
 ENDS = ("expired", "closed", "evicted", "deleted", "unseen")
@@ -53,6 +55,12 @@ class Records:
         with open(self.hosts_path, "rb") as file:
             file.seek(offset - hosts_at)
             return file.read(size)
+
+    def live(self, name):
+        """A scalar of metrics.def; section 0 holds them in its order, after a counter."""
+        with open(METRICS, encoding="utf-8") as file:
+            names = re.findall(r"^(?:FIELD|VALUE)\((\w+),", file.read(), re.M)
+        return struct.unpack_from("=q", self._section(0), 8 + 8 * names.index(name))[0]
 
     # Talkers
 
