@@ -96,7 +96,7 @@ class Namespace:
         lost on a busy machine. It gives each an address of its own then, fe80::."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            with self.inside(), open("/proc/net/if_inet6", encoding="ascii") as file:
+            with self.inside(), open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
                 rows = [line.split() for line in file]
             # address, index, prefix, scope, flags (0x40: tentative), name
             if set(names) <= {row[5] for row in rows
