@@ -1,302 +1,460 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * The arrival rate of a class: Bayesian online change points.
- *
- * Arrivals are counted in bins of FC_BIN_S. A hypothesis (struct fc_run) says
- * "since start_s the rate is a line", with a Gaussian belief about its level
- * and slope; each bin updates it as a Kalman filter does, and its weight by how
- * well it foretold the bin (Adams, MacKay: "Bayesian online changepoint
- * detection", 2007; Fearnhead, Liu: "On-line inference for multiple changepoint
- * problems", 2007). Every bin may start new ones: a jump or a kink, with one of
- * three beliefs about the slope. The lightest are dropped.
- *
- * The noise is Poisson times a dispersion estimated from first differences,
- * which a line cannot inflate.
- */
-#include "lib/forecast/priv.h"
+#include "lib/forecast/arrivals.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3", "associative-math", "no-signed-zeros", "no-trapping-math")
+#endif
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { RUN_FLAT, RUN_SLOW, RUN_FAST };
+#define TRENDS_PER_S   (1.0 / 4000.0)
+#define JUMPS_PER_S    (1.0 / 6000.0)
+#define OWN_JUMP       0.4f /* changes of one class alone, to shared ones */
+#define OWN_TREND      0.04f
+#define SHARE_IN       0.6    /* of the classes take part in a shared one */
+#define LASTS_S	       2000.0 /* trends, about */
+#define RISES	       0.65   /* of the trends */
+#define BEFORE_BINS    180    /* what a change is compared with */
+#define LEAST_BEFORE   24
+#define SETTLED_BINS   36 /* a change this old and certain: what follows is compared with it */
+#define LEAST_ARRIVALS 12.0
+#define STEADY_BINS    300
+#define LOW_BINS       12
+#define RECENT_BINS    120
+#define MEDIAN	       0.455f /* of a squared normal */
+#define MEAN_S	       1200.0
+#define TREND_LASTS_S  400.0 /* added to its age so far */
+#define TREND_GROWS    0.4   /* but no longer than it takes to grow by this share of the old rate */
+#define FALLS_ON       0.15  /* share of paths on which demand falls to nothing */
+#define FALL_SHARE     0.8   /* of the way to what is usual: a decay slows down */
+#define FALL_LEAST     0.25  /* where that is near or past: of what is left */
+#define JUMP_DENSITY   0.5   /* 2.5 over the range of logs of factors */
 
-#define JUMPS_PER_S   (0.3 / 2000.0)
-#define KINKS_PER_S   (1.0 / 1500.0)
-#define BIN_ARRIVALS  10.0 /* bins are made long enough for about this many */
-#define LONGEST_BIN_S 60
-#define OUTLIER	      0.04 /* share of bins with four times the noise, of batchy classes */
+/* Streams of fc_draw_part() and fc_draw_normal(); a class adds its number times STREAMS. */
+enum { S_SHARED, S_SLOPE, S_LASTS, S_OWN, S_PART, S_LEVEL, STREAMS };
 
-void fc_rate_init(struct fc_rate *r)
+static const uint16_t began[] = {4,  5,	 6,  8,	 10, 12,  14,  17,  20,	 24,  29,  35,
+				 42, 50, 60, 72, 86, 104, 125, 150, 180, 216, 260, 300};
+static const uint16_t ended[] = {2, 4, 7, 11, 17, 26, 40, 62, 95};
+static const float slope_s[] = {4000, 3200, 2600, 2100, 1700, 1350, 1100, 880,
+				700,  570,  460,  370,	300,  240,  190,  150};
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+_Static_assert(N(began) * (2 * N(slope_s) + N(slope_s) * N(ended)) + 160 <= FC_SHAPES,
+	       "room for all explanations");
+
+static void add_shape(struct fc_demand *d, struct fc_shape shape, double prior)
 {
-	memset(r, 0, sizeof(*r));
-	r->dispersion = 1.0;
-	r->diff_var = 4.0;
-	r->diff_mean = 4.0;
+	shape.log_prior = (float)log(prior);
+	d->shape[d->n_shapes++] = shape;
 }
 
-static double slope_sd(double level, unsigned int kind)
+/* Per bin, of the level before; every other one falls. */
+static double slope(unsigned int k)
 {
-	if (kind == RUN_FLAT)
-		return 0.0;
-	return level / (kind == RUN_SLOW ? 1500.0 : 400.0);
+	return (k & 1 ? -1.0 : 1.0) * FC_BIN_S / (double)slope_s[k / 2];
 }
 
-static struct fc_run *add_run(struct fc_rate *r, int64_t start_s, unsigned int kind, double weight)
+static void add_trends(struct fc_demand *d, unsigned int n, double span_s)
 {
-	struct fc_run *run;
+	unsigned int k, e;
 
-	if (r->n_runs == FC_RUNS || weight <= 0.0)
-		return NULL;
-	run = &r->run[r->n_runs++];
-	memset(run, 0, sizeof(*run));
-	run->start_s = start_s;
-	run->kind = (uint8_t)kind;
-	run->weight = weight;
-	return run;
-}
+	for (k = 0; k < 2 * N(slope_s); k++) {
+		struct fc_shape s = {.kind = FC_SHAPE_TREND, .began = (uint16_t)n};
+		double prior = TRENDS_PER_S * span_s / N(slope_s) * (k & 1 ? 1.0 - RISES : RISES);
 
-/* The belief of all runs together, at the start of the coming bin. */
-static void mixture(const struct fc_rate *r, double *level, double *var)
-{
-	double w = 0.0, m = 0.0, v = 0.0;
-	unsigned int i;
+		s.steep = (uint8_t)k;
+		if (1.0 + slope(k) * n < 0.1)
+			continue;
+		add_shape(d, s, prior * exp(-(double)n * FC_BIN_S / LASTS_S));
+		for (e = 0; e < N(ended) && k / 2 % 2 && ended[e] + 5u <= n; e++) {
+			double gap = ended[e] - (e ? ended[e - 1] : 0);
 
-	for (i = 0; i < r->n_runs; i++) {
-		w += r->run[i].weight;
-		m += r->run[i].weight * r->run[i].level;
-	}
-	m /= w;
-	for (i = 0; i < r->n_runs; i++) {
-		double d = r->run[i].level - m;
-
-		v += r->run[i].weight * (r->run[i].p00 + d * d);
-	}
-	*level = m;
-	*var = v / w;
-}
-
-static void start_runs(struct fc_rate *r, int64_t start_s, double span_s)
-{
-	static const double kink_share[3] = {0.3, 0.4, 0.3};
-	static const double jump_share[3] = {0.75, 0.15, 0.1};
-	double level = 0.0, var = 1.0, base, sd;
-	struct fc_run *run;
-	unsigned int k;
-
-	if (r->n_runs)
-		mixture(r, &level, &var);
-	base = fmax(fmax(level, 0.3 * r->mean_per_s), 0.02);
-	for (k = 0; k < 3; k++) {
-		run = add_run(r, start_s, k,
-			      r->n_runs ? span_s * JUMPS_PER_S * jump_share[k] : 1.0);
-		if (run) {
-			/* a jump may go anywhere: wide, and wider upwards */
-			run->level = r->n_runs > 1 ? base * 1.5 : base;
-			run->p00 = 4.0 * base * base + 0.04;
-			sd = slope_sd(base * 2.0, k);
-			run->p11 = sd * sd;
-		}
-	}
-	if (r->total < 3.0)
-		return;
-	for (k = 0; k < 3; k++) {
-		run = add_run(r, start_s, k, span_s * KINKS_PER_S * kink_share[k]);
-		if (run) {
-			run->level = level;
-			run->p00 = var;
-			sd = slope_sd(base, k);
-			run->p11 = sd * sd;
+			s.ended = ended[e];
+			add_shape(d, s,
+				  2.0 * prior * fmin(gap * FC_BIN_S / LASTS_S, 1.0) *
+					  exp(-(double)(n - ended[e]) * FC_BIN_S / LASTS_S));
 		}
 	}
 }
 
-/* One bin of time passes: level moves along the slope, beliefs widen a little. */
-static void move_run(struct fc_run *run, double dt)
+void fc_demand_init(struct fc_demand *d)
 {
-	double q0 = 0.0003 * run->level, q1 = 1.2e-5 * run->level;
+	double none = 1.0;
+	unsigned int i, n, next;
 
-	run->level += run->slope * dt;
-	run->p00 += 2.0 * dt * run->p01 + dt * dt * run->p11 + q0 * q0 * dt / 5.0;
-	run->p01 += dt * run->p11;
-	if (run->kind != RUN_FLAT)
-		run->p11 += q1 * q1 * dt / 5.0 * 0.01;
-	if (run->level < 0.0) {
-		run->level = 0.0;
-		run->slope = fmax(run->slope, 0.0);
+	memset(d, 0, sizeof(*d));
+	for (i = 0; i < FC_SLOPES; i++)
+		for (n = 1; n <= FC_OLDEST; n++)
+			d->log_w[i][n] = (float)log(fmax(1.0 + slope(i) * (n - 0.5), 0.05));
+	for (i = 0; i < N(began); i++) {
+		double from = i ? 0.5 * (began[i] + began[i - 1]) : began[i] - 0.5;
+		double until = i + 1 < N(began) ? 0.5 * (began[i] + began[i + 1]) : began[i] * 1.15;
+
+		none -= TRENDS_PER_S * (until - from) * FC_BIN_S;
+		add_trends(d, began[i], (until - from) * FC_BIN_S);
 	}
+	/* when a jump was is seen to the second, a trend's beginning is not */
+	for (n = 1; n <= FC_OLDEST; n = next) {
+		next = n + 1 + n / 40;
+		none -= JUMPS_PER_S * (next - n) * FC_BIN_S;
+		add_shape(d, (struct fc_shape){.kind = FC_SHAPE_JUMP, .began = (uint16_t)n},
+			  JUMPS_PER_S * (next - n) * FC_BIN_S);
+	}
+	d->log_none = (float)log(fmax(none, 0.2));
+	for (i = 0; i < FC_PATHS; i++)
+		d->pick[i] = FC_NOTHING;
 }
 
-/* The bin's mean rate y was seen. Returns the likelihood. */
-static double update_run(struct fc_run *run, double y, double span_s, double dispersion,
-			 double floor)
-{
-	double half = span_s * 0.5, noise_per_rate = dispersion / span_s, mid, s, e, k0, k1, c0, c1,
-	       like, noise, wide, odd;
+/* ---- one class ---- */
 
-	/* observed is the rate in the middle of the bin */
-	mid = run->level - half * run->slope;
-	c0 = run->p00 - half * run->p01;
-	c1 = run->p01 - half * run->p11;
-	noise = noise_per_rate * fmax(mid, floor);
-	s = c0 - half * c1 + noise;
-	wide = s + 15.0 * noise;
-	e = y - mid;
-	like = (1.0 - OUTLIER) * exp(-0.5 * fmin(e * e / s, 400.0)) / sqrt(s);
-	odd = OUTLIER * exp(-0.5 * fmin(e * e / wide, 400.0)) / sqrt(wide);
-	/*
-	 * Batches make bins of many arrivals common: no reason to think of a
-	 * change, but they count in full, or the mean would come out low.
-	 */
-	if (dispersion > 1.8)
-		like += odd;
-	k0 = c0 / s;
-	k1 = c1 / s;
-	run->level += k0 * e;
-	run->slope += k1 * e;
-	run->p00 -= k0 * c0;
-	run->p01 -= k0 * c1;
-	run->p11 -= k1 * c1;
-	/* rounding may not turn a belief inside out */
-	run->p00 = fmax(run->p00, 1e-9);
-	run->p11 = fmax(run->p11, 0.0);
-	return like;
-}
-
-static void normalise(struct fc_rate *r)
+void fc_arrivals_sum(const struct fc_arrivals *a, struct fc_sums *s)
 {
-	double w = 0.0;
 	unsigned int i;
 
-	for (i = 0; i < r->n_runs; i++)
-		w += r->run[i].weight;
-	if (!(w > 1e-290)) { /* all ruled out: begin again from now */
-		for (i = 0; i < r->n_runs; i++)
-			r->run[i].weight = 1.0;
-		w = r->n_runs;
+	s->n = a->usable;
+	s->y[0] = 0.0;
+	for (i = 0; i < s->n; i++) {
+		s->bin[i] = a->y[(a->at + i) % FC_HISTORY];
+		s->y[i + 1] = s->y[i] + (double)s->bin[i];
 	}
-	for (i = 0; i < r->n_runs; i++)
-		r->run[i].weight /= w;
 }
 
-static void forget_run(struct fc_rate *r, unsigned int i)
+double fc_arrivals_low(const struct fc_arrivals *a)
 {
-	memmove(&r->run[i], &r->run[i + 1], (--r->n_runs - i) * sizeof(r->run[0]));
+	float sum[FC_HISTORY / LOW_BINS];
+	unsigned int n = a->n / LOW_BINS, i, k;
+
+	for (i = 0; i < n; i++) {
+		float s = 0.0f;
+
+		for (k = 0; k < LOW_BINS; k++)
+			s += a->y[(a->at + i * LOW_BINS + k) % FC_HISTORY];
+		for (k = i; k && sum[k - 1] > s; k--) /* in order */
+			sum[k] = sum[k - 1];
+		sum[k] = s;
+	}
+	return n ? (double)sum[n / 4] / (LOW_BINS * FC_BIN_S) : 0.0;
+}
+
+static void add_bin(struct fc_arrivals *a)
+{
+	/* what was lost is taken for usual */
+	double y = a->censored ? a->mean_per_s * FC_BIN_S : fmax(a->bin, 0.0);
+	double keep = exp(-FC_BIN_S / MEAN_S);
+
+	a->at = (a->at + FC_HISTORY - 1) % FC_HISTORY;
+	a->y[a->at] = (float)y;
+	a->n = a->n < FC_HISTORY ? a->n + 1 : FC_HISTORY;
+	a->usable = a->usable < FC_HISTORY ? a->usable + 1 : FC_HISTORY;
+	a->total += y;
+	keep = fmax(1.0 - keep, 1.0 / a->n);
+	a->mean_per_s += keep * (y / FC_BIN_S - a->mean_per_s);
+	a->bin = 0.0;
+	a->censored = false;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
 }
 
 /*
- * Make room for a bin's new runs. A slow change takes minutes to prove itself:
- * dropping the lightest would drop all its candidates. So of two runs of a kind
- * that began about the same time ago the lighter joins the heavier.
+ * Squared second differences of sums over w bins, against what Poisson would have: their median,
+ * as changes are no noise, and of the time before the last ones, as a change under way is none.
  */
-static void prune(struct fc_rate *r, int64_t now_s)
+static void measure_spread(struct fc_arrivals *a, const struct fc_sums *s)
 {
-	while (r->n_runs > FC_RUNS - 6) {
-		unsigned int last[3] = {FC_RUNS, FC_RUNS, FC_RUNS}, i, light = 0, heavy = 0;
-		double least = INFINITY;
+	unsigned int k, i, w, skip = s->n / 2 < RECENT_BINS ? s->n / 2 : RECENT_BINS, n;
+	float term[FC_HISTORY], before = 1.0f;
 
-		for (i = 0; i < r->n_runs; i++) { /* oldest first */
-			struct fc_run *run = &r->run[i], *old;
-			unsigned int j = last[run->kind];
-			double lighter, cost;
+	for (k = 0; k < FC_SCALES; k++) {
+		w = 1u << k;
+		n = 0;
+		for (i = skip; i + 3 * w <= s->n; i += w > 1 ? w / 2 : 1) {
+			double x = s->y[i + w] - s->y[i], y = s->y[i + 2 * w] - s->y[i + w],
+			       z = s->y[i + 3 * w] - s->y[i + 2 * w], d = x - 2.0 * y + z;
 
-			last[run->kind] = i;
-			if (j == FC_RUNS)
-				continue;
-			old = &r->run[j];
-			lighter = fmin(run->weight, old->weight);
-			cost = (double)(run->start_s - old->start_s + 1) /
-			       (double)(now_s - old->start_s + 20) * (lighter + 1e-4);
-			if (cost < least) {
-				least = cost;
-				light = run->weight < old->weight ? i : j;
-				heavy = light == i ? j : i;
-			}
+			term[n++] = (float)(d * d / (x + 4.0 * y + z + 1.0));
 		}
-		r->run[heavy].weight += r->run[light].weight;
-		forget_run(r, light);
+		qsort(term, n, sizeof(term[0]), by_value);
+		a->spread[k] = 4.0f * before;
+		a->spread[k] += n ? (float)n * (w > 1 ? 0.5f : 1.0f) * term[n / 2] / MEDIAN : 0.0f;
+		a->spread[k] =
+			fmaxf(a->spread[k] / ((float)n * (w > 1 ? 0.5f : 1.0f) + 4.0f), 1.0f);
+		before = a->spread[k];
 	}
 }
 
-static void learn_dispersion(struct fc_rate *r, double y, double span_s)
+/* Of sums over n bins. */
+static double spread_of(const struct fc_arrivals *a, unsigned int n)
 {
-	double d = y - r->last_y, v = d * d * span_s / 2.0, m = 0.5 * (y + r->last_y);
+	unsigned int k = 0;
 
-	/* a single jump may not look like batches */
-	v = fmin(v, 8.0 * fmax(r->diff_var, m));
-	r->diff_var += 0.03 * (v - r->diff_var);
-	r->diff_mean += 0.03 * (m - r->diff_mean);
-	r->dispersion = fmin(fmax(r->diff_var / fmax(r->diff_mean, 1e-3), 1.0), 40.0);
-	r->last_y = y;
+	while (k + 1 < FC_SCALES && 1u << (k + 1) <= n)
+		k++;
+	return (double)a->spread[k];
 }
+
+struct fit {
+	double llr, level, sd; /* level per s before the change */
+};
+
+static float dot(const float *y, const float *w, unsigned int n)
+{
+	float sum = 0.0f;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) /* w[1] is the oldest */
+		sum += y[i] * w[n - i];
+	return sum;
+}
+
+static bool fit_shape(const struct fc_demand *d, const struct fc_arrivals *a,
+		      const struct fc_sums *s, const struct fc_shape *sh, struct fit *fit)
+{
+	unsigned int n = sh->began, e = sh->ended, r = n - e, w;
+	double before, all, after = s->y[n], v, ww, top, logs;
+
+	if (s->n < n + LEAST_BEFORE)
+		return false;
+	w = s->n - n < BEFORE_BINS ? s->n - n : BEFORE_BINS;
+	all = s->y[n + w];
+	if (all < LEAST_ARRIVALS)
+		return false;
+	before = all - after;
+	v = spread_of(a, r);
+	if (sh->kind == FC_SHAPE_JUMP) {
+		double jump = (after + 0.5) / n * w / (before + 0.5), sd;
+
+		/* of any size: its likeliest, by how well that is known in how wide it might be */
+		sd = sqrt(v * (1.0 / (after + 0.5) + 1.0 / (before + 0.5)));
+		fit->llr = (after * log(jump) - all * log((w + jump * n) / (w + n))) / v;
+		fit->llr = fmax(fit->llr, 0.0) + log(fmin(sd * JUMP_DENSITY, 1.0));
+		fit->level = after / (n * FC_BIN_S);
+		fit->sd = sqrt(v * fmax(after, 1.0)) / (n * FC_BIN_S);
+		return true;
+	}
+	top = 1.0 + slope(sh->steep) * r;
+	ww = w + r + 0.5 * slope(sh->steep) * r * r + e * top;
+	logs = (double)dot(s->bin + e, d->log_w[sh->steep], r) + log(top) * s->y[e];
+	fit->llr = (logs - all * log(ww / (w + n))) / v;
+	fit->level = all / ww / FC_BIN_S;
+	fit->sd = sqrt(v * fmax(all, 1.0)) / ww / FC_BIN_S;
+	return true;
+}
+
+static double takes_part(double llr)
+{
+	double e = SHARE_IN * exp(fmin(llr, 300.0));
+
+	return e / (1.0 - SHARE_IN + e);
+}
+
+/* ---- weighing ---- */
+
+/* From log weights to one explanation a path. The sum of weights of what is over, and of those
+ * the likeliest one's end, bins ago. */
+static float pick(const struct fc_demand *d, float *logw, unsigned int stream, uint16_t *to,
+		  unsigned int *over_since)
+{
+	float most = logw[FC_NOTHING], best = 0.0f, over = 0.0f;
+	double sum = 0.0, at = 0.0;
+	unsigned int i, p, since;
+	uint16_t by_rank[FC_PATHS];
+
+	for (i = 0; i < d->n_shapes; i++)
+		most = fmaxf(most, logw[i]);
+	for (i = 0; i <= FC_NOTHING; i++) {
+		if (i >= d->n_shapes && i < FC_NOTHING)
+			continue;
+		logw[i] = logw[i] - most > -30.0f ? expf(logw[i] - most) : 0.0f;
+		sum += (double)logw[i];
+	}
+	for (i = 0, p = 0; i < d->n_shapes && p < FC_PATHS; i++) {
+		since = d->shape[i].kind == (uint8_t)FC_SHAPE_JUMP ? d->shape[i].began
+								   : d->shape[i].ended;
+		at += (double)logw[i] / sum;
+		for (; p < FC_PATHS && (p + 0.5) / FC_PATHS < at; p++)
+			by_rank[p] = (uint16_t)i;
+		if (since < SETTLED_BINS || logw[i] <= 0.0f)
+			continue;
+		over += (float)((double)logw[i] / sum);
+		if (logw[i] > best) {
+			best = logw[i];
+			*over_since = since;
+		}
+	}
+	for (; p < FC_PATHS; p++)
+		by_rank[p] = FC_NOTHING;
+	for (p = 0; p < FC_PATHS; p++)
+		to[p] = by_rank[(unsigned int)(fc_draw_part(stream, p) * FC_PATHS)];
+	return over;
+}
+
+static void settle(struct fc_arrivals *a, float over, unsigned int since)
+{
+	unsigned int usable = (unsigned int)(0.85 * since);
+
+	if (over > 0.9f && usable < a->usable)
+		a->usable = usable;
+}
+
+static void weigh_class(struct fc_demand *d, struct fc_arrivals *a, unsigned int class_id)
+{
+	unsigned int i, since = 0;
+	struct fc_sums s;
+	struct fit fit;
+	float over;
+
+	fc_arrivals_sum(a, &s);
+	measure_spread(a, &s);
+	d->own[FC_NOTHING] = d->log_none;
+	for (i = 0; i < d->n_shapes; i++) {
+		d->own[i] = -INFINITY;
+		if (!fit_shape(d, a, &s, &d->shape[i], &fit))
+			continue;
+		d->own[i] = d->shape[i].log_prior + (float)fit.llr +
+			    logf(d->shape[i].kind == FC_SHAPE_JUMP ? OWN_JUMP : OWN_TREND);
+		if (fit.llr > 8.0)
+			d->shared[i] += (float)(fit.llr + log(SHARE_IN));
+		else
+			d->shared[i] += logf((float)(1.0 - SHARE_IN) +
+					     (float)SHARE_IN * expf((float)fit.llr));
+	}
+	over = pick(d, d->own, class_id * STREAMS + S_OWN, a->pick, &since);
+	settle(a, over, since);
+}
+
+void fc_demand_bin(struct fc_demand *d, struct fc_arrivals *const *a, unsigned int n)
+{
+	unsigned int i, c, longest = 0, since = 0;
+	float over;
+
+	for (c = 0; c < n; c++) {
+		if (!a[c])
+			continue;
+		if (a[c]->n || a[c]->bin > 0.0)
+			add_bin(a[c]);
+		longest = a[c]->usable > longest ? a[c]->usable : longest;
+	}
+	d->shared[FC_NOTHING] = d->log_none;
+	for (i = 0; i < d->n_shapes; i++)
+		d->shared[i] = d->shape[i].began + (unsigned int)LEAST_BEFORE <= longest
+				       ? d->shape[i].log_prior
+				       : -INFINITY;
+	for (c = 0; c < n; c++)
+		if (a[c] && a[c]->n)
+			weigh_class(d, a[c], c);
+	over = pick(d, d->shared, S_SHARED, d->pick, &since);
+	for (c = 0; c < n; c++)
+		if (a[c])
+			settle(a[c], over, since);
+}
+
+/* ---- what a path believes ---- */
 
 /*
- * A bin of few arrivals is nothing like Gaussian and would look like a change
- * now and then: a quiet class gets long bins. A burst ends its bin at once.
+ * For how much longer, where v in (0, 1) is drawn. A trend that has lasted goes on,
+ * but a steep one has multiplied the rate before long, and demand seldom does.
  */
-static bool bin_is_due(const struct fc_rate *r)
+static double trend_lasts_s(const struct fc_line *line, double age_s, double v)
 {
-	double usual = r->mean_per_s * r->span_s;
+	double steep_per_s = fabs(line->slope) / fmax(line->level, 1e-6), most_s;
 
-	return r->span_s >= LONGEST_BIN_S || usual >= 0.5 * BIN_ARRIVALS ||
-	       r->bin_arrivals > 8.0 + 3.0 * usual;
+	if (steep_per_s < 1e-9)
+		return INFINITY;
+	most_s = TREND_GROWS / steep_per_s;
+	if (line->slope > 0.0)
+		most_s *= fmax(1.0 - steep_per_s * age_s, 0.1);
+	return 3.0 * (fmin(age_s, most_s) + fmin(TREND_LASTS_S, most_s)) * (1.0 / v - 1.0);
 }
 
-/* A bin of `arrivals` over `span_s` that ended at end_s. */
-static void take_bin(struct fc_rate *r, double arrivals, double span_s, int64_t end_s)
+/* The line that a shape makes of a class: level and sd as of now. */
+static void line_of(const struct fc_arrivals *a, const struct fc_sums *s, const struct fc_shape *sh,
+		    const struct fit *fit, struct fc_line *line, double *sd, double *age_s)
 {
-	double y = arrivals / span_s, floor;
-	unsigned int i;
+	unsigned int flat = sh->ended;
+	double by = sh->kind == FC_SHAPE_JUMP ? 0.0 : slope(sh->steep);
+	double top = 1.0 + by * (sh->began - sh->ended);
 
-	if (!r->n_runs) {
-		r->last_y = y;
-		r->mean_per_s = y;
-		r->diff_var = r->diff_mean = y;
+	line->level = fit->level * top;
+	*sd = fit->sd * top;
+	line->slope = flat ? 0.0 : fit->level * by / FC_BIN_S;
+	*age_s = (double)(sh->began - sh->ended) * FC_BIN_S;
+	if (flat) { /* what came since is more to the point than the shape of the change */
+		double seen = s->y[flat] / (flat * FC_BIN_S);
+		double var = spread_of(a, flat) * fmax(seen, line->level) / (flat * FC_BIN_S);
+		double trust = 4.0 * *sd * *sd / (4.0 * *sd * *sd + var);
+
+		line->level += trust * (seen - line->level);
+		*sd = sqrt(trust * var);
 	}
-	r->total += arrivals;
-	learn_dispersion(r, y, span_s);
-	r->mean_per_s += (1.0 - exp(-span_s / 1200.0)) * (y - r->mean_per_s);
-	prune(r, end_s);
-	start_runs(r, end_s - (int64_t)span_s, span_s);
-	floor = fmax(0.25 * r->mean_per_s, 0.02);
-	for (i = 0; i < r->n_runs; i++) {
-		move_run(&r->run[i], span_s);
-		r->run[i].weight *= update_run(&r->run[i], y, span_s, r->dispersion, floor);
-	}
-	normalise(r);
-	r->end_s = end_s;
 }
 
-/* The last FC_BIN_S of a longer bin are unlike what was before: not one bin. */
-static bool is_surprise(const struct fc_rate *r)
+/* Nothing changed: the mean of all that counts. */
+static void steady(const struct fc_arrivals *a, const struct fc_sums *s, struct fc_line *line,
+		   double *sd)
 {
-	return r->n_runs && r->span_s > FC_BIN_S &&
-	       r->bin_arrivals - r->counted > 8.0 + 3.0 * r->mean_per_s * FC_BIN_S;
+	unsigned int n = s->n < STEADY_BINS ? s->n : STEADY_BINS;
+
+	line->level = n ? s->y[n] / (n * FC_BIN_S) : 0.0;
+	*sd = n ? sqrt(spread_of(a, n) * fmax(s->y[n], 1.0)) / (n * FC_BIN_S) : 0.0;
 }
 
-void fc_rate_bin(struct fc_rate *r, int64_t now_s)
+struct fc_line fc_arrivals_line(const struct fc_demand *d, const struct fc_arrivals *a,
+				const struct fc_sums *s, const float *normals,
+				unsigned int class_id, unsigned int p, double low)
 {
-	double before_s;
-	unsigned int i;
+	unsigned int stream = class_id * STREAMS, shared = d->pick[p], own = a->pick[p];
+	float sign = p & 1 ? -1.0f : 1.0f;
+	double part = fc_draw_part(stream + S_PART, p), sd, age_s = 0.0, v;
+	struct fc_line line = {.lasts_s = INFINITY};
+	struct fit fit;
 
-	if (!r->n_runs && r->bin_arrivals <= 0.0)
-		return;
-	r->span_s += FC_BIN_S;
-	if (r->censored) {
-		for (i = 0; i < r->n_runs; i++)
-			move_run(&r->run[i], r->span_s);
-		r->bin_arrivals = r->span_s = 0.0;
-		r->censored = false;
-		r->end_s = now_s;
-		return;
+	v = fc_draw_part(stream + S_LASTS, p);
+	if (shared != FC_NOTHING && fit_shape(d, a, s, &d->shape[shared], &fit) &&
+	    part < takes_part(fit.llr)) {
+		line_of(a, s, &d->shape[shared], &fit, &line, &sd, &age_s);
+		/* one trend, as steep for all and as long */
+		line.slope *= 1.0 + 0.15 * (double)(sign * fc_draw_normal(normals, S_SLOPE, p / 2));
+		v = fc_draw_part(S_LASTS, p);
+	} else if (own != FC_NOTHING && fit_shape(d, a, s, &d->shape[own], &fit)) {
+		line_of(a, s, &d->shape[own], &fit, &line, &sd, &age_s);
+		line.slope *= 1.0 + 0.25 * (double)(sign * fc_draw_normal(normals, stream + S_SLOPE,
+									  p / 2));
+	} else {
+		steady(a, s, &line, &sd);
 	}
-	if (r->n_runs && !bin_is_due(r))
-		return;
-	if (is_surprise(r)) {
-		before_s = r->span_s - FC_BIN_S;
-		take_bin(r, r->counted, before_s, now_s - FC_BIN_S);
-		r->bin_arrivals -= r->counted;
-		r->span_s = FC_BIN_S;
+	line.level += sd * (double)(sign * fc_draw_normal(normals, stream + S_LEVEL, p / 2));
+	line.level = fmax(line.level, 0.0);
+	line.lasts_s = trend_lasts_s(&line, age_s, v);
+	if (line.slope < 0.0) {
+		/* demand that falls comes to rest where it was before it rose, mostly */
+		double rest = part < FALLS_ON ? 0.0 : low;
+
+		line.lasts_s = fmin(line.lasts_s, fmax(FALL_SHARE * (line.level - rest),
+						       FALL_LEAST * line.level) /
+							  -line.slope);
 	}
-	take_bin(r, r->bin_arrivals, r->span_s, now_s);
-	r->bin_arrivals = r->span_s = 0.0;
+	return line;
+}
+
+struct fc_line fc_arrivals_mean(const struct fc_demand *d, const struct fc_arrivals *a,
+				const struct fc_sums *s, const float *normals,
+				unsigned int class_id, double low)
+{
+	struct fc_line mean = {0}, line;
+	unsigned int p;
+
+	for (p = 0; p < FC_PATHS; p += 5) {
+		line = fc_arrivals_line(d, a, s, normals, class_id, p, low);
+		mean.level += line.level / (FC_PATHS / 5.0);
+		mean.slope += line.slope / (FC_PATHS / 5.0);
+	}
+	return mean;
 }

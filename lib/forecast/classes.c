@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Which class an entry belongs to. Classes are bounded: the first ports seen
- * get one each, later ones when they have been seen often, the rest is pooled
- * by protocol. An entry is always in the class its port had when it entered
- * its stage, so that what is counted in is counted out of the same place.
- */
-#include "lib/forecast/priv.h"
+#include "lib/forecast/classes.h"
 
 #include <string.h>
 
@@ -13,9 +7,10 @@
 #define ROOM_FOR_FIRST	 16 /* ports that get a class at first sight */
 #define SIGHTS_FOR_CLASS 12 /* later ones must be seen this often */
 #define IDLE_CLASS_S	 900
+#define FIRST_S		 30 /* found entries come within these */
 
-void fc_class_init(struct fc_class *cl, uint8_t l4proto, uint8_t direction, uint16_t port,
-		   bool pooled)
+static void init_class(struct fc_class *cl, uint8_t l4proto, uint8_t direction, uint16_t port,
+		       bool pooled)
 {
 	memset(cl, 0, sizeof(*cl));
 	cl->used = true;
@@ -25,22 +20,19 @@ void fc_class_init(struct fc_class *cl, uint8_t l4proto, uint8_t direction, uint
 	cl->port = port;
 	cl->own_from_s = cl->thrown_out_s = INT64_MIN / 2;
 	memset(cl->cell, FC_NO_CELL, sizeof(cl->cell));
-	fc_rate_init(&cl->rate);
 }
 
-static void free_class(struct forecast *f, unsigned int id)
+void fc_classes_init(struct forecast *f)
 {
-	unsigned int s;
+	unsigned int p;
 
-	for (s = 0; s < FC_STAGES; s++)
-		if (f->cls[id].cell[s] != FC_NO_CELL)
-			f->cell[f->cls[id].cell[s]].used = false;
-	f->cls[id].used = false;
+	for (p = 0; p < POOLED_CLASSES; p++)
+		init_class(&f->cls[p], (uint8_t)p, 0, 0, true);
 }
 
 static int free_slot(struct forecast *f, bool first_sight)
 {
-	unsigned int i, used = 0;
+	unsigned int i, s, used = 0;
 	int slot = -1, idle = -1;
 
 	for (i = POOLED_CLASSES; i < FC_CLASSES; i++) {
@@ -51,16 +43,17 @@ static int free_slot(struct forecast *f, bool first_sight)
 			continue;
 		}
 		used++;
-		if (cl->n_total <= 0 && f->now_s - cl->last_seen_s > IDLE_CLASS_S)
+		if (f->now_s - cl->last_seen_s > IDLE_CLASS_S && fc_class_entries(f, cl) <= 0)
 			idle = (int)i;
 	}
 	if (first_sight && used >= ROOM_FOR_FIRST)
 		return -1;
-	if (slot < 0 && idle >= 0) {
-		free_class(f, (unsigned int)idle);
-		slot = idle;
-	}
-	return slot;
+	if (slot >= 0 || idle < 0)
+		return slot;
+	for (s = 0; s < FC_STAGES; s++)
+		if (f->cls[idle].cell[s] != FC_NO_CELL)
+			f->cell[f->cls[idle].cell[s]].used = false;
+	return idle;
 }
 
 /* How often a port without a class was seen, in a small table. */
@@ -68,14 +61,14 @@ static unsigned int sights(struct forecast *f, uint32_t key)
 {
 	unsigned int i, least = 0;
 
-	for (i = 0; i < 64; i++) {
-		if (f->candidate[i].key == key && f->candidate[i].hits)
-			return ++f->candidate[i].hits;
-		if (f->candidate[i].hits < f->candidate[least].hits)
+	for (i = 0; i < FC_SIGHTINGS; i++) {
+		if (f->sighting[i].key == key && f->sighting[i].hits)
+			return ++f->sighting[i].hits;
+		if (f->sighting[i].hits < f->sighting[least].hits)
 			least = i;
 	}
-	f->candidate[least].key = key;
-	f->candidate[least].hits = 1;
+	f->sighting[least].key = key;
+	f->sighting[least].hits = 1;
 	return 1;
 }
 
@@ -83,18 +76,16 @@ struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_
 			     bool unknown)
 {
 	uint8_t proto = m->l4proto < FC_L4PROTOS ? m->l4proto : FC_L4PROTOS - 1;
-	uint32_t key =
-		(uint32_t)m->port | (uint32_t)proto << 16 | (uint32_t)(m->direction & 3) << 20;
-	struct fc_class *pooled = &f->cls[proto];
-	bool early = f->now_s - f->start_s < 30;
+	uint8_t direction = m->direction & 3;
+	uint32_t key = (uint32_t)m->port | (uint32_t)proto << 16 | (uint32_t)direction << 20;
+	struct fc_class *pooled = &f->cls[proto], *cl;
 	unsigned int i;
 	int slot;
 
 	for (i = POOLED_CLASSES; i < FC_CLASSES; i++) {
-		struct fc_class *cl = &f->cls[i];
-
+		cl = &f->cls[i];
 		if (!cl->used || cl->port != m->port || cl->l4proto != proto ||
-		    cl->direction != (m->direction & 3))
+		    cl->direction != direction)
 			continue;
 		if (cl->own_from_s > INT64_MIN / 2 && (unknown || since_s < cl->own_from_s))
 			return pooled;
@@ -107,12 +98,13 @@ struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_
 		slot = free_slot(f, false);
 	if (slot < 0)
 		return pooled;
-	fc_class_init(&f->cls[slot], proto, m->direction & 3, m->port, false);
+	cl = &f->cls[slot];
+	init_class(cl, proto, direction, m->port, false);
+	if (fc_watched_s(f) < FIRST_S)
+		return cl;
 	/* entries of this port that came before stay where they were counted */
-	f->cls[slot].own_from_s = early ? INT64_MIN / 2 : f->now_s;
-	return f->cls[slot].own_from_s > INT64_MIN / 2 && (unknown || since_s < f->now_s)
-		       ? pooled
-		       : &f->cls[slot];
+	cl->own_from_s = f->now_s;
+	return unknown || since_s < f->now_s ? pooled : cl;
 }
 
 struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int stage)
@@ -133,7 +125,9 @@ struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int
 			return cl->cell[stage] == FC_NO_CELL ? NULL : &f->cell[cl->cell[stage]];
 		if (i == f->n_cells)
 			f->n_cells++;
-		fc_cell_init(f, &f->cell[i], id, s);
+		fc_cell_init(&f->cell[i], id, s, f->sysctl_timeout_s[cl->l4proto][s]);
+		if (s == FC_ESTABLISHED)
+			fc_shift_init(&f->shift[id]);
 		cl->cell[s] = (uint8_t)i;
 	}
 	return &f->cell[cl->cell[stage]];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The forecast: when will the table be full, or where does it level off.
- * Included by the agent, conntide-replay and the unit tests.
+ * The forecast: when will the table be full, or where does it settle. The whole interface of
+ * lib/forecast; agent, replay and what-if use it.
  *
  * The table is close to an Mt/G/infinity queue: entries of class c arrive at a
  * rate lambda_c(t) and stay for a time that depends on the class and on the
@@ -10,8 +10,10 @@
  * forecast_compute() pushes what is in the table now, by age, and what is
  * expected to arrive through the states and says what comes out.
  *
- * PURE: no clock, no I/O, no log, no allocation after forecast_create(). All
- * state is in one block of forecast_size() bytes (<= 8 MiB). One thread.
+ * PURE: no clock, no I/O, no log; forecast_compute_with() allocates while it runs, nothing
+ * else after forecast_create(). What was learnt is one block of forecast_size() bytes (<= 4
+ * MiB) without pointers, that begins with its version: it may be copied with memcpy() and the
+ * copy given to forecast_compute_with(). One thread a forecast.
  * Times are int64_t ns on any one monotonic clock, the caller's. Ages, spans
  * and timeouts are seconds; rates are per second; counts are entries. External
  * input is never asserted on: values out of range are clamped or ignored.
@@ -54,6 +56,7 @@ enum fc_end {
 	FC_END_EXPIRED, /* its timeout had run out */
 	FC_END_EARLY,	/* deleted, evicted or killed before that */
 	FC_END_UNKNOWN, /* swept by a resync: nothing is learnt from it */
+	FC_END_EVICTED, /* thrown out by a full table: nor from this */
 };
 
 struct fc_move {
@@ -92,6 +95,8 @@ enum fc_notice {
 	FC_RESYNCED,	    /* the mirror was rebuilt: expired entries went at once */
 	FC_EVENTS_LOST,	    /* what was not seen is not "no arrivals" */
 	FC_SOMEBODY_DUMPED, /* as FC_RESYNCED, by another program */
+	FC_EVENTS_OFF,	    /* the kernel makes none (nf_conntrack_events=0) until .. */
+	FC_EVENTS_ON,
 };
 
 #define FC_HORIZONS	 4 /* 30, 120, 600, 3600 s */
@@ -102,13 +107,23 @@ extern const unsigned int fc_horizon_s[FC_HORIZONS];
 extern const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS];
 
 enum fc_verdict {
-	FC_WATCHING,   /* cannot say yet */
+	FC_WATCHING,   /* cannot say: see `silence` and for how long */
 	FC_STEADY,     /* stays where it is */
 	FC_LEVELS_OFF, /* moves, and stays below the limit */
 	FC_FILLING,    /* will be full within the hour, more likely than not */
 	FC_FULL,
 	FC_DRAINING,
 	FC_UNLIMITED,
+};
+
+/* Why it cannot say. */
+enum fc_silence {
+	FC_SAYS,
+	FC_STARTING,	     /* watched for too short a time */
+	FC_NO_EVENTS,	     /* the kernel makes none: not before it does */
+	FC_LOSING_EVENTS,    /* a good part of the entries is not known */
+	FC_OVERLOADED,	     /* the table was full and evicted: what came since is not load */
+	FC_TIMEOUTS_CHANGED, /* how long entries stay with the new ones is not known yet */
 };
 
 struct fc_count { /* entries */
@@ -135,19 +150,40 @@ struct fc_forecast {
 	double p_drop[FC_FULL_HORIZONS]; /* first packet dropped */
 	/* median, 10 %, 90 %, the latter two a tenth wider; INFINITY: not within 1 h */
 	double tte_s, tte_early_s, tte_late_s;
-	double steady_entries; /* level if all stays as it is */
+	double steady_entries; /* where it settles: median in an hour, whatever the limit */
 	double soft_entries;   /* unassured: early drop may take them */
 	bool alarm;	       /* full within 10 min, with hysteresis */
 	enum fc_verdict verdict;
-	double watching_s; /* FC_WATCHING: for how much longer */
+	enum fc_silence silence;
+	double watching_s; /* FC_WATCHING: for how much longer, as far as is known */
 	struct fc_reason reason[FC_REASONS];
 	unsigned int n_reasons;
 };
 
+/* What if. */
+enum fc_change_kind {
+	FC_WITHOUT, /* the class is not tracked: its entries and arrivals are gone */
+	FC_CAPPED,  /* it keeps `value` entries open and makes no new ones (keepalive) */
+	FC_TIMEOUT, /* of `stage`, for entries that enter it from now on: `value` seconds */
+	FC_RATE,    /* `value` times as many arrive */
+	FC_LIMIT,   /* nf_conntrack_max is `value` */
+};
+
+struct fc_change {
+	enum fc_change_kind kind;
+	uint8_t l4proto, direction; /* FC_WITHOUT, FC_CAPPED, FC_RATE; l4proto also FC_TIMEOUT */
+	uint16_t port;
+	uint8_t stage; /* enum fc_stage */
+	double value;
+};
+
 struct forecast;
 
-/* Memory it takes, bytes. */
+/* Of what was learnt, bytes. */
 size_t forecast_size(void);
+
+/* 0, or -EPROTO: not what this version of the library has learnt. */
+int forecast_check(const void *block, size_t size);
 
 /* NULL with errno ENOMEM. Freed by forecast_destroy(), which takes NULL. */
 struct forecast *forecast_create(int64_t now_ns);
@@ -174,13 +210,21 @@ void forecast_notice(struct forecast *f, enum fc_notice what, int64_t now_ns);
 
 /*
  * The forecast as of the last forecast_second(). Also keeps it, so that later
- * seconds can compare it with what came: intervals are scaled by own errors.
- * 1 to 2 ms on a 2020 core. Before the first second: FC_WATCHING.
+ * seconds can compare it with what came: intervals are scaled by past errors.
+ * About 1 ms on a 2020 core. Before the first second: FC_WATCHING.
  */
 void forecast_compute(struct forecast *f, struct fc_forecast *out);
 
-/* Own record: share of 80 % intervals that held at +10 min, and how many were compared. */
-double forecast_hit_ratio(const struct forecast *f, unsigned int *compared);
+/*
+ * The same for a changed copy; f stays as it is. Without changes just what forecast_compute()
+ * says. A change that names a class that is not known has no effect: *ret_unknown (or NULL)
+ * counts those. 0 or -ENOMEM.
+ */
+int forecast_compute_with(const struct forecast *f, const struct fc_change *change, unsigned int n,
+			  struct fc_forecast *out, unsigned int *ret_unknown);
+
+/* Accuracy: share of 80 % intervals that held at horizon h (the first three), of how many. */
+double forecast_hit_ratio(const struct forecast *f, unsigned int h, unsigned int *compared);
 
 /* The verdict in words, NUL terminated, cut to size; as "full in about 4 min (2-9)". */
 void fc_words(const struct fc_forecast *fc, char *buf, size_t size);

@@ -1,58 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * From curves to a fixed number of paths that the count may take.
- *
- * The count is linear in the arrivals: what is there thins out as the curves
- * say, and a rate a + b min(s, D) adds a R0(t) + b (R1(t) - R1(t - D)), with R0
- * and R1 the first and second integral of the share of arrivals still there. A
- * path has a line for each class (forecast_lines.c), or the day's wave
- * (forecast_season.c), and a noise of the binomial and Poisson size. Paths come in
- * mirrored pairs, from a fixed table of normals: the same state gives the same
- * forecast. What is read from them: forecast_quantiles.c.
- */
-#include "lib/forecast/priv.h"
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3") /* long plain loops over floats: vectorise them */
-#endif
+#include "lib/forecast/paths.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
-const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
-
 #define NOISE_MEMORY_S 120.0
 #define DAY_SD	       0.03f /* of the level that a day is thought to have */
 #define GHOSTS_S       300.0 /* after losses, until which those left stay for long */
+#define RETURN_S       30.0  /* those thrown out come back within */
+#define FORGIVEN_S     60.0  /* unless they have not for this long */
+#define TTE_MODEL      0.1   /* what no path knows of: when in its first bin a step began */
+#define NO_LIMIT       1e18
 
-struct response {
-	float r0[FC_TIMES], r1[FC_TIMES], stay[FC_TIMES], var[FC_TIMES];
-	float r1_fine[FC_FINE_N], r1_coarse[FC_COARSE_N];
-	float season[FC_TIMES]; /* of arrivals that follow the day */
-	double mean_level, dispersion;
-};
+/* Streams of fc_draw_part() and fc_draw_normal(), beyond those of the classes. */
+enum { S_DAY = 1000, S_FOLLOWS, S_ROUNDS, S_PULSE, S_START, S_CAP, S_NOISE };
 
-static float r1_at(const struct response *re, double t)
+const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
+const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
+
+static double time_s(unsigned int i)
 {
-	double x;
-	unsigned int i;
+	return i < FC_PATH_FINE ? (double)FC_PATH_DT * (i + 1)
+				: 600.0 + (double)FC_PATH_FAR_S * (i + 1 - FC_PATH_FINE);
+}
 
-	if (t <= 0.0)
-		return 0.0f;
-	if (t < 600.0) {
-		x = t / FC_FINE_DT;
-		i = (unsigned int)x;
-		return re->r1_fine[i] +
-		       (float)(x - (double)i) * (re->r1_fine[i + 1] - re->r1_fine[i]);
-	}
-	x = t / FC_COARSE_DT;
-	i = (unsigned int)x;
-	if (i + 1 >= FC_COARSE_N)
-		return re->r1_coarse[FC_COARSE_N - 1];
-	return re->r1_coarse[i] +
-	       (float)(x - (double)i) * (re->r1_coarse[i + 1] - re->r1_coarse[i]);
+/* The value of a curve at a path's point. */
+static float at_point(const float *fine, const float *coarse, unsigned int i)
+{
+	return i < FC_PATH_FINE ? fine[(i + 1) * (FC_PATH_DT / FC_FINE_DT)]
+				: coarse[(unsigned int)time_s(i) / FC_COARSE_DT];
+}
+
+static float at_time(const float *fine, const float *coarse, double t_s)
+{
+	double x = t_s < 600.0 ? t_s / FC_FINE_DT : fmin(t_s, 3599.0) / FC_COARSE_DT;
+	const float *c = t_s < 600.0 ? fine : coarse;
+	unsigned int i = (unsigned int)fmax(x, 0.0);
+
+	return t_s <= 0.0 ? c[0] : c[i] + (float)(x - (double)i) * (c[i + 1] - c[i]);
 }
 
 static void integrate(const float *unit, unsigned int points, float dt, float *r0, float *r1)
@@ -66,61 +52,43 @@ static void integrate(const float *unit, unsigned int points, float dt, float *r
 	}
 }
 
-static void make_response(const struct fc_class *cl, const struct fc_curve *fine,
-			  const struct fc_curve *coarse, struct response *re)
+/* Arrivals that follow the day, still there: the rate folded with the share that stays. */
+static void fold_day(const struct forecast *f, const double *coefs, const float *unit,
+		     unsigned int points, double dt, float *out)
 {
-	float r0f[FC_FINE_N], r0c[FC_COARSE_N];
-	unsigned int i, j, n = FC_PATH_POINTS;
-	const struct fc_rate *r = &cl->rate;
+	unsigned int i, j;
 
-	integrate(fine->unit, FC_FINE_N, FC_FINE_DT, r0f, re->r1_fine);
-	integrate(coarse->unit, FC_COARSE_N, FC_COARSE_DT, r0c, re->r1_coarse);
-	for (i = 0; i < n; i++) {
-		if (i < FC_PATH_FINE) {
-			j = 3 * (i + 1);
-			re->r0[i] = r0f[j];
-			re->r1[i] = re->r1_fine[j];
-			re->stay[i] = fine->stay[j];
-			re->var[i] = fine->stay_var[j];
-		} else {
-			j = 600 / FC_COARSE_DT + (i + 1 - FC_PATH_FINE) * FC_PATH_FAR;
-			re->r0[i] = r0c[j];
-			re->r1[i] = re->r1_coarse[j];
-			re->stay[i] = coarse->stay[j];
-			re->var[i] = coarse->stay_var[j];
-		}
+	memset(out, 0, points * sizeof(*out));
+	for (i = 0; i + 1 < points; i++) {
+		float came = (float)(dt * fc_season_rate(&f->season, coefs,
+							 (double)f->now_s + (i + 0.5) * dt));
+
+		for (j = i + 1; j < points; j++)
+			out[j] += came * unit[j - i - 1];
 	}
-	re->mean_level = 0.0;
-	for (i = 0; i < r->n_runs; i++)
-		re->mean_level += r->run[i].weight * r->run[i].level;
-	re->dispersion = r->dispersion;
 }
 
-static void respond_to_day(const struct forecast *f, unsigned int id, struct response *re)
+static void make_response(const struct forecast *f, unsigned int id, struct fc_work *w)
 {
-	float fine[FC_FINE_N], coarse[FC_COARSE_N];
-	double rate[3];
+	float r0f[FC_FINE_N], r0c[FC_COARSE_N], day[FC_FINE_N] = {0}, day_far[FC_COARSE_N] = {0};
+	struct fc_response *re = &w->response;
+	double coefs[FC_COEFS];
 	unsigned int i;
 
-	fc_season_rate(f, id, rate);
-	fc_season_respond(f, rate, f->fine[id].unit, FC_FINE_N, FC_FINE_DT, fine);
-	fc_season_respond(f, rate, f->coarse[id].unit, FC_COARSE_N, FC_COARSE_DT, coarse);
-	for (i = 0; i < FC_PATH_POINTS; i++)
-		re->season[i] =
-			i < FC_PATH_FINE
-				? fine[3 * (i + 1)]
-				: coarse[600 / FC_COARSE_DT + (i + 1 - FC_PATH_FINE) * FC_PATH_FAR];
-}
-
-/* Mirrored paths alike. */
-static bool follows_day(const struct forecast *f, unsigned int p)
-{
-	return p / 2 * 43 % (FC_PATHS / 2) < f->season.weight * FC_PATHS / 2;
-}
-
-static float normal_at(const struct forecast *f, unsigned int i)
-{
-	return f->normal[i % FC_NORMALS];
+	integrate(w->fine.unit, FC_FINE_N, FC_FINE_DT, r0f, re->r1_fine);
+	integrate(w->coarse.unit, FC_COARSE_N, FC_COARSE_DT, r0c, re->r1_coarse);
+	if (f->season.weight > 0.0) {
+		fc_season_coefs(&f->season, id, coefs);
+		fold_day(f, coefs, w->fine.unit, FC_FINE_N, FC_FINE_DT, day);
+		fold_day(f, coefs, w->coarse.unit, FC_COARSE_N, FC_COARSE_DT, day_far);
+	}
+	for (i = 0; i < FC_POINTS; i++) {
+		re->r0[i] = at_point(r0f, r0c, i);
+		re->r1[i] = at_point(re->r1_fine, re->r1_coarse, i);
+		re->stay[i] = at_point(w->fine.stay, w->coarse.stay, i);
+		re->var[i] = at_point(w->fine.stay_var, w->coarse.stay_var, i);
+		re->day[i] = at_point(day, day_far, i);
+	}
 }
 
 static void add_scaled(float *restrict to, const float *restrict from, float x, unsigned int n)
@@ -131,231 +99,338 @@ static void add_scaled(float *restrict to, const float *restrict from, float x, 
 		to[i] += x * from[i];
 }
 
-/* Add one class's arrivals to all paths. */
-static void add_class(struct forecast *f, const struct fc_class *cl, unsigned int id,
-		      const struct fc_joint *joint, const struct response *re)
+/* A class's arrivals on all paths, and its rate and slope in the mean. */
+static void add_class(const struct forecast *f, unsigned int id, struct fc_work *w)
 {
-	unsigned int p, i, n = FC_PATH_POINTS;
-	struct fc_runs_drawn runs;
+	const struct fc_arrivals *a = &f->cls[id].arrivals;
+	struct fc_response *re = &w->response;
+	double low = fc_arrivals_low(a);
+	unsigned int p, i;
 
-	fc_runs_prepare(cl, &runs);
+	fc_arrivals_sum(a, &w->sums);
+	re->mean = (struct fc_line){0};
 	for (p = 0; p < FC_PATHS; p++) {
-		struct fc_path_line line;
-		double a, b, lasts;
+		struct fc_line line =
+			fc_arrivals_line(&f->demand, a, &w->sums, f->normal, id, p, low);
 
-		if (follows_day(f, p)) {
-			float z = (p & 1 ? -1.0f : 1.0f) * normal_at(f, 911 + p / 2);
+		re->mean.level += line.level / FC_PATHS;
+		re->mean.slope += line.slope / FC_PATHS;
+		/* mirrored paths alike */
+		if (fc_draw_part(S_FOLLOWS, p & ~1u) < f->season.weight) {
+			float z = (p & 1 ? -1.0f : 1.0f) * fc_draw_normal(f->normal, S_DAY, p / 2);
 
-			add_scaled(f->path[p], re->season, 1.0f + DAY_SD * z, n);
+			add_scaled(w->path[p], re->day, 1.0f + DAY_SD * z, FC_POINTS);
 			continue;
 		}
-		fc_path_line(f, id, p, joint, &runs, &line);
-		a = line.a;
-		b = line.b;
-		lasts = line.lasts;
-		add_scaled(f->path[p], re->r0, (float)a, n);
-		if (fabs(b) * fmin(lasts, 600.0) < 0.02 * a || b == 0.0)
+		add_scaled(w->path[p], re->r0, (float)line.level, FC_POINTS);
+		if (fabs(line.slope) * fmin(line.lasts_s, 600.0) <= 0.02 * line.level)
 			continue;
-		add_scaled(f->path[p], re->r1, (float)b, n);
-		if (lasts < 3600.0)
-			for (i = n; i-- && fc_path_time_s(i) > lasts;)
-				f->path[p][i] -= (float)b * r1_at(re, fc_path_time_s(i) - lasts);
+		add_scaled(w->path[p], re->r1, (float)line.slope, FC_POINTS);
+		for (i = FC_POINTS; line.lasts_s < 3600.0 && i-- && time_s(i) > line.lasts_s;)
+			w->path[p][i] -= (float)line.slope * at_time(re->r1_fine, re->r1_coarse,
+								     time_s(i) - line.lasts_s);
 	}
 }
 
 /* Expected expiries of a class, for the collector's rounds. */
-static void add_due(const struct fc_curve *fine, double rate_per_s, float *due, float *late)
+static void add_due(const struct fc_curve *fine, double rate_per_s, struct fc_work *w)
 {
 	double arrived = 0.0;
 	unsigned int j;
 
 	for (j = 1; j < FC_FINE_N; j++) {
 		arrived += (double)fine->due_unit[j] * rate_per_s * FC_FINE_DT;
-		due[j] += fine->due[j] + (float)arrived;
+		w->due[j] += fine->due[j] + (float)arrived;
 	}
 	for (j = 0; j < FC_LATE_N; j++)
-		late[j] += fine->late[j];
+		w->late[j] += fine->late[j];
 }
 
-static void add_rounds(struct forecast *f, const float *due, const float *late)
+/* The sawtooth of the collector's rounds; what lateness regardless of them would leave first. */
+static void add_rounds(const struct forecast *f, struct fc_work *w)
 {
-	float diff[FC_DRIFTS][FC_FINE_N];
-	unsigned int n = fc_gc_phase(f, due, late, diff), p, i;
+	const float *survive = w->project.late_survive;
+	double waiting = 0.0, mean_late_s = 0.0, due_per_s = 0.0;
+	unsigned int j, k, p, i, n;
 
+	for (k = 0; k < FC_LATE_N; k++)
+		waiting += (double)w->late[k];
+	w->flat[0] = (float)waiting;
+	for (j = 1; j < FC_FINE_N; j++) {
+		w->flat[j] = 0.0f;
+		for (k = 0; k < j && k < FC_LATE_N; k++)
+			w->flat[j] += w->due[j - k] * survive[k];
+		for (k = 0; k + j < FC_LATE_N; k++)
+			w->flat[j] += w->late[k] * survive[k + j] / fmaxf(survive[k], 1e-12f);
+	}
+	n = fc_late_rounds(&f->late, f->now_s, w->due, waiting, w->flat, FC_FINE_N, FC_FINE_DT,
+			   w->diff);
 	/* mirrored paths share a rhythm */
 	for (p = 0; p < FC_PATHS && n; p++)
 		for (i = 0; i < FC_PATH_FINE; i++)
-			f->path[p][i] += diff[p / 2 % n][3 * (i + 1)];
+			w->path[p][i] += w->diff[p / 2 % n * FC_FINE_N +
+						 (i + 1) * (FC_PATH_DT / FC_FINE_DT)];
+	for (j = 1; j <= 20; j++)
+		due_per_s += (double)w->due[j] / (20.0 * FC_FINE_DT);
+	for (k = 0; k < FC_LATE_N; k++)
+		mean_late_s += (double)survive[k] * FC_FINE_DT;
+	w->saw_now = n ? waiting - due_per_s * mean_late_s : 0.0;
+	for (k = 0; k < n; k++)
+		w->saw_600 += (double)w->diff[k * FC_FINE_N + FC_FINE_N - 1] / n;
 }
 
-/* Those thrown out at once that have not come back yet: within half a minute. */
-static void add_returning(struct forecast *f, float entries, const struct fc_curve *fine,
-			  const struct fc_curve *coarse)
+/* Those thrown out at once that have not come back yet. */
+static void add_returning(const struct fc_class *cl, int64_t now_s, struct fc_work *w)
 {
-	unsigned int i, j, n = FC_PATH_POINTS;
+	double left = (double)cl->to_return * exp(-(double)(now_s - cl->thrown_out_s) / FORGIVEN_S);
+	unsigned int i;
 
-	for (i = 0; i < n; i++) {
-		double t = fc_path_time_s(i), back = entries * (1.0 - exp(-t / 30.0));
-
-		j = (unsigned int)(t < 600.0 ? t / FC_FINE_DT : t / FC_COARSE_DT);
-		f->mean_path[i] += (float)back * (t < 600.0 ? fine->unit[j] : coarse->unit[j]);
-	}
+	for (i = 0; i < FC_POINTS; i++)
+		w->mean[i] += (float)(left * (1.0 - exp(-time_s(i) / RETURN_S))) *
+			      at_time(w->fine.unit, w->coarse.unit, time_s(i));
 }
 
 /* The next bursts of a class that has a rhythm, on the share of paths that believe in it. */
-static void add_pulses(struct forecast *f, const struct fc_pulses *pu, double period,
-		       const struct fc_curve *fine, const struct fc_curve *coarse)
+static void add_pulses(const struct fc_pulses *pu, int64_t now_s, double period, struct fc_work *w)
 {
-	unsigned int i, j, k, p, n = FC_PATH_POINTS;
 	double belief = fc_pulse_belief(pu), sd, size = fc_pulse_size(pu, &sd);
-	double next = (double)(pu->at_s[0] - f->now_s) + period + 2.0;
-
-	if (pu->bins_left)
-		size = fmax(size, 0.0);
 	/* due and not come yet: any moment */
-	next = fmax(next, 2.0);
-	for (i = 0; i < n; i++) {
-		double t = fc_path_time_s(i), here = 0.0;
+	double next = fmax((double)(pu->at_s[0] - now_s) + period + 2.0, 2.0);
+	unsigned int i, k, p;
 
-		for (k = 0; k < 256 && next + k * period <= t; k++) {
-			double age = t - next - k * period;
+	for (i = 0; i < FC_POINTS; i++) {
+		double t = time_s(i), here = 0.0;
 
-			j = (unsigned int)(age < 600.0 ? age / FC_FINE_DT : age / FC_COARSE_DT);
-			here += age < 600.0 ? fine->unit[j] : coarse->unit[j];
-		}
-		f->path_sd[i] += (float)(belief * sd * sd * fmin(here, 1.0));
-		/* mirrored paths alike */
+		for (k = 0; k < 256 && next + k * period <= t; k++)
+			here += (double)at_time(w->fine.unit, w->coarse.unit,
+						t - next - k * period);
+		w->sd[i] += (float)(belief * sd * sd * fmin(here, 1.0));
 		for (p = 0; p < FC_PATHS; p++)
-			if (p / 2 * 71 % (FC_PATHS / 2) < belief * FC_PATHS / 2)
-				f->path[p][i] += (float)(size * here);
+			if (fc_draw_part(S_PULSE, p & ~1u) < belief)
+				w->path[p][i] += (float)(size * here);
 	}
 }
 
-static void add_noise(struct forecast *f)
+static void add_noise(const struct forecast *f, struct fc_work *w)
 {
-	unsigned int p, i, n = FC_PATH_POINTS;
-	float rho[FC_TIMES], q[FC_TIMES];
+	float rho[FC_POINTS], q[FC_POINTS];
+	unsigned int p, i;
 
-	for (i = 0; i < n; i++) {
-		double dt = fc_path_time_s(i) - (i ? fc_path_time_s(i - 1) : 0.0);
+	for (i = 0; i < FC_POINTS; i++) {
+		double dt = time_s(i) - (i ? time_s(i - 1) : 0.0);
 
 		rho[i] = (float)exp(-dt / NOISE_MEMORY_S);
 		q[i] = sqrtf(1.0f - rho[i] * rho[i]);
 	}
 	for (p = 0; p < FC_PATHS; p += 2) {
-		float z = normal_at(f, 500 + p / 2);
+		float z = fc_draw_normal(f->normal, S_START, p / 2);
 
-		for (i = 0; i < n; i++) {
-			z = rho[i] * z + q[i] * normal_at(f, 173 * (p + 1) + i);
-			f->path[p][i] += z * f->path_sd[i];
-			f->path[p + 1][i] -= z * f->path_sd[i];
+		for (i = 0; i < FC_POINTS; i++) {
+			z = rho[i] * z + q[i] * fc_draw_normal(f->normal, S_NOISE + p / 2, i);
+			w->path[p][i] += z * w->sd[i];
+			w->path[p + 1][i] -= z * w->sd[i];
 		}
 	}
 }
 
-static void add_reason(struct fc_forecast *out, const struct fc_class *cl,
-		       const struct fc_curve *fine, const struct fc_curve *coarse,
-		       const struct response *re)
+/* The classes that change most first. */
+static void add_reason(const struct forecast *f, const struct fc_class *cl, const struct fc_work *w,
+		       struct fc_forecast *out)
 {
-	struct fc_reason re_new = {0}, swap;
+	const struct fc_response *re = &w->response;
+	struct fc_reason one = {
+		.l4proto = cl->l4proto,
+		.direction = cl->direction,
+		.port = cl->port,
+		.pooled = cl->pooled,
+		.entries = fc_class_entries(f, cl),
+		.rate_per_s = re->mean.level,
+		.slope_per_s2 = re->mean.slope,
+	};
 	unsigned int i;
-	double mean_stay = re->r0[FC_PATH_POINTS - 1];
 
-	re_new.l4proto = cl->l4proto;
-	re_new.direction = cl->direction;
-	re_new.port = cl->port;
-	re_new.pooled = cl->pooled;
-	re_new.entries = cl->n_total;
-	re_new.rate_per_s = re->mean_level;
-	for (i = 0; i < cl->rate.n_runs; i++)
-		re_new.slope_per_s2 += cl->rate.run[i].weight * cl->rate.run[i].slope;
-	re_new.steady_entries = re->mean_level * mean_stay + coarse->stay[FC_COARSE_N - 1];
-	re_new.entries_600 = fine->stay[FC_FINE_N - 1] + re->mean_level * re->r0[FC_PATH_FINE - 1] +
-			     re_new.slope_per_s2 * re->r1_fine[FC_FINE_N - 1];
-	out->steady_entries += re_new.steady_entries;
-	/* the largest changes first */
+	one.steady_entries = re->mean.level * (double)re->r0[FC_POINTS - 1] +
+			     (double)w->coarse.stay[FC_COARSE_N - 1];
+	one.entries_600 = (double)re->stay[FC_PATH_FINE - 1] +
+			  re->mean.level * (double)re->r0[FC_PATH_FINE - 1] +
+			  re->mean.slope * (double)re->r1[FC_PATH_FINE - 1];
 	for (i = 0; i < FC_REASONS; i++) {
+		struct fc_reason swap = out->reason[i];
+
 		if (i == out->n_reasons) {
-			out->reason[out->n_reasons++] = re_new;
+			out->reason[out->n_reasons++] = one;
 			return;
 		}
-		if (fabs(re_new.entries_600 - re_new.entries) >
-		    fabs(out->reason[i].entries_600 - out->reason[i].entries)) {
-			swap = out->reason[i];
-			out->reason[i] = re_new;
-			re_new = swap;
-		}
+		if (fabs(one.entries_600 - one.entries) <= fabs(swap.entries_600 - swap.entries))
+			continue;
+		out->reason[i] = one;
+		one = swap;
 	}
 }
 
-void fc_paths(struct forecast *f, struct fc_forecast *out)
+/* ---- what is said ---- */
+
+static int by_value(const void *a, const void *b)
 {
-	unsigned int c, i, p, n = FC_PATH_POINTS;
-	double limit = out->limit ? out->limit : 1e18, known = 0.0, rate = 0.0, period, ghosts;
-	static const double far = 1.0;
-	float due[FC_FINE_N] = {0}, late[FC_LATE_N] = {0};
-	struct fc_joint joint;
-	struct response re;
+	float x = *(const float *)a, y = *(const float *)b;
 
-	fc_late_survival(f, f->late_survive);
-	fc_hazard_shift_decide(f);
-	memset(f->mean_path, 0, sizeof(f->mean_path));
-	memset(f->path_sd, 0, sizeof(f->path_sd));
-	memset(f->path, 0, sizeof(f->path));
-	fc_lines_draw(f, &joint);
-	for (c = 0; c < FC_CLASSES; c++) {
-		struct fc_class *cl = &f->cls[c];
+	return (x > y) - (x < y);
+}
 
-		if (!cl->used || (!cl->n_total && !cl->rate.n_runs))
-			continue;
-		fc_project(f, cl, FC_FINE_DT, FC_FINE_N, &f->fine[c]);
-		fc_project(f, cl, FC_COARSE_DT, FC_COARSE_N, &f->coarse[c]);
-		make_response(cl, &f->fine[c], &f->coarse[c], &re);
-		if (f->season.weight > 0.0)
-			respond_to_day(f, c, &re);
-		known += cl->n_total;
-		rate += re.mean_level;
-		for (i = 0; i < n; i++) {
-			f->mean_path[i] += re.stay[i];
-			f->path_sd[i] += re.var[i] + (float)(re.mean_level * re.r0[i] *
-							     (1.0 + 0.7 * (re.dispersion - 1.0)));
-		}
-		if (cl->rate.n_runs)
-			add_class(f, cl, c, &joint, &re);
-		add_due(&f->fine[c], re.mean_level, due, late);
-		if (cl->to_return > 1.0f)
-			add_returning(
-				f,
-				cl->to_return *
-					(float)exp(-(double)(f->now_s - cl->thrown_out_s) / 60.0),
-				&f->fine[c], &f->coarse[c]);
-		period = fc_pulse_period_s(&cl->pulses, f->now_s);
-		if (period > 0.0)
-			add_pulses(f, &cl->pulses, period, &f->fine[c], &f->coarse[c]);
-		add_reason(out, cl, &f->fine[c], &f->coarse[c], &re);
-	}
-	/*
-	 * What the count has and the stages have not thins out alike. What only the stages
-	 * have are entries whose end was lost: the short ones are over soon, the others stay.
-	 */
-	ghosts = fmin(f->stat.count - known, 0.0) *
-		 fmin(fmax((double)(f->now_s - f->unsure_until_s) / GHOSTS_S, 0.0), 1.0);
-	for (i = 0; i < n; i++) {
-		double rest =
-			(f->stat.count - known) * (known > 10.0 ? f->mean_path[i] / known : far);
+static double quantile(const float *sorted, double q)
+{
+	double x = fmin(fmax(q * FC_PATHS - 0.5, 0.0), FC_PATHS - 1.001);
+	unsigned int i = (unsigned int)x;
 
-		rest += ghosts * (1.0 - (known > 10.0 ? f->mean_path[i] / known : far));
+	return (double)sorted[i] + (x - (double)i) * (double)(sorted[i + 1] - sorted[i]);
+}
 
-		f->path_sd[i] = sqrtf(f->path_sd[i]);
-		f->mean_path[i] += (float)rest;
-	}
-	add_rounds(f, due, late);
-	for (p = 0; p < FC_PATHS; p++)
-		for (i = 0; i < n; i++)
-			f->path[p][i] += f->mean_path[i];
-	fc_balance_cold(f);
-	add_noise(f);
+static void read_counts(const struct forecast *f, const struct fc_work *w, struct fc_forecast *out)
+{
+	static const unsigned int at[FC_HORIZONS] = {30 / FC_PATH_DT - 1, 120 / FC_PATH_DT - 1,
+						     FC_PATH_FINE - 1, FC_POINTS - 1};
 	/* the kernel holds the count at max; other limits are just passed */
-	fc_read_counts(f, f->stat.max ? f->stat.max : 1e18, out);
-	fc_read_passage(f, limit, rate, out);
+	double limit = f->stat.max ? f->stat.max : NO_LIMIT;
+	unsigned int h, p;
+
+	for (h = 0; h < FC_HORIZONS; h++) {
+		double m, below, spread, scale = f->record.scale[h < 3 ? h : 2];
+		float v[FC_PATHS];
+
+		for (p = 0; p < FC_PATHS; p++)
+			v[p] = w->path[p][at[h]];
+		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
+		m = quantile(v, 0.5);
+		if (h == FC_HORIZONS - 1)
+			out->steady_entries = fmax(m, 0.0);
+		below = fc_full_deficit(&f->full, f->now_s, fc_horizon_s[h], limit, &spread);
+		for (p = 0; p < FC_PATHS; p++) {
+			double cap = limit - below +
+				     spread * (double)fc_draw_normal(f->normal, S_CAP, p);
+			double x = m + scale * ((double)v[p] - m);
+
+			v[p] = (float)fmax(fmin(fmin(x, cap), limit), 0.0);
+		}
+		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
+		out->count[h] =
+			(struct fc_count){quantile(v, 0.5), quantile(v, 0.1), quantile(v, 0.9),
+					  quantile(v, 0.025), quantile(v, 0.975)};
+	}
+}
+
+static double first_passage_s(const struct forecast *f, const float *path, double limit)
+{
+	double before = f->stat.count, t0 = 0.0;
+	unsigned int i;
+
+	if (before >= limit)
+		return 0.0;
+	for (i = 0; i < FC_POINTS; before = (double)path[i], t0 = time_s(i), i++) {
+		double share = (limit - before) / fmax((double)path[i] - before, 1e-3);
+
+		if ((double)path[i] >= limit)
+			return t0 + (time_s(i) - t0) * fmin(fmax(share, 0.0), 1.0);
+	}
+	return INFINITY;
+}
+
+void fc_read_passage(const struct forecast *f, const struct fc_work *w, struct fc_forecast *out)
+{
+	double limit = out->limit ? out->limit : NO_LIMIT, dropless;
+	unsigned int p, h, full[FC_FULL_HORIZONS] = {0};
+	float when[FC_PATHS];
+
+	/* chance that a packet at the limit finds a victim in the buckets early_drop() looks at */
+	dropless = 1.0 - exp(-16.0 * out->soft_entries / fmax(limit, 1.0));
+	for (p = 0; p < FC_PATHS; p++) {
+		when[p] = (float)first_passage_s(f, w->path[p], limit);
+		for (h = 0; h < FC_FULL_HORIZONS; h++) {
+			double after = (double)fc_full_horizon_s[h] - (double)when[p];
+
+			if (after < 0.0)
+				continue;
+			full[h]++;
+			out->p_drop[h] +=
+				(1.0 - pow(dropless, 1.0 + w->rate_per_s * after)) / FC_PATHS;
+		}
+	}
+	for (h = 0; h < FC_FULL_HORIZONS; h++) {
+		out->p_full[h] = (double)full[h] / FC_PATHS;
+		out->p_drop[h] = fmin(out->p_drop[h], out->p_full[h]);
+	}
+	qsort(when, FC_PATHS, sizeof(when[0]), by_value);
+	/* the moment at which half of them are full: it exists when exactly half will be */
+	out->tte_s = (double)when[FC_PATHS / 2 - 1];
+	out->tte_early_s = (1.0 - TTE_MODEL) * (double)when[FC_PATHS / 10];
+	out->tte_late_s = (1.0 + TTE_MODEL) * (double)when[FC_PATHS * 9 / 10];
+}
+
+/*
+ * What the count has and the stages have not thins out alike. What only the stages have are
+ * entries whose end was lost: the short ones are over soon, the others stay.
+ */
+static void add_rest(const struct forecast *f, double known, struct fc_work *w)
+{
+	double rest = f->stat.count - f->pool - known, ghosts;
+	unsigned int i;
+
+	ghosts = fmin(rest, 0.0) *
+		 fmin(fmax((double)(f->now_s - f->unsure_until_s) / GHOSTS_S, 0.0), 1.0);
+	for (i = 0; i < FC_POINTS; i++) {
+		double left = known > 10.0 ? (double)w->mean[i] / known : 1.0;
+
+		w->mean[i] += (float)(rest * left + ghosts * (1.0 - left) + f->pool);
+		w->sd[i] = sqrtf(w->sd[i]);
+	}
+}
+
+static void add_one(const struct forecast *f, unsigned int id, struct fc_work *w,
+		    struct fc_forecast *out)
+{
+	const struct fc_class *cl = &f->cls[id];
+	double period = fc_pulse_period_s(&cl->pulses, f->now_s), came, wide;
+	const struct fc_response *re = &w->response;
+	unsigned int i;
+
+	fc_project(f, id, &w->project, &w->fine, &w->coarse);
+	make_response(f, id, w);
+	add_class(f, id, w);
+	wide = 1.0 + 0.7 * ((double)cl->arrivals.spread[0] - 1.0);
+	for (i = 0; i < FC_POINTS; i++) {
+		came = re->mean.level * (double)re->r0[i];
+		w->mean[i] += re->stay[i];
+		w->sd[i] += re->var[i] + (float)(came * fmax(wide, 1.0));
+	}
+	w->rate_per_s += re->mean.level;
+	add_due(&w->fine, re->mean.level, w);
+	if (cl->to_return > 1.0f)
+		add_returning(cl, f->now_s, w);
+	if (period > 0.0)
+		add_pulses(&cl->pulses, f->now_s, period, w);
+	add_reason(f, cl, w, out);
+}
+
+void fc_paths(const struct forecast *f, struct fc_work *w, struct fc_forecast *out)
+{
+	double known = 0.0;
+	unsigned int c, p, i;
+
+	memset(w, 0, sizeof(*w));
+	fc_late_survival(&f->late, FC_LATE_N, FC_FINE_DT, w->project.late_survive);
+	for (c = 0; c < FC_CLASSES; c++) {
+		int32_t entries = f->cls[c].used ? fc_class_entries(f, &f->cls[c]) : 0;
+
+		if (!f->cls[c].used || (!entries && !f->cls[c].arrivals.n))
+			continue;
+		known += entries;
+		add_one(f, c, w, out);
+	}
+	add_rest(f, known, w);
+	add_rounds(f, w);
+	for (p = 0; p < FC_PATHS; p++)
+		for (i = 0; i < FC_POINTS; i++)
+			w->path[p][i] += w->mean[i];
+	add_noise(f, w);
+	read_counts(f, w, out);
+	fc_read_passage(f, w, out);
 }

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Jobs that run by the clock: bursts of arrivals at equal intervals.
- *
- * A bin that is far above the class's usual, after one that is not, begins a
- * pulse; what exceeds the usual within PULSE_BINS is its size. Three pulses at
- * equal intervals (within 6 %) are a rhythm: then pulses are taken out of
- * the arrival rate, and the next ones are expected. A rhythm is given up when
- * a pulse is overdue by half a period. Two of like size promise one, and are
- * given up as soon as the third does not come.
- */
-#include "lib/forecast/priv.h"
+#include "lib/forecast/pulses.h"
 
 #include <math.h>
+#include <stdbool.h>
 
+#define BIN_S	    5
 #define PULSE_BINS  3
 #define PULSE_LEAST 15.0
 #define TWO_BELIEF  0.75 /* that two like pulses are a rhythm */
@@ -22,7 +14,7 @@
 
 static double slack_s(double gap_s)
 {
-	return fmax(0.06 * gap_s, 1.5 * FC_BIN_S);
+	return fmax(0.06 * gap_s, 1.5 * BIN_S);
 }
 
 /* The newest two are alike, as far as their number of entries can tell. */
@@ -46,7 +38,7 @@ static bool rhythm(const struct fc_pulses *pu)
 		return false;
 	a = (double)(pu->at_s[0] - pu->at_s[1]);
 	b = (double)(pu->at_s[1] - pu->at_s[2]);
-	return a >= 4 * FC_BIN_S && fabs(a - b) <= slack_s(b);
+	return a >= 4 * BIN_S && fabs(a - b) <= slack_s(b);
 }
 
 double fc_pulse_period_s(const struct fc_pulses *pu, int64_t now_s)
@@ -58,8 +50,8 @@ double fc_pulse_period_s(const struct fc_pulses *pu, int64_t now_s)
 		if (!promise(pu))
 			return 0.0;
 		period = (double)(pu->at_s[0] - pu->at_s[1]);
-		return (double)(now_s - pu->at_s[0]) <= period + slack_s(period) + FC_BIN_S ? period
-											    : 0.0;
+		return (double)(now_s - pu->at_s[0]) <= period + slack_s(period) + BIN_S ? period
+											 : 0.0;
 	}
 	for (i = 2; i + 1 < pu->n; i++) {
 		double gap = (double)(pu->at_s[i] - pu->at_s[i + 1]);
@@ -95,7 +87,7 @@ static void begin_pulse(struct fc_pulses *pu, double excess, int64_t now_s)
 		pu->size[i] = pu->size[i - 1];
 	}
 	pu->n = pu->n < FC_PULSES ? pu->n + 1 : FC_PULSES;
-	pu->at_s[0] = now_s - FC_BIN_S;
+	pu->at_s[0] = now_s - BIN_S;
 	pu->size[0] = (float)excess;
 	pu->bins_left = PULSE_BINS - 1;
 }
@@ -106,7 +98,7 @@ double fc_pulse_bin(struct fc_pulses *pu, double arrivals, int64_t now_s, int64_
 	bool far_above = excess > PULSE_LEAST && arrivals > 6.0 * usual + 10.0;
 
 	if (watched_s <= WARM_UP_S) {
-		pu->usual_per_bin += excess / fmax((double)watched_s / FC_BIN_S, 1.0);
+		pu->usual_per_bin += excess / fmax((double)watched_s / BIN_S, 1.0);
 		return arrivals;
 	}
 	if (pu->bins_left) {

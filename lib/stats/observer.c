@@ -180,10 +180,12 @@ static void set_class(struct fc_move *move, const struct row_key *key)
 	move->port = key->port;
 }
 
-static uint8_t forecast_end(const struct entry_change *seen)
+static uint8_t forecast_end(const struct observer *observer, const struct entry_change *seen)
 {
 	if (!seen->event)
 		return FC_END_UNKNOWN;
+	if (observer_end(observer, seen) == SHM_END_EVICTED)
+		return FC_END_EVICTED;
 	return timeout_left(seen->event) ? FC_END_EARLY : FC_END_EXPIRED;
 }
 
@@ -205,8 +207,9 @@ static void tell_rerouted(struct forecast *forecast, struct fc_move *move,
 	forecast_move(forecast, move);
 }
 
-static void tell_forecast(struct forecast *forecast, struct entry_change *seen)
+static void tell_forecast(const struct observer *observer, struct entry_change *seen)
 {
+	struct forecast *forecast = observer->forecast;
 	struct fc_move move = {.from = FC_NONE, .to = FC_NONE, .since_ns = FC_SINCE_UNKNOWN};
 	struct row_key from = {0}, to = {0};
 	unsigned int state;
@@ -225,7 +228,7 @@ static void tell_forecast(struct forecast *forecast, struct entry_change *seen)
 			move.timeout_s = seen->event->timeout_s;
 	} else {
 		set_class(&move, &from);
-		move.end = forecast_end(seen);
+		move.end = forecast_end(observer, seen);
 	}
 	move.found = seen->found;
 	if (was && move.to != FC_NONE && row_of(from) != row_of(to))
@@ -417,7 +420,7 @@ static void changed(struct entry_hook *hook, struct entry_change *seen)
 	if (observer->nat_pools)
 		tell_nat_pools(observer, seen);
 	if (observer->forecast)
-		tell_forecast(observer->forecast, seen);
+		tell_forecast(observer, seen);
 }
 
 void observer_init(struct observer *observer)

@@ -37,7 +37,7 @@ $(fc_out)/test_habits: $(fc_dir)/test_habits.c $(fc_src) $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lm -lcmocka
 
-$(fc_out)/test_trace: $(fc_dir)/test_trace.c lib/trace/trace.c $(fc_headers)
+$(fc_out)/test_trace: $(fc_dir)/test_trace.c lib/trace/trace.c lib/base/num.c $(fc_headers)
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka
 

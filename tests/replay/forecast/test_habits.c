@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The forecast of what comes back: days, jobs by the clock, and deadlines far away. */
-#include "lib/forecast/priv.h"
+#include "lib/forecast/state.h"
 
 #include <math.h>
 #include <setjmp.h>

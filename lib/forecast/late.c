@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/forecast/late.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "lib/kernel/gc.h"
+
+#define LEAST_LATE     5 /* entries it takes to see a round */
+#define ROUND_SHARE    0.85
+#define CHANCE	       -7.0 /* log chance that lookups alone did that */
+#define PERIOD_LEAST_S 8.0
+#define PERIOD_MOST_S  130.0
+#define TOLERANCE_S    1.0
+#define GAP_DRIFT      0.5
+#define ENOUGH_ROUNDS  3
+#define UNSEEN	       0.3f /* chance per second to go, before any was seen */
+#define MEMORY_S       600.0
+
+void fc_late_gone(struct fc_late *l, int64_t late_s, double exact_s, int expired)
+{
+	unsigned int bin = fc_late_bin(late_s);
+
+	l->risk[bin] += 1.0f;
+	if (!expired)
+		return;
+	l->ev[bin] += 1.0f;
+	if (late_s < 2)
+		return;
+	l->gone++;
+	l->gone_at_s += exact_s;
+}
+
+void fc_late_waits(struct fc_late *l, int64_t late_s, uint32_t entries)
+{
+	l->risk[fc_late_bin(late_s)] += (float)entries;
+	if (late_s >= 2)
+		l->left += entries;
+}
+
+/* How far the comb through `anchor` misses t. */
+static double miss_s(double t, double anchor, double period_s)
+{
+	double k = (t - anchor) / period_s;
+
+	return fabs(k - round(k)) * period_s;
+}
+
+static unsigned int fitting(const struct fc_late *l, double anchor, double period_s)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < l->n_rounds; i++)
+		n += miss_s(l->round_s[i], anchor, period_s) < TOLERANCE_S;
+	return n;
+}
+
+/* Least squares through the rounds that fit. */
+static void refine(struct fc_late *l, double anchor, double period_s)
+{
+	double n = 0.0, sk = 0.0, st = 0.0, skk = 0.0, skt = 0.0, det;
+	unsigned int i;
+
+	for (i = 0; i < l->n_rounds; i++) {
+		double k = round((l->round_s[i] - anchor) / period_s), t = l->round_s[i] - anchor;
+
+		if (miss_s(l->round_s[i], anchor, period_s) >= TOLERANCE_S)
+			continue;
+		n += 1.0;
+		sk += k;
+		st += t;
+		skk += k * k;
+		skt += k * t;
+	}
+	det = n * skk - sk * sk;
+	l->period_s = det > 0.5 ? (n * skt - sk * st) / det : period_s;
+	l->anchor_s = anchor + (st - l->period_s * sk) / n;
+}
+
+/* The comb that most of the last rounds fit. */
+static void find_comb(struct fc_late *l)
+{
+	double best_anchor = 0.0, best_period = 0.0, span;
+	unsigned int i, k, most = 2;
+
+	for (i = 0; i + 1 < l->n_rounds; i++) {
+		for (k = 1; k < l->n_rounds - i && k <= 2; k++) {
+			double gap = l->round_s[i] - l->round_s[i + k];
+			unsigned int n;
+
+			if (gap < PERIOD_LEAST_S || gap > PERIOD_MOST_S)
+				continue;
+			n = fitting(l, l->round_s[i], gap);
+			if (n > most) {
+				most = n;
+				best_anchor = l->round_s[i];
+				best_period = gap;
+			}
+		}
+	}
+	l->period_s = 0.0;
+	if (most < 3)
+		return;
+	refine(l, best_anchor, best_period);
+	span = l->round_s[0] - l->round_s[l->n_rounds - 1];
+	/* most rounds fit, and enough teeth of the comb have their round */
+	if (2 * most < l->n_rounds || (double)most < 0.3 * span / l->period_s)
+		l->period_s = 0.0;
+}
+
+static double lookups(const struct fc_late *l)
+{
+	return fmin((l->seen_gone + 3.0) / (l->seen_risk + 10.0), 0.99);
+}
+
+void fc_late_second(struct fc_late *l, int64_t now_s)
+{
+	double gone = l->gone, at_risk = gone + l->left,
+	       share = at_risk > 0.0 ? gone / at_risk : 0.0;
+	double at = (double)now_s + (gone > 0.0 ? l->gone_at_s / gone : 0.0);
+	float keep = (float)exp(-1.0 / MEMORY_S);
+	unsigned int b;
+
+	for (b = 0; b < FC_LATE_BINS; b++) {
+		l->ev[b] *= keep;
+		l->risk[b] *= keep;
+	}
+	l->gone = l->left = 0;
+	l->gone_at_s = 0.0;
+	if (at_risk >= LEAST_LATE && share >= ROUND_SHARE &&
+	    at_risk * share * log(fmax(lookups(l), 1e-3)) < CHANCE) {
+		if (l->n_rounds && at - l->round_s[0] < 3.0)
+			return; /* its second half */
+		memmove(l->round_s + 1, l->round_s, (FC_ROUNDS - 1) * sizeof(l->round_s[0]));
+		l->round_s[0] = at;
+		l->n_rounds = l->n_rounds < FC_ROUNDS ? l->n_rounds + 1 : FC_ROUNDS;
+		find_comb(l);
+		return;
+	}
+	l->seen_gone += gone - l->seen_gone / MEMORY_S;
+	l->seen_risk += at_risk - l->seen_risk / MEMORY_S;
+}
+
+/* Before rounds were seen the kernel's word has to do: it comes within a minute. */
+static float least(const struct fc_late *l, double late_s)
+{
+	if (l->n_rounds >= ENOUGH_ROUNDS)
+		return 0.0f;
+	return late_s < GC_ROUND_MAX_S ? (float)(1.0 / (GC_ROUND_MAX_S + 2.0 - late_s)) : 0.5f;
+}
+
+void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk, float *end)
+{
+	float shared = UNSEEN;
+	unsigned int b;
+
+	for (b = 0; b < FC_LATE_BINS; b++) {
+		shared = (l->ev[b] + shared * 20.0f) / (l->risk[b] + 20.0f);
+		end[b] = ev ? (ev[b] + shared * 6.0f) / (risk[b] + 6.0f) : shared;
+		end[b] = fminf(fmaxf(end[b], least(l, fc_late_bin_start(b))), 0.9999f);
+	}
+}
+
+void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, float *survive)
+{
+	float chance[FC_LATE_BINS];
+	double cum = 0.0, at = 0.0;
+	unsigned int j;
+
+	fc_late_hazards(l, NULL, NULL, chance);
+	for (j = 0; j < steps; j++) {
+		/* bin k is k - 0.5 to k + 0.5 late, as whole seconds are counted */
+		for (; at < (j + 0.5) * dt_s; at += 0.5)
+			cum -= 0.5 * log1p(-(double)chance[fc_late_bin((int64_t)(at + 0.75))]);
+		survive[j] = (float)exp(-fmin(cum, 60.0));
+	}
+}
+
+/*
+ * The collector tunes its interval to the mean remaining timeout, so while a mix changes no
+ * comb fits; the last interval is still the best guess of the next. 0: none.
+ */
+static double last_gap_s(const struct fc_late *l)
+{
+	double gap, before;
+
+	if (l->n_rounds < 2)
+		return 0.0;
+	gap = l->round_s[0] - l->round_s[1];
+	if (gap < PERIOD_LEAST_S || gap > GC_ROUND_MAX_S + TOLERANCE_S)
+		return 0.0;
+	if (l->n_rounds == 2)
+		return gap;
+	before = l->round_s[1] - l->round_s[2];
+	return fabs(gap - before) < GAP_DRIFT * before ? gap : 0.0;
+}
+
+/* 0: no rhythm, or its last beats had no round though there was something to take. */
+static double rhythm(const struct fc_late *l, int64_t now_s, double *next_s)
+{
+	double period_s = l->period_s > 0.0 ? l->period_s : last_gap_s(l), since;
+	double anchor_s = l->period_s > 0.0 ? l->anchor_s : l->round_s[0];
+
+	if (period_s <= 0.0 || (double)now_s - l->round_s[0] > 4.0 * period_s)
+		return 0.0;
+	since = fmod((double)now_s - anchor_s, period_s);
+	*next_s = period_s - (since < 0.0 ? since + period_s : since);
+	return period_s;
+}
+
+unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s, const float *due,
+			    double waiting, const float *flat, unsigned int n, double dt_s,
+			    float *diff)
+{
+	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
+	double first = 0.0, period_s = rhythm(l, now_s, &first);
+	double keep = pow(1.0 - lookups(l), dt_s);
+	unsigned int k, j, rhythms = l->period_s > 0.0 ? 1 : FC_DRIFTS;
+
+	if (period_s <= 0.0)
+		return 0;
+	for (k = 0; k < rhythms; k++, diff += n) {
+		double next = fmax(first + (drift[k] - 1.0) * period_s, 0.5), backlog = waiting;
+
+		diff[0] = 0.0f;
+		for (j = 1; j < n; j++) {
+			backlog = backlog * keep + (double)due[j] * sqrt(keep);
+			if (next <= j * dt_s) { /* only what comes due after it stays */
+				backlog = (double)due[j] * (j * dt_s - next) / dt_s;
+				next += drift[k] * period_s;
+			}
+			diff[j] = (float)backlog - flat[j];
+		}
+	}
+	return rhythms;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Expired entries that are still counted, and the collector that takes them.
+ *
+ * An entry past its deadline stays in the count until a lookup meets it or the collector
+ * makes its round (gc_worker). Lookups are a constant chance per second; how late entries go
+ * is learnt for all stages together. A round takes all at once: a second in which nearly all
+ * of many late entries go is a round. Where rounds come at equal intervals the next ones are
+ * known, and with them the sawtooth that they make of the count. Somebody's listing of the
+ * table takes all expired entries too, at any time: rounds are those that fit one comb.
+ *
+ * Seconds of the forecast's clock; lateness in seconds past the deadline. Pure.
+ */
+#ifndef CONNTIDE_FORECAST_LATE_H
+#define CONNTIDE_FORECAST_LATE_H
+
+#include <stdint.h>
+
+#include "lib/forecast/bins.h"
+
+#define FC_ROUNDS 12
+#define FC_DRIFTS 5
+
+struct fc_late {
+	float ev[FC_LATE_BINS], risk[FC_LATE_BINS]; /* gone, and there, by lateness; decayed */
+	uint32_t gone, left;			    /* late entries of the second under way */
+	double gone_at_s;			    /* sum of when in the second */
+	double seen_gone, seen_risk;		    /* decayed, outside rounds */
+	double round_s[FC_ROUNDS];		    /* newest first */
+	unsigned int n_rounds;
+	double anchor_s, period_s; /* 0: no comb fits */
+};
+
+/* One entry has gone, or is there, so late; exact_s: the fraction of this second. */
+void fc_late_gone(struct fc_late *l, int64_t late_s, double exact_s, int expired);
+void fc_late_waits(struct fc_late *l, int64_t late_s, uint32_t entries);
+/* The end of a second. */
+void fc_late_second(struct fc_late *l, int64_t now_s);
+
+/* Chance per second to go, by lateness; a stage's own record (or NULL) is added to it. */
+void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk, float *end);
+/* Share that is still there j steps of dt_s past the deadline, seen from a step's middle. */
+void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, float *survive);
+
+/*
+ * What rounds make of the expected expiries due[1..n), of entries a step, and of those that
+ * wait now: the backlog less the one that lateness regardless of rounds would leave. Where the
+ * rhythm is not firm, several of about that period. How many; 0: no rhythm is known.
+ */
+unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s, const float *due,
+			    double waiting, const float *flat, unsigned int n, double dt_s,
+			    float *diff);
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * All that the forecast has learnt: one block without pointers, so that it may be copied.
+ * Only lib/forecast and its tests look inside.
+ */
+#ifndef CONNTIDE_FORECAST_STATE_H
+#define CONNTIDE_FORECAST_STATE_H
+
+#include "lib/forecast/arrivals.h"
+#include "lib/forecast/forecast.h"
+#include "lib/forecast/full.h"
+#include "lib/forecast/late.h"
+#include "lib/forecast/pulses.h"
+#include "lib/forecast/record.h"
+#include "lib/forecast/season.h"
+#include "lib/forecast/shift.h"
+#include "lib/forecast/stays.h"
+
+#define FC_MAGIC     UINT32_C(0x43544643)
+#define FC_VERSION   1
+#define FC_CLASSES   FC_SEASON_N
+#define FC_CELLS     200
+#define FC_NO_CELL   255
+#define FC_SIGHTINGS 64
+#define FC_PENDING   16384
+
+struct fc_class {
+	bool used, pooled;
+	uint8_t l4proto, direction;
+	uint16_t port;
+	int64_t own_from_s; /* entries since before this are in the pooled class */
+	int64_t last_seen_s;
+	uint8_t cell[FC_STAGES];
+	struct fc_arrivals arrivals;
+	struct fc_pulses pulses;
+	float to_return; /* thrown out at once, expected to come back */
+	int64_t thrown_out_s;
+	float first[FC_STAGES]; /* stage in which entries arrive, decayed counts */
+};
+
+struct forecast {
+	uint32_t magic, version;
+	uint64_t size;
+	int64_t start_s, now_s, move_ns;
+	bool have_stat, alarm, events_off;
+	struct fc_stat stat;
+	uint32_t n_cells, n_pending, arrivals_this_s;
+	int64_t unsure_until_s, silent_until_s; /* learn nothing; say nothing */
+	uint8_t silence;			/* enum fc_silence: why, until then */
+	double residual;			/* count - entries known */
+	double pool; /* what if: entries kept open whatever comes; no part of what was learnt */
+	uint64_t last_drop;
+	struct fc_class cls[FC_CLASSES];
+	struct fc_cell cell[FC_CELLS];
+	struct fc_shift shift[FC_CLASSES];
+	uint32_t sysctl_timeout_s[FC_L4PROTOS][FC_STAGES];
+	struct {
+		uint32_t key, hits;
+	} sighting[FC_SIGHTINGS];
+	struct fc_late late;
+	struct fc_demand demand;
+	struct fc_season season;
+	struct fc_full full;
+	struct fc_record record;
+	struct fc_exit pending[FC_PENDING]; /* exits of the second under way */
+	float normal[FC_NORMALS];
+};
+
+static inline int64_t fc_watched_s(const struct forecast *f)
+{
+	return f->now_s - f->start_s;
+}
+
+static inline int32_t fc_class_entries(const struct forecast *f, const struct fc_class *cl)
+{
+	int32_t n = 0;
+	unsigned int s;
+
+	for (s = 0; s < FC_STAGES; s++)
+		if (cl->used && cl->cell[s] != FC_NO_CELL)
+			n += f->cell[cl->cell[s]].pop.total;
+	return n;
+}
+
+/* Of those counted, how many are in a stage. */
+static inline double fc_known_entries(const struct forecast *f)
+{
+	double n = 0.0;
+	unsigned int i;
+
+	for (i = 0; i < f->n_cells; i++)
+		n += f->cell[i].used ? f->cell[i].pop.total : 0;
+	return n;
+}
+
+#endif
