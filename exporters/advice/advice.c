@@ -10,6 +10,7 @@
 
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/remedies.h"
+#include "exporters/advice/remedies_nat.h"
 #include "lib/health/health.h"
 
 /* A remedy that is no cure must save this part of the table, or it is noise. */
@@ -327,6 +328,25 @@ static void advise_nat(struct maker *maker, const struct finding *finding)
 	remedy_nat(item);
 }
 
+static void advise_nat_pool(struct maker *maker, const struct finding *finding)
+{
+	const struct snap_nat_pool *pool = finding->pool;
+
+	for (unsigned int i = 0; pool && i < NAT_REMEDIES; i++) {
+		enum nat_remedy remedy = (enum nat_remedy)i;
+		struct advice_item *item;
+
+		if (!nat_remedy_helps(remedy, pool))
+			continue;
+		item = item_new(maker, finding, MERIT_LOSS, "%s-%s-%u", nat_remedy_id(remedy),
+				l4proto_info(pool->l4proto)->name, pool->remote_port);
+		if (!item)
+			continue;
+		item->warnings = remedy == NAT_REMEDY_KEEPALIVE ? 0 : WARN(REBOOT);
+		nat_remedy_fill(remedy, pool, item);
+	}
+}
+
 static void advise_open(struct maker *maker, const struct finding *finding)
 {
 	struct advice_item *item;
@@ -371,6 +391,9 @@ static void advise(struct maker *maker, const struct finding *finding)
 	case PATTERN_TABLE_FULL:
 	case PATTERN_CHAIN_DROPS:
 		advise_size(maker, finding);
+		break;
+	case PATTERN_NAT_POOL:
+		advise_nat_pool(maker, finding);
 		break;
 	case PATTERN_NAT_COLLISIONS:
 		advise_nat(maker, finding);

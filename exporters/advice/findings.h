@@ -23,6 +23,7 @@ enum confidence { CONFIDENCE_SURE, CONFIDENCE_LIKELY, CONFIDENCE_NOT_SURE };
 enum pattern_id {
 	PATTERN_TABLE_FULL,
 	PATTERN_CHAIN_DROPS,
+	PATTERN_NAT_POOL,
 	PATTERN_NAT_COLLISIONS,
 	PATTERN_UPSTREAM,
 	PATTERN_TIME_WAIT,
@@ -62,9 +63,10 @@ struct finding {
 	uint32_t figure_count;
 	bool has_host;
 	bool host_is_source;
-	struct snap_talker host; /* who does it, or towards whom */
-	const char *unsure;	 /* NULL, or what else it could be, or what is not known */
-	char summary[320];	 /* a sentence, without addresses */
+	struct snap_talker host;	  /* who does it, or towards whom */
+	const struct snap_nat_pool *pool; /* what it is about, or NULL */
+	const char *unsure;		  /* NULL, or what else it could be, or what is not known */
+	char summary[320];		  /* a sentence, without addresses */
 };
 
 struct holder {

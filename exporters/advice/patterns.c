@@ -22,10 +22,14 @@ static const struct {
 	[PATTERN_CHAIN_DROPS] = {{"chain-drops", "hash chains are too long, below the limit",
 				  "raise nf_conntrack_buckets"},
 				 pattern_chain_drops},
+	[PATTERN_NAT_POOL] = {{"nat-pool", "source NAT runs out of ports towards one destination",
+			       "more outside addresses, connections that are used again, or a "
+			       "wider range of ports; a larger table does nothing"},
+			      pattern_nat_pool},
 	[PATTERN_NAT_COLLISIONS] =
 		{{"nat-collisions", "NAT runs into tuples that are taken",
-		  "more source addresses for NAT, or random ports; a larger table "
-		  "does not help"},
+		  "more source addresses for NAT, or random ports; a larger table does "
+		  "nothing; where rules narrow the range, tell the agent: --nat-ports"},
 		 pattern_nat_collisions},
 	[PATTERN_UPSTREAM] = {{"upstream-without-keepalive",
 			       "a proxy opens one upstream connection for each inbound one",
@@ -200,6 +204,14 @@ const struct snap_talker *look_stranger(const struct look *look, double *ret_ent
 	return NULL;
 }
 
+bool look_has_pattern(const struct look *look, enum pattern_id pattern)
+{
+	for (uint32_t i = 0; i < look->why->finding_count; i++)
+		if (look->why->findings[i].pattern == pattern)
+			return true;
+	return false;
+}
+
 /* --- losses: counters that rose, however few entries there are ------------------------ */
 
 void pattern_table_full(struct look *look)
@@ -268,7 +280,8 @@ void pattern_nat_collisions(struct look *look)
 			look->recent.found >= FOUND_PER_NEW * look->recent.new_entries;
 	struct finding *finding;
 
-	if (!searches && failed < INSERT_FAILED_MIN)
+	/* Where a pool is full that is the explanation, with its name. */
+	if ((!searches && failed < INSERT_FAILED_MIN) || look_has_pattern(look, PATTERN_NAT_POOL))
 		return;
 	finding = look_add(look, PATTERN_NAT_COLLISIONS,
 			   searches && failed >= INSERT_FAILED_MIN ? CONFIDENCE_SURE

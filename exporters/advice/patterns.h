@@ -49,6 +49,8 @@ void finding_summary(struct finding *finding, const char *fmt, ...)
 /* Is this row part of a finding of that pattern already? */
 bool look_has(const struct look *look, enum pattern_id pattern, const struct row_key *key);
 
+bool look_has_pattern(const struct look *look, enum pattern_id pattern);
+
 /* "tcp/8080 outbound". */
 const char *row_text(const struct row_key *key, char out[32]);
 
@@ -70,6 +72,7 @@ void patterns_look(struct why *why);
 
 void pattern_table_full(struct look *look);
 void pattern_chain_drops(struct look *look);
+void pattern_nat_pool(struct look *look);
 void pattern_nat_collisions(struct look *look);
 void pattern_upstream(struct look *look);
 void pattern_time_wait(struct look *look);

@@ -9,10 +9,7 @@
 #define MODULES_FILE "/etc/modules-load.d/conntrack.conf"
 #define NOTRACK	     "inet conntide_notrack"
 
-static void say(struct advice_item *item, enum tool tool, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void say(struct advice_item *item, enum tool tool, const char *fmt, ...)
+void remedy_say(struct advice_item *item, enum tool tool, const char *fmt, ...)
 {
 	struct command_line *line = &item->commands[item->command_count];
 	va_list args;
@@ -58,38 +55,40 @@ void remedy_notrack(struct advice_item *item, const struct row_key *key)
 	static const char *const programs[] = {"iptables", "ip6tables"};
 	const char *l4proto = l4proto_info(key->l4proto)->name;
 
-	say(item, TOOL_NFT, "nft add table " NOTRACK);
-	say(item, TOOL_NFT,
-	    "nft add chain " NOTRACK " pre '{ type filter hook prerouting priority raw; }'");
-	say(item, TOOL_NFT,
-	    "nft add chain " NOTRACK " out '{ type filter hook output priority raw; }'");
+	remedy_say(item, TOOL_NFT, "nft add table " NOTRACK);
+	remedy_say(item, TOOL_NFT,
+		   "nft add chain " NOTRACK " pre '{ type filter hook prerouting priority raw; }'");
+	remedy_say(item, TOOL_NFT,
+		   "nft add chain " NOTRACK " out '{ type filter hook output priority raw; }'");
 	for (unsigned int i = 0; i < legs_of[key->direction].count; i++) {
 		const struct leg *leg = &legs_of[key->direction].legs[i];
 
-		say(item, TOOL_NFT, "nft add rule " NOTRACK " %s %s%s %s %u notrack",
-		    leg->output ? "out" : "pre", leg->nft, l4proto, leg->reply ? "sport" : "dport",
-		    key->port);
+		remedy_say(item, TOOL_NFT, "nft add rule " NOTRACK " %s %s%s %s %u notrack",
+			   leg->output ? "out" : "pre", leg->nft, l4proto,
+			   leg->reply ? "sport" : "dport", key->port);
 	}
 	for (unsigned int p = 0; p < 2; p++) {
 		for (unsigned int i = 0; i < legs_of[key->direction].count; i++) {
 			const struct leg *leg = &legs_of[key->direction].legs[i];
 
-			say(item, TOOL_IPTABLES, "%s -t raw -A %s %s-p %s --%s %u -j CT --notrack",
-			    programs[p], leg->output ? "OUTPUT" : "PREROUTING", leg->xt, l4proto,
-			    leg->reply ? "sport" : "dport", key->port);
+			remedy_say(item, TOOL_IPTABLES,
+				   "%s -t raw -A %s %s-p %s --%s %u -j CT --notrack", programs[p],
+				   leg->output ? "OUTPUT" : "PREROUTING", leg->xt, l4proto,
+				   leg->reply ? "sport" : "dport", key->port);
 		}
 	}
-	say(item, TOOL_SHELL, "nft list table " NOTRACK " >> /etc/nftables.conf");
-	say(item, TOOL_UNDO, "nft delete table " NOTRACK);
+	remedy_say(item, TOOL_SHELL, "nft list table " NOTRACK " >> /etc/nftables.conf");
+	remedy_say(item, TOOL_UNDO, "nft delete table " NOTRACK);
 }
 
 void remedy_timeout(struct advice_item *item, unsigned int timeout, double now_s, double then_s)
 {
 	const char *sysctl = timeout_info(timeout)->sysctl;
 
-	say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.%s=%.0f", sysctl, then_s);
-	say(item, TOOL_SHELL, "echo 'net.netfilter.%s = %.0f' >> " SYSCTL_FILE, sysctl, then_s);
-	say(item, TOOL_UNDO, "sysctl -w net.netfilter.%s=%.0f", sysctl, now_s);
+	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.%s=%.0f", sysctl, then_s);
+	remedy_say(item, TOOL_SHELL, "echo 'net.netfilter.%s = %.0f' >> " SYSCTL_FILE, sysctl,
+		   then_s);
+	remedy_say(item, TOOL_UNDO, "sysctl -w net.netfilter.%s=%.0f", sysctl, now_s);
 }
 
 void remedy_port_timeout(struct advice_item *item, const struct row_key *key, const char *state,
@@ -99,20 +98,23 @@ void remedy_port_timeout(struct advice_item *item, const struct row_key *key, co
 	const char *l4proto = l4proto_info(key->l4proto)->name;
 	bool output = key->direction == DIR_OUTBOUND || key->direction == DIR_LOOPBACK;
 
-	say(item, TOOL_NFT, "# instead, for this port only:");
-	say(item, TOOL_NFT, "nft add table inet conntide_timeout");
-	say(item, TOOL_NFT,
-	    "nft add chain inet conntide_timeout new '{ type filter hook %s priority filter; }'",
-	    output ? "output" : "prerouting");
+	remedy_say(item, TOOL_NFT, "# instead, for this port only:");
+	remedy_say(item, TOOL_NFT, "nft add table inet conntide_timeout");
+	remedy_say(item, TOOL_NFT,
+		   "nft add chain inet conntide_timeout new '{ type filter hook %s priority "
+		   "filter; }'",
+		   output ? "output" : "prerouting");
 	for (unsigned int i = 0; i < 2; i++) {
-		say(item, TOOL_NFT,
-		    "nft add ct timeout inet conntide_timeout short_%s '{ protocol %s; l3proto %s; "
-		    "policy = { %s : %.0f }; }'",
-		    families[i], l4proto, families[i], state, then_s);
-		say(item, TOOL_NFT,
-		    "nft add rule inet conntide_timeout new meta nfproto %s %s dport %u ct timeout "
-		    "set short_%s",
-		    i ? "ipv6" : "ipv4", l4proto, key->port, families[i]);
+		remedy_say(item, TOOL_NFT,
+			   "nft add ct timeout inet conntide_timeout short_%s '{ protocol %s; "
+			   "l3proto %s; "
+			   "policy = { %s : %.0f }; }'",
+			   families[i], l4proto, families[i], state, then_s);
+		remedy_say(item, TOOL_NFT,
+			   "nft add rule inet conntide_timeout new meta nfproto %s %s dport %u ct "
+			   "timeout "
+			   "set short_%s",
+			   i ? "ipv6" : "ipv4", l4proto, key->port, families[i]);
 	}
 }
 
@@ -126,125 +128,137 @@ void remedy_size(struct advice_item *item, const struct settings *now, double ma
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!(after[i] > before[i]))
 			continue;
-		say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.%s=%.0f", names[i], after[i]);
-		say(item, TOOL_SHELL, "echo 'net.netfilter.%s = %.0f' >> " SYSCTL_FILE, names[i],
-		    after[i]);
-		say(item, TOOL_UNDO, "sysctl -w net.netfilter.%s=%.0f", names[i], before[i]);
+		remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.%s=%.0f", names[i],
+			   after[i]);
+		remedy_say(item, TOOL_SHELL, "echo 'net.netfilter.%s = %.0f' >> " SYSCTL_FILE,
+			   names[i], after[i]);
+		remedy_say(item, TOOL_UNDO, "sysctl -w net.netfilter.%s=%.0f", names[i], before[i]);
 	}
-	say(item, TOOL_SHELL, "echo nf_conntrack >> " MODULES_FILE);
+	remedy_say(item, TOOL_SHELL, "echo nf_conntrack >> " MODULES_FILE);
 }
 
 void remedy_keepalive(struct advice_item *item, const struct row_key *key, double idle)
 {
-	say(item, TOOL_NGINX, "upstream BACKEND {");
-	say(item, TOOL_NGINX, "    server ADDRESS:%u;", key->port);
-	say(item, TOOL_NGINX, "    keepalive %.0f;", idle);
-	say(item, TOOL_NGINX, "}");
-	say(item, TOOL_NGINX, "location / {");
-	say(item, TOOL_NGINX, "    proxy_pass http://BACKEND;");
-	say(item, TOOL_NGINX, "    proxy_http_version 1.1;");
-	say(item, TOOL_NGINX, "    proxy_set_header Connection \"\";");
-	say(item, TOOL_NGINX, "}");
-	say(item, TOOL_HAPROXY, "backend BACKEND");
-	say(item, TOOL_HAPROXY, "    option http-keep-alive");
-	say(item, TOOL_HAPROXY, "    http-reuse safe");
-	say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u pool-max-conn %.0f", key->port, idle);
-	say(item, TOOL_SQUID, "server_persistent_connections on");
-	say(item, TOOL_SQUID, "pconn_timeout 1 minute");
+	remedy_say(item, TOOL_NGINX, "upstream BACKEND {");
+	remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u;", key->port);
+	remedy_say(item, TOOL_NGINX, "    keepalive %.0f;", idle);
+	remedy_say(item, TOOL_NGINX, "}");
+	remedy_say(item, TOOL_NGINX, "location / {");
+	remedy_say(item, TOOL_NGINX, "    proxy_pass http://BACKEND;");
+	remedy_say(item, TOOL_NGINX, "    proxy_http_version 1.1;");
+	remedy_say(item, TOOL_NGINX, "    proxy_set_header Connection \"\";");
+	remedy_say(item, TOOL_NGINX, "}");
+	remedy_say(item, TOOL_HAPROXY, "backend BACKEND");
+	remedy_say(item, TOOL_HAPROXY, "    option http-keep-alive");
+	remedy_say(item, TOOL_HAPROXY, "    http-reuse safe");
+	remedy_say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u pool-max-conn %.0f", key->port,
+		   idle);
+	remedy_say(item, TOOL_SQUID, "server_persistent_connections on");
+	remedy_say(item, TOOL_SQUID, "pconn_timeout 1 minute");
 }
 
 void remedy_dead_backend(struct advice_item *item, const struct row_key *key)
 {
 	if (key->direction == DIR_FORWARDED) {
-		say(item, TOOL_SHELL, "conntide talkers --kind service");
+		remedy_say(item, TOOL_SHELL, "conntide talkers --kind service");
 		return;
 	}
-	say(item, TOOL_NGINX, "upstream BACKEND {");
-	say(item, TOOL_NGINX, "    server ADDRESS:%u max_fails=3 fail_timeout=30s;", key->port);
-	say(item, TOOL_NGINX, "}");
-	say(item, TOOL_NGINX, "proxy_connect_timeout 5s;");
-	say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u check inter 2s fall 3", key->port);
-	say(item, TOOL_SQUID, "connect_timeout 5 seconds");
-	say(item, TOOL_SHELL, "ss -tnp state syn-sent '( dport = :%u )'", key->port);
+	remedy_say(item, TOOL_NGINX, "upstream BACKEND {");
+	remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u max_fails=3 fail_timeout=30s;",
+		   key->port);
+	remedy_say(item, TOOL_NGINX, "}");
+	remedy_say(item, TOOL_NGINX, "proxy_connect_timeout 5s;");
+	remedy_say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u check inter 2s fall 3",
+		   key->port);
+	remedy_say(item, TOOL_SQUID, "connect_timeout 5 seconds");
+	remedy_say(item, TOOL_SHELL, "ss -tnp state syn-sent '( dport = :%u )'", key->port);
 }
 
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key)
 {
-	say(item, TOOL_SYSCTL, "sysctl -w net.ipv4.tcp_syncookies=1");
-	say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0");
-	say(item, TOOL_NFT, "nft add table inet conntide_synproxy");
-	say(item, TOOL_NFT,
-	    "nft add chain inet conntide_synproxy pre '{ type filter hook prerouting priority raw; "
-	    "}'");
-	say(item, TOOL_NFT,
-	    "nft add rule inet conntide_synproxy pre tcp dport %u tcp flags syn notrack",
-	    key->port);
-	say(item, TOOL_NFT,
-	    "nft add chain inet conntide_synproxy in '{ type filter hook %s priority filter; }'",
-	    key->direction == DIR_FORWARDED ? "forward" : "input");
-	say(item, TOOL_NFT,
-	    "nft add rule inet conntide_synproxy in tcp dport %u ct state invalid,untracked "
-	    "synproxy "
-	    "mss 1460 wscale 7 timestamp sack-perm",
-	    key->port);
-	say(item, TOOL_NFT,
-	    "nft add rule inet conntide_synproxy in tcp dport %u ct state invalid drop", key->port);
-	say(item, TOOL_UNDO, "nft delete table inet conntide_synproxy");
+	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.ipv4.tcp_syncookies=1");
+	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0");
+	remedy_say(item, TOOL_NFT, "nft add table inet conntide_synproxy");
+	remedy_say(item, TOOL_NFT,
+		   "nft add chain inet conntide_synproxy pre '{ type filter hook prerouting "
+		   "priority raw; "
+		   "}'");
+	remedy_say(item, TOOL_NFT,
+		   "nft add rule inet conntide_synproxy pre tcp dport %u tcp flags syn notrack",
+		   key->port);
+	remedy_say(item, TOOL_NFT,
+		   "nft add chain inet conntide_synproxy in '{ type filter hook %s priority "
+		   "filter; }'",
+		   key->direction == DIR_FORWARDED ? "forward" : "input");
+	remedy_say(item, TOOL_NFT,
+		   "nft add rule inet conntide_synproxy in tcp dport %u ct state invalid,untracked "
+		   "synproxy "
+		   "mss 1460 wscale 7 timestamp sack-perm",
+		   key->port);
+	remedy_say(item, TOOL_NFT,
+		   "nft add rule inet conntide_synproxy in tcp dport %u ct state invalid drop",
+		   key->port);
+	remedy_say(item, TOOL_UNDO, "nft delete table inet conntide_synproxy");
 }
 
 void remedy_one_host(struct advice_item *item, double entries)
 {
-	say(item, TOOL_SHELL, "conntide talkers --kind source");
-	say(item, TOOL_NFT, "nft add table inet conntide_limit");
-	say(item, TOOL_NFT,
-	    "nft add set inet conntide_limit sources '{ type ipv4_addr; flags dynamic; }'");
-	say(item, TOOL_NFT,
-	    "nft add chain inet conntide_limit pre '{ type filter hook prerouting priority filter; "
-	    "}'");
-	say(item, TOOL_NFT,
-	    "nft add rule inet conntide_limit pre ct state new add @sources '{ ip saddr ct count "
-	    "over "
-	    "%.0f }' drop",
-	    entries);
-	say(item, TOOL_IPTABLES,
-	    "iptables -t mangle -A PREROUTING -m conntrack --ctstate NEW -m connlimit "
-	    "--connlimit-above %.0f -j DROP",
-	    entries);
-	say(item, TOOL_UNDO, "nft delete table inet conntide_limit");
+	remedy_say(item, TOOL_SHELL, "conntide talkers --kind source");
+	remedy_say(item, TOOL_NFT, "nft add table inet conntide_limit");
+	remedy_say(item, TOOL_NFT,
+		   "nft add set inet conntide_limit sources '{ type ipv4_addr; flags dynamic; }'");
+	remedy_say(item, TOOL_NFT,
+		   "nft add chain inet conntide_limit pre '{ type filter hook prerouting priority "
+		   "filter; "
+		   "}'");
+	remedy_say(item, TOOL_NFT,
+		   "nft add rule inet conntide_limit pre ct state new add @sources '{ ip saddr ct "
+		   "count "
+		   "over "
+		   "%.0f }' drop",
+		   entries);
+	remedy_say(item, TOOL_IPTABLES,
+		   "iptables -t mangle -A PREROUTING -m conntrack --ctstate NEW -m connlimit "
+		   "--connlimit-above %.0f -j DROP",
+		   entries);
+	remedy_say(item, TOOL_UNDO, "nft delete table inet conntide_limit");
 }
 
 void remedy_port_scan(struct advice_item *item)
 {
-	say(item, TOOL_SHELL, "conntide talkers --kind source");
-	say(item, TOOL_NFT, "nft add table inet conntide_drop");
-	say(item, TOOL_NFT,
-	    "nft add chain inet conntide_drop pre '{ type filter hook prerouting priority raw; }'");
-	say(item, TOOL_NFT, "nft add rule inet conntide_drop pre ip saddr ADDRESS drop");
-	say(item, TOOL_IPTABLES, "iptables -t raw -A PREROUTING -s ADDRESS -j DROP");
-	say(item, TOOL_UNDO, "nft delete table inet conntide_drop");
+	remedy_say(item, TOOL_SHELL, "conntide talkers --kind source");
+	remedy_say(item, TOOL_NFT, "nft add table inet conntide_drop");
+	remedy_say(item, TOOL_NFT,
+		   "nft add chain inet conntide_drop pre '{ type filter hook prerouting priority "
+		   "raw; }'");
+	remedy_say(item, TOOL_NFT, "nft add rule inet conntide_drop pre ip saddr ADDRESS drop");
+	remedy_say(item, TOOL_IPTABLES, "iptables -t raw -A PREROUTING -s ADDRESS -j DROP");
+	remedy_say(item, TOOL_UNDO, "nft delete table inet conntide_drop");
 }
 
 void remedy_own_scan(struct advice_item *item, const struct row_key *key)
 {
-	say(item, TOOL_SHELL, key->l4proto == L4_TCP ? "ss -tnp state syn-sent" : "ss -unp");
+	remedy_say(item, TOOL_SHELL, key->l4proto == L4_TCP ? "ss -tnp state syn-sent" : "ss -unp");
 }
 
 void remedy_nat(struct advice_item *item)
 {
-	say(item, TOOL_NFT, "# in place of the rule that translates:");
-	say(item, TOOL_NFT,
-	    "nft add rule ip nat postrouting oif INTERFACE masquerade fully-random");
-	say(item, TOOL_NFT,
-	    "nft add rule ip nat postrouting oif INTERFACE snat to ADDRESS-ADDRESS fully-random");
-	say(item, TOOL_IPTABLES,
-	    "iptables -t nat -A POSTROUTING -o INTERFACE -j MASQUERADE --random-fully");
-	say(item, TOOL_IPTABLES,
-	    "iptables -t nat -A POSTROUTING -o INTERFACE -j SNAT --to-source ADDRESS-ADDRESS "
-	    "--random-fully");
+	remedy_say(item, TOOL_NFT, "# in place of the rule that translates:");
+	remedy_say(item, TOOL_NFT,
+		   "nft add rule ip nat postrouting oif INTERFACE masquerade fully-random");
+	remedy_say(item, TOOL_NFT,
+		   "nft add rule ip nat postrouting oif INTERFACE snat to ADDRESS-ADDRESS "
+		   "fully-random");
+	remedy_say(item, TOOL_IPTABLES,
+		   "iptables -t nat -A POSTROUTING -o INTERFACE -j MASQUERADE --random-fully");
+	remedy_say(
+		item, TOOL_IPTABLES,
+		"iptables -t nat -A POSTROUTING -o INTERFACE -j SNAT --to-source ADDRESS-ADDRESS "
+		"--random-fully");
 }
 
 void remedy_close_wait(struct advice_item *item, const struct row_key *key)
 {
-	say(item, TOOL_SHELL, "ss -tnp state close-wait '( sport = :%u or dport = :%u )'",
-	    key->port, key->port);
+	remedy_say(item, TOOL_SHELL, "ss -tnp state close-wait '( sport = :%u or dport = :%u )'",
+		   key->port, key->port);
 }

@@ -11,6 +11,9 @@
 
 #include "exporters/advice/advice_item.h"
 
+/* One line more for that tool. */
+void remedy_say(struct advice_item *item, enum tool tool, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void remedy_notrack(struct advice_item *item, const struct row_key *key);
 void remedy_timeout(struct advice_item *item, unsigned int timeout, double now_s, double then_s);
 /* The same timeout, but for one port only: a timeout policy. */

@@ -4,6 +4,7 @@
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/why.h"
 #include "exporters/advice/write.h"
+#include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
 #include "lib/health/health.h"
 
@@ -145,6 +146,11 @@ static void write_finding(const struct finding *finding, const struct services *
 	for (uint32_t i = 0; i < finding->figure_count; i++)
 		json_number(json, finding->figures[i].name, write_round(finding->figures[i].value));
 	json_close(json);
+	if (finding->pool && hosts) {
+		char pool[NAT_NAME_BYTES];
+
+		json_string(json, "pool", nat_pool_name(finding->pool, pool));
+	}
 	if (finding->has_host && hosts) {
 		json_open_object(json, "host");
 		json_string(json, "role", finding->host_is_source ? "source" : "destination");

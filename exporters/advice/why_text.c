@@ -6,6 +6,7 @@
 #include "exporters/advice/why.h"
 #include "exporters/render/age.h"
 #include "exporters/render/table.h"
+#include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
 #include "lib/health/health.h"
 
@@ -109,13 +110,17 @@ static void add_finding(const struct finding *finding, uint32_t number, bool hos
 			struct text *out)
 {
 	const struct pattern_info *info = pattern_info(finding->pattern);
-	char address[ADDRESS_BYTES];
+	char address[ADDRESS_BYTES], pool[NAT_NAME_BYTES];
 	const char *separator = "     ";
 
 	text_add_format(out, "  %u. %s (%s)\n     %s: %s.\n", number, info->title,
 			confidence_name(finding->confidence), info->id, finding->summary);
+	if (finding->pool && hosts)
+		text_add_format(out, "     pool: %s\n", nat_pool_name(finding->pool, pool));
+	else if (finding->pool)
+		text_add(out, "     which addresses: conntide nat\n");
 	if (finding->has_host && hosts)
-		text_add_format(out, "     host: %s\n",
+		text_add_format(out, "     %s: %s\n", finding->pool ? "held most by" : "host",
 				format_address(&finding->host, false, address));
 	else if (finding->has_host)
 		text_add(out, "     which host: conntide talkers, or this page over loopback\n");

@@ -65,10 +65,16 @@ NGINX_RENDERINGS = {
     "whatif.txt": ("cli", "whatif", "notrack=tcp/80", "timeout.tcp_time_wait=30"),
     "whatif.json": ("http", "/api/v1/whatif?keepalive=tcp/8080&max=524288&rate.tcp/80=2", {}),
     "talkers.txt": ("cli", "talkers"),
+    "talkers.csv": ("http", "/api/v1/talkers?kind=source&format=csv", {}),
+}
+
+# A gateway whose source NAT runs out of ports towards one destination.
+GATEWAY_RENDERINGS = {
     "nat.txt": ("cli", "nat"),
     "nat.json": ("cli", "nat", "--json"),
     "nat.csv": ("http", "/api/v1/nat?limit=2&format=csv", {}),
-    "talkers.csv": ("http", "/api/v1/talkers?kind=source&format=csv", {}),
+    "why.txt": ("cli", "why"),
+    "advice.txt": ("cli", "advice"),
 }
 
 
@@ -92,6 +98,11 @@ def world():
 @pytest.fixture(scope="module")
 def nginx():
     yield from make_offline(os.path.join(HERE, "nginx.segment"))
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    yield from make_offline(os.path.join(HERE, "gateway.segment"))
 
 
 def render(where, how, what, *more):
@@ -123,6 +134,27 @@ def test_golden_of_nginx(nginx, name):  # pylint: disable=redefined-outer-name
     compare(render(nginx, *NGINX_RENDERINGS[name]).replace("\r\n", "\n"), "nginx." + name)
 
 
+@pytest.mark.parametrize("name", GATEWAY_RENDERINGS)
+def test_golden_of_gateway(gateway, name):  # pylint: disable=redefined-outer-name
+    compare(render(gateway, *GATEWAY_RENDERINGS[name]).replace("\r\n", "\n"), "gateway." + name)
+
+
+def test_gateway_has_metrics(gateway):  # pylint: disable=redefined-outer-name
+    """Pools by address only where hosts may be shown; what has no address always."""
+    lines = gateway[1].get("/metrics").text.splitlines()
+    assert ('conntide_nat_pool_ports{netns="host",l4proto="tcp",address="203.0.113.1",'
+            'remote="198.51.100.20",remote_port="443"} 60700') in lines
+    assert 'conntide_nat_pool_used_ratio{netns="host",l4proto="tcp",remote_port="443"} 0.940755' \
+        in lines
+    assert 'conntide_forecast_nat_time_to_full_seconds{netns="host",bound="late"} +Inf' in lines
+    hidden = Exporter(gateway[0])
+    try:
+        text = hidden.get("/metrics").text
+    finally:
+        hidden.close()
+    assert "conntide_nat_pool_used_ratio" in text and "203.0.113.1" not in text
+
+
 def test_readme_shows_what_is_said():
     with open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8") as file:
         shown = file.read().split("$ conntide why\n")[1].split("\n\n")[0]
@@ -139,7 +171,7 @@ def test_every_pattern_is_described():
     with open(os.path.join(root, "docs", "patterns.md"), encoding="utf-8") as file:
         described = re.findall(r"^\| `([a-z-]+)` \|",
                                file.read().split("## What-if")[0], re.M)
-    assert len(ids) == 12 and sorted(ids) == sorted(described)
+    assert len(ids) == 13 and sorted(ids) == sorted(described)
 
 
 def test_the_readme_shows_what_is_printed():

@@ -227,6 +227,75 @@ def test_what_the_kernel_takes_back(patient, narrow, pair, state):
     nat_oracle.wait_equal(narrow, expect=[100], label="after 20 more")
 
 
+# --- what helps ---------------------------------------------------------------------
+
+def fill(narrow, pair, wanted=100):
+    for number in range(100):
+        udp(pair, 1 + number % 3, 1, 50000 + number, 53)
+    nat_oracle.wait_equal(narrow, expect=[wanted])
+
+
+def advised(agent, name):
+    """The commands of an item, by tool, with the names in capitals filled in."""
+    items = agent_module.ask(agent.runtime, "advice")
+    item, = (item for item in items if item["id"] == name)
+    return item
+
+
+def run_as_printed(namespace, commands, names):
+    for command in commands:
+        for name, value in names.items():
+            command = command.replace(name, value)
+        if not command.startswith("#"):
+            namespace.run("sh", "-c", command)
+
+
+def translate_anew(namespace):
+    """The rule that translated goes; an empty chain is there, as the commands want it."""
+    namespace.run("nft", "flush", "chain", "inet", "nat", "post")
+    namespace.nft("""
+table ip nat {
+	chain postrouting { type nat hook postrouting priority srcnat; }
+}
+""")
+
+
+def test_why_names_it(narrow, pair):
+    fill(narrow, pair)
+    finding = agent_module.ask(narrow.runtime, "why")["patterns"][0]
+    assert finding["pattern"] == "nat-pool" and finding["confidence"] == "sure"
+    assert finding["summary"].startswith("not the table: 100 % of the ports")
+    assert finding["pool"] == "udp 10.77.2.1 towards 10.79.0.1:53"
+    assert finding["host"]["address"] in ("10.78.0.1", "10.78.0.2", "10.78.0.3")
+
+
+def test_more_addresses_help(patient, narrow, pair):
+    """The commands, as printed: no connection fails any more."""
+    fill(narrow, pair)
+    item = advised(narrow, "nat-addresses-udp-53")
+    translate_anew(patient.middle)
+    names = {"ADDRESS1": patient.MIDDLE4S, "ADDRESS2": "10.77.2.12", "ADDRESS3": "10.77.2.13",
+             "INTERFACE": "server"}
+    run_as_printed(patient.middle, item["commands"]["shell"] + item["commands"]["nft"], names)
+    for number in range(100):
+        udp(pair, 1 + number % 3, 1, 51000 + number, 53)
+    nat_oracle.wait_equal(narrow)
+    assert failures(narrow) == 0
+    held = nat_oracle.pools(patient.middle, agent_module.oracle.LocalAddresses(patient.middle))
+    assert len(held) == 3 and sum(ports.used for ports in held.values()) == 200
+
+
+def test_a_wider_range_helps(patient, narrow, pair):
+    fill(narrow, pair)
+    item = advised(narrow, "nat-range-udp-53")
+    translate_anew(patient.middle)
+    run_as_printed(patient.middle, item["commands"]["nft"], {"INTERFACE": "server"})
+    for number in range(100):
+        udp(pair, 1 + number % 3, 1, 51000 + number, 53)
+    nat_oracle.wait_equal(narrow)
+    assert failures(narrow) == 0
+
+
 def test_assumed_size(patient, start_agent, pair):
     """A NAT in front gives so many ports: the same arithmetic over what goes out."""
     agent = start_agent(patient.middle, "--assume-nat-ports", "64")
