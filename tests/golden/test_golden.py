@@ -147,11 +147,14 @@ def test_gateway_has_metrics(gateway):  # pylint: disable=redefined-outer-name
     assert 'conntide_nat_pool_used_ratio{netns="host",l4proto="tcp",remote_port="443"} 0.940755' \
         in lines
     assert 'conntide_forecast_nat_time_to_full_seconds{netns="host",bound="late"} +Inf' in lines
+    pool = "tcp 203.0.113.1 towards 198.51.100.20:443"
+    assert pool in gateway[1].get("/").text
     hidden = Exporter(gateway[0])
     try:
-        text = hidden.get("/metrics").text
+        text, page = hidden.get("/metrics").text, hidden.get("/").text
     finally:
         hidden.close()
+    assert "Ports of source NAT" in page and "203.0.113.1" not in page
     assert "conntide_nat_pool_used_ratio" in text and "203.0.113.1" not in text
 
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "exporters/http/page/forecast_html.h"
+#include "exporters/http/page/nat_html.h"
 #include "exporters/http/routes/routes.h"
 #include "exporters/render/age.h"
 #include "exporters/render/rows.h"
@@ -305,6 +306,7 @@ void route_page(struct app *app, const struct request *request, const struct rou
 		add_fill(out, snap);
 		render_forecast_html(snap, source_history(&app->source, false), clock_real_ns(),
 				     out);
+		render_nat_html(snap, request->sees_hosts, out);
 		add_ports(out, app, snap);
 		add_trust(out, snap);
 	} else {
