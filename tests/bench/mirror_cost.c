@@ -18,6 +18,7 @@
 #include "lib/forecast/forecast.h"
 #include "lib/shm/seqlock.h"
 #include "lib/stats/durations.h"
+#include "lib/stats/nat_pools.h"
 #include "lib/stats/observer.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
@@ -25,15 +26,17 @@
 
 #define ROUNDS_MAX 64u
 
-enum who { NOBODY, FORECAST, STAYS, TALKERS, WHO };
+enum who { NOBODY, FORECAST, STAYS, TALKERS, POOLS, WHO };
 
-static const char *const names[WHO] = {"mirror", "+ forecast", "+ stays", "+ talkers"};
+static const char *const names[WHO] = {"mirror", "+ forecast", "+ stays", "+ talkers",
+				       "+ nat pools"};
 
 struct bench {
 	struct mirror_offline offline;
 	struct observer observer;
 	struct durations durations;
 	struct talkers talkers;
+	struct nat_pools pools;
 	struct shm_detail *details;
 	struct shm_talkers *listed;
 };
@@ -45,7 +48,8 @@ static void create(struct bench *bench, enum who who)
 	bench->listed = calloc(1, sizeof(*bench->listed));
 	if (!bench->details || !bench->listed || mirror_offline_create(&bench->offline, 4000000) ||
 	    durations_create(&bench->durations, &bench->offline.hist) ||
-	    talkers_create(&bench->talkers, TALKERS_KEYS))
+	    talkers_create(&bench->talkers, TALKERS_KEYS) ||
+	    nat_pools_create(&bench->pools, NAT_POOLS_KEYS))
 		exit(1);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&bench->details[i].row, ROW_INVALID);
@@ -57,6 +61,8 @@ static void create(struct bench *bench, enum who who)
 		bench->observer.durations = &bench->durations;
 	if (who >= TALKERS)
 		bench->observer.talkers = &bench->talkers;
+	if (who >= POOLS)
+		bench->observer.nat_pools = &bench->pools;
 	if (who != NOBODY)
 		bench->offline.mirror.hook = &bench->observer.hook;
 }
@@ -66,6 +72,7 @@ static void destroy(struct bench *bench)
 	forecast_destroy(bench->observer.forecast);
 	durations_destroy(&bench->durations);
 	talkers_destroy(&bench->talkers);
+	nat_pools_destroy(&bench->pools);
 	mirror_offline_destroy(&bench->offline);
 	free(bench->details);
 	free(bench->listed);
@@ -93,6 +100,10 @@ static struct ct_event event_of(uint32_t n, uint32_t sources, uint32_t services,
 	event.key.dport = (uint16_t)(80 + service % 20);
 	event.key.zone = (uint16_t)(n >> 28);
 	memcpy(event.reply_src, event.key.dst, sizeof(event.reply_src));
+	/* Every one of them is translated: the most that pools can cost. */
+	event.reply_dst[0] = 203;
+	event.reply_sport = event.key.dport;
+	event.reply_dport = (uint16_t)(1024 + n % 64512);
 	event.hash = ct_hash(&event.key);
 	return event;
 }
@@ -127,7 +138,7 @@ static uint64_t step(struct bench *bench, uint32_t from, uint32_t flows, const u
 			events[i] = event_of(n + i, shape[0], shape[1], (uint8_t)shape[2]);
 			events[i].kind = kind;
 			events[i].timeout_s = kind == CT_DESTROY ? 0 : 60;
-			events[i].status = state > 2 ? 6 : 0;
+			events[i].status = CT_STATUS_SRC_NAT | (state > 2 ? 6 : 0);
 			events[i].has |= state >= 0 ? CT_HAS_PROTO_STATE : 0;
 			events[i].proto_state = (uint8_t)state;
 		}
