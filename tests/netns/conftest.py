@@ -34,6 +34,8 @@ def pytest_addoption(parser):
                      "beside others, or only those marked global_sysctl or alone")
 
 
+# Last: the order is for what is left when -m has chosen, and nobody sorts it again.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     machine = config.getoption("machine", None)
     if machine:
@@ -60,13 +62,16 @@ def pytest_collection_modifyitems(config, items):
 
 def spread(items, workers):
     """The order for several workers: each is given a quarter of its share first, a piece of
-    the list; the slow ones are dealt to these pieces. Who shares a fixture stays together."""
+    the list; the slow ones are dealt to these pieces. A module whose fixture lives as long as
+    it does stays together."""
     piece = max(len(items) // workers // 4, 2)
+    together = {item.path for item in items if "overloaded" in item.fixturenames}
     groups, others = {}, []
     for item in items:
-        shared = "overloaded" in item.fixturenames
-        if shared or "slow" in item.keywords:
-            groups.setdefault("overloaded" if shared else item.nodeid, []).append(item)
+        if item.path in together:
+            groups.setdefault(item.path, []).append(item)
+        elif "slow" in item.keywords:
+            groups[item.nodeid] = [item]
         else:
             others.append(item)
     pieces = [[] for _ in range(workers)]
@@ -74,8 +79,8 @@ def spread(items, workers):
         min(pieces, key=len).extend(group)
     for one in pieces:
         missing = max(piece - len(one), 0)
-        # What was together the longest part of a piece apart has time to settle.
-        one[1:1], others = others[:missing], others[missing:]
+        one += others[:missing]
+        others = others[missing:]
     return [item for one in pieces for item in one] + others
 
 

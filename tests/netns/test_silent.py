@@ -83,9 +83,10 @@ def test_reset_dropped_after_conntrack(lab, pair, start_agent):
 
 @pytest.mark.slow
 def test_reset_dropped_long_after_the_last_event(lab, pair, start_agent):
-    """Beyond the reach of audits: the periodic dump finds it, and then doubts."""
+    """Without audits: the periodic dump finds it, and then doubts."""
     drop_resets(lab.middle)
-    agent = start_agent(lab.middle, "--resync-interval", "4", "--mute-interval", "4")
+    agent = start_agent(lab.middle, "--resync-interval", "4", "--mute-interval", "4",
+                        "--audit-rate", "0")
     flows = [traffic.Tcp(pair.flow(), 24000 + sport, 404) for sport in range(40)]
     for flow in flows:
         flow.drive("ESTABLISHED")
