@@ -91,6 +91,26 @@ static uint32_t smallest_slot(const struct ports *ports, uint64_t now_ns, uint32
 	return best;
 }
 
+/* What the row had in its slot goes on in "other": no sum falls. Under slots.seq. */
+static void bank(struct ports *ports, const struct shm_slot *slot)
+{
+	uint32_t row = peek_u32(&slot->row);
+	const struct shm_row *counters;
+	struct shm_other *other;
+	struct row_key key;
+
+	if (row == ROW_INVALID || !row_key_of(row, &key))
+		return;
+	counters = &ports->hist->rows[row];
+	other = &ports->slots->other[key.l4proto][key.direction];
+	poke_u64(&other->new_entries, peek_u64(&other->new_entries) +
+					      peek_u64(&counters->new_entries) -
+					      peek_u64(&slot->base_new_entries));
+	poke_u64(&other->destroyed_entries, peek_u64(&other->destroyed_entries) +
+						    peek_u64(&counters->destroyed_entries) -
+						    peek_u64(&slot->base_destroyed_entries));
+}
+
 static void give_slot(struct ports *ports, uint32_t i, uint32_t row, uint64_t now_ns)
 {
 	struct shm_slot *slot = &ports->slots->slot[i];
@@ -101,6 +121,7 @@ static void give_slot(struct ports *ports, uint32_t i, uint32_t row, uint64_t no
 		set_slot_bit(ports, before, false);
 	set_slot_bit(ports, row, true);
 	seq_write_begin(&ports->slots->seq);
+	bank(ports, slot);
 	poke_u32(&slot->row, row);
 	poke_u32(&slot->generation, peek_u32(&slot->generation) + 1u);
 	poke_u64(&slot->base_new_entries, peek_u64(&counters->new_entries));

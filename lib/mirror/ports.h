@@ -7,7 +7,8 @@
  * Membership is stable: a row takes a free slot, or that of the smallest member
  * if it is half as large again and the member has had the slot for
  * PORTS_TENURE_NS. Whoever gets a slot starts to be counted there; until then it
- * was counted in "other", which keeps it.
+ * was counted in "other", which keeps it. What a row was counted in its slot joins
+ * "other" when it loses the slot: the sum over all never falls, nor does "other".
  *
  * Bounded: PORTS_ROWS_PER_STEP rows a call; a table with more takes several
  * calls for one pass. One thread.
