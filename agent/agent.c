@@ -95,7 +95,7 @@ static void record_incidents(struct agent *agent)
 		.now_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
 		.count_entries = agent->kernel.limits.count_entries,
-		.max_entries = agent->kernel.limits.max_entries,
+		.max_entries = publish_max(agent),
 		.chain_limit_entries = ct_chain_limit(agent->kernel.limits.buckets),
 		.drops = values[CT_STAT_DROP],
 		.early_drops = values[CT_STAT_EARLY_DROP],

@@ -33,6 +33,7 @@
 #include "agent/netlink/subscription.h"
 #include "agent/record/feed.h"
 #include "agent/schedule.h"
+#include "lib/health/level.h"
 #include "lib/mirror/histogram.h"
 #include "lib/mirror/local_addr.h"
 #include "lib/mirror/ports.h"
@@ -206,6 +207,7 @@ struct agent {
 
 	/* to readers */
 	struct agent_stats stats;
+	struct level level; /* of the table, made once a second */
 	struct ports ports;
 	struct segment segment;
 	struct agent_published published;
@@ -268,6 +270,8 @@ void publish_changes(struct agent *agent);
 /* The timeouts in force, for readers and for the forecast. */
 void publish_timeouts(struct agent *agent);
 int64_t publish_residual(const struct agent *agent);
+/* nf_conntrack_max; in a rehearsal the assumed limit, where that is lower. 0: none. */
+int64_t publish_max(const struct agent *agent);
 
 /* publish_nat.c: what kernel and settings say of ports; once a second; the scalars. */
 void publish_nat_start(struct agent *agent);

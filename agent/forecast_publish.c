@@ -92,7 +92,7 @@ static void write_reason(struct shm_reason *to, const struct fc_reason *from)
 	poke_u32(&to->pooled, from->pooled);
 	poke_u32(&to->entries, entries_of(from->entries));
 	poke_u32(&to->entries_600, entries_of(from->entries_600));
-	poke_u32(&to->steady_entries, entries_of(from->steady_entries));
+	poke_u32(&to->settles_at_entries, entries_of(from->steady_entries));
 	poke_u32(&to->new_milli_per_s, entries_of(from->rate_per_s * 1e3));
 	poke_i32(&to->slope_micro_per_s2, isnan(slope) ? 0 : (int32_t)lround(slope));
 }
@@ -134,7 +134,7 @@ static void write_forecast(struct forecast_publish *publisher, const struct fc_f
 	poke_u32(&to->alarm, from->alarm);
 	poke_u32(&to->watching_s, entries_of(ceil(from->watching_s)));
 	poke_u32(&to->count_entries, entries_of((double)second->count_entries));
-	poke_u32(&to->steady_entries, entries_of(from->steady_entries));
+	poke_u32(&to->settles_at_entries, entries_of(from->steady_entries));
 	poke_u32(&to->soft_entries, entries_of(from->soft_entries));
 	poke_u32(&to->cost_us, entries_of((double)cost_ns / 1e3));
 	poke_u32(&to->reason_count, reasons);

@@ -53,12 +53,49 @@ static void set(_Atomic int64_t *field, int64_t value)
 	atomic_store_explicit(field, value, memory_order_relaxed);
 }
 
+/* A rehearsal is one limit for everybody: what is published is the assumed one. */
+int64_t publish_max(const struct agent *agent)
+{
+	int64_t max = agent->kernel.limits.max_entries, assumed = agent->config.assume_max_entries;
+
+	return assumed > 0 && (max <= 0 || assumed < max) ? assumed : max;
+}
+
+static int64_t limit_of(const struct agent *agent, uint32_t *ret_kind)
+{
+	const struct forecast_publish_second second = {
+		.max_entries = agent->kernel.limits.max_entries,
+		.chain_limit_entries = ct_chain_limit(agent->kernel.limits.buckets),
+		.assumed_max_entries = agent->config.assume_max_entries,
+	};
+
+	return forecast_publish_limit(&second, ret_kind);
+}
+
+static void write_level(const struct agent *agent, struct shm_live *live)
+{
+	uint32_t kind;
+
+	set(&live->limit_entries, limit_of(agent, &kind));
+	set(&live->limit_kind, kind);
+	set(&live->level, agent->level.level);
+	set(&live->level_reason, agent->level.reason);
+	set(&live->level_value, agent->level.value);
+	set(&live->level_since_real_ns, (int64_t)agent->level.since_real_ns);
+	set(&live->assumed_max_entries, agent->config.assume_max_entries);
+	set(&live->dropped_milli_per_s, level_milli_per_s(&agent->level, LEVEL_DROPS));
+	set(&live->evicted_milli_per_s, level_milli_per_s(&agent->level, LEVEL_EARLY_DROPS));
+	set(&live->chain_milli_per_s, level_milli_per_s(&agent->level, LEVEL_CHAIN_DROPS));
+	set(&live->insert_failed_milli_per_s,
+	    level_milli_per_s(&agent->level, LEVEL_INSERT_FAILED));
+}
+
 static void write_kernel(const struct agent *agent, struct shm_live *live)
 {
 	const uint64_t *values = agent->kernel.counters.values;
 
 	set(&live->count_entries, agent->kernel.limits.count_entries);
-	set(&live->max_entries, agent->kernel.limits.max_entries);
+	set(&live->max_entries, publish_max(agent));
 	set(&live->buckets, agent->kernel.limits.buckets);
 	set(&live->chain_limit_entries, ct_chain_limit(agent->kernel.limits.buckets));
 	set(&live->events_mode, agent->kernel.limits.events_mode);
@@ -108,7 +145,6 @@ static void write_quality(const struct agent *agent, struct shm_live *live)
 	const struct quality_view view = quality_view(agent);
 
 	set(&live->doubts, view.doubts);
-	set(&live->exact, view.quality == SHM_QUALITY_EXACT);
 	set(&live->quality, view.quality);
 	set(&live->quality_reason, view.reason);
 	set(&live->verified_real_ns, (int64_t)view.verified_real_ns);
@@ -157,6 +193,7 @@ static void write_live(struct agent *agent)
 	write_mirror(agent, live);
 	write_agent(agent, live);
 	write_quality(agent, live);
+	write_level(agent, live);
 	write_incidents(&agent->incidents, live);
 	publish_nat_live(agent, live);
 	seq_write_end(&live->seq);
@@ -195,7 +232,7 @@ static void append_sample(struct agent *agent, bool minutes, struct history_stat
 	poke_u64(&sample->real_ns, clock_real_ns());
 	poke_u32(&sample->count_entries, clamp_u32(agent->kernel.limits.count_entries));
 	poke_u32(&sample->mirror_entries, agent->mirror.entries);
-	poke_u32(&sample->max_entries, clamp_u32(agent->kernel.limits.max_entries));
+	poke_u32(&sample->max_entries, clamp_u32(publish_max(agent)));
 	poke_u32(&sample->new_entries, since(now.new_entries, base->new_entries));
 	poke_u32(&sample->destroyed_entries, since(now.destroyed_entries, base->destroyed_entries));
 	poke_u32(&sample->drops, since(now.drops, base->drops));
@@ -267,6 +304,35 @@ static void forecast_now(struct agent *agent)
 	forecast_publish_second(&agent->stats.forecast_publish, &second);
 }
 
+/* --- the level ---------------------------------------------------------------------- */
+
+static void level_now(struct agent *agent)
+{
+	const struct shm_forecast *forecast = agent->stats.forecast_publish.to;
+	const struct shm_live *live = segment_live(&agent->segment);
+	const uint64_t *values = agent->kernel.counters.values;
+	uint32_t kind, verdict = peek_u32(&forecast->verdict);
+	const struct level_input in = {
+		.now_ns = agent->mirror.now_ns,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = agent->kernel.limits.count_entries,
+		.limit_entries = limit_of(agent, &kind),
+		.no_events = agent->kernel.limits.events_mode == 0,
+		.counters_known = agent->kernel.told.count_entries >= 0,
+		.counters = {[LEVEL_DROPS] = values[CT_STAT_DROP],
+			     [LEVEL_EARLY_DROPS] = values[CT_STAT_EARLY_DROP],
+			     [LEVEL_CHAIN_DROPS] = values[CT_STAT_CHAINTOOLONG],
+			     [LEVEL_INSERT_FAILED] = values[CT_STAT_INSERT_FAILED]},
+		.nat_pool_ppm =
+			atomic_load_explicit(&live->nat_used_ratio_ppm, memory_order_relaxed),
+		.forecast_alarm = peek_u32(&forecast->alarm) != 0,
+		.forecast_filling = verdict == SHM_VERDICT_FILLING,
+		.forecast_full_ms = peek_u64(&forecast->full_likely_ms),
+	};
+
+	level_second(&agent->level, &in);
+}
+
 /* --- who, and what it looked like --------------------------------------------------- */
 
 static void records_second(struct agent *agent)
@@ -277,7 +343,7 @@ static void records_second(struct agent *agent)
 		.now_boot_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
 		.count_entries = agent->kernel.limits.count_entries,
-		.max_entries = agent->kernel.limits.max_entries,
+		.max_entries = publish_max(agent),
 		.mirror_entries = agent->mirror.entries,
 		.unassured_entries = agent->mirror.unassured_entries,
 		.sources = talkers_sources(&agent->stats.talkers),
@@ -309,6 +375,7 @@ void publish_second(struct agent *agent)
 	ports_second(&agent->ports, agent->mirror.now_ns);
 	forecast_now(agent);
 	publish_nat_second(agent);
+	level_now(agent);
 	records_second(agent);
 	write_live(agent);
 	agent->events.queue_bytes = 0;
@@ -336,5 +403,6 @@ void publish_start(struct agent *agent)
 	/* The first evictions may come before the first second. */
 	observer_limit(&agent->stats.observer, agent->kernel.limits.max_entries, 0,
 		       agent->mirror.now_ns);
+	level_now(agent);
 	write_live(agent);
 }

@@ -110,12 +110,12 @@ def top_row(grid):
     return [
         panel(grid, "gauge", "Fill", "Entries as a part of the limit; alerts at 80 % and 95 %.",
               "percentunit",
-              [(f"nf_conntrack_count{{{SELECT}}} / (nf_conntrack_max{{{SELECT}}} > 0)", legend)],
+              [(f"nf_conntrack_count{{{SELECT}}} / ignoring(limit) conntide_limit_entries{{{SELECT}}}", legend)],
               6, 6, FILL_STEPS, GAUGE, extra={"max": 1}),
         panel(grid, "stat", "Entries", "The kernel's count.", "short",
               [(f"nf_conntrack_count{{{SELECT}}}", legend)], 4, 6, options=STAT),
-        panel(grid, "stat", "Limit", "net.netfilter.nf_conntrack_max; 0 means none.", "short",
-              [(f"nf_conntrack_max{{{SELECT}}}", legend)], 4, 6, options=STAT),
+        panel(grid, "stat", "Limit", "What ends the table: nf_conntrack_max, or what comes first.", "short",
+              [(f"conntide_limit_entries{{{SELECT}}}", legend)], 4, 6, options=STAT),
         panel(grid, "stat", "Packets dropped",
               "Because the table was full or a hash chain too long, per second.", "pps",
               [(f'{rate("conntide_drop_total", "instance, netns")} + '
@@ -124,8 +124,8 @@ def top_row(grid):
         panel(grid, "stat", "Agent up", "Alive, with fresh numbers and all events.", "short",
               [(f"conntide_up{{{SELECT}}}", legend)], 3, 6,
               steps(("red", None), ("green", 1)), STAT, mappings=yes),
-        panel(grid, "stat", "Exact", "Nothing is known that could make a cell wrong.", "short",
-              [(f"conntide_mirror_exact{{{SELECT}}}", legend)], 3, 6,
+        panel(grid, "stat", "Exact", "The data quality is exact; no: verified or not exact, see status.", "short",
+              [(f'conntide_quality{{{SELECT},quality="exact"}}', legend)], 3, 6,
               steps(("orange", None), ("green", 1)), STAT, mappings=yes),
     ]
 
@@ -192,10 +192,9 @@ def forecast_row(grid):
               [(f'clamp_max(conntide_forecast_time_to_full_seconds{{{SELECT},bound="likely"}}, '
                 '3600)', legend)], 4, 6,
               steps(("red", None), ("orange", 600), ("green", 3600)), STAT),
-        panel(grid, "stat", "Rests at", "As a part of the limit the forecast is about, if arrivals "
-              "and lifetimes stay as they are.", "percentunit",
-              [(f"conntide_forecast_steady_entries{{{SELECT}}} / ignoring(limit) "
-                f"conntide_forecast_limit_entries{{{SELECT}}}", legend)], 4, 6, FILL_STEPS, STAT),
+        panel(grid, "stat", "Settles at", "As a part of the limit, if demand stays as it is.", "percentunit",
+              [(f"conntide_forecast_settles_at_entries{{{SELECT}}} / ignoring(limit) "
+                f"conntide_limit_entries{{{SELECT}}}", legend)], 4, 6, FILL_STEPS, STAT),
         panel(grid, "stat", "Forecasts that held", "Of those over ten minutes, in the last six "
               "hours: 80 % is right, far less means that its intervals are too narrow.",
               "percentunit",
@@ -208,7 +207,7 @@ def forecast_row(grid):
                "of entries, and the limit it is about. Gaps: it cannot say.", "short",
                [(f"nf_conntrack_count{{{SELECT}}}", "entries {{instance}} {{netns}}"),
                 (f"conntide_forecast_entries{{{ten}}}", "{{bound}} {{instance}} {{netns}}"),
-                (f"conntide_forecast_limit_entries{{{SELECT}}}",
+                (f"conntide_limit_entries{{{SELECT}}}",
                  "limit ({{limit}}) {{instance}} {{netns}}")]),
         series(grid, "What was expected, and what came", "Entries now, and what the forecasts of "
                "ten minutes ago said of now.", "short",

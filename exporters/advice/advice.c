@@ -11,7 +11,9 @@
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/remedies.h"
 #include "exporters/advice/remedies_nat.h"
+#include "exporters/render/forecast_text.h"
 #include "lib/health/health.h"
+#include "lib/health/level.h"
 
 /* A remedy that is no cure must save this part of the table, or it is noise. */
 #define SAVES_RATIO_MIN 0.05
@@ -65,6 +67,7 @@ static struct advice_item *item_new(struct maker *maker, const struct finding *f
 	if (advice->count == ADVICE_ITEMS)
 		return NULL;
 	memset(item, 0, sizeof(*item));
+	item->settles_at_entries_then = (double)NAN;
 	va_start(args, fmt);
 	vsnprintf(item->id, sizeof(item->id), fmt, args);
 	va_end(args);
@@ -112,16 +115,18 @@ static bool evaluate(struct maker *maker, struct advice_item *item, const struct
 		if (n >= sizeof(item->whatif))
 			break;
 	}
-	item->saves_entries = result.steady_now - result.steady_then;
+	item->saves_entries = whatif_now(&result) - whatif_then(&result);
 	if (result.steady_now > 0)
-		item->saves_ratio = item->saves_entries / result.steady_now;
+		item->saves_ratio = (result.steady_now - result.steady_then) / result.steady_now;
+	if (!isnan(maker->model->settles_at_entries))
+		item->settles_at_entries_then = whatif_then(&result);
 	item->memory_bytes_delta =
 		item->merit == MERIT_SIZE || item->merit == MERIT_LOSS
 			? whatif_memory_bytes(result.then.max_entries, &result.then) -
 				  whatif_memory_bytes(maker->model->settings.max_entries,
 						      &maker->model->settings)
-			: whatif_memory_bytes(result.steady_then, &result.then) -
-				  whatif_memory_bytes(result.steady_now, &maker->model->settings);
+			: whatif_memory_bytes(whatif_then(&result), &result.then) -
+				  whatif_memory_bytes(whatif_now(&result), &maker->model->settings);
 	item->warnings |= result.warnings;
 	whatif_free(&result);
 	if ((item->merit == MERIT_TIMEOUT || item->merit == MERIT_NOTRACK) &&
@@ -232,17 +237,28 @@ static double power_of_two(double least)
 	return exp2(ceil(log2(fmax(least, 1024))));
 }
 
+/* The most of what is there, where it settles, and what the hour is likely to bring. */
+static double expected_entries(const struct why *why)
+{
+	double most = fmax(why->model->entries, why->model->shown_entries);
+
+	if (health_forecast(why->snap))
+		most = fmax(most, why->snap->forecast.horizon[SHM_HORIZONS - 1].p50_entries);
+	return most;
+}
+
 /* Room for twice what there will be; and buckets so that chains stay short. */
 static void advise_size(struct maker *maker, const struct finding *finding)
 {
 	const struct settings *now = &maker->model->settings;
-	double need = fmax(maker->model->entries, maker->model->steady_entries);
+	double need = expected_entries(maker->why);
 	double max = fmax(power_of_two(1.5 * need), now->max_entries);
 	double buckets = fmax(power_of_two(max / 4), now->buckets);
 	struct whatif whatif = {.count = 2,
 				.changes = {{.kind = CHANGE_MAX, .value = max},
 					    {.kind = CHANGE_BUCKETS, .value = buckets}}};
 	struct advice_item *item;
+	char words[FORECAST_WORDS_BYTES];
 
 	/* On kernels with short chains four entries a bucket are too many. */
 	while (now->chain_limit_entries > 0 && now->buckets > 0 &&
@@ -261,10 +277,10 @@ static void advise_size(struct maker *maker, const struct finding *finding)
 		title(item, "raise nf_conntrack_buckets to %.0f", buckets);
 	if (!finding)
 		snprintf(item->reason, sizeof(item->reason),
-			 "%.0f entries, %.0f at rest, and room for %.0f; the memory is what the "
-			 "kernel "
+			 "%.0f entries, %s, and room for %.0f; the memory is what the kernel "
 			 "uses when that is full",
-			 maker->model->entries, maker->model->steady_entries, now->max_entries);
+			 maker->model->entries, forecast_settles(maker->why->snap, words),
+			 now->max_entries);
 	remedy_size(item, now, max, buckets);
 }
 
@@ -416,19 +432,24 @@ static void advise(struct maker *maker, const struct finding *finding)
 static void advise_nothing(struct maker *maker)
 {
 	const struct settings *now = &maker->model->settings;
+	const struct snapshot *snap = maker->why->snap;
 	struct advice_item *item = item_new(maker, NULL, MERIT_NONE, "nothing-to-do");
+	char words[FORECAST_WORDS_BYTES];
 
 	if (!item)
 		return;
 	title(item, "nothing to do");
-	if (now->max_entries > 0)
+	if (health_level(snap) != SHM_LEVEL_OK) {
+		title(item, "no remedy that is known here fits");
+		snprintf(item->reason, sizeof(item->reason), "the level is %s: %s",
+			 snap_level_name(health_level(snap)), health_level_reason(snap, words));
+	} else if (now->max_entries > 0)
 		snprintf(item->reason, sizeof(item->reason),
-			 "%.0f of %.0f entries are in use (%.1f %%), %.0f at rest; nothing is lost "
-			 "and "
+			 "%.0f of %.0f entries are in use (%.1f %%), %s; nothing is lost and "
 			 "no pattern that is known here stands out",
 			 maker->model->entries, now->max_entries,
 			 100 * maker->model->entries / now->max_entries,
-			 maker->model->steady_entries);
+			 forecast_settles(snap, words));
 	else
 		snprintf(item->reason, sizeof(item->reason),
 			 "%.0f entries, no limit; no pattern that is known here stands out",
@@ -459,7 +480,8 @@ int advice_make(const struct why *why, struct advice *advice)
 	if (now->chain_limit_entries > 0 && (limit <= 0 || now->chain_limit_entries < limit))
 		limit = now->chain_limit_entries;
 	if (!maker.err && limit > 0 &&
-	    fmax(why->model->entries, why->model->steady_entries) > LEVEL_HIGH_RATIO * limit)
+	    (expected_entries(why) > LEVEL_HIGH_RATIO * limit ||
+	     health_level(why->snap) >= SHM_LEVEL_HIGH))
 		advise_size(&maker, NULL);
 	if (!maker.err && !advice->count)
 		advise_nothing(&maker);

@@ -39,8 +39,9 @@ struct advice_item {
 	enum confidence confidence;	    /* of the pattern */
 	double saves_entries;
 	double saves_ratio;
-	double memory_bytes_delta; /* of kernel memory; with a larger limit: when it is full */
-	double weight;		   /* the order */
+	double settles_at_entries_then; /* NaN: the forecast cannot say */
+	double memory_bytes_delta;	/* of kernel memory; with a larger limit: when it is full */
+	double weight;			/* the order */
 	struct command_line commands[ADVICE_COMMANDS];
 	uint32_t command_count;
 	uint32_t warnings; /* WARN() bits */

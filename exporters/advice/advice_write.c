@@ -4,6 +4,9 @@
 #include "exporters/advice/advice.h"
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/write.h"
+#include "exporters/render/forecast_text.h"
+#include "exporters/render/head.h"
+#include "lib/health/health.h"
 
 const struct column advice_columns[] = {
 	{"id", 0, "", "string", "of the remedy; the same remedy of the same port has the same"},
@@ -12,7 +15,9 @@ const struct column advice_columns[] = {
 	{"pattern", 0, "", "string|null", "what it is against; see why"},
 	{"confidence", 0, "", "string|null", "of the pattern: sure, likely or not sure"},
 	{"saves_entries", 0, "", "number", "entries fewer, once those of before have gone"},
-	{"saves_ratio", 0, "", "number", "the same, as a part of the steady number"},
+	{"saves_ratio", 0, "", "number", "the same, as a part"},
+	{"settles_at_entries_then", 0, "", "number|null",
+	 "where the table settles with it; null: the forecast cannot say"},
 	{"memory_bytes_delta", 0, "", "number",
 	 "kernel memory; of a larger table: when it is full"},
 	{"whatif", 0, "", "string", "the what-if that says the same, or empty"},
@@ -58,6 +63,7 @@ void advice_json(const struct advice *advice, struct text *out)
 			    item->pattern ? confidence_name(item->confidence) : NULL);
 		json_number(&json, "saves_entries", round(item->saves_entries));
 		json_number(&json, "saves_ratio", write_round(item->saves_ratio));
+		json_number(&json, "settles_at_entries_then", round(item->settles_at_entries_then));
 		json_number(&json, "memory_bytes_delta", round(item->memory_bytes_delta));
 		json_string(&json, "whatif", item->whatif);
 		write_commands(item, &json);
@@ -101,6 +107,13 @@ static void add_item(const struct advice_item *item, uint32_t number, struct tex
 
 void advice_text(const struct advice *advice, struct text *out)
 {
+	const struct snapshot *snap = advice->why->snap;
+	char words[FORECAST_WORDS_BYTES];
+
+	head_banner(snap, out);
+	text_add_format(out, "%s: %s", snap->netns_name, snap_level_name(health_level(snap)));
+	text_add_format(out, ", %s; ", health_level_reason(snap, words));
+	text_add_format(out, "%s\n\n", forecast_settles(snap, words));
 	for (uint32_t i = 0; i < advice->count; i++)
 		add_item(&advice->items[i], i + 1, out);
 	text_add(out, "\nconntide changes nothing itself.\n");

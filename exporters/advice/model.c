@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "exporters/advice/model_detail.h"
+#include "lib/health/health.h"
 #include "lib/kernel/gc.h"
 
 #define LAST_MINUTE 6u /* frames */
@@ -302,6 +303,17 @@ double model_run(const struct model *model, struct scenario *scenario)
 	return sum;
 }
 
+static void set_scale(const struct snapshot *snap, struct model *model)
+{
+	uint32_t settles_at;
+
+	model->settles_at_entries =
+		health_settles_at(snap, &settles_at) ? (double)settles_at : (double)NAN;
+	model->shown_entries =
+		isnan(model->settles_at_entries) ? model->entries : model->settles_at_entries;
+	model->scale = model->steady_entries > 0 ? model->shown_entries / model->steady_entries : 1;
+}
+
 /* --- all of it ------------------------------------------------------------------- */
 
 int model_build(const struct snapshot *snap, const struct snap_detail *details, struct model *model)
@@ -327,6 +339,7 @@ int model_build(const struct snapshot *snap, const struct snap_detail *details, 
 	model->reckoned_lag_s = now.lag_s;
 	model->interval_s = now.interval_s;
 	model->steady_entries = model_run(model, &now);
+	set_scale(snap, model);
 	return 0;
 }
 

@@ -58,7 +58,15 @@ struct model {
 	double interval_s;     /* of the collector, as computed; lib/kernel/gc.h */
 	double reckoned_lag_s; /* what that interval makes of it */
 	double entries;	       /* the kernel's count */
-	double steady_entries;
+	double steady_entries; /* of this model alone: never shown as a forecast */
+	/*
+	 * What is shown is the forecast's: its settling value, or where it cannot say what
+	 * is there now. The model only says by what part a change moves that; what it has
+	 * is shown times `scale`.
+	 */
+	double settles_at_entries; /* NaN: the forecast cannot say */
+	double shown_entries;
+	double scale;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/health/health.h"
+#include "lib/health/level.h"
 
 /* Over so many frames of ten seconds losses are of now. */
 #define RECENT_FRAMES 18u
@@ -372,13 +373,10 @@ void patterns_look(struct why *why)
 			    .entries = (double)why->snap->live.mirror_entries,
 			    .min_entries = least_entries(&why->snap->live),
 			    .recent = sum_recent(&why->details->minutes)};
-	double fill = health_fill_ratio(&why->snap->live);
 
 	why->finding_count = 0;
 	for (unsigned int i = 0; i < PATTERN_COUNT; i++)
 		patterns[i].find(&look);
 	qsort(why->findings, why->finding_count, sizeof(why->findings[0]), finding_compare);
-	why->urgent = fill > LEVEL_HIGH_RATIO || look.recent.drops > 0 ||
-		      look.recent.chaintoolong > 0 ||
-		      (why->snap->forecast.valid && why->snap->forecast.alarm);
+	why->urgent = health_level(why->snap) >= SHM_LEVEL_HIGH;
 }

@@ -47,7 +47,7 @@ static const char *const texts[WARN_COUNT] = {
 		"nothing for it.",
 	[WARN_KEEPALIVE_LEG] = "keepalive is for connections this host opens (outbound, loopback): "
 			       "the port has none of them.",
-	[WARN_TOO_SMALL] = "The steady number is above that limit: the table would be full.",
+	[WARN_TOO_SMALL] = "It settles above that limit: the table would be full.",
 	[WARN_GUESS] = "Too few ends were seen yet of what this changes: it is computed from the "
 		       "kernel's timeouts, not measured.",
 	[WARN_NO_RATES] =

@@ -6,6 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+double whatif_now(const struct whatif_result *result)
+{
+	return result->model->shown_entries;
+}
+
+double whatif_then(const struct whatif_result *result)
+{
+	const struct model *model = result->model;
+
+	return result->steady_now > 0 ? result->steady_then * model->scale
+				      : model->shown_entries + result->steady_then;
+}
+
 double whatif_fill(double entries, const struct settings *settings)
 {
 	return settings->max_entries > 0 ? entries / settings->max_entries : (double)NAN;
@@ -174,7 +187,7 @@ static void warn_of_result(struct whatif_result *result)
 		if (result->touched[i] && model->classes[i].basis != BASIS_MEASURED)
 			result->warnings |= WARN(GUESS);
 	}
-	if (then->max_entries > 0 && result->steady_then > then->max_entries)
+	if (then->max_entries > 0 && whatif_then(result) > then->max_entries)
 		result->warnings |= WARN(TOO_SMALL);
 	if (resized && then->chain_limit_entries > 0 &&
 	    (then->max_entries <= 0 || then->chain_limit_entries < then->max_entries))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What if: the steady number of entries after a change, from the model of this host.
+ * What if: where the table settles after a change. Where it settles without one is the
+ * forecast's; by what part a change moves that is the model's (model.h).
  *
  *	notrack=tcp/80			do not track this port; tcp/80/inbound: in this
  *					direction only; several with commas
@@ -70,7 +71,7 @@ struct whatif {
 struct whatif_result {
 	const struct model *model;
 	struct settings then;
-	double steady_now;
+	double steady_now; /* of the model; shown by whatif_now() and whatif_then() */
 	double steady_then;
 	double interval_then_s;
 	double lag_then_s;
@@ -107,6 +108,10 @@ const char *change_text(const struct change *change, char out[WHATIF_KEY_BYTES])
 int whatif_run(const struct whatif *whatif, const struct model *model,
 	       struct whatif_result *result);
 void whatif_free(struct whatif_result *result);
+
+/* Where the forecast sees it settle (where it cannot say: what is there), and then. */
+double whatif_now(const struct whatif_result *result);
+double whatif_then(const struct whatif_result *result);
 
 /* NaN without a limit. */
 double whatif_fill(double entries, const struct settings *settings);

@@ -5,17 +5,23 @@
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/whatif.h"
 #include "exporters/advice/write.h"
+#include "exporters/render/forecast_text.h"
+#include "exporters/render/head.h"
 #include "lib/health/health.h"
 
 const struct column whatif_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},
 	{"changes", 0, "", "array", "what was asked, as understood"},
 	{"entries", 0, "", "number", "the kernel's count"},
-	{"steady_entries_now", 0, "", "number", "where the table comes to rest as things are"},
-	{"steady_entries_then", 0, "", "number", "the same after the changes"},
-	{"saves_entries", 0, "", "number", "the difference"},
-	{"saves_ratio", 0, "", "number", "as a part of the steady number now"},
-	{"fill_ratio_now", 0, "", "number|null", "steady entries / max; null without a limit"},
+	{"level", 0, "", "string", "OK, HIGH, CRITICAL, FULL or UNKNOWN: as it is now"},
+	{"settles_at_entries", 0, "", "number|null",
+	 "where the table settles without a change, as in forecast; null: it cannot say"},
+	{"settles_at_entries_then", 0, "", "number|null", "the same after the changes"},
+	{"saves_entries", 0, "", "number",
+	 "the difference; of the entries of now where the forecast cannot say"},
+	{"saves_ratio", 0, "", "number", "the same, as a part"},
+	{"fill_ratio_now", 0, "", "number|null",
+	 "settling entries / max; null without a limit, or where the forecast cannot say"},
 	{"fill_ratio_then", 0, "", "number|null", "the same after the changes"},
 	{"max_now", 0, "", "number", "nf_conntrack_max, 0 for none"},
 	{"max_then", 0, "", "number", "the same after the changes"},
@@ -23,8 +29,7 @@ const struct column whatif_columns[] = {
 	{"buckets_then", 0, "", "number", "the same after the changes, as the kernel rounds it"},
 	{"chain_limit_entries_then", 0, "", "number",
 	 "entries at which chains are too long; 0: not known"},
-	{"memory_bytes_now", 0, "", "number",
-	 "kernel memory of the steady entries and the buckets"},
+	{"memory_bytes_now", 0, "", "number", "kernel memory of those entries and the buckets"},
 	{"memory_bytes_then", 0, "", "number", "the same after the changes"},
 	{"memory_bytes_then_when_full", 0, "", "number|null", "the same with max entries"},
 	{"collector_lag_seconds_now", 0, "", "number", "how long expired entries wait, on average"},
@@ -75,6 +80,11 @@ static double saved_ratio(const struct whatif_result *result)
 		       : 0;
 }
 
+static double settles(const struct whatif_result *result, double entries)
+{
+	return isnan(result->model->settles_at_entries) ? (double)NAN : entries;
+}
+
 static uint32_t warnings_of(const struct whatif_result *result, const struct snapshot *snap)
 {
 	return result->warnings | (health_fresh(snap) ? 0 : WARN(STALE));
@@ -112,7 +122,8 @@ static void add_class(const struct whatif_result *result, size_t i, const struct
 	if (*service)
 		text_add_format(out, " (%s)", service);
 	text_pad(out, from, 36);
-	text_add_format(out, "%.0f -> %.0f", result->class_now[i], result->class_then[i]);
+	text_add_format(out, "%.0f -> %.0f", result->class_now[i] * result->model->scale,
+			result->class_then[i] * result->model->scale);
 	if (!isnan(class->new_per_s))
 		text_add_format(out, ", %.4g new/s", class->new_per_s * result->times[i]);
 	if (class->basis != BASIS_MEASURED)
@@ -127,17 +138,24 @@ void whatif_text(const struct whatif *whatif, const struct whatif_result *result
 {
 	uint32_t warnings = warnings_of(result, snap);
 	struct pick_list picks;
-	char key[WHATIF_KEY_BYTES];
+	char key[WHATIF_KEY_BYTES], words[FORECAST_WORDS_BYTES];
 
+	head_banner(snap, out);
 	text_add_format(out, "%s, what if:", snap->netns_name);
 	for (size_t i = 0; i < whatif->count; i++)
 		text_add_format(out, " %s", change_text(&whatif->changes[i], key));
 	text_add(out, whatif->count ? "\n" : " nothing changes\n");
 	add_fill("there", result->model->entries, &result->model->settings, out);
-	add_fill("steady", result->steady_now, &result->model->settings, out);
-	add_fill("then", result->steady_then, &result->then, out);
+	if (isnan(result->model->settles_at_entries)) {
+		text_add_format(out, "settles   %s; what follows is of the entries of now\n",
+				forecast_settles(snap, words));
+		add_fill("then", whatif_then(result), &result->then, out);
+	} else {
+		add_fill("settles", whatif_now(result), &result->model->settings, out);
+		add_fill("then", whatif_then(result), &result->then, out);
+	}
 	text_add_format(out, "saves     %.0f entries, %.1f %%\n",
-			result->steady_now - result->steady_then, 100 * saved_ratio(result));
+			whatif_now(result) - whatif_then(result), 100 * saved_ratio(result));
 	text_add_format(out,
 			"expired entries wait %.0f s for the kernel's collector on average, then "
 			"%.0f s\n",
@@ -155,6 +173,7 @@ void whatif_text(const struct whatif *whatif, const struct whatif_result *result
 static void write_phases(const struct whatif_result *result, size_t index, struct json *json)
 {
 	const struct class *class = &result->model->classes[index];
+	double scale = result->model->scale;
 
 	json_open_array(json, "phases");
 	for (uint32_t i = 0; i < class->phase_count; i++) {
@@ -172,8 +191,10 @@ static void write_phases(const struct whatif_result *result, size_t index, struc
 			    timed ? result->then.timeouts_s[phase->timeout] : (double)NAN);
 		json_number(json, "expiring_ratio", write_round(phase->expiring));
 		json_number(json, "standing_entries", write_round(phase->standing_entries));
-		json_number(json, "steady_entries_now", write_round(result->phase_now[at]));
-		json_number(json, "steady_entries_then", write_round(result->phase_then[at]));
+		json_number(json, "settles_at_entries",
+			    write_round(settles(result, result->phase_now[at] * scale)));
+		json_number(json, "settles_at_entries_then",
+			    write_round(settles(result, result->phase_then[at] * scale)));
 		json_close(json);
 	}
 	json_close(json);
@@ -183,6 +204,7 @@ static void write_class(const struct whatif_result *result, size_t i,
 			const struct services *services, struct json *json)
 {
 	const struct class *class = &result->model->classes[i];
+	double scale = result->model->scale;
 
 	json_open_object(json, NULL);
 	write_row(json, &class->row->key, services);
@@ -190,8 +212,10 @@ static void write_class(const struct whatif_result *result, size_t i,
 	json_string(json, "basis", basis_name(class->basis));
 	json_number(json, "new_per_second_now", write_round(class->new_per_s));
 	json_number(json, "new_per_second_then", write_round(class->new_per_s * result->times[i]));
-	json_number(json, "steady_entries_now", write_round(result->class_now[i]));
-	json_number(json, "steady_entries_then", write_round(result->class_then[i]));
+	json_number(json, "settles_at_entries",
+		    write_round(settles(result, result->class_now[i] * scale)));
+	json_number(json, "settles_at_entries_then",
+		    write_round(settles(result, result->class_then[i] * scale)));
 	write_phases(result, i, json);
 	json_close(json);
 }
@@ -202,20 +226,22 @@ static void write_sums(const struct whatif_result *result, struct json *json)
 	const struct settings *then = &result->then;
 
 	json_number(json, "entries", result->model->entries);
-	json_number(json, "steady_entries_now", round(result->steady_now));
-	json_number(json, "steady_entries_then", round(result->steady_then));
-	json_number(json, "saves_entries", round(result->steady_now - result->steady_then));
+	json_number(json, "settles_at_entries", round(settles(result, whatif_now(result))));
+	json_number(json, "settles_at_entries_then", round(settles(result, whatif_then(result))));
+	json_number(json, "saves_entries", round(whatif_now(result)) - round(whatif_then(result)));
 	json_number(json, "saves_ratio", write_round(saved_ratio(result)));
-	json_number(json, "fill_ratio_now", write_round(whatif_fill(result->steady_now, now)));
-	json_number(json, "fill_ratio_then", write_round(whatif_fill(result->steady_then, then)));
+	json_number(json, "fill_ratio_now",
+		    write_round(whatif_fill(settles(result, whatif_now(result)), now)));
+	json_number(json, "fill_ratio_then",
+		    write_round(whatif_fill(settles(result, whatif_then(result)), then)));
 	json_number(json, "max_now", now->max_entries);
 	json_number(json, "max_then", then->max_entries);
 	json_number(json, "buckets_now", now->buckets);
 	json_number(json, "buckets_then", then->buckets);
 	json_number(json, "chain_limit_entries_then", round(then->chain_limit_entries));
-	json_number(json, "memory_bytes_now", round(whatif_memory_bytes(result->steady_now, now)));
+	json_number(json, "memory_bytes_now", round(whatif_memory_bytes(whatif_now(result), now)));
 	json_number(json, "memory_bytes_then",
-		    round(whatif_memory_bytes(result->steady_then, then)));
+		    round(whatif_memory_bytes(whatif_then(result), then)));
 	json_number(json, "memory_bytes_then_when_full",
 		    then->max_entries > 0 ? round(whatif_memory_bytes(then->max_entries, then))
 					  : (double)NAN);
@@ -232,7 +258,10 @@ void whatif_json(const struct whatif *whatif, const struct whatif_result *result
 
 	pick(result, &picks);
 	json_begin(&json);
+	if (health_rehearsal(snap))
+		json_string(&json, "REHEARSAL", health_rehearsal_words());
 	json_string(&json, "netns", snap->netns_name);
+	json_string(&json, "level", snap_level_name(health_level(snap)));
 	json_open_array(&json, "changes");
 	for (size_t i = 0; i < whatif->count; i++)
 		json_string(&json, NULL, change_text(&whatif->changes[i], key));

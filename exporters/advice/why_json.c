@@ -16,9 +16,11 @@ const struct column why_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},
 	{"entries", 0, "", "integer", "the kernel's count"},
 	{"max", 0, "", "integer", "the limit, 0 for none"},
-	{"fill_ratio", 0, "", "number|null", "entries / max; null without a limit"},
-	{"steady_entries", 0, "", "number", "where these rates come to rest"},
-	{"exact", 0, "", "boolean", "nothing is known that could make a number wrong"},
+	{"fill_ratio", 0, "", "number|null", "entries / limit; null without a limit"},
+	{"level", 0, "", "string", "OK, HIGH, CRITICAL, FULL or UNKNOWN"},
+	{"level_reason", 0, "", "string", "why, in words"},
+	{"settles_at_entries", 0, "", "number|null", "where it settles, as in forecast"},
+	{"quality", 0, "", "string", "exact, verified or not_exact"},
 	{"urgent", 0, "", "boolean", "nearly full, or losing packets"},
 	{"hosts_hidden", 0, "", "string|null", "how to see addresses; null where they are shown"},
 	{"patterns", 0, "", "array", "known patterns, each with its confidence and figures"},
@@ -164,15 +166,22 @@ void why_json(const struct why *why, const struct services *services, bool hosts
 {
 	const struct snap_live *live = &why->snap->live;
 	double fill = health_fill_ratio(live);
+	char words[HEALTH_WORDS_BYTES];
+	uint32_t settles_at;
 	struct json json;
 
 	json_begin(&json);
+	if (health_rehearsal(why->snap))
+		json_string(&json, "REHEARSAL", health_rehearsal_words());
 	json_string(&json, "netns", why->snap->netns_name);
 	json_number(&json, "entries", (double)live->count_entries);
 	json_number(&json, "max", (double)live->max_entries);
 	json_number(&json, "fill_ratio", fill >= 0 ? write_round(fill) : (double)NAN);
-	json_number(&json, "steady_entries", round(why->model->steady_entries));
-	json_bool(&json, "exact", health_exact(why->snap));
+	json_string(&json, "level", snap_level_name(health_level(why->snap)));
+	json_string(&json, "level_reason", health_level_reason(why->snap, words));
+	json_number(&json, "settles_at_entries",
+		    health_settles_at(why->snap, &settles_at) ? (double)settles_at : (double)NAN);
+	json_string(&json, "quality", snap_quality_name(health_quality(why->snap)));
 	json_bool(&json, "urgent", why->urgent);
 	json_string(&json, "hosts_hidden", hosts ? NULL : HOSTS_HIDDEN);
 	json_open_array(&json, "patterns");

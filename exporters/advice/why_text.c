@@ -5,6 +5,8 @@
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/why.h"
 #include "exporters/render/age.h"
+#include "exporters/render/forecast_text.h"
+#include "exporters/render/head.h"
 #include "exporters/render/table.h"
 #include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
@@ -23,17 +25,20 @@ static void add_row_name(const struct row_key *key, const struct services *servi
 
 static void add_head(const struct why *why, struct text *out)
 {
-	const struct snap_live *live = &why->snap->live;
-	double fill = health_fill_ratio(live);
+	const struct snapshot *snap = why->snap;
+	char words[FORECAST_WORDS_BYTES];
 
-	text_add_format(out, "%s: %" PRId64 " of %" PRId64 " entries", why->snap->netns_name,
-			live->count_entries, live->max_entries);
-	if (fill >= 0)
-		text_add_format(out, ", %.1f %% full", 100 * fill);
-	text_add_format(out, "; at these rates it comes to rest at about %.0f\n",
-			why->model->steady_entries);
-	if (!health_exact(why->snap))
-		text_add_format(out, "the numbers are not exact: %s\n", health_reason(why->snap));
+	head_banner(snap, out);
+	text_add_format(out, "%s: ", snap->netns_name);
+	head_fill(snap, out);
+	text_add_format(out, ": %s", snap_level_name(health_level(snap)));
+	text_add_format(out, ", %s\n", health_level_reason(snap, words));
+	text_add_format(out, "%s; ", forecast_words(snap, words));
+	text_add_format(out, "%s\n", forecast_settles(snap, words));
+	if (!health_exact(snap)) {
+		text_add_format(out, "data quality: %s; ", health_quality_words(snap, words));
+		text_add_format(out, "%s\n", health_quality_reason(snap));
+	}
 }
 
 static void add_holders(const struct why *why, const struct services *services, struct text *out)

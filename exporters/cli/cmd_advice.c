@@ -3,6 +3,7 @@
 
 #include "exporters/advice/advice.h"
 #include "exporters/cli/context.h"
+#include "exporters/cli/stale.h"
 
 int cmd_advice(struct cli *cli)
 {
@@ -13,7 +14,9 @@ int cmd_advice(struct cli *cli)
 	int status = context_take(cli, &context);
 
 	text_init(&out);
-	if (status != CLI_ERROR) {
+	if (status == CLI_STALE) {
+		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
+	} else if (status != CLI_ERROR) {
 		why_look(&context.snap, &context.details, &context.model, &why);
 		if (!advice || advice_make(&why, advice))
 			out.failed = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "exporters/cli/cli.h"
+#include "exporters/cli/stale.h"
 
 int cmd_cells(struct cli *cli)
 {
@@ -11,6 +11,10 @@ int cmd_cells(struct cli *cli)
 	if (status == CLI_ERROR)
 		return status;
 	text_init(&out);
+	if (cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
+		snapshot_free(&snap);
+		return cli_print(&out, status);
+	}
 	if (select_cells(&snap, &cli->select, &selection) < 0)
 		out.failed = true;
 	render_cells(&selection, cli->format, &out);

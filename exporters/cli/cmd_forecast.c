@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 
-#include "exporters/cli/cli.h"
+#include "exporters/cli/stale.h"
 #include "exporters/render/forecast.h"
 #include "exporters/render/services.h"
 
@@ -25,7 +25,9 @@ static int show_history(struct cli *cli)
 	snap_pasts_init(&pasts);
 	text_init(&out);
 	status = cli_snapshot_with(cli, &snap, take_pasts, &pasts);
-	if (status != CLI_ERROR) {
+	if (status != CLI_ERROR && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
+		snapshot_free(&snap);
+	} else if (status != CLI_ERROR) {
 		if (text && !cli->limit_given)
 			cli->select.limit = HISTORY_LIMIT_TEXT;
 		if (text && !cli->horizon_s)
@@ -55,7 +57,9 @@ int cmd_forecast(struct cli *cli)
 	if (status == CLI_ERROR)
 		return status;
 	text_init(&out);
-	if (cli->format == ROWS_JSON) {
+	if (cli->format == ROWS_JSON && status == CLI_STALE) {
+		cli_says_first(cli, &snap, OLD_SHOWN, &out);
+	} else if (cli->format == ROWS_JSON) {
 		render_forecast_json(&snap, &out);
 	} else {
 		struct services *services = services_load();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 
-#include "exporters/cli/cli.h"
+#include "exporters/cli/stale.h"
 #include "exporters/render/services.h"
 
 #define PORTS_LIMIT_TEXT 30u
@@ -19,6 +19,10 @@ int cmd_ports(struct cli *cli)
 	if (!cli->limit_given && cli->format == ROWS_TEXT)
 		cli->select.limit = PORTS_LIMIT_TEXT;
 	text_init(&out);
+	if (cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
+		snapshot_free(&snap);
+		return cli_print(&out, status);
+	}
 	services = services_load();
 	if (select_ports(&snap, &cli->select, &selection) < 0)
 		out.failed = true;

@@ -4,6 +4,7 @@
 
 #include "exporters/advice/whatif.h"
 #include "exporters/cli/context.h"
+#include "exporters/cli/stale.h"
 
 static int refuse(const char *argument, const char *why)
 {
@@ -43,7 +44,9 @@ int cmd_whatif(struct cli *cli)
 		return status;
 	text_init(&out);
 	status = context_take(cli, &context);
-	if (status != CLI_ERROR) {
+	if (status == CLI_STALE) {
+		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
+	} else if (status != CLI_ERROR) {
 		if (whatif_run(&whatif, &context.model, &result))
 			out.failed = true;
 		else if (cli->format == ROWS_JSON)

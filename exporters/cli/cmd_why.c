@@ -3,6 +3,7 @@
 
 #include "exporters/advice/why.h"
 #include "exporters/cli/context.h"
+#include "exporters/cli/stale.h"
 
 int cmd_why(struct cli *cli)
 {
@@ -12,9 +13,11 @@ int cmd_why(struct cli *cli)
 	int status = context_take(cli, &context);
 
 	text_init(&out);
-	if (status != CLI_ERROR && context.details.hosts_error)
+	if (status == CLI_OK && context.details.hosts_error)
 		fprintf(stderr, "conntide: without hosts: %s\n", context.details.hosts_why);
-	if (status != CLI_ERROR) {
+	if (status == CLI_STALE) {
+		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
+	} else if (status != CLI_ERROR) {
 		why_look(&context.snap, &context.details, &context.model, &why);
 		if (cli->format == ROWS_JSON)
 			why_json(&why, context.services, true, &out);

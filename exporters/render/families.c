@@ -25,9 +25,14 @@ const struct family_info *family_info(enum family_id id)
 
 const char *family_type_name(enum family_type type)
 {
-	static const char *const names[] = {"gauge", "counter", "histogram"};
+	static const char *const names[] = {"gauge", "counter", "histogram", "untyped"};
 
 	return names[type];
+}
+
+const char *family_type_openmetrics(enum family_type type)
+{
+	return type == FAMILY_UNTYPED ? "unknown" : family_type_name(type);
 }
 
 enum family_id family_by_name(const char *name)
@@ -164,8 +169,7 @@ static void add_scalars(struct build *build)
 #define VALUE(field, family, label, label_value, scale)                                            \
 	{                                                                                          \
 		enum family_id id = FAMILY_##family;                                               \
-		int64_t number =                                                                   \
-			FAMILY_##family == FAMILY_EXACT ? health_exact(build->snap) : live->field; \
+		int64_t number = live->field;                                                      \
 		const char *labels =                                                               \
 			label[0] ? with_one(build, label, label_value) : with(build, "");          \
 		scale(number);                                                                     \
@@ -187,8 +191,10 @@ static uint16_t states_to_show(struct build *build, const struct snap_row *row)
 	struct series_memory *memory = build->memory;
 	unsigned int slot = (unsigned int)row->slot;
 
-	if (memory->slot_generation[slot] != row->slot_generation) {
+	if (memory->slot_generation[slot] != row->slot_generation ||
+	    memcmp(&memory->slot_key[slot], &row->key, sizeof(row->key)) != 0) {
 		memory->slot_generation[slot] = row->slot_generation;
+		memory->slot_key[slot] = row->key;
 		memory->slot_states[slot] = 0;
 	}
 	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
@@ -197,25 +203,53 @@ static uint16_t states_to_show(struct build *build, const struct snap_row *row)
 	return memory->slot_states[slot];
 }
 
-static const char *state_text(unsigned int l4proto, unsigned int state)
+/*
+ * Entries by state, of the states in `shown`. Codes that no state of the protocol has are
+ * one series, "unknown": a segment may be damaged, but no series is there twice.
+ */
+static void add_states(struct build *build, const struct row_key *key, const char *port,
+		       uint16_t shown, const uint64_t states[STATE_SLOTS_MAX])
 {
-	const char *name = state_name(l4proto, state);
+	uint64_t unknown = 0;
+	bool any = false;
 
-	return name ? name : "unknown";
+	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++) {
+		const char *name = state_name(key->l4proto, i);
+
+		if (!(shown & 1u << i))
+			continue;
+		if (name && strcmp(name, "unknown") != 0) {
+			families_add_u64(
+				build->families, FAMILY_ENTRIES,
+				row_labels(build, key->l4proto, key->direction, port, name),
+				states[i]);
+			continue;
+		}
+		any = true;
+		unknown += states[i];
+	}
+	if (any)
+		families_add_u64(build->families, FAMILY_ENTRIES,
+				 row_labels(build, key->l4proto, key->direction, port, "unknown"),
+				 unknown);
 }
 
-static void add_slot_row(struct build *build, const struct snap_row *row)
+static void add_slot_states(struct build *build, const struct snap_row *row)
 {
-	uint16_t shown = states_to_show(build, row);
+	uint64_t states[STATE_SLOTS_MAX];
 	char port[8];
 
 	snprintf(port, sizeof(port), "%u", row->key.port);
 	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
-		if (shown & 1u << i)
-			add_integer(build->families, FAMILY_ENTRIES,
-				    row_labels(build, row->key.l4proto, row->key.direction, port,
-					       state_text(row->key.l4proto, i)),
-				    row->states[i]);
+		states[i] = row->states[i];
+	add_states(build, &row->key, port, states_to_show(build, row), states);
+}
+
+static void add_slot_counters(struct build *build, const struct snap_row *row)
+{
+	char port[8];
+
+	snprintf(port, sizeof(port), "%u", row->key.port);
 	families_add_u64(build->families, FAMILY_NEW,
 			 row_labels(build, row->key.l4proto, row->key.direction, port, NULL),
 			 row->slot_new_entries);
@@ -235,16 +269,13 @@ static void add_rest(struct build *build, unsigned int l4proto, unsigned int dir
 	/* Known in advance: these are there on every host. */
 	bool known = l4proto == L4_TCP || l4proto == L4_UDP;
 	uint16_t *seen = &build->memory->other_states[l4proto][direction];
+	const struct row_key key = {(uint8_t)l4proto, (uint8_t)direction, 0};
 
 	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++) {
 		if (rest->states[i] || (known && state_name(l4proto, i)))
 			*seen |= (uint16_t)(1u << i);
-		if (*seen & 1u << i)
-			families_add_u64(build->families, FAMILY_ENTRIES,
-					 row_labels(build, l4proto, direction, "other",
-						    state_text(l4proto, i)),
-					 rest->states[i]);
 	}
+	add_states(build, &key, "other", *seen, rest->states);
 	if (!known && !rest->flow.new_entries && !rest->flow.destroyed_entries)
 		return;
 	families_add_u64(build->families, FAMILY_NEW,
@@ -270,17 +301,19 @@ static void add_ports(struct build *build)
 		const struct snap_row *row = &snap->rows[i];
 		struct rest *to = &rest[row->key.l4proto][row->key.direction];
 
+		if (row->slot >= 0 && build->memory->counters_hidden) {
+			to->flow.new_entries += row->slot_new_entries;
+			to->flow.destroyed_entries += row->slot_destroyed_entries;
+		} else if (row->slot >= 0) {
+			add_slot_counters(build, row);
+		}
 		if (slot_shown(build, row)) {
-			add_slot_row(build, row);
+			add_slot_states(build, row);
 			continue;
 		}
 		in_other += row->entries > 0;
 		for (unsigned int s = 0; s < STATE_SLOTS_MAX; s++)
 			to->states[s] += row->states[s];
-		if (row->slot >= 0) {
-			to->flow.new_entries += row->slot_new_entries;
-			to->flow.destroyed_entries += row->slot_destroyed_entries;
-		}
 	}
 	for (unsigned int p = 0; p < L4_COUNT; p++)
 		for (unsigned int d = 0; d < DIR_COUNT; d++)
@@ -364,6 +397,56 @@ static void add_agent(struct build *build, const char *missing_state)
 			    snap ? (double)snap->live.heartbeat_real_ns / 1e9 : 0);
 }
 
+/* One series for each value, 1 for the one that is: a state set. */
+struct state_set {
+	enum family_id id;
+	const char *label;
+	int count;
+	const char *(*name)(int64_t value);
+};
+
+static void add_set(struct build *build, const struct state_set *set, int now)
+{
+	for (int i = 0; i < set->count; i++)
+		add_integer(build->families, set->id, with_one(build, set->label, set->name(i)),
+			    i == now);
+}
+
+/* The level also of an agent that does not run: then it is UNKNOWN. */
+static void add_level(struct build *build)
+{
+	static const struct state_set levels = {FAMILY_LEVEL, "level", SHM_LEVEL_COUNT,
+						snap_level_name};
+	static const struct state_set qualities = {FAMILY_QUALITY, "quality", SHM_QUALITY_COUNT,
+						   snap_quality_name};
+	const struct snapshot *snap = build->snap;
+
+	add_set(build, &levels, snap ? (int)health_level(snap) : SHM_LEVEL_UNKNOWN);
+	add_integer(build->families, FAMILY_LEVEL_REASON,
+		    with_one(build, "reason",
+			     snap ? health_level_reason_name(snap)
+				  : snap_level_reason_name(SHM_LEVEL_REASON_NO_AGENT)),
+		    1);
+	if (snap && health_fresh(snap))
+		add_set(build, &qualities, (int)health_quality(snap));
+}
+
+static void add_limit(struct build *build)
+{
+	const struct snap_live *live = &build->snap->live;
+
+	add_integer(build->families, FAMILY_REHEARSAL, with(build, ""),
+		    health_rehearsal(build->snap));
+	if (live->limit_entries > 0)
+		add_integer(
+			build->families, FAMILY_LIMIT,
+			with_one(build, "limit", snap_limit_name((enum shm_limit)live->limit_kind)),
+			live->limit_entries);
+	if (live->wrong_found_share_ppm >= 0)
+		families_add_double(build->families, FAMILY_WRONG_FOUND, with(build, ""),
+				    (double)live->wrong_found_share_ppm / 1e6);
+}
+
 static void add_build_info(struct build *build)
 {
 	char labels[200];
@@ -389,6 +472,7 @@ static void add_build_info(struct build *build)
 static void add_table(struct build *build)
 {
 	add_scalars(build);
+	add_limit(build);
 	add_ports(build);
 	add_lifetimes(build);
 	families_add_forecast(build->families, build->snap, build->netns);
@@ -408,17 +492,24 @@ void families_build(struct families *families, const struct snapshot *snap, cons
 	size_t first_label = families->labels.bytes;
 
 	set_netns(&build, netns);
+	if (snap && snap->instance_id != memory->instance_id) {
+		memset(memory->slot_states, 0, sizeof(memory->slot_states));
+		memory->instance_id = snap->instance_id;
+	}
 	for (;;) {
 		add_agent(&build, missing_state);
+		add_level(&build);
 		add_build_info(&build);
 		if (snap && health_fresh(snap))
 			add_table(&build);
 		if (!options->series_limit || families->failed ||
 		    families->count + options->series_taken <= options->series_limit ||
-		    memory->slots_hidden == SHM_SLOT_COUNT)
+		    memory->counters_hidden)
 			break;
-		/* Too many: the last slot joins the rest, for good, so that nothing flaps. */
-		memory->slots_hidden++;
+		if (memory->slots_hidden < SHM_SLOT_COUNT)
+			memory->slots_hidden++;
+		else
+			memory->counters_hidden = true;
 		families->count = first_count;
 		families->labels.bytes = first_label;
 	}

@@ -25,7 +25,9 @@ enum family_id {
 	FAMILY_COUNT
 };
 
-enum family_type { FAMILY_GAUGE, FAMILY_COUNTER, FAMILY_HISTOGRAM };
+/* UNTYPED: the kernel's names, which end in ways that no type allows ("unknown" in
+ * OpenMetrics). */
+enum family_type { FAMILY_GAUGE, FAMILY_COUNTER, FAMILY_HISTOGRAM, FAMILY_UNTYPED };
 
 struct family_info {
 	const char *name; /* counters with _total */
@@ -37,6 +39,8 @@ struct family_info {
 
 const struct family_info *family_info(enum family_id id);
 const char *family_type_name(enum family_type type);
+/* The same as OpenMetrics has it. */
+const char *family_type_openmetrics(enum family_type type);
 
 /* "conntide_entries" or "entries"; FAMILY_COUNT when there is no such family. */
 enum family_id family_by_name(const char *name);
@@ -63,13 +67,23 @@ struct families {
 
 /*
  * What has been shown before, so that a series that was there stays there, as 0.
- * One per table; zeroed before its first use. Kept by whoever scrapes.
+ * One per table; zeroed before its first use. Kept by whoever scrapes. What was shown
+ * of a slot is of one port, one handing over, one agent: an agent that starts anew
+ * numbers from the beginning.
+ *
+ * Where series are too many, the entries by state of the last slots join "other", for
+ * good, so that nothing flaps; their counters stay as they are, since a counter that
+ * depends on who looks would fall when the exporter is restarted. Only where a limit is
+ * so small that even the counters are too many do all of these join "other", at once.
  */
 struct series_memory {
+	uint64_t instance_id;
 	uint16_t slot_states[SHM_SLOT_COUNT];
 	uint32_t slot_generation[SHM_SLOT_COUNT];
+	struct row_key slot_key[SHM_SLOT_COUNT];
 	uint16_t other_states[L4_COUNT][DIR_COUNT];
-	uint32_t slots_hidden; /* slots from the end that are part of "other" for good */
+	uint32_t slots_hidden; /* slots from the end whose entries are part of "other" */
+	bool counters_hidden;
 };
 
 #define SERIES_LIMIT_DEFAULT 400u

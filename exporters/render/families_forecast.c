@@ -37,8 +37,11 @@ static void add_time(struct target *to, const char *bound, uint64_t ms)
 			    ms == SHM_NEVER_MS ? (double)INFINITY : (double)ms / 1e3);
 }
 
-static void add_future(struct target *to, const struct snap_forecast *forecast)
+static void add_future(struct target *to, const struct snapshot *snap)
 {
+	const struct snap_forecast *forecast = &snap->forecast;
+	uint32_t settles_at;
+
 	add_time(to, "early", forecast->full_early_ms);
 	add_time(to, "likely", forecast->full_likely_ms);
 	add_time(to, "late", forecast->full_late_ms);
@@ -64,8 +67,8 @@ static void add_future(struct target *to, const struct snap_forecast *forecast)
 				    with_horizon(to, seconds, NULL),
 				    chance->drop_ppm / (double)SNAP_PPM);
 	}
-	families_add_u64(to->families, FAMILY_FORECAST_STEADY, to->prefix,
-			 forecast->steady_entries);
+	if (health_settles_at(snap, &settles_at))
+		families_add_u64(to->families, FAMILY_FORECAST_SETTLES, to->prefix, settles_at);
 	families_add_u64(to->families, FAMILY_FORECAST_ALARM, to->prefix, forecast->alarm);
 }
 
@@ -93,10 +96,5 @@ void families_add_forecast(struct families *families, const struct snapshot *sna
 	add_record(&to, forecast);
 	if (!health_forecast(snap))
 		return;
-	add_future(&to, forecast);
-	if (forecast->limit_kind == SHM_LIMIT_NONE)
-		return;
-	snprintf(to.labels, sizeof(to.labels), "%s,limit=\"%s\"", prefix,
-		 snap_limit_name(forecast->limit_kind));
-	families_add_u64(families, FAMILY_FORECAST_LIMIT, to.labels, forecast->limit_entries);
+	add_future(&to, snap);
 }

@@ -25,12 +25,12 @@ const struct column forecast_columns[] = {
 	 "to p975, and the probability of having been full"},
 	{"time_to_full_seconds", 0, "", "object|null",
 	 "early, likely, late: 10 %, 50 % and 90 % quantile; null in it: not within an hour"},
-	{"steady_entries", 0, "", "integer|null",
-	 "where it comes to rest if things stay as they are"},
-	{"soft_entries", 0, "", "integer|null", "entries that may be evicted when it is full"},
+	{"settles_at_entries", 0, "", "integer|null",
+	 "where it settles if demand stays as it is; null: it cannot say, or it fills"},
+	{"evictable_entries", 0, "", "integer|null", "entries that may be evicted when it is full"},
 	{"probabilities", 0, "", "array",
 	 "of having been full, and of a first dropped packet, within so many seconds"},
-	{"reasons", 0, "", "array", "the classes of entries that carry it, largest change first"},
+	{"reasons", 0, "", "array", "the ports that drive it, largest change first"},
 	{"hit_rate", 0, "", "array",
 	 "of its own past forecasts: how many were compared, and how many came to lie in their "
 	 "80 % interval"},
@@ -85,7 +85,7 @@ static const struct column reason_columns[] = {
 	{"new_per_second", 0, "", "number", "entries created, as it estimates them now"},
 	{"slope_per_second_squared", 0, "", "number", "how fast that rate changes"},
 	{"entries_in_600_seconds", 0, "", "integer", "entries expected in ten minutes"},
-	{"steady_entries", 0, "", "integer", "where it comes to rest as things stand"},
+	{"settles_at_entries", 0, "", "integer", "where it settles if demand stays as it is"},
 };
 static const struct column limit_columns[] = {
 	{"kind", 0, "", "string", "max, chain or assumed"},
@@ -198,7 +198,7 @@ static void add_reasons(const struct snap_forecast *forecast, bool shown, struct
 		rows_double(&rows, reason->new_milli_per_s / 1e3);
 		rows_double(&rows, reason->slope_micro_per_s2 / 1e6);
 		rows_u64(&rows, reason->entries_600);
-		rows_u64(&rows, reason->steady_entries);
+		rows_u64(&rows, reason->settles_at_entries);
 	}
 	rows_end(&rows);
 }
@@ -256,16 +256,20 @@ static void add_time_to_full(const struct snap_forecast *forecast, bool shown, s
 void render_forecast_json(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_forecast *forecast = &snap->forecast;
-	bool shown = health_forecast_shown(snap);
+	uint32_t settles_at;
+	bool shown = health_forecast_shown(snap), settles = health_settles_at(snap, &settles_at);
 	bool watching = health_forecast_recent(snap) && forecast->verdict == SHM_VERDICT_WATCHING;
 	char words[FORECAST_WORDS_BYTES];
 
 	text_add_char(out, '{');
+	if (health_rehearsal(snap)) {
+		member(out, "REHEARSAL");
+		text_add_json_string(out, health_rehearsal_words());
+	}
 	member(out, "verdict");
 	text_add_json_string(out, forecast_words(snap, words));
 	member(out, "verdict_code");
-	text_add_json_string(out,
-			     shown || watching ? snap_verdict_name(forecast->verdict) : "unknown");
+	text_add_json_string(out, forecast_verdict_code(snap));
 	member(out, "alarm");
 	text_add(out, health_forecast(snap) && forecast->alarm ? "true" : "false");
 	member(out, "entries");
@@ -275,8 +279,8 @@ void render_forecast_json(const struct snapshot *snap, struct text *out)
 	add_limit(forecast, out);
 	add_horizons(forecast, shown, out);
 	add_time_to_full(forecast, shown, out);
-	member_u64(out, "steady_entries", shown, forecast->steady_entries);
-	member_u64(out, "soft_entries", shown, forecast->soft_entries);
+	member_u64(out, "settles_at_entries", settles, settles_at);
+	member_u64(out, "evictable_entries", shown, forecast->soft_entries);
 	add_probabilities(forecast, shown, out);
 	add_reasons(forecast, shown, out);
 	add_hits(forecast, out);

@@ -5,6 +5,7 @@
 
 #include "exporters/render/forecast.h"
 #include "exporters/render/forecast_text.h"
+#include "exporters/render/head.h"
 #include "lib/health/health.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -19,7 +20,7 @@ static const struct column reason_columns[] = {
 	{"", 7, "PROTO", "", ""},	   {"", 10, "DIRECTION", "", ""},
 	{"", 7, "PORT", "", ""},	   {"", 14, "SERVICE", "", ""},
 	{"", 9, "ENTRIES", "", ""},	   {"", 10, "IN 10 MIN", "", ""},
-	{"", 10, "RESTS AT", "", ""},	   {"", 8, "NEW/S", "", ""},
+	{"", 10, "SETTLES", "", ""},	   {"", 8, "NEW/S", "", ""},
 	{"", 0, "NEW/S IN A MIN", "", ""},
 };
 
@@ -41,34 +42,14 @@ static const char *percent(double share, char out[CELL_BYTES])
 	return out;
 }
 
-static void add_limit(const struct snapshot *snap, struct text *out)
+static void add_levels(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_forecast *forecast = &snap->forecast;
-	char share[CELL_BYTES];
+	char words[FORECAST_WORDS_BYTES];
 
-	label(out, "table");
-	text_add_format(out, "%" PRId64 " entries", snap->live.count_entries);
-	if (forecast->valid && forecast->limit_entries) {
-		percent((double)snap->live.count_entries / forecast->limit_entries, share);
-		text_add_format(out, ", %s of %" PRIu32 ", %s\n", share, forecast->limit_entries,
-				forecast_limit_words(forecast->limit_kind));
-	} else {
-		text_add_format(out, "%s\n", forecast->valid ? ", no limit" : "");
-	}
-}
-
-static void add_levels(const struct snap_forecast *forecast, struct text *out)
-{
-	char share[CELL_BYTES] = "";
-
-	label(out, "rests at");
-	text_add_format(out, "%" PRIu32 " entries", forecast->steady_entries);
-	if (forecast->limit_entries) {
-		percent((double)forecast->steady_entries / forecast->limit_entries, share);
-		text_add_format(out, ", %s of the limit", share);
-	}
-	text_add(out, ", if things stay as they are\n");
-	label(out, "soft");
+	label(out, "");
+	text_add_format(out, "%s, if demand stays as it is\n", forecast_settles(snap, words));
+	label(out, "evictable");
 	text_add_format(out, "%" PRIu32 " entries may be evicted when it is full\n",
 			forecast->soft_entries);
 	label(out, "alarm");
@@ -124,7 +105,7 @@ static void add_reasons(const struct snap_forecast *forecast, const struct servi
 
 	if (!forecast->reason_count)
 		return;
-	text_add(out, "\nWhat carries it, largest change first:\n");
+	text_add(out, "\nWhat drives it, largest change first:\n");
 	rows_begin(&rows, out, ROWS_TEXT, reason_columns, COUNT(reason_columns));
 	for (unsigned int i = 0; i < forecast->reason_count; i++) {
 		const struct snap_reason *reason = &forecast->reason[i];
@@ -140,7 +121,7 @@ static void add_reasons(const struct snap_forecast *forecast, const struct servi
 								  reason->key.port));
 		rows_u64(&rows, reason->entries);
 		rows_u64(&rows, reason->entries_600);
-		rows_u64(&rows, reason->steady_entries);
+		rows_u64(&rows, reason->settles_at_entries);
 		rows_double(&rows, rate);
 		rows_double(&rows, then > 0 ? then : 0);
 	}
@@ -153,14 +134,17 @@ void render_forecast_text(const struct snapshot *snap, const struct services *se
 	const struct snap_forecast *forecast = &snap->forecast;
 	char words[FORECAST_WORDS_BYTES], time[32];
 
+	head_banner(snap, out);
 	label(out, "forecast");
 	text_add_format(out, "%s\n", forecast_words(snap, words));
-	add_limit(snap, out);
+	label(out, "table");
+	head_fill(snap, out);
+	text_add_char(out, '\n');
 	if (!health_forecast_shown(snap))
 		return;
 	label(out, "full");
-	text_add_format(out, "%s\n", forecast_when(forecast, words));
-	add_levels(forecast, out);
+	text_add_format(out, "%s\n", forecast_when(snap, words));
+	add_levels(snap, out);
 	label(out, "made");
 	text_add_format(out, "%s, with %.1f ms of CPU time\n",
 			format_time(forecast->computed_real_ns, time), forecast->cost_us / 1e3);

@@ -14,7 +14,7 @@
 const char *forecast_limit_words(enum shm_limit limit)
 {
 	static const char *const words[SHM_LIMIT_COUNT] = {
-		"no limit", "nf_conntrack_max", "the chain-length ceiling", "the assumed limit"};
+		"no limit", "nf_conntrack_max", "the chain-length limit", "the assumed limit"};
 
 	return (size_t)limit < SHM_LIMIT_COUNT ? words[limit] : "an unknown limit";
 }
@@ -45,13 +45,14 @@ const char *forecast_span(uint64_t ms, char out[32])
 	return span(ms, NEAREST, out);
 }
 
-const char *forecast_when(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BYTES])
+const char *forecast_when(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
 {
+	const struct snap_forecast *forecast = &snap->forecast;
 	char early[32], likely[32], late[32];
 	bool never = forecast->full_likely_ms == SHM_NEVER_MS;
 	int n;
 
-	if (forecast->verdict == SHM_VERDICT_FULL) {
+	if (health_verdict(snap) == SHM_VERDICT_FULL) {
 		snprintf(out, FORECAST_WORDS_BYTES, "now");
 		return out;
 	}
@@ -101,6 +102,10 @@ static void say_filling(const struct snap_forecast *forecast, char out[FORECAST_
 			 limit);
 		return;
 	}
+	if (likely < 500) {
+		snprintf(out, FORECAST_WORDS_BYTES, "full in less than 1 s%s", limit);
+		return;
+	}
 	if (forecast->full_late_ms == SHM_NEVER_MS)
 		snprintf(range, sizeof(range), " (%" PRIu64 " or later)", early);
 	else if (early != late)
@@ -112,8 +117,7 @@ static void say_filling(const struct snap_forecast *forecast, char out[FORECAST_
 static void say_level(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BYTES])
 {
 	bool steady = forecast->verdict == SHM_VERDICT_STEADY;
-	/* A table that stays where it is: where it would rest in a week is another matter. */
-	uint32_t entries = steady ? forecast->count_entries : forecast->steady_entries;
+	uint32_t entries = forecast->settles_at_entries;
 	char share[32], limit[96];
 
 	percent(forecast, entries, share);
@@ -130,12 +134,42 @@ static void say_level(const struct snap_forecast *forecast, char out[FORECAST_WO
 		snprintf(out, FORECAST_WORDS_BYTES, "levels off at %s%s", share, limit);
 }
 
-/* What its numbers say, whatever their age. */
-static void say(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BYTES])
+const char *forecast_verdict_code(const struct snapshot *snap)
 {
+	bool watching =
+		health_forecast_recent(snap) && snap->forecast.verdict == SHM_VERDICT_WATCHING;
+
+	return health_forecast_shown(snap) || watching ? snap_verdict_name(health_verdict(snap))
+						       : "unknown";
+}
+
+const char *forecast_settles(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
+{
+	const struct snap_forecast *forecast = &snap->forecast;
+	uint32_t entries;
+	char share[32];
+
+	if (!health_settles_at(snap, &entries)) {
+		snprintf(out, FORECAST_WORDS_BYTES, "%s",
+			 health_forecast_shown(snap) ? "does not settle below the limit"
+						     : "cannot say where it settles");
+	} else if (forecast->limit_entries) {
+		snprintf(out, FORECAST_WORDS_BYTES,
+			 "settles at %" PRIu32 " entries, %s of the limit", entries,
+			 percent(forecast, entries, share));
+	} else {
+		snprintf(out, FORECAST_WORDS_BYTES, "settles at %" PRIu32 " entries", entries);
+	}
+	return out;
+}
+
+/* What its numbers say, whatever their age. */
+static void say(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
+{
+	const struct snap_forecast *forecast = &snap->forecast;
 	char limit[96];
 
-	switch (forecast->verdict) {
+	switch (health_verdict(snap)) {
 	case SHM_VERDICT_WATCHING:
 		snprintf(out, FORECAST_WORDS_BYTES,
 			 "cannot say yet: watching for %" PRIu32 " s more", forecast->watching_s);
@@ -148,8 +182,8 @@ static void say(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BY
 		say_filling(forecast, out);
 		return;
 	case SHM_VERDICT_UNLIMITED:
-		snprintf(out, FORECAST_WORDS_BYTES, "no limit; heads for %" PRIu32 " entries",
-			 forecast->steady_entries);
+		snprintf(out, FORECAST_WORDS_BYTES, "no limit; settles at %" PRIu32 " entries",
+			 forecast->settles_at_entries);
 		return;
 	default:
 		say_level(forecast, out);
@@ -164,7 +198,7 @@ static void say_old(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
 	if (!snap->forecast.valid || snap->forecast.verdict == SHM_VERDICT_WATCHING ||
 	    snap->age_ns == UINT64_MAX)
 		return;
-	say(&snap->forecast, said);
+	say(snap, said);
 	snprintf(out, FORECAST_WORDS_BYTES, "cannot say: the agent is %s; %s ago it said: %.150s",
 		 health_state(snap), format_age(snap->age_ns, age), said);
 }
@@ -185,6 +219,6 @@ const char *forecast_words(const struct snapshot *snap, char out[FORECAST_WORDS_
 		snprintf(out, FORECAST_WORDS_BYTES,
 			 "cannot say: the agent makes no forecasts any more");
 	else
-		say(&snap->forecast, out);
+		say(snap, out);
 	return out;
 }

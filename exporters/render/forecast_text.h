@@ -22,7 +22,10 @@
 /* One sentence without a full stop. Says why when it cannot say. Returns out. */
 const char *forecast_words(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES]);
 
-/* "nf_conntrack_max", "the chain-length ceiling", "the assumed limit", "no limit". */
+/* "steady", "filling" ...; "unknown" when it cannot say. */
+const char *forecast_verdict_code(const struct snapshot *snap);
+
+/* "nf_conntrack_max", "the chain-length limit", "the assumed limit", "no limit". */
 const char *forecast_limit_words(enum shm_limit limit);
 
 /* "45 s", "4 min"; "not within the hour" for SHM_NEVER_MS. Returns out. */
@@ -30,6 +33,10 @@ const char *forecast_span(uint64_t ms, char out[32]);
 
 /* When it will be full: "likely in 4 min; 1 in 10 by 2 min; 9 in 10 by 9 min", "now",
  * "likely not within the hour". Returns out. */
-const char *forecast_when(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BYTES]);
+const char *forecast_when(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES]);
+
+/* "settles at 2900 entries, 71 % of the limit"; or that it does not, or that it cannot
+ * say. Returns out. */
+const char *forecast_settles(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES]);
 
 #endif

@@ -13,21 +13,36 @@
 const struct column status_columns[] = {
 	{"netns", 0, "", "string", "name of the network namespace's table"},
 	{"entries", 0, "", "integer|null", "the kernel's count"},
-	{"max", 0, "", "integer|null", "the limit, 0 for none"},
-	{"fill_ratio", 0, "", "number|null", "entries / max; null without a limit"},
+	{"max", 0, "", "integer|null",
+	 "nf_conntrack_max, 0 for none; in a rehearsal the assumed limit"},
+	{"rehearsal", 0, "", "boolean", "--assume-max is in force: max is not the kernel's"},
+	{"limit", 0, "", "object|null",
+	 "what ends the table: entries, and kind: max, chain or assumed; null without a limit"},
+	{"fill_ratio", 0, "", "number|null", "entries / limit; null without a limit"},
+	{"level", 0, "", "string", "OK, HIGH, CRITICAL, FULL or UNKNOWN"},
+	{"level_reason", 0, "", "string", "why, in words"},
+	{"level_reason_code", 0, "", "string", "why, for programs"},
+	{"level_since", 0, "", "string|null", "since when, RFC 3339, UTC"},
+	{"quality", 0, "", "string", "exact, verified or not_exact"},
+	{"quality_reason", 0, "", "string", "why it is not exact, in words"},
+	{"verified_seconds_ago", 0, "", "number|null",
+	 "since the whole table was last compared with the kernel's"},
+	{"losses_per_second", 0, "", "object|null",
+	 "dropped, evicted, chain and insert_failed, over the last ten seconds"},
+	{"forecast", 0, "", "object|null",
+	 "verdict, verdict_code, alarm, time_to_full_seconds and settles_at_entries, as in "
+	 "forecast"},
 	{"mirror_entries", 0, "", "integer|null", "entries in the mirror"},
 	{"residual_entries", 0, "", "integer|null", "entries - mirror_entries"},
 	{"mute_entries", 0, "", "integer|null", "entries that may change without telling"},
 	{"unassured_entries", 0, "", "integer|null", "entries the kernel may drop early"},
-	{"exact", 0, "", "boolean", "nothing is known that could make a number wrong"},
+	{"exact", 0, "", "boolean", "quality is exact"},
 	{"mode", 0, "", "string", "starting, full, no-update, polling or unknown"},
 	{"agent_up", 0, "", "boolean", "the agent is alive, the numbers are fresh"},
 	{"agent", 0, "", "string", "up, starting, silent, stopped, rebooted or missing"},
 	{"age_seconds", 0, "", "number|null", "age of the numbers; null after a reboot"},
-	{"level", 0, "", "string", "OK, HIGH, CRITICAL, FULL or UNKNOWN"},
-	{"reason", 0, "", "string", "why the numbers are not to be trusted fully"},
-	{"verdict", 0, "", "string", "what is going to happen, in words, as in forecast"},
-	{"alarm", 0, "", "boolean", "full within ten minutes is likely"},
+	{"reason", 0, "", "string",
+	 "why the agent or its numbers are not what they should be, in words"},
 };
 const size_t status_column_count = sizeof(status_columns) / sizeof(status_columns[0]);
 
@@ -88,36 +103,113 @@ static void add_time(cJSON *object, const char *name, uint64_t real_ns)
 		cJSON_AddNullToObject(object, name);
 }
 
+static void add_or_null(cJSON *object, const char *name, bool known, double value)
+{
+	if (known)
+		add_number(object, name, value);
+	else
+		cJSON_AddNullToObject(object, name);
+}
+
+static void add_limit(cJSON *object, const struct snapshot *snap)
+{
+	const struct snap_live *live = &snap->live;
+	double fill = health_fill_ratio(live);
+	cJSON *limit;
+
+	add_number(object, "max", (double)live->max_entries);
+	cJSON_AddBoolToObject(object, "rehearsal", health_rehearsal(snap));
+	if (live->limit_entries > 0) {
+		limit = cJSON_AddObjectToObject(object, "limit");
+		cJSON_AddStringToObject(limit, "kind",
+					snap_limit_name((enum shm_limit)live->limit_kind));
+		add_number(limit, "entries", (double)live->limit_entries);
+	} else {
+		cJSON_AddNullToObject(object, "limit");
+	}
+	add_or_null(object, "fill_ratio", fill >= 0, fill);
+}
+
+static void add_level(cJSON *object, const struct snapshot *snap)
+{
+	double ago = health_verified_seconds_ago(snap);
+	char words[HEALTH_WORDS_BYTES];
+
+	cJSON_AddStringToObject(object, "level", snap_level_name(health_level(snap)));
+	cJSON_AddStringToObject(object, "level_reason", health_level_reason(snap, words));
+	cJSON_AddStringToObject(object, "level_reason_code", health_level_reason_name(snap));
+	if (snap->live.level_since_real_ns > 0 && health_fresh(snap))
+		cJSON_AddStringToObject(
+			object, "level_since",
+			format_time((uint64_t)snap->live.level_since_real_ns, words));
+	else
+		cJSON_AddNullToObject(object, "level_since");
+	cJSON_AddStringToObject(object, "quality", snap_quality_name(health_quality(snap)));
+	cJSON_AddStringToObject(object, "quality_reason", health_quality_reason(snap));
+	add_or_null(object, "verified_seconds_ago", ago >= 0, round(ago * 1e3) / 1e3);
+}
+
+static void add_losses(cJSON *object, const struct snap_live *live)
+{
+	cJSON *losses = cJSON_AddObjectToObject(object, "losses_per_second");
+
+	add_number(losses, "dropped", (double)live->dropped_milli_per_s / 1e3);
+	add_number(losses, "evicted", (double)live->evicted_milli_per_s / 1e3);
+	add_number(losses, "chain", (double)live->chain_milli_per_s / 1e3);
+	add_number(losses, "insert_failed", (double)live->insert_failed_milli_per_s / 1e3);
+}
+
+static void add_forecast(cJSON *object, const struct snapshot *snap)
+{
+	const struct snap_forecast *forecast = &snap->forecast;
+	cJSON *to = cJSON_AddObjectToObject(object, "forecast"), *times;
+	bool says = health_forecast(snap);
+	char words[FORECAST_WORDS_BYTES];
+	uint32_t settles_at;
+	bool settles = health_settles_at(snap, &settles_at);
+
+	cJSON_AddStringToObject(to, "verdict", forecast_words(snap, words));
+	cJSON_AddStringToObject(to, "verdict_code", forecast_verdict_code(snap));
+	cJSON_AddBoolToObject(to, "alarm", says && forecast->alarm);
+	if (says) {
+		times = cJSON_AddObjectToObject(to, "time_to_full_seconds");
+		add_or_null(times, "early", forecast->full_early_ms != SHM_NEVER_MS,
+			    (double)forecast->full_early_ms / 1e3);
+		add_or_null(times, "likely", forecast->full_likely_ms != SHM_NEVER_MS,
+			    (double)forecast->full_likely_ms / 1e3);
+		add_or_null(times, "late", forecast->full_late_ms != SHM_NEVER_MS,
+			    (double)forecast->full_late_ms / 1e3);
+	} else {
+		cJSON_AddNullToObject(to, "time_to_full_seconds");
+	}
+	add_or_null(to, "settles_at_entries", says && settles, settles_at);
+}
+
 void json_status(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
 	cJSON *object = cJSON_CreateObject();
-	double fill = health_fill_ratio(live);
-	char words[FORECAST_WORDS_BYTES];
 
+	if (health_rehearsal(snap))
+		cJSON_AddStringToObject(object, "REHEARSAL", health_rehearsal_words());
+	cJSON_AddStringToObject(object, "host", snap->host_name);
 	cJSON_AddStringToObject(object, "netns", snap->netns_name);
+	cJSON_AddBoolToObject(object, "agent_up", health_fresh(snap));
+	cJSON_AddStringToObject(object, "agent", snap_agent_name(snap->agent));
+	cJSON_AddStringToObject(object, "reason", health_reason(snap));
+	add_or_null(object, "age_seconds", snap->age_ns != UINT64_MAX,
+		    (double)(snap->age_ns / 1000000u) / 1e3);
+	add_level(object, snap);
 	add_number(object, "entries", (double)live->count_entries);
-	add_number(object, "max", (double)live->max_entries);
-	if (fill >= 0)
-		add_number(object, "fill_ratio", fill);
-	else
-		cJSON_AddNullToObject(object, "fill_ratio");
+	add_limit(object, snap);
+	add_losses(object, live);
+	add_forecast(object, snap);
 	add_number(object, "mirror_entries", (double)live->mirror_entries);
 	add_number(object, "residual_entries", (double)live->residual_entries);
 	add_number(object, "mute_entries", (double)live->mute_entries);
 	add_number(object, "unassured_entries", (double)live->unassured_entries);
 	cJSON_AddBoolToObject(object, "exact", health_exact(snap));
 	cJSON_AddStringToObject(object, "mode", snap_mode_name(live->mode));
-	cJSON_AddBoolToObject(object, "agent_up", health_fresh(snap));
-	cJSON_AddStringToObject(object, "agent", snap_agent_name(snap->agent));
-	if (snap->age_ns == UINT64_MAX)
-		cJSON_AddNullToObject(object, "age_seconds");
-	else
-		add_number(object, "age_seconds", (double)(snap->age_ns / 1000000u) / 1e3);
-	cJSON_AddStringToObject(object, "level", health_level_name(health_level(snap)));
-	cJSON_AddStringToObject(object, "reason", health_reason(snap));
-	cJSON_AddStringToObject(object, "verdict", forecast_words(snap, words));
-	cJSON_AddBoolToObject(object, "alarm", health_forecast(snap) && snap->forecast.alarm);
 	add_doubts(object, snap);
 	add_number(object, "buckets", (double)live->buckets);
 	add_number(object, "chain_limit_entries", (double)live->chain_limit_entries);
@@ -138,11 +230,27 @@ void json_status(const struct snapshot *snap, struct text *out)
 	print(object, out);
 }
 
+void json_stale(const struct snapshot *snap, struct text *out)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(object, "netns", snap->netns_name);
+	cJSON_AddBoolToObject(object, "agent_up", health_fresh(snap));
+	cJSON_AddStringToObject(object, "agent", snap_agent_name(snap->agent));
+	cJSON_AddStringToObject(object, "reason", health_reason(snap));
+	add_or_null(object, "age_seconds", snap->age_ns != UINT64_MAX,
+		    (double)(snap->age_ns / 1000000u) / 1e3);
+	add_level(object, snap);
+	print(object, out);
+}
+
 void json_status_missing(const char *netns, const char *reason, struct text *out)
 {
 	static const char *const numbers[] = {
-		"entries",	    "max",	    "fill_ratio",	"mirror_entries",
-		"residual_entries", "mute_entries", "unassured_entries"};
+		"entries",	     "max",	     "limit",
+		"fill_ratio",	     "level_since",  "verified_seconds_ago",
+		"losses_per_second", "forecast",     "mirror_entries",
+		"residual_entries",  "mute_entries", "unassured_entries"};
 	cJSON *object = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(object, "netns", netns);
@@ -153,10 +261,14 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 	cJSON_AddBoolToObject(object, "agent_up", 0);
 	cJSON_AddStringToObject(object, "agent", "missing");
 	cJSON_AddNullToObject(object, "age_seconds");
-	cJSON_AddStringToObject(object, "level", "UNKNOWN");
+	cJSON_AddStringToObject(object, "level", snap_level_name(SHM_LEVEL_UNKNOWN));
+	cJSON_AddStringToObject(object, "level_reason", reason);
+	cJSON_AddStringToObject(object, "level_reason_code",
+				snap_level_reason_name(SHM_LEVEL_REASON_NO_AGENT));
+	cJSON_AddStringToObject(object, "quality", snap_quality_name(SHM_QUALITY_NOT_EXACT));
+	cJSON_AddStringToObject(object, "quality_reason", reason);
 	cJSON_AddStringToObject(object, "reason", reason);
-	cJSON_AddStringToObject(object, "verdict", "cannot say: there are no numbers");
-	cJSON_AddBoolToObject(object, "alarm", 0);
+	cJSON_AddBoolToObject(object, "rehearsal", 0);
 	print(object, out);
 }
 

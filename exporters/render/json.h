@@ -21,6 +21,9 @@ extern const struct column status_columns[];
 extern const size_t status_column_count;
 
 /* The same, when there is no snapshot at all; `reason` says what to do. */
+/* The agent does not run: that, and no number but the age of those there were. */
+void json_stale(const struct snapshot *snap, struct text *out);
+
 void json_status_missing(const char *netns, const char *reason, struct text *out);
 
 /* application/problem+json; `parameter` (may be NULL) names the query parameter at fault. */

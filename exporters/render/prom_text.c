@@ -36,7 +36,9 @@ static void add_head(struct text *out, const struct family_info *info, enum prom
 	add_help(out, info->means, format);
 	text_add(out, "# TYPE ");
 	text_add_bytes(out, info->name, bytes);
-	text_add_format(out, " %s\n", family_type_name(info->type));
+	text_add_format(out, " %s\n",
+			format == PROM_OPENMETRICS_1 ? family_type_openmetrics(info->type)
+						     : family_type_name(info->type));
 	if (format == PROM_OPENMETRICS_1 && info->unit[0]) {
 		text_add(out, "# UNIT ");
 		text_add_bytes(out, info->name, bytes);

@@ -7,6 +7,7 @@
 
 #include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
+#include "exporters/render/head.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
 #include "lib/health/health.h"
@@ -22,18 +23,18 @@ static void label(struct text *out, const char *name)
 static void add_fill(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
-	double fill = health_fill_ratio(live);
 	char words[FORECAST_WORDS_BYTES];
 
+	label(out, "level");
+	text_add_format(out, "%s: %s\n", snap_level_name(health_level(snap)),
+			health_level_reason(snap, words));
 	label(out, "table");
-	if (fill >= 0)
-		text_add_format(out, "%" PRId64 " of %" PRId64 " entries, %.1f %% full: %s\n",
-				live->count_entries, live->max_entries, 100 * fill,
-				health_level_name(health_level(snap)));
-	else
-		text_add_format(out, "%" PRId64 " entries, no limit\n", live->count_entries);
+	head_fill(snap, out);
+	text_add_char(out, '\n');
 	label(out, "forecast");
 	text_add_format(out, "%s\n", forecast_words(snap, words));
+	label(out, "");
+	text_add_format(out, "%s\n", forecast_settles(snap, words));
 	label(out, "chains");
 	text_add_format(
 		out, "%" PRId64 " buckets; inserts begin to fail at about %" PRId64 " entries%s\n",
@@ -52,7 +53,7 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 static void add_trust(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
-	char age[32];
+	char age[32], words[HEALTH_WORDS_BYTES];
 
 	label(out, "agent");
 	text_add_format(out, "%s, mode %s, version %s, numbers are %s%s\n", health_state(snap),
@@ -62,12 +63,15 @@ static void add_trust(const struct snapshot *snap, struct text *out)
 		label(out, "");
 		text_add_format(out, "%s\n", health_reason(snap));
 	}
+	label(out, "quality");
+	text_add_format(out, "%s: %s\n", health_quality_words(snap, words),
+			health_quality_reason(snap));
 	label(out, "mirror");
 	text_add_format(out,
-			"%s; %" PRId64 " entries, residual %" PRId64 ", mute %" PRId64
+			"%" PRId64 " entries, residual %" PRId64 ", silent %" PRId64
 			", unassured %" PRId64 "\n",
-			health_exact(snap) ? "exact" : "NOT exact", live->mirror_entries,
-			live->residual_entries, live->mute_entries, live->unassured_entries);
+			live->mirror_entries, live->residual_entries, live->mute_entries,
+			live->unassured_entries);
 	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++) {
 		if (!(live->doubts & (int64_t)1 << bit))
 			continue;
@@ -89,6 +93,7 @@ void table_status(const struct snapshot *snap, const struct services *services, 
 	struct selection selection;
 	struct select select;
 
+	head_banner(snap, out);
 	label(out, "netns");
 	text_add_format(out, "%s\n", snap->netns_name);
 	add_fill(snap, out);
@@ -109,14 +114,12 @@ void table_status(const struct snapshot *snap, const struct services *services, 
 
 void table_line(const struct snapshot *snap, struct text *out)
 {
-	const struct snap_live *live = &snap->live;
-	double fill = health_fill_ratio(live);
+	char words[HEALTH_WORDS_BYTES];
 
-	text_add_format(out, "%s: %" PRId64 " of %" PRId64 " entries", snap->netns_name,
-			live->count_entries, live->max_entries);
-	if (fill >= 0)
-		text_add_format(out, " (%.1f %%, %s)", 100 * fill,
-				health_level_name(health_level(snap)));
-	text_add_format(out, ", mirror %" PRId64 " (%s), agent %s\n", live->mirror_entries,
-			health_exact(snap) ? "exact" : "not exact", health_state(snap));
+	text_add_format(out, "%s%s: ", health_rehearsal(snap) ? "REHEARSAL, " : "",
+			snap->netns_name);
+	head_fill(snap, out);
+	text_add_format(out, ": %s, mirror %" PRId64 " (%s), agent %s\n",
+			snap_level_name(health_level(snap)), snap->live.mirror_entries,
+			health_quality_words(snap, words), health_state(snap));
 }

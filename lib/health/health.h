@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a snapshot means, said once for every rendering: is it fresh, is it exact,
- * how bad is the fill, and why. Pure.
+ * What a snapshot means, said once for every rendering: is it fresh, how far can it be
+ * trusted, what is the limit, how is the table and why, where does it settle. The level
+ * and the data quality are the agent's (lib/health/level.h, lib/mirror/trust.h); a reader
+ * adds only that the agent is silent. Pure.
  */
 #ifndef CONNTIDE_HEALTH_HEALTH_H
 #define CONNTIDE_HEALTH_HEALTH_H
@@ -10,14 +12,15 @@
 
 #include "lib/shm/snapshot.h"
 
-enum level { LEVEL_OK, LEVEL_HIGH, LEVEL_CRITICAL, LEVEL_FULL, LEVEL_UNKNOWN };
+#define HEALTH_WORDS_BYTES 256u
 
-/* The same thresholds as the alerts in dashboards/. */
-#define LEVEL_HIGH_RATIO     0.80
-#define LEVEL_CRITICAL_RATIO 0.95
-
-/* count / max; -1 when there is no limit or none is known. */
+/* entries / limit; -1 when nothing limits the table or no limit is known. */
 double health_fill_ratio(const struct snap_live *live);
+
+/* --assume-max is in force: the limit is not the kernel's. */
+bool health_rehearsal(const struct snapshot *snap);
+/* What that means, in a sentence without a full stop. */
+const char *health_rehearsal_words(void);
 
 /* The agent is alive: the numbers are those of the last seconds. */
 bool health_fresh(const struct snapshot *snap);
@@ -25,8 +28,16 @@ bool health_fresh(const struct snapshot *snap);
 /* Fresh, subscribed to everything, first dump done: conntide_up. */
 bool health_up(const struct snapshot *snap);
 
-/* What the agent says, but never for numbers that are not fresh. */
+/* What the agent says, but not_exact for numbers that are not fresh. */
+enum shm_quality health_quality(const struct snapshot *snap);
 bool health_exact(const struct snapshot *snap);
+
+/* "exact", "verified 12 s ago", "not exact". Returns out. */
+const char *health_quality_words(const struct snapshot *snap, char out[HEALTH_WORDS_BYTES]);
+/* A sentence: why it is not exact, or that it is. */
+const char *health_quality_reason(const struct snapshot *snap);
+/* Since the whole table was last compared with the kernel's; -1: never, or not known. */
+double health_verified_seconds_ago(const struct snapshot *snap);
 
 /* There is a forecast, made within SNAP_SILENT_NS of the agent's last sign of life. */
 bool health_forecast_recent(const struct snapshot *snap);
@@ -41,14 +52,26 @@ bool health_forecast(const struct snapshot *snap);
  * life: for those who ask for old numbers. */
 bool health_forecast_shown(const struct snapshot *snap);
 
-/* Never better than UNKNOWN when the numbers are not fresh. */
-enum level health_level(const struct snapshot *snap);
-const char *health_level_name(enum level level);
+/*
+ * Where the table settles if demand stays as it is: the one value that every voice
+ * shows. False when the forecast cannot say; and while it sees the table fill within the
+ * hour although that is below the limit: demand does not stay as it is.
+ */
+bool health_settles_at(const struct snapshot *snap, uint32_t *ret_entries);
+
+/* The forecast's verdict; while the level is FULL a table that fills is full. */
+enum shm_verdict health_verdict(const struct snapshot *snap);
+
+/* The level; UNKNOWN when the numbers are not fresh. */
+enum shm_level health_level(const struct snapshot *snap);
+/* For programs ("fill"), and for people, with its figure ("95.3 % full"). */
+const char *health_level_reason_name(const struct snapshot *snap);
+const char *health_level_reason(const struct snapshot *snap, char out[HEALTH_WORDS_BYTES]);
 
 /* "up", "degraded", or the name of the agent's state. */
 const char *health_state(const struct snapshot *snap);
 
-/* A sentence: why the numbers are not to be trusted fully, or that they are. */
+/* A sentence: why the agent or its numbers are not what they should be, or that they are. */
 const char *health_reason(const struct snapshot *snap);
 
 #endif

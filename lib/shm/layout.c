@@ -36,7 +36,8 @@ SHM_AT(shm_header, agent_version, 96);
 SHM_AT(shm_header, netns_name, 128);
 SHM_AT(shm_header, sections, 192);
 SHM_AT(shm_header, hosts_offset_bytes, 648);
-SHM_AT(shm_header, _reserved, 656);
+SHM_AT(shm_header, host_name, 656);
+SHM_AT(shm_header, _reserved, 720);
 SHM_SIZE(shm_header, 776);
 
 SHM_AT(shm_hosts_header, magic, 0);
@@ -47,7 +48,7 @@ SHM_SIZE(shm_hosts_header, 32);
 
 SHM_AT(shm_live, seq, 0);
 SHM_AT(shm_live, heartbeat_boot_ns, 8);
-SHM_AT(shm_live, count_entries, 272);
+SHM_AT(shm_live, count_entries, 320);
 
 SHM_AT(shm_row, new_entries, 0);
 SHM_AT(shm_row, destroyed_entries, 8);

@@ -173,7 +173,8 @@ struct shm_header {
 	char netns_name[64];
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t hosts_offset_bytes; /* where the hosts file begins: bytes of this file */
-	uint8_t _reserved[120];
+	char host_name[64];	     /* of the machine, or the container, the agent runs on */
+	uint8_t _reserved[56];
 };
 
 /* Of the hosts file; its first page. */
@@ -227,7 +228,9 @@ struct shm_other {
 };
 
 struct shm_slots {
-	_Atomic uint64_t seq; /* covers slot[]; other[][] is relaxed */
+	/* Covers slot[], and what other[][] takes over when a slot changes hands; what is
+	 * counted there by the event is relaxed. */
+	_Atomic uint64_t seq;
 	struct shm_slot slot[SHM_SLOT_COUNT];
 	struct shm_other other[L4_COUNT][DIR_COUNT];
 };
@@ -318,7 +321,7 @@ struct shm_reason {
 	_Atomic uint32_t pooled; /* 1: several ports that have no class of their own */
 	_Atomic uint32_t entries;
 	_Atomic uint32_t entries_600; /* expected in ten minutes */
-	_Atomic uint32_t steady_entries;
+	_Atomic uint32_t settles_at_entries;
 	_Atomic uint32_t new_milli_per_s;
 	_Atomic int32_t slope_micro_per_s2; /* how fast that rate changes */
 	uint32_t _pad;
@@ -331,15 +334,15 @@ struct shm_forecast {
 	_Atomic uint64_t full_early_ms; /* 10 %, 50 %, 90 % quantile of the time to full */
 	_Atomic uint64_t full_likely_ms;
 	_Atomic uint64_t full_late_ms;
-	_Atomic uint32_t limit_entries;	 /* 0: none */
-	_Atomic uint32_t limit_kind;	 /* enum shm_limit */
-	_Atomic uint32_t verdict;	 /* enum shm_verdict */
-	_Atomic uint32_t alarm;		 /* 1: full within ten minutes, with hysteresis */
-	_Atomic uint32_t watching_s;	 /* SHM_VERDICT_WATCHING: for how much longer */
-	_Atomic uint32_t count_entries;	 /* what it started from */
-	_Atomic uint32_t steady_entries; /* where it would come to rest, as things stand */
-	_Atomic uint32_t soft_entries;	 /* the kernel may evict these when full */
-	_Atomic uint32_t cost_us;	 /* CPU time of the last one */
+	_Atomic uint32_t limit_entries;	     /* 0: none */
+	_Atomic uint32_t limit_kind;	     /* enum shm_limit */
+	_Atomic uint32_t verdict;	     /* enum shm_verdict */
+	_Atomic uint32_t alarm;		     /* 1: full within ten minutes, with hysteresis */
+	_Atomic uint32_t watching_s;	     /* SHM_VERDICT_WATCHING: for how much longer */
+	_Atomic uint32_t count_entries;	     /* what it started from */
+	_Atomic uint32_t settles_at_entries; /* where it would come to rest, as things stand */
+	_Atomic uint32_t soft_entries;	     /* the kernel may evict these when full */
+	_Atomic uint32_t cost_us;	     /* CPU time of the last one */
 	_Atomic uint32_t reason_count;
 	struct shm_horizon horizon[SHM_HORIZONS];
 	struct shm_chance chance[SHM_FULL_HORIZONS];

@@ -49,7 +49,7 @@ static void load_scalars(const struct shm_forecast *from, struct raw *raw)
 	to->alarm = peek_u32(&from->alarm) == 1;
 	to->watching_s = peek_u32(&from->watching_s);
 	to->count_entries = peek_u32(&from->count_entries);
-	to->steady_entries = peek_u32(&from->steady_entries);
+	to->settles_at_entries = peek_u32(&from->settles_at_entries);
 	to->soft_entries = peek_u32(&from->soft_entries);
 	to->cost_us = peek_u32(&from->cost_us);
 	raw->reason_count = peek_u32(&from->reason_count);
@@ -83,7 +83,7 @@ static void load_lists(const struct shm_forecast *from, struct raw *raw)
 		to->pooled = peek_u32(&reason->pooled) != 0;
 		to->entries = peek_u32(&reason->entries);
 		to->entries_600 = peek_u32(&reason->entries_600);
-		to->steady_entries = peek_u32(&reason->steady_entries);
+		to->settles_at_entries = peek_u32(&reason->settles_at_entries);
 		to->new_milli_per_s = peek_u32(&reason->new_milli_per_s);
 		to->slope_micro_per_s2 = peek_i32(&reason->slope_micro_per_s2);
 	}

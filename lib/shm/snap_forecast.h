@@ -49,7 +49,7 @@ struct snap_reason {
 	bool pooled;
 	uint32_t entries;
 	uint32_t entries_600;
-	uint32_t steady_entries;
+	uint32_t settles_at_entries;
 	uint32_t new_milli_per_s;
 	int32_t slope_micro_per_s2;
 };
@@ -67,7 +67,7 @@ struct snap_forecast {
 	bool alarm;
 	uint32_t watching_s;
 	uint32_t count_entries;
-	uint32_t steady_entries;
+	uint32_t settles_at_entries;
 	uint32_t soft_entries;
 	uint32_t cost_us;
 	uint32_t reason_count;

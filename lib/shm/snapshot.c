@@ -10,6 +10,9 @@
 #include "lib/shm/seq_retry.h"
 #include "lib/shm/seqlock.h"
 
+/* Slots change hands once a second at most, in a burst of microseconds. */
+#define MOVED_ATTEMPTS 16
+
 #define LIVE_WORDS ((sizeof(struct shm_live) - sizeof(uint64_t)) / sizeof(uint64_t))
 _Static_assert(sizeof(struct snap_live) == LIVE_WORDS * sizeof(uint64_t),
 	       "snap_live mirrors shm_live word by word");
@@ -54,6 +57,7 @@ struct slot_view {
 	uint32_t generation[SHM_SLOT_COUNT];
 	uint64_t base_new[SHM_SLOT_COUNT];
 	uint64_t base_destroyed[SHM_SLOT_COUNT];
+	uint64_t seq;
 	uint64_t filter; /* a bit per row % 64 that has a slot: most rows have none */
 };
 
@@ -76,6 +80,7 @@ static int copy_slots(const struct shm_slots *slots, struct slot_view *view)
 		for (unsigned int i = 0; i < SHM_SLOT_COUNT; i++)
 			if (view->row[i] != ROW_INVALID)
 				view->filter |= UINT64_C(1) << (view->row[i] % 64u);
+		view->seq = at;
 		if (seq_read_valid(&slots->seq, at))
 			return 0;
 	}
@@ -124,7 +129,8 @@ struct copy {
 	const _Atomic uint32_t *cells;
 	const struct shm_row *rows;
 	const struct shm_rate *rates;
-	bool full; /* rows_room was too small */
+	bool full;  /* rows_room was too small */
+	bool moved; /* a slot changed hands meanwhile: its counts may be there twice */
 };
 
 static void copy_slot(const struct slot_view *view, uint32_t row_index, struct snap_row *row)
@@ -261,11 +267,17 @@ static int copy_all(void *arg)
 	snap->stopped_real_ns = peek_u64(&header->stopped);
 	memcpy(snap->netns_name, header->netns_name, sizeof(snap->netns_name));
 	memcpy(snap->agent_version, header->agent_version, sizeof(snap->agent_version));
+	memcpy(snap->host_name, header->host_name, sizeof(snap->host_name));
+	make_printable(snap->host_name, sizeof(snap->host_name));
 	make_printable(snap->netns_name, sizeof(snap->netns_name));
 	make_printable(snap->agent_version, sizeof(snap->agent_version));
 	copy_rows(copy);
 	check_rates(copy);
 	copy_others(copy);
+	copy->moved = !seq_read_valid(
+		&((const struct shm_slots *)shm_reader_section(copy->reader, SHM_SECTION_SLOTS))
+			 ->seq,
+		copy->slots.seq);
 	copy_timeouts(copy);
 	snap_forecast_copy(shm_reader_section(copy->reader, SHM_SECTION_FORECAST), &snap->forecast);
 	snap_nat_copy(shm_reader_section(copy->reader, SHM_SECTION_NAT), &snap->nat);
@@ -314,7 +326,7 @@ int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_
 {
 	struct copy copy = {.reader = reader, .snap = snap};
 	int64_t mirror = 0;
-	int err;
+	int err, again = 0;
 
 	if (!reader->base)
 		return -ENOENT;
@@ -329,9 +341,9 @@ int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_
 				return err;
 		}
 		err = shm_guarded(copy_all, &copy);
-	} while (!err && copy.full);
-	if (err)
-		return err;
+	} while (!err && (copy.full || (copy.moved && ++again < MOVED_ATTEMPTS)));
+	if (err || copy.moved)
+		return err ? err : -EAGAIN;
 	for (size_t i = 0; i < snap->row_count; i++)
 		mirror += snap->rows[i].entries;
 	snap->live.mirror_entries = mirror;

@@ -101,6 +101,7 @@ struct snapshot {
 	uint64_t netns_inode;
 	uint32_t agent_pid;
 	char netns_name[64];
+	char host_name[64];
 	char agent_version[32];
 	struct snap_live live;
 	struct snap_row *rows;

@@ -95,6 +95,8 @@ static int fill_header(struct segment *segment, const struct segment_identity *i
 	header->agent_pid = (uint32_t)getpid();
 	header->section_count = SHM_SECTION_COUNT;
 	snprintf(header->agent_version, sizeof(header->agent_version), "%s", build_version);
+	if (gethostname(header->host_name, sizeof(header->host_name) - 1) < 0)
+		header->host_name[0] = '\0';
 	snprintf(header->netns_name, sizeof(header->netns_name), "%s", identity->name);
 	memcpy(header->sections, segment->sections, sizeof(header->sections));
 	header->hosts_offset_bytes = shm_hosts_offset();

@@ -29,6 +29,8 @@ VOLATILE = [
     (r'("computed_timestamp_seconds":\s*)[\d.]+', r"\1N"),
     (r"made        \S+,", "made        TIME,"),
     (r'(<polyline class="past" points=")[^"]*"', r'\1..."'),
+    (r'("level_since":\s*)"[^"]*"', r'\1"TIME"'),
+    (r'("verified_seconds_ago":\s*)[\d.]+', r"\1N"),
     (r'("agent_pid":\s*)\d+', r"\1N"),
     (r"(?m)^((?:process_\w+|conntide_scrape_duration_seconds|conntide_http_connections|"
      r"conntide_agent_heartbeat_timestamp_seconds)(?:\{.*\})?) \S+$", r"\1 N"),

@@ -17,7 +17,7 @@ NGINX = os.path.join(ROOT, "tests", "golden", "nginx.segment")
 STRANGER = {"X-Forwarded-For": "192.0.2.99"}  # through a proxy: not trusted
 ADDRESS = re.compile(r"\b(?:192\.0\.2|198\.51\.100)\.\d+|2001:db8")
 ADVICE_FIELDS = "id title reason saves_entries saves_ratio memory_bytes_delta commands warnings"
-WHATIF_FIELDS = "steady_entries_now steady_entries_then fill_ratio_then"
+WHATIF_FIELDS = "settles_at_entries settles_at_entries_then fill_ratio_then"
 
 
 @pytest.fixture
@@ -106,16 +106,16 @@ def test_advice_is_what_whatif_says(exporter):
 def test_whatif(exporter):
     now = exporter.get("/api/v1/whatif").json()
     assert set(WHATIF_FIELDS.split()) <= set(now)
-    assert now["steady_entries_now"] == now["steady_entries_then"]
-    assert now["steady_entries_now"] == pytest.approx(2 * 25 * 150 + 15, rel=0.01)
+    assert now["settles_at_entries"] == now["settles_at_entries_then"]
+    assert now["settles_at_entries"] == pytest.approx(2 * 25 * 150 + 15, rel=0.01)
     then = exporter.get("/api/v1/whatif?notrack=tcp/80&timeout.tcp_time_wait=30"
                         "&max=524288&rate.tcp/8080=2").json()
     assert then["changes"] == ["notrack=tcp/80", "timeout.tcp_time_wait=30", "max=524288",
                                "rate.tcp/8080=2"]
     lag = then["collector_lag_seconds_then"]
     assert lag < then["collector_lag_seconds_now"]
-    assert then["steady_entries_then"] == pytest.approx(2 * 25 * (30 + lag), rel=0.02)
-    assert then["fill_ratio_then"] == pytest.approx(then["steady_entries_then"] / 524288, rel=1e-3)
+    assert then["settles_at_entries_then"] == pytest.approx(2 * 25 * (30 + lag), rel=0.02)
+    assert then["fill_ratio_then"] == pytest.approx(then["settles_at_entries_then"] / 524288, rel=1e-3)
     assert len(then["warnings"]) >= 5
     assert exporter.get("/api/v1/whatif?max=0").json()["fill_ratio_then"] is None
 

@@ -227,7 +227,7 @@ def test_old_rows_only_for_those_who_ask(exporter, segment):
     assert reply.headers["Conntide-Agent"] == "silent"
     reply = exporter.get("/api/v1/cells?stale=1")
     assert reply.status == 200 and float(reply.headers["Conntide-Age-Seconds"]) >= 60
-    assert reply.headers["Conntide-Exact"] == "false"
+    assert reply.headers["Conntide-Quality"] == "not_exact"
 
 
 INCIDENT = "20260102T000000Z-00000001"

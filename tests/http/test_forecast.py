@@ -11,11 +11,11 @@ import time
 import pytest
 from harness import CLI, total
 
-FIELDS = ("verdict entries max horizons time_to_full_seconds steady_entries verdict_code limit "
-          "alarm probabilities reasons hit_rate soft_entries").split()
+FIELDS = ("verdict entries max horizons time_to_full_seconds settles_at_entries verdict_code limit "
+          "alarm probabilities reasons hit_rate evictable_entries").split()
 FUTURE = ["conntide_forecast_time_to_full_seconds", "conntide_forecast_entries",
           "conntide_forecast_full_probability", "conntide_forecast_drop_probability",
-          "conntide_forecast_steady_entries", "conntide_forecast_limit_entries",
+          "conntide_forecast_settles_at_entries",
           "conntide_forecast_alarm"]
 RECORD = ["conntide_forecast_compared_total", "conntide_forecast_held_total",
           "conntide_forecast_cpu_seconds"]
@@ -55,7 +55,7 @@ def test_document(exporter):
     assert document["entries"] == 1240 and document["max"] == 4096
     assert document["limit"] == {"kind": "max", "entries": 4096}
     assert document["time_to_full_seconds"] == {"early": 3000, "likely": None, "late": None}
-    assert document["steady_entries"] == 2900 and document["soft_entries"] == 14
+    assert document["settles_at_entries"] == 2900 and document["evictable_entries"] == 14
     assert [one["seconds"] for one in document["horizons"]] == [30, 120, 600, 3600]
     assert document["horizons"][2] == {"seconds": 600, "p10": 1710, "p50": 2105, "p90": 2490,
                                        "p025": 1500, "p975": 2800, "full_probability": 0}
@@ -65,7 +65,7 @@ def test_document(exporter):
     assert document["reasons"][0] == {
         "l4proto": "tcp", "direction": "inbound", "port": 80, "pooled": False, "entries": 600,
         "new_per_second": 8.4, "slope_per_second_squared": 0.0125, "entries_in_600_seconds": 1190,
-        "steady_entries": 1700}
+        "settles_at_entries": 1700}
     assert document["reasons"][2]["pooled"] is True and document["reasons"][2]["port"] is None
     assert document["hit_rate"][2] == {"seconds": 600, "compared": 183, "held": 149,
                                        "ratio": pytest.approx(149 / 183, abs=1e-5)}
@@ -93,9 +93,9 @@ def test_openapi_describes_it_to_the_leaves(exporter):
 
 def test_large_numbers_are_exact(exporter, segment):
     settle(segment, "live max_entries 2097153", "forecast limit_entries 2097153",
-           "forecast steady_entries 1234567", "outlook 0 1048575 1048576 1048577 1048578 1048579 1 1")
+           "forecast settles_at_entries 1234567", "outlook 0 1048575 1048576 1048577 1048578 1048579 1 1")
     document = exporter.get("/api/v1/forecast").json()
-    assert document["steady_entries"] == 1234567 and document["horizons"][0]["p50"] == 1048577
+    assert document["settles_at_entries"] == 1234567 and document["horizons"][0]["p50"] == 1048577
 
 
 def test_metrics(exporter):
@@ -106,15 +106,15 @@ def test_metrics(exporter):
     assert sample(samples, "conntide_forecast_entries", horizon="600", bound="low") == 1710
     assert sample(samples, "conntide_forecast_full_probability", horizon="3600") == 0.12
     assert sample(samples, "conntide_forecast_drop_probability", horizon="3600") == 0.031
-    assert sample(samples, "conntide_forecast_limit_entries", limit="max") == 4096
+    assert sample(samples, "conntide_limit_entries", limit="max") == 4096
     assert sample(samples, "conntide_forecast_compared_total", horizon="120") == 231
     assert sample(samples, "conntide_forecast_cpu_seconds") == 0.001875
-    assert len([name for name, _ in samples if name.startswith("conntide_forecast_")]) == 31
+    assert len([name for name, _ in samples if name.startswith("conntide_forecast_")]) == 30
 
 
 @pytest.mark.parametrize("commands, words, code", [
-    (["forecast verdict 1", "forecast steady_entries 90000"], "steady at 30 %", "steady"),
-    (["forecast verdict 5", "forecast steady_entries 400"], "draining to 10 %", "draining"),
+    (["forecast verdict 1", "forecast settles_at_entries 1229"], "steady at 30 %", "steady"),
+    (["forecast verdict 5", "forecast settles_at_entries 400"], "draining to 10 %", "draining"),
     (FILLING, "full in about 4 min (2-9)", "filling"),
     (FILLING + [f"forecast full_late_ms {NEVER}"], "full in about 4 min (2 or later)", "filling"),
     (FILLING + ["forecast full_early_ms 31000", "forecast full_likely_ms 44700",
@@ -122,14 +122,14 @@ def test_metrics(exporter):
     (FILLING + ["forecast limit_kind 3", "forecast limit_entries 2000"],
      "full in about 4 min (2-9) against the assumed limit of 2000 entries", "filling"),
     (["forecast verdict 4", "forecast limit_kind 2", "forecast limit_entries 1200"],
-     "full against the chain-length ceiling of 1200 entries", "full"),
+     "full against the chain-length limit of 1200 entries", "full"),
     (["forecast verdict 4"], "full", "full"),
     (["forecast limit_kind 3", "forecast limit_entries 4000"],
      "levels off at 72 % of the assumed limit of 4000 entries", "levels-off"),
-    (["forecast steady_entries 8192"],
+    (["forecast settles_at_entries 8192"],
      "grows towards 200 %; not full within the hour, as things stand", "levels-off"),
     (["live max_entries 0", "forecast verdict 6", "forecast limit_kind 0",
-      "forecast limit_entries 0"], "no limit; heads for 2900 entries", "unlimited"),
+      "forecast limit_entries 0"], "no limit; settles at 2900 entries", "unlimited"),
 ])
 def test_verdict_is_the_same_everywhere(exporter, directory, segment, commands, words, code):
     settle(segment, *commands)
@@ -138,7 +138,7 @@ def test_verdict_is_the_same_everywhere(exporter, directory, segment, commands, 
     text = exporter.get("/api/v1/forecast", {"Accept": "text/plain"})
     assert text.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert text.text.splitlines()[0] == f"forecast    {words}"
-    assert exporter.get("/api/v1/status").json()["verdict"] == words
+    assert exporter.get("/api/v1/status").json()["forecast"]["verdict"] == words
     assert f"forecast    {words}\n" in exporter.get("/api/v1/status?format=text").text
     assert f">{words}</p>" in exporter.get("/").text
     assert cli(directory).stdout.splitlines()[0] == f"forecast    {words}"
@@ -164,7 +164,7 @@ def test_nothing_is_shown_in_its_place(exporter, directory, segment, commands, w
     assert words in document["verdict"] and document["verdict"].startswith("cannot say")
     assert document["verdict_code"] == code and document["alarm"] is False
     assert document["horizons"] == document["probabilities"] == document["reasons"] == []
-    assert document["time_to_full_seconds"] is None and document["steady_entries"] is None
+    assert document["time_to_full_seconds"] is None and document["settles_at_entries"] is None
     assert len(document["hit_rate"]) == (4 if record else 0)
     assert document["watching_seconds"] == (40 if code == "watching" else None)
     samples = exporter.metrics()
@@ -221,9 +221,9 @@ def test_etag(exporter, segment):
     for path in ("/api/v1/forecast", "/api/v1/forecast/history"):
         tag = exporter.get(path).headers["ETag"]
         assert exporter.get(path, {"If-None-Match": tag}).status == 304
-    settle(segment, "forecast steady_entries 2901")
+    settle(segment, "forecast settles_at_entries 2901")
     tag = exporter.get("/api/v1/forecast").headers["ETag"]
-    settle(segment, "forecast steady_entries 2902")
+    settle(segment, "forecast settles_at_entries 2902")
     assert exporter.get("/api/v1/forecast", {"If-None-Match": tag}).status == 200
 
 
@@ -297,7 +297,7 @@ def test_chart(exporter, segment):
 
 def test_chart_of_anything(exporter, segment):
     settle(segment, "live count_entries -9223372036854775808",
-           "forecast steady_entries 4294967295", "forecast soft_entries 4294967295",
+           "forecast settles_at_entries 4294967295", "forecast soft_entries 4294967295",
            *[f"outlook {i} 0 0 4294967295 4294967295 4294967295 4294967295 4294967295"
              for i in range(4)])
     page = exporter.get("/").text

@@ -136,12 +136,12 @@ class Saving:
         return self.before - self.after
 
     def predicted(self):
-        return self.said["steady_entries_now"] - self.said["steady_entries_then"]
+        return self.said["settles_at_entries"] - self.said["settles_at_entries_then"]
 
     def tell(self):
         report.append(
-            f"{self.name:34} before {self.said['steady_entries_now']:6.0f} "
-            f"{self.before:6.0f}  after {self.said['steady_entries_then']:6.0f} {self.after:6.0f}"
+            f"{self.name:34} before {self.said['settles_at_entries']:6.0f} "
+            f"{self.before:6.0f}  after {self.said['settles_at_entries_then']:6.0f} {self.after:6.0f}"
             f"  saving {self.predicted():6.0f} {self.measured():6.0f}"
             f" ({100 * (self.predicted() / self.measured() - 1):+.1f} %)"
             f"  lag {self.said['collector_lag_seconds_now']:.1f}"

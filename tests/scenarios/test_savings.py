@@ -54,9 +54,9 @@ def test_squid_is_not_accused(experiment):
 def test_what_is_promised_is_what_comes(experiment, name):
     saving = experiment.savings[name]
     assert saving.predicted() == pytest.approx(saving.measured(), rel=0.1)
-    assert saving.said["steady_entries_now"] == pytest.approx(saving.before, rel=0.1)
+    assert saving.said["settles_at_entries"] == pytest.approx(saving.before, rel=0.1)
     # Of the table as it was: a small rest is moved by a round of the collector more or less.
-    assert saving.said["steady_entries_then"] == pytest.approx(saving.after,
+    assert saving.said["settles_at_entries_then"] == pytest.approx(saving.after,
                                                                abs=0.1 * saving.before)
 
 

@@ -44,7 +44,7 @@ def row_ports(text):
 def test_first_look(top):
     text = top.text()
     assert "7,512 of 262,144 entries, 2.9 %" in text.splitlines()[0]
-    assert "lost 0/s" in text.splitlines()[0]
+    assert "losses 0/s" in text.splitlines()[0]
     assert row_ports(text) == [80, 8080, 53, 22]
     assert "TIME_WAIT 3750" in text
     assert top.alternate()

@@ -456,11 +456,13 @@ static void test_losses(void **state)
 	(void)state;
 	last->chaintoolong = 7;
 	last->insert_failed = 7;
+	made->snap.live.level = SHM_LEVEL_CRITICAL;
 	assert_named(made, "chain-drops", CONFIDENCE_SURE);
 	assert_true(made->why.urgent);
 	assert_int_equal(made->why.finding_count, 1);
 	assert_true(fabs(made_figure(made_finding(made, "chain-drops"), "chain_drops") - 7) < 1e-9);
 	last->chaintoolong = last->insert_failed = 0;
+	made->snap.live.level = SHM_LEVEL_OK;
 	/* Long ago is not now. */
 	made->minutes[0].chaintoolong = 1000;
 	assert_none(made);
@@ -494,11 +496,13 @@ static void test_full(void **state)
 	struct made *made = healthy();
 
 	(void)state;
-	made->snap.live.max_entries = 8192;
+	made->snap.live.limit_entries = made->snap.live.max_entries = 8192;
 	made->snap.live.count_entries = 8000;
+	made->snap.live.level = SHM_LEVEL_CRITICAL;
 	assert_named(made, "table-full", CONFIDENCE_SURE);
 	assert_true(made->why.urgent);
 	made->snap.live.count_entries = 7000;
+	made->snap.live.level = SHM_LEVEL_HIGH;
 	made_look(made);
 	assert_null(made_finding(made, "table-full"));
 	assert_true(made->why.urgent);

@@ -49,7 +49,7 @@ static bool set_scalar(struct shm_forecast *forecast, const char *name, unsigned
 		{"alarm", NULL, &forecast->alarm},
 		{"watching_s", NULL, &forecast->watching_s},
 		{"count_entries", NULL, &forecast->count_entries},
-		{"steady_entries", NULL, &forecast->steady_entries},
+		{"settles_at_entries", NULL, &forecast->settles_at_entries},
 		{"soft_entries", NULL, &forecast->soft_entries},
 		{"cost_us", NULL, &forecast->cost_us},
 		{"reason_count", NULL, &forecast->reason_count},
@@ -93,7 +93,7 @@ static bool set_reason(struct shm_reason *reason, const char *line)
 	poke_u32(&reason->pooled, n[1]);
 	poke_u32(&reason->entries, n[2]);
 	poke_u32(&reason->entries_600, n[3]);
-	poke_u32(&reason->steady_entries, n[4]);
+	poke_u32(&reason->settles_at_entries, n[4]);
 	poke_u32(&reason->new_milli_per_s, n[5]);
 	atomic_store_explicit(&reason->slope_micro_per_s2, slope, memory_order_relaxed);
 	return true;

@@ -29,8 +29,10 @@ struct made *made_new(void)
 	live = &made->snap.live;
 	live->mode = SHM_MODE_FULL;
 	live->tick_hz = 250;
-	live->exact = 1;
-	live->max_entries = live->buckets = 262144;
+	live->quality = SHM_QUALITY_EXACT;
+	live->level = SHM_LEVEL_OK;
+	live->limit_kind = SHM_LIMIT_MAX;
+	live->limit_entries = live->max_entries = live->buckets = 262144;
 	live->chain_limit_entries = 25 * live->buckets;
 	live->started_boot_ns = 1000000000;
 	live->heartbeat_boot_ns = (int64_t)(1000000000 + HOURS);

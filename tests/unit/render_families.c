@@ -62,7 +62,7 @@ static double sum_of(const struct families *families, enum family_id id)
 static void random_table(uint64_t seed)
 {
 	struct rng rng = rng_seeded(seed);
-	struct series_memory memory = {{0}};
+	struct series_memory memory = {0};
 	struct families_options options = {
 		.series_limit = 400, .series_taken = 20, .revision = "r", .version = "v"};
 
@@ -87,7 +87,7 @@ static void random_table(uint64_t seed)
 		assert_seeded(seed, fabs(sum_of(&families, FAMILY_ENTRIES) -
 					 sum_of(&families, FAMILY_MIRROR)) < 0.5);
 		assert_seeded(seed, families.count + options.series_taken <= 400 ||
-					    memory.slots_hidden == SHM_SLOT_COUNT);
+					    memory.counters_hidden);
 		assert_seeded(seed, families.count + options.series_taken <= 440);
 		families_free(&families);
 	}
@@ -101,7 +101,7 @@ static void test_sums(void **state)
 
 static void test_old_numbers_are_left_out(void **state)
 {
-	struct series_memory memory = {{0}};
+	struct series_memory memory = {0};
 	struct families_options options = {.revision = "r", .version = "v"};
 	struct snapshot snap = snapshot_of(0);
 	struct families families;
@@ -115,13 +115,16 @@ static void test_old_numbers_are_left_out(void **state)
 		assert_true(families.samples[i].family == FAMILY_UP ||
 			    families.samples[i].family == FAMILY_AGENT_STATE ||
 			    families.samples[i].family == FAMILY_HEARTBEAT ||
+			    families.samples[i].family == FAMILY_LEVEL ||
+			    families.samples[i].family == FAMILY_LEVEL_REASON ||
+			    families.samples[i].family == FAMILY_QUALITY ||
 			    families.samples[i].family == FAMILY_BUILD_INFO);
 	families_free(&families);
 }
 
 static void test_names_of_namespaces_are_escaped(void **state)
 {
-	struct series_memory memory = {{0}};
+	struct series_memory memory = {0};
 	struct families_options options = {.revision = "r", .version = "v"};
 	struct families families;
 	struct text out;
@@ -142,24 +145,26 @@ static void test_judgement(void **state)
 	struct snapshot snap = snapshot_of(0);
 
 	(void)state;
-	snap.live.exact = 1;
-	snap.live.max_entries = 100;
+	snap.live.quality = SHM_QUALITY_EXACT;
+	snap.live.limit_entries = 100;
+	snap.live.level = SHM_LEVEL_CRITICAL;
 	snap.live.count_entries = 96;
 	assert_true(health_up(&snap) && health_exact(&snap));
-	assert_int_equal(health_level(&snap), LEVEL_CRITICAL);
-	snap.live.doubts = SHM_DOUBT_MUTE;
+	assert_int_equal(health_level(&snap), SHM_LEVEL_CRITICAL);
+	snap.live.quality = SHM_QUALITY_VERIFIED;
 	assert_false(health_exact(&snap));
 	snap.live.mode = SHM_MODE_POLLING;
 	assert_false(health_up(&snap));
 	assert_string_equal(health_state(&snap), "degraded");
-	snap.live.doubts = 0;
+	snap.live.quality = SHM_QUALITY_EXACT;
 	snap.agent = SNAP_AGENT_STOPPED;
 	assert_false(health_fresh(&snap) || health_exact(&snap));
-	assert_int_equal(health_level(&snap), LEVEL_UNKNOWN);
+	assert_int_equal(health_level(&snap), SHM_LEVEL_UNKNOWN);
 	snap.agent = SNAP_AGENT_UP;
-	snap.live.max_entries = 0;
+	snap.live.limit_entries = 0;
+	snap.live.level = SHM_LEVEL_OK;
 	assert_true(health_fill_ratio(&snap.live) < 0);
-	assert_int_equal(health_level(&snap), LEVEL_OK);
+	assert_int_equal(health_level(&snap), SHM_LEVEL_OK);
 }
 
 static void test_order_is_stable(void **state)

@@ -30,7 +30,7 @@ static struct snapshot snapshot_of(enum shm_verdict verdict)
 					       .limit_kind = SHM_LIMIT_MAX,
 					       .limit_entries = 1000,
 					       .count_entries = 400,
-					       .steady_entries = 500,
+					       .settles_at_entries = 500,
 					       .full_early_ms = SHM_NEVER_MS,
 					       .full_likely_ms = SHM_NEVER_MS,
 					       .full_late_ms = SHM_NEVER_MS};
@@ -43,7 +43,7 @@ static void test_times(void **state)
 		uint64_t early_ms, likely_ms, late_ms;
 		const char *words;
 	} table[] = {
-		{0, 0, 0, "full in about 0 s"},
+		{0, 0, 0, "full in less than 1 s"},
 		{1 * S, 2 * S, 3 * S, "full in about 2 s (1-3)"},
 		{30 * S, 89 * S, 120 * S, "full in about 89 s (30-120)"},
 		{30 * S, 90 * S, 120 * S, "full in about 2 min (0-2)"},
@@ -65,7 +65,7 @@ static void test_times(void **state)
 	}
 	snap.forecast.full_early_ms = 50 * MIN;
 	snap.forecast.full_likely_ms = SHM_NEVER_MS;
-	assert_string_equal(forecast_when(&snap.forecast, words),
+	assert_string_equal(forecast_when(&snap, words),
 			    "likely not within the hour; 1 in 10 by 50 min");
 }
 
@@ -76,17 +76,17 @@ static void test_levels(void **state)
 
 	(void)state;
 	assert_string_equal(forecast_words(&snap, words), "levels off at 50 %");
-	snap.forecast.steady_entries = 4;
+	snap.forecast.settles_at_entries = 4;
 	assert_string_equal(forecast_words(&snap, words), "levels off at 0.4 %");
-	snap.forecast.steady_entries = 0;
+	snap.forecast.settles_at_entries = 0;
 	assert_string_equal(forecast_words(&snap, words), "levels off at 0 %");
 	snap.forecast.verdict = SHM_VERDICT_STEADY;
-	snap.forecast.steady_entries = 100000;
+	snap.forecast.settles_at_entries = 400;
 	assert_string_equal(forecast_words(&snap, words), "steady at 40 %");
 	/* The longest there can be is not cut. */
 	snap.forecast.verdict = SHM_VERDICT_LEVELS_OFF;
 	snap.forecast.limit_kind = SHM_LIMIT_CHAIN;
-	snap.forecast.limit_entries = snap.forecast.steady_entries = UINT32_MAX;
+	snap.forecast.limit_entries = snap.forecast.settles_at_entries = UINT32_MAX;
 	snap.agent = SNAP_AGENT_SILENT;
 	snap.age_ns = UINT64_MAX - 1;
 	forecast_words(&snap, words);
@@ -128,7 +128,7 @@ static void random_forecast(uint64_t seed)
 
 	forecast->limit_kind = (enum shm_limit)rng_below(&rng, SHM_LIMIT_COUNT);
 	forecast->limit_entries = forecast->limit_kind ? 1 + rng_below(&rng, UINT32_MAX) : 0;
-	forecast->steady_entries = rng_below(&rng, UINT32_MAX);
+	forecast->settles_at_entries = rng_below(&rng, UINT32_MAX);
 	forecast->full_likely_ms = rng_percent(&rng, 50) ? rng_below(&rng, 3600001) : SHM_NEVER_MS;
 	forecast->full_early_ms = forecast->full_likely_ms == SHM_NEVER_MS
 					  ? SHM_NEVER_MS

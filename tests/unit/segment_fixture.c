@@ -38,6 +38,8 @@
 #include "lib/base/clock.h"
 #include "lib/incident/incident_pack.h"
 #include "lib/kernel/states.h"
+#include "lib/health/level.h"
+#include "lib/mirror/trust.h"
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
@@ -143,6 +145,75 @@ static void set_live(const char *name, int64_t value)
 #undef FIELD
 #undef VALUE
 	seq_write_end(&live->seq);
+}
+
+static int64_t live_of(const char *name)
+{
+	struct shm_live *live = section(SHM_SECTION_LIVE);
+	int64_t value = 0;
+
+#define GET(field)                                                                                 \
+	if (!strcmp(name, #field))                                                                 \
+		value = atomic_load_explicit(&live->field, memory_order_relaxed);
+#define FIELD(field, means)				GET(field)
+#define VALUE(field, family, label, label_value, scale) GET(field)
+#include "lib/shm/metrics.def"
+#undef FIELD
+#undef VALUE
+	return value;
+}
+
+/* What the agent works out: limit, level, quality. Whoever sets them by hand has his way. */
+static bool level_told, quality_told, hung;
+
+static void work_out_level(void)
+{
+	const struct shm_forecast *forecast = section(SHM_SECTION_FORECAST);
+	int64_t max = live_of("max_entries"), chain = live_of("chain_limit_entries");
+	bool chain_first = chain > 0 && (max <= 0 || chain < max);
+	bool assumed = live_of("assumed_max_entries") > 0 && !chain_first;
+	struct level level;
+	struct level_input in = {
+		.now_ns = NS_PER_S,
+		.now_real_ns = clock_real_ns(),
+		.count_entries = live_of("count_entries"),
+		.limit_entries = chain_first ? chain : max,
+		.forecast_alarm = peek_u32(&forecast->alarm) != 0,
+		.forecast_filling = peek_u32(&forecast->verdict) == SHM_VERDICT_FILLING,
+		.forecast_full_ms = peek_u64(&forecast->full_likely_ms),
+	};
+
+	level_init(&level);
+	level_second(&level, &in);
+	set_live("limit_entries", in.limit_entries > 0 ? in.limit_entries : 0);
+	set_live("limit_kind", chain_first ? SHM_LIMIT_CHAIN
+			       : assumed   ? SHM_LIMIT_ASSUMED
+			       : max > 0   ? SHM_LIMIT_MAX
+					   : SHM_LIMIT_NONE);
+	if (level_told)
+		return;
+	set_live("level", level.level);
+	set_live("level_reason", level.reason);
+	set_live("level_value", level.value);
+	set_live("level_since_real_ns", (int64_t)level.since_real_ns);
+}
+
+static void work_out_quality(void)
+{
+	enum shm_quality_reason reason;
+	int64_t doubts = live_of("doubts");
+
+	if (quality_told)
+		return;
+	set_live("quality", trust_quality((uint32_t)doubts, -1, &reason));
+	set_live("quality_reason", reason);
+}
+
+static void tell_live(const char *name, int64_t value)
+{
+	level_told |= !strcmp(name, "level");
+	quality_told |= !strcmp(name, "quality");
+	set_live(name, value);
 }
 
 static void beat(uint64_t age_ns)
@@ -310,7 +381,7 @@ static bool other_command(const char *line)
 	unsigned long long from, to;
 
 	if (sscanf(line, "live %31s %lld", name, &value) == 2) {
-		set_live(name, value);
+		tell_live(name, value);
 	} else if (sscanf(line, "other %31s %15s %llu %llu", name, direction, &from, &to) == 4) {
 		struct shm_slots *slots = section(SHM_SECTION_SLOTS);
 		struct shm_other *other =
@@ -363,6 +434,7 @@ static void command(const char *line)
 		/* A writer that died inside a write. */
 		seq_write_begin(&((struct shm_live *)section(SHM_SECTION_LIVE))->seq);
 		beating = false;
+		hung = true;
 	} else if (!strcmp(line, "quit")) {
 		exit(0);
 	} else {
@@ -402,6 +474,10 @@ int main(int argc, char **argv)
 			published = true;
 		} else {
 			command(line);
+		}
+		if (!hung) {
+			work_out_quality();
+			work_out_level();
 		}
 		printf("ok\n");
 		fflush(stdout);

@@ -126,7 +126,7 @@ static void test_a_level_is_foreseen(void **state)
 	assert_int_equal(peek_u32(&frame->to.verdict), SHM_VERDICT_STEADY);
 	assert_int_equal(peek_u32(&frame->to.limit_entries), 10000);
 	assert_in_range(peek_u32(&soon->p50_entries), 540, 660);
-	assert_in_range(peek_u32(&frame->to.steady_entries), 540, 660);
+	assert_in_range(peek_u32(&frame->to.settles_at_entries), 540, 660);
 	assert_true(peek_u32(&soon->lo80_entries) <= peek_u32(&soon->p50_entries));
 	assert_true(peek_u32(&soon->hi80_entries) >= peek_u32(&soon->p50_entries));
 	assert_int_equal(peek_u64(&frame->to.full_likely_ms), SHM_NEVER_MS);

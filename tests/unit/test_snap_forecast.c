@@ -36,7 +36,7 @@ static void fill(struct shm_forecast *to)
 	poke_u32(&to->alarm, 1);
 	poke_u32(&to->watching_s, 0);
 	poke_u32(&to->count_entries, 1240);
-	poke_u32(&to->steady_entries, 9000);
+	poke_u32(&to->settles_at_entries, 9000);
 	poke_u32(&to->soft_entries, 14);
 	poke_u32(&to->cost_us, 1900);
 	poke_u32(&to->reason_count, 2);
@@ -234,7 +234,7 @@ static void *write_torn(void *arg)
 		poke_u32(&forecast->count_entries, n);
 		for (unsigned int i = 0; i < SHM_HORIZONS; i++)
 			poke_u32(&forecast->horizon[i].compared, 1000000 + n);
-		poke_u32(&forecast->steady_entries, n);
+		poke_u32(&forecast->settles_at_entries, n);
 		seq_write_end(&forecast->seq);
 		usleep(10);
 	}
@@ -248,7 +248,7 @@ static void test_torn_reads_are_repeated(void **state)
 
 	(void)state;
 	fill(forecast);
-	poke_u32(&forecast->steady_entries, peek_u32(&forecast->count_entries));
+	poke_u32(&forecast->settles_at_entries, peek_u32(&forecast->count_entries));
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
 		poke_u32(&forecast->horizon[i].compared,
 			 1000000 + peek_u32(&forecast->count_entries));
@@ -257,9 +257,9 @@ static void test_torn_reads_are_repeated(void **state)
 		const struct snap_forecast *shown = take();
 
 		valid += shown->valid;
-		if (shown->valid && (shown->steady_entries != shown->count_entries ||
+		if (shown->valid && (shown->settles_at_entries != shown->count_entries ||
 				     shown->horizon[3].compared != 1000000 + shown->count_entries))
-			fail_msg("torn: %u %u", shown->count_entries, shown->steady_entries);
+			fail_msg("torn: %u %u", shown->count_entries, shown->settles_at_entries);
 	}
 	atomic_store(&quit, true);
 	pthread_join(writer, NULL);

@@ -82,7 +82,7 @@ static void test_first_screen(void **state)
 	set_up(&drawn);
 	text = draw(&drawn, 80, 24);
 	assert_shows(text, " entries, ");
-	assert_shows(text, "lost 0/s");
+	assert_shows(text, "losses 0/s");
 	assert_shows(text, "PROTO");
 	assert_shows(text, "TIME_WAIT");
 	assert_shows(text, "8080");

@@ -71,7 +71,7 @@ static void write_forecast(uint64_t n)
 	poke_u32(&to->limit_entries, 1000);
 	poke_u32(&to->limit_kind, SHM_LIMIT_MAX);
 	poke_u32(&to->verdict, SHM_VERDICT_STEADY);
-	poke_u32(&to->steady_entries, (uint32_t)(n + 1));
+	poke_u32(&to->settles_at_entries, (uint32_t)(n + 1));
 	for (unsigned int i = 0; i < SHM_HORIZONS; i++)
 		poke_u32(&to->horizon[i].horizon_s, snap_horizons_s[i]);
 	for (unsigned int i = 0; i < SHM_FULL_HORIZONS; i++)
@@ -141,8 +141,8 @@ static void check_snapshot(const struct snapshot *snap, uint64_t *last)
 	if (sum != snap->live.mirror_entries)
 		fail("cells and their sum");
 	if (snap->forecast.valid &&
-	    (snap->forecast.steady_entries != (uint32_t)snap->forecast.computed_boot_ns ||
-	     snap->forecast.horizon[3].hi95_entries != snap->forecast.steady_entries))
+	    (snap->forecast.settles_at_entries != (uint32_t)snap->forecast.computed_boot_ns ||
+	     snap->forecast.horizon[3].hi95_entries != snap->forecast.settles_at_entries))
 		fail("a torn forecast");
 }
 

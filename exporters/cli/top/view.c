@@ -36,14 +36,12 @@ const char top_help_text[] =
 
 /* --- the two lines above ---------------------------------------------------------- */
 
-static enum canvas_style level_style(enum level level)
+static enum canvas_style level_style(enum shm_level level)
 {
-	static const enum canvas_style styles[] = {
-		[LEVEL_OK] = STYLE_OK,
-		[LEVEL_HIGH] = STYLE_HIGH,
-		[LEVEL_CRITICAL] = STYLE_CRITICAL,
-		[LEVEL_FULL] = STYLE_FULL,
-		[LEVEL_UNKNOWN] = STYLE_UNKNOWN,
+	static const enum canvas_style styles[SHM_LEVEL_COUNT] = {
+		[SHM_LEVEL_UNKNOWN] = STYLE_UNKNOWN, [SHM_LEVEL_OK] = STYLE_OK,
+		[SHM_LEVEL_HIGH] = STYLE_HIGH,	     [SHM_LEVEL_CRITICAL] = STYLE_CRITICAL,
+		[SHM_LEVEL_FULL] = STYLE_FULL,
 	};
 
 	return styles[level];
@@ -64,65 +62,65 @@ static const char *grouped(uint64_t number, char out[32])
 	return out;
 }
 
-/* Packets and entries lost per second, over the last frame of ten seconds. */
-static double losses_per_s(const struct snap_detail *details)
+/* Packets and entries lost per second, of all four kinds. */
+static double losses_per_s(const struct snap_live *live)
 {
-	const struct snap_table_log *log = &details->minutes;
-	const struct snap_frame *last = log->count ? &log->frames[log->count - 1] : NULL;
-
-	if (!last || !(log->interval_s > 0))
-		return 0;
-	return ((double)last->drops + last->early_drops + last->insert_failed +
-		last->chaintoolong) /
-	       log->interval_s;
+	return (double)(live->dropped_milli_per_s + live->evicted_milli_per_s +
+			live->chain_milli_per_s + live->insert_failed_milli_per_s) /
+	       1000;
 }
 
-static void draw_level(struct canvas *canvas, const struct top_data *data)
+static void draw_level(struct canvas *canvas, const struct snapshot *snap)
 {
-	const struct snap_live *live = &data->snap->live;
-	enum level level = health_level(data->snap);
-	double lost = losses_per_s(data->details), fill = health_fill_ratio(live);
-	char text[256], count[32], max[32];
-	int x = canvas_put(canvas, 0, 0, level_style(level), health_level_name(level));
+	const struct snap_live *live = &snap->live;
+	enum shm_level level = health_level(snap);
+	double lost = losses_per_s(live), fill = health_fill_ratio(live);
+	char text[HEALTH_WORDS_BYTES], count[32], max[32];
+	int x = canvas_put(canvas, 0, 0, level_style(level), snap_level_name(level));
 
 	if (fill >= 0)
 		snprintf(text, sizeof(text), "  %s of %s entries, %.1f %%",
 			 grouped((uint64_t)live->count_entries, count),
-			 grouped((uint64_t)live->max_entries, max), 100 * fill);
+			 grouped((uint64_t)live->limit_entries, max), 100 * fill);
 	else
 		snprintf(text, sizeof(text), "  %s entries, no limit",
 			 grouped((uint64_t)live->count_entries, count));
 	x = canvas_put(canvas, 0, x, STYLE_STRONG, text);
-	snprintf(text, sizeof(text), "  lost %.0f/s", lost);
-	x = canvas_put(canvas, 0, x, lost > 0 ? STYLE_CRITICAL : STYLE_PLAIN, text);
-	snprintf(text, sizeof(text), "  %s", snap_level_reason_help(live->level_reason));
-	canvas_put(canvas, 0, x, STYLE_PLAIN, text);
+	x = canvas_put(canvas, 0, x, STYLE_PLAIN, "  ");
+	x = canvas_put(canvas, 0, x, STYLE_PLAIN, health_level_reason(snap, text));
+	snprintf(text, sizeof(text), "  losses %.0f/s", lost);
+	canvas_put(canvas, 0, x, lost > 0 ? STYLE_CRITICAL : STYLE_PLAIN, text);
+}
+
+/* Instead of the level: the numbers are not of now. */
+static void draw_age(struct canvas *canvas, const struct snapshot *snap)
+{
+	char age[32], text[320];
+
+	snprintf(text, sizeof(text), "UNKNOWN  %s; the numbers are %s%s", health_reason(snap),
+		 format_age(snap->age_ns, age), snap->age_ns == UINT64_MAX ? "" : " old");
+	canvas_put(canvas, 0, 0, STYLE_UNKNOWN, text);
 }
 
 static void draw_state(struct canvas *canvas, const struct top_state *state,
 		       const struct top_data *data)
 {
-	char words[FORECAST_WORDS_BYTES], right[160];
-	int x;
+	char words[FORECAST_WORDS_BYTES], quality[HEALTH_WORDS_BYTES], right[512];
+	int x = 0;
 
 	if (!data->snap) {
 		canvas_put(canvas, 0, 0, STYLE_UNKNOWN, "UNKNOWN");
 		canvas_put(canvas, 0, 9, STYLE_PLAIN, data->problem ? data->problem : "");
 		return;
 	}
-	if (health_fresh(data->snap)) {
-		draw_level(canvas, data);
-	} else {
-		char age[32], text[320];
-
-		snprintf(text, sizeof(text), "%s; the numbers are %s%s", health_reason(data->snap),
-			 format_age(data->snap->age_ns, age),
-			 data->snap->age_ns == UINT64_MAX ? "" : " old");
-		canvas_put(canvas, 0, 0, STYLE_UNKNOWN, "UNKNOWN");
-		canvas_put(canvas, 0, 9, STYLE_PLAIN, text);
-	}
-	x = canvas_put(canvas, 1, 0, STYLE_PLAIN, forecast_words(data->snap, words));
-	snprintf(right, sizeof(right), "  %s  %s %s%s", snap_quality_name(data->snap->live.quality),
+	if (health_fresh(data->snap))
+		draw_level(canvas, data->snap);
+	else
+		draw_age(canvas, data->snap);
+	if (health_rehearsal(data->snap))
+		x = canvas_put(canvas, 1, 0, STYLE_FULL, "REHEARSAL  ");
+	x = canvas_put(canvas, 1, x, STYLE_PLAIN, forecast_words(data->snap, words));
+	snprintf(right, sizeof(right), "  %s  %s %s%s", health_quality_words(data->snap, quality),
 		 data->host, data->snap->netns_name, state->paused ? "  PAUSED" : "");
 	canvas_put(canvas, 1, x, STYLE_DIM, right);
 }

@@ -183,22 +183,23 @@ static void add_chart(const struct snapshot *snap, const struct snap_history *hi
 		 "where they will be in 8 cases of 10.</p>\n");
 }
 
-static void add_facts(const struct snap_forecast *forecast, struct text *out)
+static void add_facts(const struct snapshot *snap, struct text *out)
 {
+	const struct snap_forecast *forecast = &snap->forecast;
 	const struct snap_chance *soon = snap_chance_at(forecast, 600);
 	const struct snap_horizon *horizon = &forecast->horizon[2];
 	char words[FORECAST_WORDS_BYTES];
 
 	text_add_format(out, "<dl>\n<dt>Full</dt><dd%s>%s</dd>\n",
 			forecast->full_likely_ms == SHM_NEVER_MS ? "" : " class=\"bad\"",
-			forecast_when(forecast, words));
+			forecast_when(snap, words));
 	text_add_format(
 		out,
 		"<dt>Within ten minutes</dt><dd>full: %.0f %%, a packet dropped: %.0f %%</dd>\n"
-		"<dt>Rests at</dt><dd>%" PRIu32 " entries, as things stand</dd>\n",
+		"<dt>Settles</dt><dd>%s, if demand stays as it is</dd>\n",
 		100.0 * soon->full_ppm / SNAP_PPM, 100.0 * soon->drop_ppm / SNAP_PPM,
-		forecast->steady_entries);
-	text_add(out, "<dt>Own record</dt><dd>");
+		forecast_settles(snap, words));
+	text_add(out, "<dt>Accuracy</dt><dd>");
 	if (horizon->compared)
 		text_add_format(out,
 				"of %" PRIu32 " forecasts over ten minutes %" PRIu32
@@ -216,8 +217,9 @@ void render_forecast_html(const struct snapshot *snap, const struct snap_history
 	const struct snap_forecast *forecast = &snap->forecast;
 	char words[FORECAST_WORDS_BYTES];
 	bool shown = health_forecast(snap);
-	bool bad = shown && (forecast->alarm || forecast->verdict == SHM_VERDICT_FILLING ||
-			     forecast->verdict == SHM_VERDICT_FULL);
+	enum shm_verdict verdict = health_verdict(snap);
+	bool bad = shown && (forecast->alarm || verdict == SHM_VERDICT_FILLING ||
+			     verdict == SHM_VERDICT_FULL);
 
 	text_add_format(out, "<h2>What comes</h2>\n<p class=\"verdict%s\"%s>", bad ? " bad" : "",
 			shown && forecast->alarm ? " role=\"alert\"" : "");
@@ -226,9 +228,9 @@ void render_forecast_html(const struct snapshot *snap, const struct snap_history
 	if (!shown)
 		return;
 	add_chart(snap, history, now_real_ns, out);
-	add_facts(forecast, out);
+	add_facts(snap, out);
 	text_add(out,
-		 "<p><a href=\"api/v1/forecast?format=text\">All of it, and what carries it</a>, "
+		 "<p><a href=\"api/v1/forecast?format=text\">All of it, and what drives it</a>, "
 		 "<a href=\"api/v1/forecast/history?format=text&amp;horizon=600\">what it said "
 		 "before</a></p>\n");
 }

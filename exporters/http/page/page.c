@@ -13,11 +13,13 @@
 #include "exporters/http/routes/routes.h"
 #include "exporters/render/age.h"
 #include "exporters/render/rows.h"
+#include "exporters/render/head.h"
 #include "exporters/render/table.h"
 #include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/health/health.h"
+#include "lib/health/level.h"
 #include "lib/kernel/states.h"
 
 #define PAGE_PORTS	 20u
@@ -68,6 +70,8 @@ static void add_head(struct text *out, const struct snapshot *snap, const char *
 	double fill = snap && health_fresh(snap) ? health_fill_ratio(&snap->live) : -1;
 
 	text_add(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>");
+	if (snap && health_rehearsal(snap))
+		text_add(out, "REHEARSAL \xe2\x80\x93 ");
 	if (fill >= 0)
 		text_add_format(out, "%.0f %% \xe2\x80\x93 ", 100 * fill);
 	text_add_html(out, netns);
@@ -81,32 +85,42 @@ static void add_head(struct text *out, const struct snapshot *snap, const char *
 	text_add(out, "</h1></header>\n<main>\n");
 }
 
+/* Before any number. */
+static void add_banner(struct text *out, const struct snapshot *snap)
+{
+	char age[32];
+
+	if (health_rehearsal(snap))
+		text_add_format(out, "<p class=\"bad\" role=\"alert\">REHEARSAL: %s.</p>\n",
+				health_rehearsal_words());
+	if (!health_fresh(snap))
+		text_add_format(out,
+				"<p class=\"bad\" role=\"alert\">No current numbers: %s. The last "
+				"ones are %s%s:</p>\n",
+				health_reason(snap), format_age(snap->age_ns, age),
+				snap->age_ns == UINT64_MAX ? "" : " old");
+}
+
 static void add_fill(struct text *out, const struct snapshot *snap)
 {
 	const struct snap_live *live = &snap->live;
 	double fill = health_fill_ratio(live);
-	const char *level = health_level_name(health_level(snap));
-	char age[32];
+	const char *level = snap_level_name(health_level(snap));
+	char words[HEALTH_WORDS_BYTES];
 
-	text_add_format(out, "<p class=\"big\" aria-live=\"polite\">%" PRId64, live->count_entries);
-	if (fill >= 0)
-		text_add_format(out, " of %" PRId64 " entries, %.1f %%", live->max_entries,
-				100 * fill);
-	else
-		text_add(out, " entries, no limit");
-	text_add_format(out, " <span class=\"level %s\">%s</span></p>\n", level, level);
+	add_banner(out, snap);
+	text_add(out, "<p class=\"big\" aria-live=\"polite\">");
+	head_fill(snap, out);
+	text_add_format(out, " <span class=\"level %s\">%s</span> <span class=\"dim\">", level,
+			level);
+	text_add_html(out, health_level_reason(snap, words));
+	text_add(out, "</span></p>\n");
 	if (fill >= 0)
 		text_add_format(
 			out,
 			"<meter min=\"0\" max=\"1\" low=\"%.2f\" high=\"%.2f\" optimum=\"0\" "
 			"value=\"%.4f\">%.1f %%</meter>\n",
 			LEVEL_HIGH_RATIO, LEVEL_CRITICAL_RATIO, fill > 1 ? 1 : fill, 100 * fill);
-	if (!health_fresh(snap))
-		text_add_format(out,
-				"<p class=\"bad\" role=\"alert\">These numbers are %s%s: %s."
-				"</p>\n",
-				format_age(snap->age_ns, age),
-				snap->age_ns == UINT64_MAX ? "" : " old", health_reason(snap));
 }
 
 static void add_fact(struct text *out, const char *name, const char *value, bool bad)
@@ -125,15 +139,16 @@ static void add_count(struct text *out, const char *name, int64_t value, bool ba
 static void add_trust(struct text *out, const struct snapshot *snap)
 {
 	const struct snap_live *live = &snap->live;
-	char age[32];
+	char age[32], words[HEALTH_WORDS_BYTES];
 
 	text_add(out, "<h2>Can it be trusted?</h2>\n<dl>\n");
 	add_fact(out, "Agent", health_state(snap), !health_up(snap));
 	add_fact(out, "Age of the numbers", format_age(snap->age_ns, age), !health_fresh(snap));
-	add_fact(out, "Mirror", health_exact(snap) ? "exact" : "not exact", !health_exact(snap));
-	add_fact(out, "Why", health_reason(snap), false);
+	add_fact(out, "Quality", health_quality_words(snap, words),
+		 health_quality(snap) == SHM_QUALITY_NOT_EXACT);
+	add_fact(out, "Why", health_quality_reason(snap), false);
 	add_count(out, "Kernel minus mirror", live->residual_entries, false);
-	add_count(out, "Mute entries", live->mute_entries, false);
+	add_count(out, "Silent entries", live->mute_entries, false);
 	add_count(out, "Events lost", live->events_lost, live->events_lost > 0);
 	add_fact(out, "Last resync",
 		 live->last_resync_real_ns ? format_time((uint64_t)live->last_resync_real_ns, age)

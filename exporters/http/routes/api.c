@@ -100,7 +100,11 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 static void add_freshness(const struct snapshot *snap, struct response *response)
 {
 	response_header(response, "Conntide-Agent", "%s", health_state(snap));
-	response_header(response, "Conntide-Exact", "%s", health_exact(snap) ? "true" : "false");
+	response_header(response, "Conntide-Level", "%s", snap_level_name(health_level(snap)));
+	response_header(response, "Conntide-Quality", "%s",
+			snap_quality_name(health_quality(snap)));
+	if (health_rehearsal(snap))
+		response_header(response, "Conntide-Rehearsal", "%s", health_rehearsal_words());
 	if (snap->age_ns != UINT64_MAX)
 		response_header(response, "Conntide-Age-Seconds", "%.3f",
 				(double)snap->age_ns / 1e9);

@@ -29,8 +29,8 @@ static void add_checks(struct app *app, const struct snapshot *snap, struct resp
 		check(response, health_up(snap), "agent",
 		      health_up(snap) ? "ok" : health_reason(snap));
 		check(response, health_fresh(snap), "age", format_age(snap->age_ns, age));
-		check(response, health_exact(snap), "exact",
-		      health_exact(snap) ? "ok" : health_reason(snap));
+		check(response, health_quality(snap) != SHM_QUALITY_NOT_EXACT, "quality",
+		      health_exact(snap) ? "ok" : health_quality_reason(snap));
 	}
 	check(response, app->stats->config_ok, "web-config",
 	      app->stats->config_ok ? "ok" : "the file is broken; an older one is in force");

@@ -7,6 +7,7 @@
 #include "exporters/render/prom_text.h"
 #include "lib/base/build_info.h"
 #include "lib/base/clock.h"
+#include "lib/health/health.h"
 
 static void add_own(struct app *app, struct families *families)
 {
@@ -50,6 +51,9 @@ void route_metrics(struct app *app, const struct request *request, const struct 
 	families_sort(&families);
 	format = negotiate_metrics(request->accept, response->content_type,
 				   sizeof(response->content_type));
+	/* OpenMetrics knows no comments. */
+	if (snap && health_rehearsal(snap) && format != METRICS_OPENMETRICS)
+		text_add_format(&response->body, "# REHEARSAL: %s\n", health_rehearsal_words());
 	prom_text(&families, format == METRICS_OPENMETRICS ? PROM_OPENMETRICS_1 : PROM_TEXT_004,
 		  &response->body);
 	families_free(&families);
