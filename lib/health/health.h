@@ -14,6 +14,10 @@
 
 #define HEALTH_WORDS_BYTES 256u
 
+/* An agent that has been silent for longer may have missed anything, though it is not yet
+ * taken for gone (SNAP_SILENT_NS). It publishes every second. */
+#define HEALTH_QUALITY_AGE_NS (UINT64_C(3) * 1000000000u)
+
 /* entries / limit; -1 when nothing limits the table or no limit is known. */
 double health_fill_ratio(const struct snap_live *live);
 
