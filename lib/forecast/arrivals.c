@@ -94,7 +94,8 @@ void fc_demand_init(struct fc_demand *d)
 		double until = i + 1 < N(began) ? 0.5 * (began[i] + began[i + 1]) : began[i] * 1.15;
 
 		none -= TRENDS_PER_S * (until - from) * FC_BIN_S;
-		add_trends(d, began[i], (until - from) * FC_BIN_S);
+		if (FC_HAS(FC_PART_TRENDS))
+			add_trends(d, began[i], (until - from) * FC_BIN_S);
 	}
 	/* when a jump was is seen to the second, a trend's beginning is not */
 	for (n = 1; n <= FC_OLDEST; n = next) {
@@ -197,7 +198,7 @@ static double spread_of(const struct fc_arrivals *a, unsigned int n)
 
 	while (k + 1 < FC_SCALES && 1u << (k + 1) <= n)
 		k++;
-	return (double)a->spread[k];
+	return FC_HAS(FC_PART_SPREAD) ? (double)a->spread[k] : 1.0;
 }
 
 struct fit {
@@ -417,8 +418,8 @@ struct fc_line fc_arrivals_line(const struct fc_demand *d, const struct fc_arriv
 	struct fit fit;
 
 	v = fc_draw_part(stream + S_LASTS, p);
-	if (shared != FC_NOTHING && fit_shape(d, a, s, &d->shape[shared], &fit) &&
-	    part < takes_part(fit.llr)) {
+	if (FC_HAS(FC_PART_SHARED) && shared != FC_NOTHING &&
+	    fit_shape(d, a, s, &d->shape[shared], &fit) && part < takes_part(fit.llr)) {
 		line_of(a, s, &d->shape[shared], &fit, &line, &sd, &age_s);
 		/* one trend, as steep for all and as long */
 		line.slope *= 1.0 + 0.15 * (double)(sign * fc_draw_normal(normals, S_SLOPE, p / 2));

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "lib/forecast/draw.h"
+#include "lib/forecast/parts.h"
 
 #define FC_BIN_S   5
 #define FC_HISTORY 480

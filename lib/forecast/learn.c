@@ -151,9 +151,11 @@ static void end_bin(struct forecast *f)
 
 		if (!cl->used)
 			continue;
-		returned(cl, f->now_s);
-		cl->arrivals.bin =
-			fc_pulse_bin(&cl->pulses, cl->arrivals.bin, f->now_s, fc_watched_s(f));
+		if (FC_HAS(FC_PART_RETURNING))
+			returned(cl, f->now_s);
+		if (FC_HAS(FC_PART_PULSES))
+			cl->arrivals.bin = fc_pulse_bin(&cl->pulses, cl->arrivals.bin, f->now_s,
+							fc_watched_s(f));
 		all[c] = &cl->arrivals;
 	}
 	fc_demand_bin(&f->demand, all, FC_CLASSES);
@@ -164,7 +166,8 @@ static void end_bin(struct forecast *f)
 		for (i = 0; a && i < FC_SEASON_MEAN && i < a->n; i++)
 			recent += (double)a->y[(a->at + i) % FC_HISTORY] / FC_SEASON_MEAN;
 	}
-	fc_season_bin(&f->season, (double)f->now_s, y, FC_CLASSES, recent);
+	if (FC_HAS(FC_PART_SEASON))
+		fc_season_bin(&f->season, (double)f->now_s, y, FC_CLASSES, recent);
 }
 
 /*
@@ -374,7 +377,7 @@ static void compare_counters(struct forecast *f, const struct fc_stat *st)
 		censored_arrivals(f, (double)drops);
 		be_silent(f, FC_OVERLOADED, f->now_s + OVERLOAD_S);
 	}
-	if (st->max)
+	if (st->max && FC_HAS(FC_PART_FULL))
 		fc_full_second(&f->full, f->now_s, f->stat.count, st->count, st->max);
 }
 

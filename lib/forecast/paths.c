@@ -294,7 +294,8 @@ static void read_counts(const struct forecast *f, const struct fc_work *w, struc
 	unsigned int h, p;
 
 	for (h = 0; h < FC_HORIZONS; h++) {
-		double m, below, spread, scale = f->record.scale[h < 3 ? h : 2];
+		double m, below, spread,
+			scale = FC_HAS(FC_PART_SCALE) ? f->record.scale[h < 3 ? h : 2] : 1.0;
 		float v[FC_PATHS];
 
 		for (p = 0; p < FC_PATHS; p++)
@@ -388,7 +389,8 @@ static void add_one(const struct forecast *f, unsigned int id, struct fc_work *w
 		    struct fc_forecast *out)
 {
 	const struct fc_class *cl = &f->cls[id];
-	double period = fc_pulse_period_s(&cl->pulses, f->now_s), came, wide;
+	double period = !FC_HAS(FC_PART_PULSES) ? 0.0 : fc_pulse_period_s(&cl->pulses, f->now_s),
+	       came, wide;
 	const struct fc_response *re = &w->response;
 	unsigned int i;
 
@@ -403,7 +405,7 @@ static void add_one(const struct forecast *f, unsigned int id, struct fc_work *w
 	}
 	w->rate_per_s += re->mean.level;
 	add_due(&w->fine, re->mean.level, w);
-	if (cl->to_return > 1.0f)
+	if (FC_HAS(FC_PART_RETURNING) && cl->to_return > 1.0f)
 		add_returning(cl, f->now_s, w);
 	if (period > 0.0)
 		add_pulses(&cl->pulses, f->now_s, period, w);
@@ -426,7 +428,8 @@ void fc_paths(const struct forecast *f, struct fc_work *w, struct fc_forecast *o
 		add_one(f, c, w, out);
 	}
 	add_rest(f, known, w);
-	add_rounds(f, w);
+	if (FC_HAS(FC_PART_ROUNDS))
+		add_rounds(f, w);
 	for (p = 0; p < FC_PATHS; p++)
 		for (i = 0; i < FC_POINTS; i++)
 			w->path[p][i] += w->mean[i];

@@ -369,7 +369,8 @@ static void project_stage(const struct forecast *f, const struct fc_cell *c, con
 		fixed ? out->due_unit : gone_unit,
 		w->out[2],
 	};
-	int64_t changed_s = c->stage == FC_ESTABLISHED ? sh->changed_s : INT64_MAX;
+	int64_t changed_s =
+		FC_HAS(FC_PART_SHIFT) && c->stage == FC_ESTABLISHED ? sh->changed_s : INT64_MAX;
 	struct step_table st;
 
 	if (c->pop.total <= 0 && !any_inflow(&fl, g))

@@ -10,6 +10,7 @@
 #include "lib/forecast/forecast.h"
 #include "lib/forecast/full.h"
 #include "lib/forecast/late.h"
+#include "lib/forecast/parts.h"
 #include "lib/forecast/pulses.h"
 #include "lib/forecast/record.h"
 #include "lib/forecast/season.h"

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make test-forecast     units, closed forms, eight traces with thresholds
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
+# make forecast-eval TRACES=dir   the same of the traces in a folder: NAME.{trace,truth}.csv (or
+#                        .csv.xz), NAME.full.csv, NAME.meta.json or NAME.shocks.csv
+# make forecast-ablation the same without each part in turn; writes the table of docs/forecast.md
 # make forecast-oracle   after it: the same beside what could be known, at every 5th instant;
 #                        an hour of CPU
 #
@@ -22,7 +25,7 @@ fc_headers := $(wildcard lib/*/*.h lib/*/*.def $(fc_dir)/*.h)
 # what `make test` runs: kind.seed, chosen to cover each part of the forecast
 FORECAST_SHORT := steady.11 step_plateau.11 step_fill.11 syn_flood.11 leak.11 flash.11 lost_events.11 keepalive_off.11
 
-.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-oracle forecast-clean
+.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-given forecast-generated forecast-ablation forecast-oracle forecast-clean
 test-forecast: forecast-unit forecast-short
 
 $(fc_out)/forecast-gen: $(fc_gen_src) $(fc_headers)
@@ -62,12 +65,37 @@ forecast-short: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	$(PYTHON) $(fc_dir)/score.py --ours --per-trace --check $(fc_dir)/thresholds.short \
 		$(addprefix $(fc_out)/traces/,$(FORECAST_SHORT))
 
-forecast-eval: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
+forecast-generated: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	$(call fc_run,$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k.$$s; done; done)
 	$(PYTHON) $(fc_dir)/score.py --per-trace $(if $(FORECAST_DETAIL),--detail) $$($(fc_out)/forecast-gen --list | while read k; do \
 		for s in $(FORECAST_SEEDS); do echo $(fc_out)/traces/$$k.$$s; done; done)
 	@awk '{n++; s += $$4; if ($$7 > m) m = $$7; mem = $$10} END \
 		{print "forecast: mean " s / n " ms CPU, worst " m " ms, memory " mem " MiB"}' $(fc_out)/traces/*.cost
+
+ifdef TRACES
+fc_given := $(patsubst %.full.csv,%,$(wildcard $(TRACES)/*.full.csv))
+forecast-eval: forecast-given
+else
+forecast-eval: forecast-generated
+endif
+
+forecast-given: $(BUILD)/conntide-replay
+	@mkdir -p $(fc_out)/given
+	@printf '%s\n' $(fc_given) | xargs -P $(FORECAST_JOBS) -I{} sh -c '(cat {}.trace.csv 2> /dev/null || xzcat {}.trace.csv.xz) | \
+		$(BUILD)/conntide-replay --forecast - > $(fc_out)/given/$$(basename {}).answers.json'
+	$(PYTHON) $(fc_dir)/score.py --per-trace --answers $(fc_out)/given $(fc_given)
+
+fc_parts := 0 1 2 4 8 16 32 64 128 256 512
+FORECAST_ABLATION ?= $(addsuffix .1,$(shell $(fc_out)/forecast-gen --list 2> /dev/null))
+fc_rest = $(filter-out lib/forecast/%,$(wildcard exporters/replay/*.c)) $(BUILD)/lib.a
+
+$(fc_out)/replay-without-%: $(fc_src) $(fc_headers) $(BUILD)/conntide-replay
+	@mkdir -p $(@D)
+	$(CC) $(FORECAST_CFLAGS) -DFC_PARTS_OFF=$* -DCONNTIDE_VERSION='"test"' -DCONNTIDE_REVISION='"test"' -o $@ \
+		$(wildcard lib/forecast/*.c) $(fc_rest) -lm
+
+forecast-ablation: $(fc_out)/forecast-gen $(addprefix $(fc_out)/replay-without-,$(fc_parts))
+	FORECAST_JOBS=$(FORECAST_JOBS) $(PYTHON) $(fc_dir)/ablation.py $(fc_out) docs/forecast.md $(FORECAST_ABLATION)
 
 forecast-oracle: $(fc_out)/forecast-gen
 	$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k $$s; done; done | \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The 23 kinds of scenario. Every size, rate, onset, mix and limit is drawn
+ * The 27 kinds of scenario. Every size, rate, onset, mix and limit is drawn
  * from the seed; nothing here is fitted to a recorded trace.
  */
 #include "sim.h"
@@ -272,6 +272,42 @@ static void k_small(struct scenario *sc, struct rng *r)
 		k_ramp(sc, r);
 }
 
+/* Bursts at any moment, of any size: the way this host is, and no change of it. */
+static void k_bursts(struct scenario *sc, struct rng *r)
+{
+	double t, every = rng_log_range(r, 90, 400);
+
+	for (t = rng_exp(r, every); t < SIM_OBSERVED_S + 600 && sc->n_changes < 50;
+	     t += 30.0 + rng_exp(r, every)) {
+		double lasts = rng_log_range(r, 15, 120);
+
+		change(sc, CH_RATE_STEP, rng_u(r) < 0.7 ? BIT(WEB) : BIT(UPSTREAM), t, t + lasts,
+		       rng_log_range(r, 1.5, 5))
+			->usual = true;
+	}
+}
+
+/* Days with a steep morning and a long evening. */
+static void k_days(struct scenario *sc, struct rng *r)
+{
+	double begin = rng_range(r, -7200, 0);
+	unsigned int i;
+
+	sc->day_s = rng_range(r, 900, 2400);
+	for (i = 1; i <= 2; i++)
+		change(sc, CH_RATE_SIN, CLIENTS | BIT(DNS), begin, 0, rng_range(r, 0.3, 0.6) / i)
+			->tau = sc->day_s / i;
+}
+
+/* Many buckets and few packets: only the collector removes what has expired. */
+static void k_sawtooth(struct scenario *sc, struct rng *r)
+{
+	sc->lookup_per_s = rng_log_range(r, 0.001, 0.01);
+	sc->gc_period_s = rng_range(r, 30.0, 60.0);
+	sc->buckets_per_max = rng_log_range(r, 4.0, 20.0);
+	k_ramp(sc, r);
+}
+
 static const struct {
 	const char *name;
 	void (*draw)(struct scenario *sc, struct rng *r);
@@ -300,6 +336,10 @@ static const struct {
 	{"dumps", k_dumps, 0.34},
 	{"mixture", k_mixture, 0.67},
 	{"restart_small", NULL, 0.5},
+	{"bursts", k_bursts, 0.0},
+	{"days", k_days, 0.34},
+	{"sawtooth", k_sawtooth, 0.5},
+	{"flash_fill", k_flash, 1.0},
 };
 
 unsigned int scenario_kinds(void)
@@ -332,8 +372,8 @@ void scenario_draw(struct scenario *sc, unsigned int kind, uint64_t seed)
 
 bool change_is_shock(const struct sim_change *c)
 {
-	return c->kind != CH_RATE_SIN && c->kind != CH_RATE_PULSES && c->kind != CH_LOSE &&
-	       c->kind != CH_DUMP;
+	return !c->usual && c->kind != CH_RATE_SIN && c->kind != CH_RATE_PULSES &&
+	       c->kind != CH_LOSE && c->kind != CH_DUMP;
 }
 
 void scenario_set_limit(struct scenario *sc, double base, double peak)

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Score forecasts against the truth, beside reference forecasters.
 
-score.py PREFIX...       PREFIX.{trace,truth,full}.csv and, where there are, PREFIX.shocks.csv
+score.py PREFIX...       PREFIX.{trace,truth,full}.csv (or .csv.xz) and, where there are,
+                         PREFIX.shocks.csv or PREFIX.meta.json with a list "shocks",
                          and PREFIX.answers.json (one JSON line for each EVAL line)
   --table                the table of scores (default: all that follow)
   --per-trace            one line a trace
   --detail               one line a kind, conntide beside the oracles where there are any
   --oracle               score everybody at the instants PREFIX.causal.json answers only, and what
                          it and PREFIX.clairvoyant.json say
+  --answers DIR          PREFIX.answers.json lies there, under the last part of its name
   --check FILE           compare with thresholds, "score op value" a line; exit status 1 when one fails
 
 Definitions. An instant is an EVAL line. T is the time from it to the next start of a spell at the
@@ -26,6 +28,7 @@ Recorded traces have no list of shocks: there every instant counts as known.
 """
 import bisect
 import json
+import lzma
 import math
 import os
 import sys
@@ -38,11 +41,18 @@ TARGETS = {"crps_known": "<= 120", "rel_30": "<= 0.55", "rel_600_known": "<= 0.4
            "false": "<= 1.2", "recall_known": ">= 87", "missed": "<= 1", "cover_known": "76..84"}
 
 
+def text(path):
+    """A file, packed by xz or not."""
+    if os.path.exists(path):
+        return open(path)
+    return lzma.open(path + ".xz", "rt")
+
+
 class Trace:
     def __init__(self, prefix):
         self.prefix = prefix
         self.name = os.path.basename(prefix)
-        with open(prefix + ".truth.csv") as f:
+        with text(prefix + ".truth.csv") as f:
             next(f)
             rows = [line.split(",") for line in f]
         self.count = [int(row[1]) for row in rows]
@@ -54,9 +64,12 @@ class Trace:
         if os.path.exists(prefix + ".shocks.csv"):
             with open(prefix + ".shocks.csv") as f:
                 self.shocks = sorted(float(line) for line in f if line.strip())
+        elif os.path.exists(prefix + ".meta.json"):
+            with open(prefix + ".meta.json") as f:
+                self.shocks = sorted(json.load(f)["shocks"])
         self.evals = []
         self.max_at = []        # (t, max)
-        with open(prefix + ".trace.csv") as f:
+        with text(prefix + ".trace.csv") as f:
             for line in f:
                 if ",EVAL," in line:
                     t, _, k = line.split(",")[:3]
@@ -86,7 +99,7 @@ class Trace:
 
 def from_answers(suffix):
     def run(trace):
-        with open(trace.prefix + suffix) as f:
+        with open(getattr(trace, "answers_at", trace.prefix) + suffix) as f:
             answers = {a["k"]: a for a in map(json.loads, f)}
         for k, t in trace.evals:
             if k in answers and answers[k].get("now", trace.count[int(t)]) != trace.count[int(t)]:
@@ -304,7 +317,8 @@ def main():
     per_trace = "--per-trace" in args
     ours_only, oracle = "--ours" in args, "--oracle" in args
     check_file = args[args.index("--check") + 1] if "--check" in args else None
-    prefixes = [a for a in args if not a.startswith("--") and a != check_file]
+    answer_dir = args[args.index("--answers") + 1] if "--answers" in args else None
+    prefixes = [a for a in args if not a.startswith("--") and a not in (check_file, answer_dir)]
     if not prefixes:
         sys.exit(__doc__)
     methods = [("last value", naive)]
@@ -317,8 +331,9 @@ def main():
     rows = {name: [] for name in [n for n, _ in methods] + ["conntide", "causal", "clairvoyant"]}
     for p in prefixes:
         t = Trace(p)
+        given_at = t.answers_at = os.path.join(answer_dir, t.name) if answer_dir else p
         only = from_answers(".causal.json")(t) if oracle else None
-        for name, run in methods + [(n, from_answers(f)) for n, f in given if os.path.exists(p + f)]:
+        for name, run in methods + [(n, from_answers(f)) for n, f in given if os.path.exists(given_at + f)]:
             answers = run(t)
             rows[name].append(score_trace(t, {k: a for k, a in answers.items() if not oracle or k in only}))
     base = rows["last value"]

@@ -104,6 +104,7 @@ struct sim_change {
 	unsigned int services; /* bit mask */
 	double t0, t1, value, tau;
 	unsigned int port;
+	bool usual; /* one of many such: no shock */
 };
 
 struct scenario {

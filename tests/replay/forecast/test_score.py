@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The scorers on cases small enough to be worked out by hand."""
+import lzma
 import math
 import os
 import sys
@@ -96,3 +97,17 @@ def test_answers_about_another_trace(tmp_path):
     (tmp_path / "t.json").write_text('{"k":0,"now":6}\n')
     with pytest.raises(SystemExit):
         score.from_answers(".json")(t)
+
+
+def test_packed_trace_with_meta(tmp_path):
+    """As another generator may give it: packed by xz, its shocks in a list of its own."""
+    prefix = str(tmp_path / "one.1")
+    for suffix, lines in ((".truth.csv.xz", "t_s,count,drop,early_drop\n0,5,0,0\n1,6,0,0\n"),
+                          (".trace.csv.xz", "#meta,version=1,max=9\n0,STAT,5,9,0,0\n1000000000,EVAL,0\n")):
+        with lzma.open(prefix + suffix, "wt") as f:
+            f.write(lines)
+    (tmp_path / "one.1.full.csv").write_text("start_s,end_s\n7,8\n")
+    (tmp_path / "one.1.meta.json").write_text('{"shocks": [4.5, 2.5]}')
+    t = score.Trace(prefix)
+    assert t.count == [5, 6] and t.evals == [(0, 1.0)] and t.shocks == [2.5, 4.5]
+    assert t.known(1, 2) and not t.known(1, 3) and t.time_to_full(1.0) == 6
