@@ -10,6 +10,7 @@ score.py PREFIX...       PREFIX.{trace,truth,full}.csv (or .csv.xz) and, where t
   --detail               one line a kind, conntide beside the oracles where there are any
   --oracle               score everybody at the instants PREFIX.causal.json answers only, and what
                          it and PREFIX.clairvoyant.json say
+  --check-traces FILE    likewise for single traces, "trace score op value # what for" a line
   --answers DIR          PREFIX.answers.json lies there, under the last part of its name
   --check FILE           compare with thresholds, "score op value" a line; exit status 1 when one fails
 
@@ -312,13 +313,29 @@ def check(path, s):
     return 1 if bad else 0
 
 
+def check_traces(path, rows, base):
+    """As check(), but "trace score op value" a line: what a part of the forecast is for."""
+    bad = 0
+    with open(path) as f:
+        lines = [line.split("#") for line in f if line.split("#")[0].split()]
+    for text_, what in lines:
+        name, key, op, value = text_.split()
+        at = [r["name"] for r in rows].index(name)
+        got = summary([rows[at]], [base[at]])[key]
+        ok = got <= float(value) if op == "<=" else got >= float(value)
+        print("%-18s %-14s %8.2f %s %-6s %s (%s)" % (name, key, got, op, value, "ok" if ok else "FAILED", what.strip()))
+        bad += not ok
+    return 1 if bad else 0
+
+
 def main():
     args = sys.argv[1:]
     per_trace = "--per-trace" in args
     ours_only, oracle = "--ours" in args, "--oracle" in args
     check_file = args[args.index("--check") + 1] if "--check" in args else None
+    parts_file = args[args.index("--check-traces") + 1] if "--check-traces" in args else None
     answer_dir = args[args.index("--answers") + 1] if "--answers" in args else None
-    prefixes = [a for a in args if not a.startswith("--") and a not in (check_file, answer_dir)]
+    prefixes = [a for a in args if not a.startswith("--") and a not in (check_file, parts_file, answer_dir)]
     if not prefixes:
         sys.exit(__doc__)
     methods = [("last value", naive)]
@@ -346,8 +363,10 @@ def main():
     for name in [n for n in rows if rows[n]]:
         drop_score.print_scores(name, drops(rows[name]))
     drop_score.print_reliable("conntide", drops(rows["conntide"]))
+    bad = check_traces(parts_file, rows["conntide"], base) if parts_file else 0
     if check_file:
-        sys.exit(check(check_file, result["conntide"]))
+        bad |= check(check_file, result["conntide"])
+    sys.exit(bad)
 
 
 if __name__ == "__main__":
