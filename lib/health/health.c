@@ -37,7 +37,8 @@ enum shm_quality health_quality(const struct snapshot *snap)
 {
 	int64_t quality = snap->live.quality;
 
-	if (!health_fresh(snap) || snap->age_ns > HEALTH_QUALITY_AGE_NS || quality <= 0 || quality >= SHM_QUALITY_COUNT)
+	if (!health_fresh(snap) || snap->age_ns > HEALTH_QUALITY_AGE_NS || quality <= 0 ||
+	    quality >= SHM_QUALITY_COUNT)
 		return SHM_QUALITY_NOT_EXACT;
 	return (enum shm_quality)quality;
 }
