@@ -205,7 +205,8 @@ static void answer(void)
 	advice_json(&advice, &out);
 	whatif_text(&whatif, &result, &snap, NULL, &out);
 	whatif_json(&whatif, &result, &snap, NULL, &out);
-	render_talkers(&snap, &details, -1, 0, NULL, ROWS_JSON, &out);
+	render_talkers(&snap, &details, &(struct talkers_wanted){.kind = -1, .format = ROWS_JSON},
+		       NULL, &out);
 	render_nat(&snap.nat, 0, ROWS_JSON, &out);
 	nat_words(&snap.live, nat);
 	BUG_ON(text_failed(&out) || strstr(out.data, "(null)"));

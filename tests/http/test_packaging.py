@@ -81,7 +81,7 @@ def test_manual_pages_have_every_option(program, page):
 def test_manual_page_of_the_exporter_names_every_address():
     with open(os.path.join(MAN, "conntide-exporter.8"), encoding="utf-8") as file:
         text = file.read()
-    with open(os.path.join(ROOT, "exporters", "http", "routes.c"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "exporters", "http", "routes", "routes.c"), encoding="utf-8") as file:
         routes = re.findall(r'^\t\{(?:API )?"([^"{]+)', file.read(), re.MULTILINE)
     for route in set(routes) - {"/style.css"}:
         assert route.strip("/") in text, route

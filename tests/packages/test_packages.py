@@ -33,6 +33,11 @@ FILES = {
 }
 
 
+# Of the make that runs this test: its jobs are not for the makes that the tests start.
+for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+    os.environ.pop(name, None)
+
+
 def run(*command, **options):
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           check=False, **options)

@@ -10,6 +10,7 @@ agent, deletions, a flush of one protocol, a port used again, and resyncs in bet
 """
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -58,6 +59,14 @@ def make_traffic(lab, pair, agent):
     agent.wait_equal()
 
 
+def old_cells(runtime):
+    """Of an agent that has ended. Programs are not given old numbers, people are."""
+    text = agent_module.cli(runtime, "cells", "--limit", "0").stdout
+    found = re.findall(r"^(\S+) +(\w+) +(\d+) +(\w+) +(\d+)$", text, re.MULTILINE)
+    return [{"l4proto": l4proto, "direction": direction, "port": int(port), "state": state,
+             "entries": int(entries)} for l4proto, direction, port, state, entries in found]
+
+
 def record(path):
     """Runs the agent; returns the live cells at the end, a list as of the API."""
     lab = netns.Lab()
@@ -69,7 +78,7 @@ def record(path):
         make_traffic(lab, pair, agent)
         # What it held when it ended: the segment stays.
         agent.stop()
-        return recording.sorted_cells(agent_module.ask(agent.runtime, "cells", "--limit", "0"))
+        return recording.sorted_cells(old_cells(agent.runtime))
     finally:
         if agent:
             agent.close()

@@ -28,7 +28,7 @@ $(UNIT_PROGRAMS): %: %.o $(UNIT_LIB)
 	$(call link,$^,$(shell pkg-config --libs cmocka $(AGENT_LIBS)) -lpthread -lm)
 
 # The reader's and the writer's own code is instrumented too, so it is compiled here.
-TSAN_SRC := tests/unit/tsan_segment.c $(wildcard lib/base/*.c lib/kernel/*.c lib/shm/*.c) \
+TSAN_SRC := tests/unit/tsan_segment.c $(wildcard lib/base/*.c lib/kernel/*.c lib/event/*.c lib/shm/*.c) \
 	lib/mirror/histogram.c lib/mirror/ports.c
 TSAN_CFLAGS = $(filter-out -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) $(UNIT_CFLAGS) \
 	$(BUILD_INFO) -fsanitize=thread -fno-omit-frame-pointer $(if $(findstring clang,$(CC)),,-Wno-tsan)
@@ -36,7 +36,7 @@ TSAN_CFLAGS = $(filter-out -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) 
 $(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) $(ALL_LDFLAGS) -o $@ $(TSAN_SRC) \
-		$(shell pkg-config --libs libseccomp libcap-ng) -lpthread -lm
+		$(shell pkg-config --libs libseccomp libcap-ng libxxhash) -lpthread -lm
 
 TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/offline_checks.c $(LIB_SRC) \
 	$(AGENT_SRC)
