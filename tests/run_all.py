@@ -101,7 +101,6 @@ STAGES = [
     Stage("test-golden"),
     Stage("test-install"),
     Stage("test-build", CPUS),
-    Stage("test-build"),
     Stage("test-replay", after=BOTH),
     Stage("test-dashboards"),
     Stage("test-terminal", 1, after=BOTH),

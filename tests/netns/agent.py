@@ -101,8 +101,11 @@ def ask(runtime, command, *argv):
 
 
 def cells_of(rows):
+    """None of an agent that is silent: programs are not given old numbers, but an object."""
+    if isinstance(rows, dict):
+        rows = []
     counter = collections.Counter()
-    for row in rows["cells"] if isinstance(rows, dict) else rows:
+    for row in rows:
         cell = oracle.Cell(row["l4proto"], row["direction"], row["port"], row["state"])
         counter[cell] += row["entries"]
     return +counter

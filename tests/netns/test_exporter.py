@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -153,6 +154,16 @@ def rule_queries():
                                                           rule["expr"])
 
 
+def use_a_nat_pool(host):
+    """A few connections that are translated, so that the series of NAT pools exist."""
+    host.nft("table ip pool { chain post { type nat hook postrouting priority srcnat; "
+             "udp dport 7777 snat to 127.0.0.9; } }")
+    with host.inside():
+        for _ in range(20):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+                one.sendto(b"x", ("127.0.0.1", 7777))
+
+
 @pytest.mark.slow
 def test_prometheus_sees_what_the_kernel_sees(host, start_agent, flood, serve, tmp_path):
     """Scraped for real; every query of the dashboard and every rule returns something."""
@@ -160,6 +171,7 @@ def test_prometheus_sees_what_the_kernel_sees(host, start_agent, flood, serve, t
     exporter = serve(agent)
     prometheus = Prometheus(str(tmp_path), exporter, RULES)
     try:
+        use_a_nat_pool(host)
         flood(host, rate=2000, seconds=8, ports=30).wait()
         host.conntrack("-D", "-p", "udp", "--dport", "7000", check=False)
         host.conntrack("-D", "-p", "tcp", "--dport", "7000", check=False)
