@@ -157,7 +157,7 @@ def rule_queries():
 def use_a_nat_pool(host):
     """A few connections that are translated, so that the series of NAT pools exist."""
     host.nft("table ip pool { chain post { type nat hook postrouting priority srcnat; "
-             "udp dport 7777 snat to 127.0.0.9; } }")
+             "udp dport 7777 snat to 127.0.0.9; }; }")
     with host.inside():
         for _ in range(20):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
