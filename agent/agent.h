@@ -124,6 +124,7 @@ struct agent_stats {
 	struct observer observer;
 	struct forecast *forecast;
 	struct forecast_publish forecast_publish;
+	bool events_off; /* the forecast was told that the kernel sends none */
 	struct durations durations;
 	struct talkers talkers;
 	struct table_log table_log;

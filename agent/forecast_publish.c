@@ -15,6 +15,12 @@ _Static_assert((int)FC_WATCHING == (int)SHM_VERDICT_WATCHING &&
 		       (int)FC_FILLING == (int)SHM_VERDICT_FILLING &&
 		       (int)FC_UNLIMITED == (int)SHM_VERDICT_UNLIMITED,
 	       "verdicts are numbered alike");
+_Static_assert((int)FC_STARTING == (int)SHM_SILENCE_STARTING &&
+		       (int)FC_NO_EVENTS == (int)SHM_SILENCE_NO_EVENTS &&
+		       (int)FC_LOSING_EVENTS == (int)SHM_SILENCE_LOSING_EVENTS &&
+		       (int)FC_OVERLOADED == (int)SHM_SILENCE_OVERLOADED &&
+		       (int)FC_TIMEOUTS_CHANGED == (int)SHM_SILENCE_TIMEOUTS_CHANGED,
+	       "silences are numbered alike");
 
 #define PAST_INTERVAL_NS (60 * NS_PER_S)
 /* A comparison that comes later than this is with another moment. */
@@ -137,6 +143,7 @@ static void write_forecast(struct forecast_publish *publisher, const struct fc_f
 	poke_u32(&to->settles_at_entries, entries_of(from->steady_entries));
 	poke_u32(&to->soft_entries, entries_of(from->soft_entries));
 	poke_u32(&to->cost_us, entries_of((double)cost_ns / 1e3));
+	poke_u32(&to->silence, from->silence);
 	poke_u32(&to->reason_count, reasons);
 	write_quantiles(to, from);
 	for (unsigned int i = 0; i < reasons; i++)
@@ -225,6 +232,9 @@ void forecast_publish_second(struct forecast_publish *publisher,
 	stat.ceiling = forecast_publish_limit(&other, &kind);
 	forecast_second(publisher->forecast, &stat);
 	forecast_compute(publisher->forecast, &forecast);
+	/* What it cannot say it does not raise an alarm about: all voices are of one mind. */
+	if (forecast.silence != FC_SAYS)
+		forecast.alarm = false;
 	if (!forecast.alarm)
 		publisher->calm_ns = second->now_boot_ns;
 	forecast.alarm = second->now_boot_ns - publisher->calm_ns >= FORECAST_PUBLISH_ALARM_NS;

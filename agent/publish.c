@@ -280,6 +280,17 @@ static void timeouts_second(struct agent *agent)
 		publish_timeouts(agent);
 }
 
+/* Without events a table that grows looks like one that drains. */
+static void notice_events(struct agent *agent)
+{
+	bool off = agent->kernel.limits.events_mode == 0;
+
+	if (off != agent->stats.events_off)
+		forecast_notice(agent->stats.forecast, off ? FC_EVENTS_OFF : FC_EVENTS_ON,
+				(int64_t)agent->mirror.now_ns);
+	agent->stats.events_off = off;
+}
+
 static void forecast_now(struct agent *agent)
 {
 	const uint64_t *values = agent->kernel.counters.values;
@@ -299,6 +310,7 @@ static void forecast_now(struct agent *agent)
 	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
 		forecast_notice(agent->stats.forecast, FC_EVENTS_LOST,
 				(int64_t)agent->mirror.now_ns);
+	notice_events(agent);
 	observer_limit(&agent->stats.observer, second.max_entries, second.drops,
 		       second.now_boot_ns);
 	forecast_publish_second(&agent->stats.forecast_publish, &second);

@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "exporters/cli/cli.h"
+#include "exporters/cli/stale.h"
 #include "exporters/render/nat.h"
 #include "lib/shm/snap_detail.h"
 
@@ -43,7 +43,9 @@ int cmd_nat(struct cli *cli)
 	snap_detail_init(&details);
 	text_init(&out);
 	status = cli_snapshot_with(cli, &snap, take_detail, &details);
-	if (status != CLI_ERROR && details.hosts_error) {
+	if (status != CLI_ERROR && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
+		snapshot_free(&snap);
+	} else if (status != CLI_ERROR && details.hosts_error) {
 		fprintf(stderr, "conntide: %s\n", details.hosts_why);
 		snapshot_free(&snap);
 		status = CLI_ERROR;

@@ -30,7 +30,7 @@ static const struct command commands[] = {
 	{"why", cmd_why, "", "what holds it, what grew, and which known pattern that is", "rNj"},
 	{"advice", cmd_advice, "", "what would help here: savings, commands, warnings", "rNj"},
 	{"whatif", cmd_whatif, "[KEY=VALUE...]",
-	 "the steady number after a change, like notrack=tcp/80,\n"
+	 "where it settles after a change, like notrack=tcp/80,\n"
 	 "           timeout.tcp_time_wait=30, max=524288, buckets=131072, rate.tcp/80=2,\n"
 	 "           keepalive=tcp/8080",
 	 "rNj"},

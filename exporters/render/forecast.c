@@ -34,6 +34,9 @@ const struct column forecast_columns[] = {
 	{"hit_rate", 0, "", "array",
 	 "of its own past forecasts: how many were compared, and how many came to lie in their "
 	 "80 % interval"},
+	{"cannot_say", 0, "", "string|null",
+	 "why it cannot say: starting, no-events, losing-events, overloaded or timeouts-changed; "
+	 "null: it says"},
 	{"watching_seconds", 0, "", "integer|null", "how long it must watch before it can say"},
 	{"computed_timestamp_seconds", 0, "", "number|null",
 	 "when it was made, seconds since 1970"},
@@ -284,6 +287,11 @@ void render_forecast_json(const struct snapshot *snap, struct text *out)
 	add_probabilities(forecast, shown, out);
 	add_reasons(forecast, shown, out);
 	add_hits(forecast, out);
+	member(out, "cannot_say");
+	if (health_forecast_recent(snap) && forecast->silence != SHM_SILENCE_NONE)
+		text_add_json_string(out, snap_silence_name(forecast->silence));
+	else
+		text_add(out, "null");
 	member_u64(out, "watching_seconds", watching, forecast->watching_s);
 	member_seconds(out, "computed_timestamp_seconds", forecast->valid,
 		       (double)(forecast->computed_real_ns / 1000000u) / 1e3);

@@ -151,8 +151,9 @@ const char *forecast_settles(const struct snapshot *snap, char out[FORECAST_WORD
 
 	if (!health_settles_at(snap, &entries)) {
 		snprintf(out, FORECAST_WORDS_BYTES, "%s",
-			 health_forecast_shown(snap) ? "does not settle below the limit"
-						     : "cannot say where it settles");
+			 health_forecast_shown(snap) && forecast->silence == SHM_SILENCE_NONE
+				 ? "does not settle below the limit"
+				 : "cannot say where it settles");
 	} else if (forecast->limit_entries) {
 		snprintf(out, FORECAST_WORDS_BYTES,
 			 "settles at %" PRIu32 " entries, %s of the limit", entries,
@@ -163,6 +164,20 @@ const char *forecast_settles(const struct snapshot *snap, char out[FORECAST_WORD
 	return out;
 }
 
+static void say_silence(const struct snap_forecast *forecast, char out[FORECAST_WORDS_BYTES])
+{
+	bool known = forecast->silence > SHM_SILENCE_STARTING;
+
+	if (!forecast->watching_s)
+		snprintf(out, FORECAST_WORDS_BYTES, "cannot say: %s",
+			 snap_silence_words(forecast->silence));
+	else
+		snprintf(out, FORECAST_WORDS_BYTES,
+			 "cannot say yet: %s%swatching for %" PRIu32 " s more",
+			 known ? snap_silence_words(forecast->silence) : "", known ? "; " : "",
+			 forecast->watching_s);
+}
+
 /* What its numbers say, whatever their age. */
 static void say(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
 {
@@ -171,8 +186,7 @@ static void say(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
 
 	switch (health_verdict(snap)) {
 	case SHM_VERDICT_WATCHING:
-		snprintf(out, FORECAST_WORDS_BYTES,
-			 "cannot say yet: watching for %" PRIu32 " s more", forecast->watching_s);
+		say_silence(forecast, out);
 		return;
 	case SHM_VERDICT_FULL:
 		snprintf(out, FORECAST_WORDS_BYTES, "full%s",

@@ -115,7 +115,7 @@ bool health_settles_at(const struct snapshot *snap, uint32_t *ret_entries)
 	const struct snap_forecast *forecast = &snap->forecast;
 
 	*ret_entries = forecast->settles_at_entries;
-	if (!health_forecast_shown(snap))
+	if (!health_forecast_shown(snap) || forecast->silence != SHM_SILENCE_NONE)
 		return false;
 	return health_verdict(snap) != SHM_VERDICT_FILLING ||
 	       forecast->settles_at_entries >= forecast->limit_entries;

@@ -97,10 +97,10 @@ SHM_SIZE(shm_horizon, 32);
 SHM_SIZE(shm_chance, 16);
 SHM_SIZE(shm_reason, 32);
 SHM_AT(shm_forecast, limit_entries, 48);
-SHM_AT(shm_forecast, horizon, 88);
-SHM_AT(shm_forecast, chance, 216);
-SHM_AT(shm_forecast, reason, 344);
-SHM_SIZE(shm_forecast, 600);
+SHM_AT(shm_forecast, horizon, 96);
+SHM_AT(shm_forecast, chance, 224);
+SHM_AT(shm_forecast, reason, 352);
+SHM_SIZE(shm_forecast, 608);
 SHM_SIZE(shm_past, 80);
 SHM_AT(shm_pasts, pasts, 16);
 

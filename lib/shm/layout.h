@@ -296,6 +296,14 @@ enum shm_verdict {
 	SHM_VERDICT_COUNT
 };
 
+/* Why it cannot say; what it says all the same (that the table is full) has no number. */
+enum shm_silence {
+#define SILENCE(id, name, words) SHM_SILENCE_##id,
+#include "lib/shm/silences.def"
+#undef SILENCE
+	SHM_SILENCE_COUNT
+};
+
 /* Entries at one horizon, as quantiles; and how such forecasts fared so far. */
 struct shm_horizon {
 	_Atomic uint32_t horizon_s;
@@ -340,10 +348,12 @@ struct shm_forecast {
 	_Atomic uint32_t alarm;		     /* 1: full within ten minutes, with hysteresis */
 	_Atomic uint32_t watching_s;	     /* SHM_VERDICT_WATCHING: for how much longer */
 	_Atomic uint32_t count_entries;	     /* what it started from */
-	_Atomic uint32_t settles_at_entries; /* where it would come to rest, as things stand */
+	_Atomic uint32_t settles_at_entries; /* if demand stays as it is */
 	_Atomic uint32_t soft_entries;	     /* the kernel may evict these when full */
 	_Atomic uint32_t cost_us;	     /* CPU time of the last one */
 	_Atomic uint32_t reason_count;
+	_Atomic uint32_t silence; /* enum shm_silence: why it cannot say */
+	uint32_t _pad;
 	struct shm_horizon horizon[SHM_HORIZONS];
 	struct shm_chance chance[SHM_FULL_HORIZONS];
 	struct shm_reason reason[SHM_REASONS];

@@ -28,6 +28,7 @@ struct raw {
 	struct snap_forecast to;
 	uint32_t verdict;
 	uint32_t limit_kind;
+	uint32_t silence;
 	uint32_t reason_count;
 	uint32_t horizon_s[SHM_HORIZONS];
 	uint32_t full_horizon_s[SHM_FULL_HORIZONS];
@@ -52,6 +53,7 @@ static void load_scalars(const struct shm_forecast *from, struct raw *raw)
 	to->settles_at_entries = peek_u32(&from->settles_at_entries);
 	to->soft_entries = peek_u32(&from->soft_entries);
 	to->cost_us = peek_u32(&from->cost_us);
+	raw->silence = peek_u32(&from->silence);
 	raw->reason_count = peek_u32(&from->reason_count);
 }
 
@@ -95,7 +97,8 @@ static bool words_are_known(const struct raw *raw)
 	const struct snap_forecast *to = &raw->to;
 
 	if (to->computed_boot_ns == 0 || raw->verdict >= SHM_VERDICT_COUNT ||
-	    raw->limit_kind >= SHM_LIMIT_COUNT || raw->reason_count > SHM_REASONS)
+	    raw->limit_kind >= SHM_LIMIT_COUNT || raw->silence >= SHM_SILENCE_COUNT ||
+	    raw->reason_count > SHM_REASONS)
 		return false;
 	if ((raw->limit_kind == SHM_LIMIT_NONE) != (to->limit_entries == 0))
 		return false;
@@ -186,6 +189,9 @@ void snap_forecast_copy(const struct shm_forecast *from, struct snap_forecast *t
 	*to = raw.to;
 	to->verdict = (enum shm_verdict)raw.verdict;
 	to->limit_kind = (enum shm_limit)raw.limit_kind;
+	to->silence = (enum shm_silence)raw.silence;
+	if (to->verdict == SHM_VERDICT_WATCHING && to->silence == SHM_SILENCE_NONE)
+		to->silence = SHM_SILENCE_STARTING;
 	order_times(to);
 	order_amounts(to);
 	take_reasons(&raw, to);

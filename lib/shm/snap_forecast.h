@@ -65,7 +65,8 @@ struct snap_forecast {
 	uint32_t limit_entries; /* 0 only with SHM_LIMIT_NONE */
 	enum shm_verdict verdict;
 	bool alarm;
-	uint32_t watching_s;
+	uint32_t watching_s; /* for how much longer it cannot say, as far as is known */
+	enum shm_silence silence;
 	uint32_t count_entries;
 	uint32_t settles_at_entries;
 	uint32_t soft_entries;
@@ -112,6 +113,9 @@ int snapshot_take_pasts(struct shm_reader *reader, struct snap_pasts *pasts);
 
 /* "watching", "steady", "levels-off", "filling", "full", "draining", "unlimited". */
 const char *snap_verdict_name(enum shm_verdict verdict);
+/* "none", "starting", "no-events" ...; and in words, after "cannot say: ". */
+const char *snap_silence_name(enum shm_silence silence);
+const char *snap_silence_words(enum shm_silence silence);
 /* "none", "max", "chain", "assumed". */
 const char *snap_limit_name(enum shm_limit limit);
 

@@ -115,6 +115,22 @@ const char *snap_verdict_name(enum shm_verdict verdict)
 	return (size_t)verdict < SHM_VERDICT_COUNT ? names[verdict] : "unknown";
 }
 
+static const char *const silences[SHM_SILENCE_COUNT][2] = {
+#define SILENCE(id, name, words) {name, words},
+#include "lib/shm/silences.def"
+#undef SILENCE
+};
+
+const char *snap_silence_name(enum shm_silence silence)
+{
+	return (size_t)silence < SHM_SILENCE_COUNT ? silences[silence][0] : "unknown";
+}
+
+const char *snap_silence_words(enum shm_silence silence)
+{
+	return (size_t)silence < SHM_SILENCE_COUNT ? silences[silence][1] : "unknown";
+}
+
 const char *snap_limit_name(enum shm_limit limit)
 {
 	static const char *const names[SHM_LIMIT_COUNT] = {"none", "max", "chain", "assumed"};

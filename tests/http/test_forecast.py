@@ -149,11 +149,18 @@ def test_verdict_is_the_same_everywhere(exporter, directory, segment, commands, 
 @pytest.mark.parametrize("commands, words, code, record", [
     (["forecast verdict 0", "forecast watching_s 40"], "cannot say yet: watching for 40 s more",
      "watching", True),
+    (["forecast verdict 0", "forecast silence 4", "forecast watching_s 40"],
+     "cannot say yet: the table was full, what came since says nothing about the load; "
+     "watching for 40 s more", "watching", True),
+    (["forecast verdict 0", "forecast silence 2", "forecast watching_s 0"],
+     "cannot say: the kernel sends no events; set net.netfilter.nf_conntrack_events=1",
+     "watching", True),
     (["live mode 2"], "overloaded", "unknown", True),
     (["live mode 3"], "overloaded", "unknown", True),
     (["live mode 0"], "for the first time", "unknown", True),
     (["hang-forecast"], "made no forecast", "unknown", False),
     (["forecast verdict 99"], "made no forecast", "unknown", False),
+    (["forecast silence 99"], "made no forecast", "unknown", False),
     (["forecast limit_kind 99"], "made no forecast", "unknown", False),
     (["forecast horizon_s 31"], "made no forecast", "unknown", False),
     (["forecast reason_count 4000000000"], "made no forecast", "unknown", False),
@@ -166,7 +173,8 @@ def test_nothing_is_shown_in_its_place(exporter, directory, segment, commands, w
     assert document["horizons"] == document["probabilities"] == document["reasons"] == []
     assert document["time_to_full_seconds"] is None and document["settles_at_entries"] is None
     assert len(document["hit_rate"]) == (4 if record else 0)
-    assert document["watching_seconds"] == (40 if code == "watching" else None)
+    assert document["watching_seconds"] == (
+        (40 if "40 s" in words else 0) if code == "watching" else None)
     samples = exporter.metrics()
     assert not names(samples) & set(FUTURE)
     assert (names(samples) >= set(RECORD)) == record

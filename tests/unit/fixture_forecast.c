@@ -48,6 +48,7 @@ static bool set_scalar(struct shm_forecast *forecast, const char *name, unsigned
 		{"verdict", NULL, &forecast->verdict},
 		{"alarm", NULL, &forecast->alarm},
 		{"watching_s", NULL, &forecast->watching_s},
+		{"silence", NULL, &forecast->silence},
 		{"count_entries", NULL, &forecast->count_entries},
 		{"settles_at_entries", NULL, &forecast->settles_at_entries},
 		{"soft_entries", NULL, &forecast->soft_entries},

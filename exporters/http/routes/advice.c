@@ -132,7 +132,7 @@ void route_talkers(struct app *app, const struct request *request, const struct 
 	details = snap ? api_details(app, response) : NULL;
 	if (!details || !api_hosts(details, response))
 		return;
-	response_type(response, 200, rows_format_media_type(api.format));
+	api_begin_rows(snap, api.format, response);
 	wanted = (struct talkers_wanted){.kind = kind ? talker_kind_by_name(kind) : -1,
 					 .limit = api.select.limit,
 					 .format = api.format};

@@ -5,6 +5,7 @@
 #include "exporters/http/message/negotiate.h"
 #include "exporters/http/routes/routes.h"
 #include "exporters/render/age.h"
+#include "exporters/render/head.h"
 #include "exporters/render/json.h"
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
@@ -134,6 +135,13 @@ const struct snapshot *api_snapshot(struct app *app, bool stale, struct response
 	return snap;
 }
 
+void api_begin_rows(const struct snapshot *snap, enum rows_format format, struct response *response)
+{
+	response_type(response, 200, rows_format_media_type(format));
+	if (format == ROWS_TEXT)
+		head_banner(snap, &response->body);
+}
+
 static void add_counts(const struct selection *selection, struct response *response)
 {
 	response_header(response, "Conntide-Total-Rows", "%zu", selection->matches);
@@ -170,7 +178,9 @@ void route_status(struct app *app, const struct request *request, const struct r
 		return;
 	snap = source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
 	response_type(response, snap ? 200 : 503, rows_format_media_type(format));
-	if (!snap)
+	if (snap)
+		add_freshness(snap, response);
+	else
 		response_header(response, "Retry-After", API_RETRY_AFTER_S);
 	if (snap && format == ROWS_TEXT)
 		table_status(snap, app->services, STATUS_PORTS, &response->body);
@@ -195,7 +205,7 @@ static void answer_rows(struct app *app, const struct request *request, struct r
 	snap = api_snapshot(app, api.stale, response);
 	if (!snap)
 		return;
-	response_type(response, 200, rows_format_media_type(api.format));
+	api_begin_rows(snap, api.format, response);
 	err = cells ? select_cells(snap, &api.select, &selection)
 		    : select_ports(snap, &api.select, &selection);
 	if (err)
@@ -269,7 +279,7 @@ void route_port(struct app *app, const struct request *request, const struct rou
 	snap = api_snapshot(app, api.stale, response);
 	if (!snap)
 		return;
-	response_type(response, 200, rows_format_media_type(api.format));
+	api_begin_rows(snap, api.format, response);
 	if (select_ports(snap, &api.select, &selection) < 0)
 		response->body.failed = true;
 	if (api.format == ROWS_JSON)
@@ -283,17 +293,21 @@ void route_history(struct app *app, const struct request *request, const struct 
 		   struct response *response)
 {
 	const struct snap_history *history;
+	const struct snapshot *snap;
 	struct api api;
 
 	(void)match;
-	if (!api_take_params(request, &api, response) || !api_snapshot(app, api.stale, response))
+	if (!api_take_params(request, &api, response))
+		return;
+	snap = api_snapshot(app, api.stale, response);
+	if (!snap)
 		return;
 	history = source_history(&app->source, api.minutes);
 	if (!history) {
 		response_problem(response, 503, NULL, "%s.", app->source.why);
 		return;
 	}
-	response_type(response, 200, rows_format_media_type(api.format));
+	api_begin_rows(snap, api.format, response);
 	render_history(history, api.select.limit, api.format, &response->body);
 }
 

@@ -32,6 +32,10 @@ bool api_take_document(const struct request *request, const char *what,
 /* Rows carry no age, so old ones are given only to those who ask for old ones. */
 const struct snapshot *api_snapshot(struct app *app, bool stale, struct response *response);
 
+/* The type of a reply with rows and, for people, what must be said before any of them. */
+void api_begin_rows(const struct snapshot *snap, enum rows_format format,
+		    struct response *response);
+
 /* What the segment tells beside the numbers; NULL after an answer that says why not. */
 const struct snap_detail *api_details(struct app *app, struct response *response);
 /* It holds addresses; false after an answer that says why not. */

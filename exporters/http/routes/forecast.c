@@ -26,16 +26,20 @@ void route_pasts(struct app *app, const struct request *request, const struct ro
 		 struct response *response)
 {
 	const struct snap_pasts *pasts;
+	const struct snapshot *snap;
 	struct api api;
 
 	(void)match;
-	if (!api_take_params(request, &api, response) || !api_snapshot(app, api.stale, response))
+	if (!api_take_params(request, &api, response))
+		return;
+	snap = api_snapshot(app, api.stale, response);
+	if (!snap)
 		return;
 	pasts = source_pasts(&app->source);
 	if (!pasts) {
 		response_problem(response, 503, NULL, "%s.", app->source.why);
 		return;
 	}
-	response_type(response, 200, rows_format_media_type(api.format));
+	api_begin_rows(snap, api.format, response);
 	render_pasts(pasts, api.horizon_s, api.select.limit, api.format, &response->body);
 }

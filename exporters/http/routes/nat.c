@@ -18,6 +18,6 @@ void route_nat(struct app *app, const struct request *request, const struct rout
 	details = snap ? api_details(app, response) : NULL;
 	if (!details || !api_hosts(details, response))
 		return;
-	response_type(response, 200, rows_format_media_type(api.format));
+	api_begin_rows(snap, api.format, response);
 	render_nat(&snap->nat, api.select.limit, api.format, &response->body);
 }

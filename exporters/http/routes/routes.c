@@ -80,7 +80,7 @@ const struct route routes[] = {
 	 "what would help here: savings, commands, warnings; best first",
 	 "application/json text/plain", "format stale", advice_columns, &advice_column_count},
 	{API "whatif", route_whatif, ROUTE_OBJECT | ROUTE_CHANGES,
-	 "the steady number of entries after a change", "application/json text/plain",
+	 "where the table settles after a change", "application/json text/plain",
 	 "notrack keepalive max buckets format stale", whatif_columns, &whatif_column_count},
 	{API "talkers", route_talkers, ROUTE_HOSTS, "addresses that hold most entries", ROWS_TYPES,
 	 "kind limit format stale", talkers_columns, &talkers_column_count},
