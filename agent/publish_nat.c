@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/shm/seqlock.h"
 
 #define LOCAL_PORTS "/proc/sys/net/ipv4/ip_local_port_range"
@@ -30,20 +30,21 @@ static bool read_text(const char *path, char *text, size_t room)
 /* Ports that reservations take out of the range: "8080,9148-9149". */
 static uint32_t reserved_in(const char *text, uint32_t first, uint32_t last)
 {
-	uint32_t reserved = 0;
-	char *at = (char *)(uintptr_t)text;
+	uint64_t from, to, reserved = 0;
 
-	while (*at >= '0' && *at <= '9') {
-		unsigned long from = strtoul(at, &at, 10), to = from;
-
-		if (*at == '-')
-			to = strtoul(at + 1, &at, 10);
+	while (num_take_u64(&text, UINT16_MAX, &from) == 0) {
+		to = from;
+		if (*text == '-') {
+			text++;
+			if (num_take_u64(&text, UINT16_MAX, &to))
+				break;
+		}
 		from = from < first ? first : from;
 		to = to > last ? last : to;
-		reserved += from <= to ? (uint32_t)(to - from + 1u) : 0;
-		at += *at == ',';
+		reserved += from <= to ? to - from + 1u : 0;
+		text += *text == ',';
 	}
-	return reserved;
+	return (uint32_t)reserved;
 }
 
 static uint32_t local_ports(void)

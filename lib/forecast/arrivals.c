@@ -376,73 +376,83 @@ static double trend_lasts_s(const struct fc_line *line, double age_s, double v)
 }
 
 /* The line that a shape makes of a class: level and sd as of now. */
+/* A line, how sure its level is, and how long its trend has gone on. */
+struct explained {
+	struct fc_line line;
+	double sd, age_s;
+};
+
 static void line_of(const struct fc_arrivals *a, const struct fc_sums *s, const struct fc_shape *sh,
-		    const struct fit *fit, struct fc_line *line, double *sd, double *age_s)
+		    const struct fit *fit, struct explained *out)
 {
+	struct fc_line *line = &out->line;
 	unsigned int flat = sh->ended;
 	double by = sh->kind == FC_SHAPE_JUMP ? 0.0 : slope(sh->steep);
 	double top = 1.0 + by * (sh->began - sh->ended);
 
 	line->level = fit->level * top;
-	*sd = fit->sd * top;
+	out->sd = fit->sd * top;
 	line->slope = flat ? 0.0 : fit->level * by / FC_BIN_S;
-	*age_s = (double)(sh->began - sh->ended) * FC_BIN_S;
+	out->age_s = (double)(sh->began - sh->ended) * FC_BIN_S;
 	if (flat) { /* what came since is more to the point than the shape of the change */
 		double seen = s->y[flat] / (flat * FC_BIN_S);
 		double var = spread_of(a, flat) * fmax(seen, line->level) / (flat * FC_BIN_S);
-		double trust = 4.0 * *sd * *sd / (4.0 * *sd * *sd + var);
+		double trust = 4.0 * out->sd * out->sd / (4.0 * out->sd * out->sd + var);
 
 		line->level += trust * (seen - line->level);
-		*sd = sqrt(trust * var);
+		out->sd = sqrt(trust * var);
 	}
 }
 
 /* Nothing changed: the mean of all that counts. */
-static void steady(const struct fc_arrivals *a, const struct fc_sums *s, struct fc_line *line,
-		   double *sd)
+static void steady(const struct fc_arrivals *a, const struct fc_sums *s, struct explained *out)
 {
 	unsigned int n = s->n < STEADY_BINS ? s->n : STEADY_BINS;
 
-	line->level = n ? s->y[n] / (n * FC_BIN_S) : 0.0;
-	*sd = n ? sqrt(spread_of(a, n) * fmax(s->y[n], 1.0)) / (n * FC_BIN_S) : 0.0;
+	out->line.level = n ? s->y[n] / (n * FC_BIN_S) : 0.0;
+	out->sd = n ? sqrt(spread_of(a, n) * fmax(s->y[n], 1.0)) / (n * FC_BIN_S) : 0.0;
 }
 
 struct fc_line fc_arrivals_line(const struct fc_demand *d, const struct fc_arrivals *a,
-				const struct fc_sums *s, const float *normals,
-				unsigned int class_id, unsigned int p, double low)
+				const struct fc_sums *s, const struct fc_path_of *path)
 {
-	unsigned int stream = class_id * STREAMS, shared = d->pick[p], own = a->pick[p];
+	const float *normals = path->normals;
+	unsigned int p = path->path, stream = path->class_id * STREAMS;
+	unsigned int shared = d->pick[p], own = a->pick[p];
 	float sign = p & 1 ? -1.0f : 1.0f;
-	double part = fc_draw_part(stream + S_PART, p), sd, age_s = 0.0, v;
-	struct fc_line line = {.lasts_s = INFINITY};
+	double part = fc_draw_part(stream + S_PART, p), v;
+	struct explained found = {.line = {.lasts_s = INFINITY}};
+	struct fc_line *line = &found.line;
 	struct fit fit;
 
 	v = fc_draw_part(stream + S_LASTS, p);
 	if (FC_HAS(FC_PART_SHARED) && shared != FC_NOTHING &&
 	    fit_shape(d, a, s, &d->shape[shared], &fit) && part < takes_part(fit.llr)) {
-		line_of(a, s, &d->shape[shared], &fit, &line, &sd, &age_s);
+		line_of(a, s, &d->shape[shared], &fit, &found);
 		/* one trend, as steep for all and as long */
-		line.slope *= 1.0 + 0.15 * (double)(sign * fc_draw_normal(normals, S_SLOPE, p / 2));
+		line->slope *=
+			1.0 + 0.15 * (double)(sign * fc_draw_normal(normals, S_SLOPE, p / 2));
 		v = fc_draw_part(S_LASTS, p);
 	} else if (own != FC_NOTHING && fit_shape(d, a, s, &d->shape[own], &fit)) {
-		line_of(a, s, &d->shape[own], &fit, &line, &sd, &age_s);
-		line.slope *= 1.0 + 0.25 * (double)(sign * fc_draw_normal(normals, stream + S_SLOPE,
-									  p / 2));
+		line_of(a, s, &d->shape[own], &fit, &found);
+		line->slope *=
+			1.0 +
+			0.25 * (double)(sign * fc_draw_normal(normals, stream + S_SLOPE, p / 2));
 	} else {
-		steady(a, s, &line, &sd);
+		steady(a, s, &found);
 	}
-	line.level += sd * (double)(sign * fc_draw_normal(normals, stream + S_LEVEL, p / 2));
-	line.level = fmax(line.level, 0.0);
-	line.lasts_s = trend_lasts_s(&line, age_s, v);
-	if (line.slope < 0.0) {
-		/* demand that falls comes to rest where it was before it rose, mostly */
-		double rest = part < FALLS_ON ? 0.0 : low;
+	line->level += found.sd * (double)(sign * fc_draw_normal(normals, stream + S_LEVEL, p / 2));
+	line->level = fmax(line->level, 0.0);
+	line->lasts_s = trend_lasts_s(line, found.age_s, v);
+	if (line->slope < 0.0) {
+		/* demand that falls settles where it was before it rose, mostly */
+		double rest = part < FALLS_ON ? 0.0 : path->low;
 
-		line.lasts_s = fmin(line.lasts_s, fmax(FALL_SHARE * (line.level - rest),
-						       FALL_LEAST * line.level) /
-							  -line.slope);
+		line->lasts_s = fmin(line->lasts_s, fmax(FALL_SHARE * (line->level - rest),
+							 FALL_LEAST * line->level) /
+							    -line->slope);
 	}
-	return line;
+	return *line;
 }
 
 struct fc_line fc_arrivals_mean(const struct fc_demand *d, const struct fc_arrivals *a,
@@ -453,7 +463,7 @@ struct fc_line fc_arrivals_mean(const struct fc_demand *d, const struct fc_arriv
 	unsigned int p;
 
 	for (p = 0; p < FC_PATHS; p += 5) {
-		line = fc_arrivals_line(d, a, s, normals, class_id, p, low);
+		line = fc_arrivals_line(d, a, s, &(struct fc_path_of){normals, class_id, p, low});
 		mean.level += line.level / (FC_PATHS / 5.0);
 		mean.slope += line.slope / (FC_PATHS / 5.0);
 	}

@@ -86,9 +86,17 @@ double fc_arrivals_low(const struct fc_arrivals *a);
 struct fc_line fc_arrivals_mean(const struct fc_demand *d, const struct fc_arrivals *a,
 				const struct fc_sums *s, const float *normals,
 				unsigned int class_id, double low);
-/* What path p believes; low: fc_arrivals_low(). */
+
+/* One path of one class. */
+struct fc_path_of {
+	const float *normals; /* fc_draw_normals() */
+	unsigned int class_id;
+	unsigned int path;
+	double low; /* fc_arrivals_low() */
+};
+
+/* The line that explains the arrivals on that path. */
 struct fc_line fc_arrivals_line(const struct fc_demand *d, const struct fc_arrivals *a,
-				const struct fc_sums *s, const float *normals,
-				unsigned int class_id, unsigned int p, double low);
+				const struct fc_sums *s, const struct fc_path_of *path);
 
 #endif

@@ -209,28 +209,30 @@ static double rhythm(const struct fc_late *l, int64_t now_s, double *next_s)
 	return period_s;
 }
 
-unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s, const float *due,
-			    double waiting, const float *flat, unsigned int n, double dt_s,
-			    float *diff)
+unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s,
+			    const struct fc_backlog *backlog, float *diff)
 {
 	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
 	double first = 0.0, period_s = rhythm(l, now_s, &first);
-	double keep = pow(1.0 - lookups(l), dt_s);
-	unsigned int k, j, rhythms = l->period_s > 0.0 ? 1 : FC_DRIFTS;
+	double dt_s = backlog->dt_s, keep = pow(1.0 - lookups(l), dt_s);
+	unsigned int n = backlog->n, k, j, rhythms = l->period_s > 0.0 ? 1 : FC_DRIFTS;
 
 	if (period_s <= 0.0)
 		return 0;
 	for (k = 0; k < rhythms; k++, diff += n) {
-		double next = fmax(first + (drift[k] - 1.0) * period_s, 0.5), backlog = waiting;
+		double next = fmax(first + (drift[k] - 1.0) * period_s, 0.5),
+		       left = backlog->waiting;
 
 		diff[0] = 0.0f;
 		for (j = 1; j < n; j++) {
-			backlog = backlog * keep + (double)due[j] * sqrt(keep);
+			double due = (double)backlog->due[j];
+
+			left = left * keep + due * sqrt(keep);
 			if (next <= j * dt_s) { /* only what comes due after it stays */
-				backlog = (double)due[j] * (j * dt_s - next) / dt_s;
+				left = due * (j * dt_s - next) / dt_s;
 				next += drift[k] * period_s;
 			}
-			diff[j] = (float)backlog - flat[j];
+			diff[j] = (float)left - backlog->flat[j];
 		}
 	}
 	return rhythms;

@@ -37,18 +37,26 @@ void fc_late_waits(struct fc_late *l, int64_t late_s, uint32_t entries);
 /* The end of a second. */
 void fc_late_second(struct fc_late *l, int64_t now_s);
 
+/* Expired entries that have not been collected yet. */
+struct fc_backlog {
+	const float *due;  /* expected expiries due[1..n), entries per step */
+	const float *flat; /* the backlog that lateness regardless of rounds leaves, by step */
+	double waiting;	   /* now */
+	unsigned int n;
+	double dt_s; /* of a step */
+};
+
 /* Chance per second to go, by lateness; a stage's own record (or NULL) is added to it. */
 void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk, float *end);
 /* Share that is still there j steps of dt_s past the deadline, seen from a step's middle. */
 void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, float *survive);
 
 /*
- * What rounds make of the expected expiries due[1..n), of entries a step, and of those that
- * wait now: the backlog less the one that lateness regardless of rounds would leave. Where the
- * rhythm is not firm, several of about that period. How many; 0: no rhythm is known.
+ * What rounds of gc make of the backlog: the difference to `flat`, by step, in diff[n], for
+ * each of the returned number of rhythms one after the other. Several of about the same period
+ * where the rhythm is not firm; 0: no rhythm is known.
  */
-unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s, const float *due,
-			    double waiting, const float *flat, unsigned int n, double dt_s,
-			    float *diff);
+unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s,
+			    const struct fc_backlog *backlog, float *diff);
 
 #endif

@@ -110,8 +110,8 @@ static void add_class(const struct forecast *f, unsigned int id, struct fc_work 
 	fc_arrivals_sum(a, &w->sums);
 	re->mean = (struct fc_line){0};
 	for (p = 0; p < FC_PATHS; p++) {
-		struct fc_line line =
-			fc_arrivals_line(&f->demand, a, &w->sums, f->normal, id, p, low);
+		struct fc_line line = fc_arrivals_line(&f->demand, a, &w->sums,
+						       &(struct fc_path_of){f->normal, id, p, low});
 
 		re->mean.level += line.level / FC_PATHS;
 		re->mean.slope += line.slope / FC_PATHS;
@@ -163,7 +163,12 @@ static void add_rounds(const struct forecast *f, struct fc_work *w)
 		for (k = 0; k + j < FC_LATE_N; k++)
 			w->flat[j] += w->late[k] * survive[k + j] / fmaxf(survive[k], 1e-12f);
 	}
-	n = fc_late_rounds(&f->late, f->now_s, w->due, waiting, w->flat, FC_FINE_N, FC_FINE_DT,
+	n = fc_late_rounds(&f->late, f->now_s,
+			   &(struct fc_backlog){.due = w->due,
+						.flat = w->flat,
+						.waiting = waiting,
+						.n = FC_FINE_N,
+						.dt_s = FC_FINE_DT},
 			   w->diff);
 	/* mirrored paths share a rhythm */
 	for (p = 0; p < FC_PATHS && n; p++)

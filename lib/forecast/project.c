@@ -38,12 +38,20 @@ static const uint8_t usual_next[FC_STAGES] = {
 	FC_STAGES,   FC_STAGES,	     FC_REPLIED,  FC_STAGES,   FC_STAGES,   FC_STAGES,
 };
 
+/* Hazards per second by bins of age. */
+struct hazard {
+	const float *rates;
+	unsigned int bins;
+	double (*start)(unsigned int bin); /* s */
+};
+
 /* Cumulative hazard at n ages from_s, from_s + by_s, .., walking along the bins. */
-static void cumulate(const float *rates, unsigned int bins, double (*start)(unsigned int),
-		     double from_s, double by_s, unsigned int n, float *cum)
+static void cumulate(const struct hazard *hazard, double from_s, double by_s, unsigned int n,
+		     float *cum)
 {
-	unsigned int b = 0, i = 0;
-	double sum = 0.0, at = 0.0, end = start(1);
+	const float *rates = hazard->rates;
+	unsigned int bins = hazard->bins, b = 0, i = 0;
+	double sum = 0.0, at = 0.0, end = hazard->start(1);
 
 	while (i < n && from_s + i * by_s < 0.0)
 		cum[i++] = 0.0f;
@@ -54,7 +62,7 @@ static void cumulate(const float *rates, unsigned int bins, double (*start)(unsi
 			sum += (double)rates[b] * (end - at);
 			at = end;
 			b++;
-			end = b + 1 < bins ? start(b + 1) : INFINITY;
+			end = b + 1 < bins ? hazard->start(b + 1) : INFINITY;
 		}
 		if (x > at) {
 			sum += (double)rates[b] * (x - at);
@@ -104,11 +112,11 @@ static void make_steps(const float *rate_go, const float *rate_end, uint32_t tim
 	double by_s = (double)g->dt / sub;
 	unsigned int i;
 
-	cumulate(rate_go, FC_AGE_BINS, go_start, 0.0, g->dt, g->indexes + 2, go);
+	cumulate(&(struct hazard){rate_go, FC_AGE_BINS, go_start}, 0.0, g->dt, g->indexes + 2, go);
 	if (timeout_s)
-		cumulate(rate_end ? rate_end : at_once, rate_end ? FC_LATE_BINS : 2,
-			 fc_late_bin_start, 0.5 * by_s - timeout_s + (rate_end ? 0.5 : 0.0), by_s,
-			 n, end);
+		cumulate(&(struct hazard){rate_end ? rate_end : at_once,
+					  rate_end ? FC_LATE_BINS : 2, fc_late_bin_start},
+			 0.5 * by_s - timeout_s + (rate_end ? 0.5 : 0.0), by_s, n, end);
 	else
 		memset(end, 0, n * sizeof(end[0]));
 	st->first[0] = before = step_survival(go, end, sub);
@@ -215,34 +223,47 @@ static void push_inflow(const struct step_table *st, const struct grid *g, const
 	}
 }
 
+/* Which of a cell's entries, and what they are subject to. */
+struct part {
+	int64_t now_s, from_s, until_s; /* those that came from from_s until until_s */
+	const float *rate_go, *rate_end;
+	float *late; /* out: those past a fixed deadline, by lateness; NULL: not apart */
+};
+
+/* Entries of one age, s, and their timeout. */
+struct aged {
+	const struct fc_slot *slot;
+	int64_t age, timeout;
+};
+
 /* Too old for the table of steps. */
-static void push_old(const struct fc_cell *c, const struct fc_slot *slot, int64_t age,
-		     int64_t timeout, const float *rate_go, const float *rate_end, bool fixed,
+static void push_old(const struct fc_cell *c, const struct part *part, const struct aged *aged,
 		     const struct grid *g, const struct flows *fl)
 {
+	const float *rate_go = part->rate_go;
+	const struct fc_slot *slot = aged->slot;
+	int64_t age = aged->age, timeout = aged->timeout;
 	float n = (float)slot->entries;
 	double end = 0.0;
 
-	if (fixed && age + g->dt * (int64_t)g->points > timeout) {
+	if (part->late && age + g->dt * (int64_t)g->points > timeout) {
 		push_due((double)rate_go[fc_age_bin(age + 1)],
 			 (unsigned int)(timeout - age + slot->width_s / 2) / g->dt + 1,
 			 (unsigned int)slot->width_s / g->dt + 1, g, n, fl);
 		return;
 	}
 	if (age >= (int64_t)c->epoch_timeout_s[0])
-		end = (double)rate_end[fc_late_bin(age - c->epoch_timeout_s[0])];
+		end = (double)part->rate_end[fc_late_bin(age - c->epoch_timeout_s[0])];
 	push_constant((double)rate_go[fc_age_bin(age + g->dt * g->points / 4)], end, g, n, fl);
 }
 
-/*
- * Present entries of a cell that came from from_s until until_s, by age index; those past a
- * fixed deadline apart, where `late` takes them.
- */
-static void push_population(const struct fc_cell *c, int64_t now_s, const struct step_table *st,
-			    int64_t from_s, int64_t until_s, const float *rate_go,
-			    const float *rate_end, const struct grid *g, const struct flows *fl,
-			    float *late)
+/* Present entries of a part of a cell, by age index. */
+static void push_population(const struct fc_cell *c, const struct part *part,
+			    const struct step_table *st, const struct grid *g,
+			    const struct flows *fl)
 {
+	int64_t now_s = part->now_s;
+	float *late = part->late;
 	float at_index[2 * FC_GRID_MOST] = {0};
 	unsigned int limit = 2 * g->points, fine = 240 / g->dt;
 	struct fc_slot slot = {0};
@@ -251,7 +272,7 @@ static void push_population(const struct fc_cell *c, int64_t now_s, const struct
 	while (fc_population_next(&c->pop, now_s, &slot)) {
 		int64_t since = slot.since_s + slot.width_s / 2, age = now_s - since, timeout;
 
-		if (since < from_s || since >= until_s || slot.entries < 0)
+		if (since < part->from_s || since >= part->until_s || slot.entries < 0)
 			continue;
 		age = age > 0 ? age - 1 : 0;
 		timeout = fc_cell_timeout_at(c, since);
@@ -264,7 +285,7 @@ static void push_population(const struct fc_cell *c, int64_t now_s, const struct
 		i = age + (c->refreshed ? 0 : (int64_t)c->epoch_timeout_s[0] - timeout);
 		i = i > 0 ? i / g->dt : 0;
 		if (i >= (int64_t)limit) {
-			push_old(c, &slot, age, timeout, rate_go, rate_end, late != NULL, g, fl);
+			push_old(c, part, &(struct aged){&slot, age, timeout}, g, fl);
 			continue;
 		}
 		if (i >= fine)
@@ -332,9 +353,13 @@ static void to_rates(float *chance, unsigned int n, bool ages)
 		chance[0] *= 2.0f; /* half as long as the others */
 }
 
+/* Gone from the table by step: of present entries, of one arrival. */
+struct gone {
+	float now[FC_GRID_MOST], unit[FC_GRID_MOST];
+};
+
 static void pass_on(const struct fc_cell *teacher, const struct grid *g, const struct flows *fl,
-		    struct fc_project_work *w, struct fc_curve *out, float *gone_now,
-		    float *gone_unit)
+		    struct fc_project_work *w, struct fc_curve *out, struct gone *gone)
 {
 	float share[FC_STAGES + 1];
 	unsigned int d;
@@ -348,13 +373,12 @@ static void pass_on(const struct fc_cell *teacher, const struct grid *g, const s
 		add_scaled(w->inflow[d][0] + 1, fl->go_now + 1, share[d], g->points - 1);
 		add_scaled(w->inflow[d][1] + 1, fl->go_unit + 1, share[d], g->points - 1);
 	}
-	add_scaled(gone_now + 1, fl->go_now + 1, share[FC_STAGES], g->points - 1);
-	add_scaled(gone_unit + 1, fl->go_unit + 1, share[FC_STAGES], g->points - 1);
+	add_scaled(gone->now + 1, fl->go_now + 1, share[FC_STAGES], g->points - 1);
+	add_scaled(gone->unit + 1, fl->go_unit + 1, share[FC_STAGES], g->points - 1);
 }
 
 static void project_stage(const struct forecast *f, const struct fc_cell *c, const struct grid *g,
-			  struct fc_project_work *w, struct fc_curve *out, float *gone_now,
-			  float *gone_unit)
+			  struct fc_project_work *w, struct fc_curve *out, struct gone *gone)
 {
 	const struct fc_cell *teacher = teacher_of(f, c);
 	const struct fc_shift *sh = &f->shift[c->class_id];
@@ -365,8 +389,8 @@ static void project_stage(const struct forecast *f, const struct fc_cell *c, con
 		w->inflow[c->stage][1],
 		w->out[0],
 		w->out[1],
-		fixed ? out->due : gone_now,
-		fixed ? out->due_unit : gone_unit,
+		fixed ? out->due : gone->now,
+		fixed ? out->due_unit : gone->unit,
 		w->out[2],
 	};
 	int64_t changed_s =
@@ -382,8 +406,10 @@ static void project_stage(const struct forecast *f, const struct fc_cell *c, con
 	to_rates(end, FC_LATE_BINS, false);
 	make_steps(go, fixed ? NULL : end, c->epoch_timeout_s[0], g, &st);
 	if (c->pop.total > 0) {
-		push_population(c, f->now_s, &st, INT64_MIN, changed_s, go, end, g, &fl,
-				fixed ? out->late : NULL);
+		push_population(c,
+				&(struct part){f->now_s, INT64_MIN, changed_s, go, end,
+					       fixed ? out->late : NULL},
+				&st, g, &fl);
 		if (c->pop.unknown > 0)
 			push_constant(
 				c->stage > FC_CLOSE ? 0.0
@@ -396,11 +422,12 @@ static void project_stage(const struct forecast *f, const struct fc_cell *c, con
 		fc_shift_hazards(sh, c, f->now_s, w->go_new);
 		to_rates(w->go_new, FC_AGE_BINS, true);
 		make_steps(w->go_new, end, c->epoch_timeout_s[0], g, &st);
-		push_population(c, f->now_s, &st, changed_s, INT64_MAX, w->go_new, end, g, &fl,
-				NULL);
+		push_population(
+			c, &(struct part){f->now_s, changed_s, INT64_MAX, w->go_new, end, NULL},
+			&st, g, &fl);
 	}
 	push_inflow(&st, g, &fl);
-	pass_on(teacher, g, &fl, w, out, gone_now, gone_unit);
+	pass_on(teacher, g, &fl, w, out, gone);
 }
 
 /* Those due stay counted until they are collected: add them, late as entries usually are. */
@@ -427,7 +454,8 @@ static void add_late(const float *survive, struct fc_curve *out)
 static void project_grid(const struct forecast *f, const struct fc_class *cl, struct grid g,
 			 struct fc_project_work *w, struct fc_curve *out)
 {
-	float gone_now[FC_GRID_MOST] = {0}, gone_unit[FC_GRID_MOST] = {0}, sum = 0.0f, p;
+	struct gone gone = {{0}, {0}};
+	float sum = 0.0f, p;
 	float left_now = 0.0f, left_unit = 1.0f, moving = 0.0f;
 	unsigned int s, j;
 
@@ -447,15 +475,15 @@ static void project_grid(const struct forecast *f, const struct fc_class *cl, st
 		left_now += (float)c->pop.total;
 		if (s != FC_TIME_WAIT && s != FC_CLOSE && s != FC_REPLIED && s != FC_ASSURED)
 			moving += (float)c->pop.total;
-		project_stage(f, c, &g, w, out, gone_now, gone_unit);
+		project_stage(f, c, &g, w, out, &gone);
 	}
 	out->stay[0] = left_now;
 	for (j = 0; j < FC_LATE_N; j++)
 		left_now -= out->late[j];
 	/* variance of those with stages before them: one share for all */
 	for (j = 1; j < g.points; j++) {
-		left_now -= gone_now[j] + out->due[j];
-		left_unit -= gone_unit[j] + out->due_unit[j];
+		left_now -= gone.now[j] + out->due[j];
+		left_unit -= gone.unit[j] + out->due_unit[j];
 		out->stay[j] = fmaxf(left_now, 0.0f);
 		out->unit[j - 1] = fminf(fmaxf(left_unit, 0.0f), 1.0f);
 		if (out->stay[0] > 0.0f) {

@@ -81,14 +81,16 @@ void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e)
 		c->next[e->to] += 1.0f;
 }
 
-bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, int64_t now_ns, int64_t since_s,
-		  bool unknown, unsigned int to, bool expired, struct fc_exit *out)
+bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
+		  struct fc_exit *out)
 {
-	int64_t now_s = now_ns / NS_PER_S, age_s = now_s - since_s, late_s;
+	bool unknown = leaving->since_unknown, expired = leaving->expired;
+	int64_t now_ns = leaving->now_ns, since_s = leaving->since_s;
+	int64_t age_s = now_ns / NS_PER_S - since_s, late_s;
 	unsigned int m;
 
 	out->bin = (uint16_t)(unknown ? FC_AGE_BINS : fc_age_bin(age_s));
-	out->to = (uint8_t)(expired ? FC_NONE : to);
+	out->to = (uint8_t)(expired ? FC_NONE : leaving->to);
 	/* who leaves was at risk; who stays is counted at the end of the second */
 	for (m = 0; m < FC_MEMORIES; m++)
 		c->risk_go[m][out->bin] += 1.0f;

@@ -59,9 +59,18 @@ uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s);
 /* Its deadline is known to the second once it is entered. */
 bool fc_cell_fixed(const struct fc_cell *c);
 
-/* One left (to: FC_STAGES ended). True: *out is to be learnt from once the second is over. */
-bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, int64_t now_ns, int64_t since_s,
-		  bool unknown, unsigned int to, bool expired, struct fc_exit *out);
+/* An entry leaves the cell. */
+struct fc_leaving {
+	int64_t now_ns;
+	int64_t since_s;
+	bool since_unknown;
+	bool expired;
+	unsigned int to; /* enum fc_stage; FC_STAGES: it ended */
+};
+
+/* True: *out is to be learnt from once the second is over. */
+bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
+		  struct fc_exit *out);
 void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e);
 
 /* The end of a second: n_at (FC_AGE_BINS + 1) out: who is of what age. unsure: learn nothing. */

@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
+
+#include "lib/base/sparse.h"
 
 #define TABLES	      3u
 #define CLEAR_RECORDS 65536u /* a second */
@@ -18,14 +19,6 @@ static size_t names_bytes(const struct nat_pools *pools)
 static size_t addresses_bytes(const struct nat_pools *pools)
 {
 	return ((size_t)pools->clients.room + 1u) * sizeof(struct nat_pool_client);
-}
-
-static void *sparse(size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
 }
 
 static struct topk *table(struct nat_pools *pools, unsigned int index)
@@ -44,8 +37,8 @@ int nat_pools_create(struct nat_pools *pools, uint32_t keys)
 	for (unsigned int i = 0; i < TABLES && !err; i++)
 		err = topk_create(table(pools, i), keys);
 	if (!err) {
-		pools->names = sparse(names_bytes(pools));
-		pools->addresses = sparse(addresses_bytes(pools));
+		pools->names = sparse_alloc(names_bytes(pools));
+		pools->addresses = sparse_alloc(addresses_bytes(pools));
 		err = pools->names && pools->addresses ? 0 : -ENOMEM;
 	}
 	if (err)
@@ -55,10 +48,8 @@ int nat_pools_create(struct nat_pools *pools, uint32_t keys)
 
 void nat_pools_destroy(struct nat_pools *pools)
 {
-	if (pools->names)
-		munmap(pools->names, names_bytes(pools));
-	if (pools->addresses)
-		munmap(pools->addresses, addresses_bytes(pools));
+	sparse_free(pools->names, names_bytes(pools));
+	sparse_free(pools->addresses, addresses_bytes(pools));
 	pools->names = NULL;
 	pools->addresses = NULL;
 	for (unsigned int i = 0; i < TABLES; i++)

@@ -16,19 +16,6 @@ int auth_init(struct auth *auth, struct auth_worker *worker)
 	return tls_random(auth->key, sizeof(auth->key));
 }
 
-/* Time depends on the lengths only. */
-static bool same_string(const char *a, const char *b)
-{
-	size_t bytes = strlen(a);
-	unsigned char difference = 0;
-
-	if (bytes != strlen(b))
-		return false;
-	for (size_t i = 0; i < bytes; i++)
-		difference |= (unsigned char)(a[i] ^ b[i]);
-	return difference == 0;
-}
-
 static bool take_token(struct auth *auth, uint64_t now_ns)
 {
 	double passed_s = auth->tokens_at_ns && now_ns > auth->tokens_at_ns
@@ -105,7 +92,7 @@ static enum auth_result compute(struct auth *auth, const struct web_config *conf
 	if (!take_token(auth, now_ns))
 		return AUTH_TOO_MANY;
 	for (size_t i = 0; i < config->user_count; i++)
-		if (same_string(config->users[i].name, name))
+		if (auth_same_text(config->users[i].name, name))
 			user = &config->users[i];
 	memset(&job, 0, sizeof(job));
 	memcpy(job.digest, digest, DIGEST_BYTES);

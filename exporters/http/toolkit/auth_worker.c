@@ -20,8 +20,7 @@ struct auth_worker {
 	bool quit;
 };
 
-/* Time depends on the lengths only. */
-static bool same_hash(const char *a, const char *b)
+bool auth_same_text(const char *a, const char *b)
 {
 	size_t bytes = strlen(a);
 	unsigned char difference = 0;
@@ -41,7 +40,7 @@ bool auth_hash_matches(const char *password, const char *hash)
 
 	memset(&data, 0, sizeof(data));
 	result = crypt_rn(password, hash, &data, sizeof(data));
-	same = result && same_hash(result, hash);
+	same = result && auth_same_text(result, hash);
 	explicit_bzero(&data, sizeof(data));
 	return same;
 }

@@ -43,6 +43,9 @@ bool auth_worker_collect(struct auth_worker *worker, struct auth_job *ret_job);
 /* Jobs that wait or are computed, or have not been collected. */
 size_t auth_worker_jobs(struct auth_worker *worker);
 
+/* Compares secrets in a time that depends on their lengths only. */
+bool auth_same_text(const char *a, const char *b);
+
 /* At once, by the caller. */
 bool auth_hash_matches(const char *password, const char *hash);
 
