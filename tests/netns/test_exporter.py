@@ -167,6 +167,8 @@ def use_a_nat_pool(host):
 @pytest.mark.slow
 def test_prometheus_sees_what_the_kernel_sees(host, start_agent, flood, serve, tmp_path):
     """Scraped for real; every query of the dashboard and every rule returns something."""
+    # What is made here is still there when the forecast has watched for long enough.
+    host.conntrack_sysctl("udp_timeout", 600)
     agent = start_agent(host)
     exporter = serve(agent)
     prometheus = Prometheus(str(tmp_path), exporter, RULES)
