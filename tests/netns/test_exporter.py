@@ -168,7 +168,7 @@ def use_a_nat_pool(host):
 def test_prometheus_sees_what_the_kernel_sees(host, start_agent, flood, serve, tmp_path):
     """Scraped for real; every query of the dashboard and every rule returns something."""
     # What is made here is still there when the forecast has watched for long enough.
-    host.conntrack_sysctl("udp_timeout", 600)
+    host.conntrack_sysctl("udp_timeout", 90)
     agent = start_agent(host)
     exporter = serve(agent)
     prometheus = Prometheus(str(tmp_path), exporter, RULES)
@@ -184,7 +184,8 @@ def test_prometheus_sees_what_the_kernel_sees(host, start_agent, flood, serve, t
         assert prometheus.value("max_over_time((sum(conntide_entries) - "
                                 "sum(conntide_mirror_entries))[20s:1s])") == 0
         assert prometheus.value("count({job='conntide'})") <= 400 + 5
-        wait_for(lambda: prometheus.query("conntide_forecast_alarm"), 90, "the forecast speaks")
+        wait_for(lambda: prometheus.query("conntide_forecast_settles_at_entries"), 120,
+                 "the forecast says where it settles")
         empty = [(name, expr) for name, expr in [*queries(), *rule_queries()]
                  if not prometheus.query(expr)]
         assert not empty, empty
