@@ -38,7 +38,7 @@ static void subscribe_for_mode(struct agent *agent)
 	log_warn("events", "mode is now \"%s\"", snap_mode_name(mode));
 }
 
-/* What was told while nobody listened is lost, and nothing counted it. */
+/* Events sent while nothing was subscribed are lost, and not counted anywhere. */
 static void retry_subscription(struct agent *agent)
 {
 	if (!subscription_second(&agent->subscription, agent->mirror.now_ns))

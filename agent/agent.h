@@ -12,7 +12,7 @@
  *	drain.c		events from the socket into the mirror
  *	incident/	incidents to disk
  *
- * This struct is passed, never global. One thread, but for the workers inside
+ * This struct is passed, never global. One thread, except for the workers inside
  * struct query, which sees nothing of it, and struct incident_recorder, which reads the segment.
  */
 #ifndef CONNTIDE_AGENT_AGENT_H
@@ -215,10 +215,10 @@ struct agent {
 	struct incident_recorder incidents;
 };
 
-/* A count that differs from the mirror is looked into after so many seconds. */
+/* Seconds for which count and mirror differ before a resync is requested. */
 #define AGENT_RESIDUAL_PATIENCE_S 2
 
-/* A sentence for whoever started the agent, when agent_create() fails. */
+/* Room for the sentence that says why agent_create() failed. */
 #define AGENT_WHY_BYTES 512u
 
 /* setup.c: 0, or -errno with a sentence in `why`; agent_destroy() in either case. */

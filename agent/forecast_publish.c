@@ -151,7 +151,7 @@ static void write_forecast(struct forecast_publish *publisher, const struct fc_f
 	seq_write_end(&to->seq);
 }
 
-/* --- its own record --------------------------------------------------------------- */
+/* --- accuracy --------------------------------------------------------------------- */
 
 static void keep_past(struct forecast_publish *publisher, const struct fc_forecast *from,
 		      const struct forecast_publish_second *second)

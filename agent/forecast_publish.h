@@ -6,7 +6,7 @@
  *	forecast.h  ->  struct shm_forecast, ring of struct shm_past
  *
  * A forecast whose moment passes while the agent does not run (stopped, suspended)
- * is never compared: what the count was then, nobody knows.
+ * is never compared, because the count at that moment is not known.
  *
  * Borrows the forecast and the sections. Time is given; only what a forecast costs
  * is read from the clock of CPU time.

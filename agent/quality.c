@@ -7,7 +7,7 @@
 /* A residual for less than this may be entries on their way: made, and not told of yet. */
 #define RESIDUAL_LASTS_NS (500 * NS_PER_MS)
 
-/* Of the entries asked for at random, so many parts are of those that had an event. */
+/* Share of the audits that goes to entries with recent events: one in this many. */
 #define AUDIT_PARTS 4u
 
 uint32_t quality_event_audits(const struct config *config)
@@ -22,7 +22,7 @@ static uint32_t table_audits(const struct config *config)
 
 /* --- what was not heard -------------------------------------------------------- */
 
-/* Entries born while the sysctl was 0 never speak, whatever else was missed. */
+/* Entries created while the sysctl was 0 never report changes, whatever else was missed. */
 static bool born_unheard(const struct agent *agent)
 {
 	uint64_t off_ns = agent->quality.events_off_ns;

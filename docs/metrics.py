@@ -28,7 +28,7 @@ series of a table carries the label `netns`; `conntide_http_*`, `conntide_config
   counters begin at 0: what was counted before stays in `port="other"`.
 - `conntide_forecast_*`: `horizon` is how many seconds ahead, `bound` a quantile (10 %, 50 %,
   90 %). While the agent cannot say what comes (for 40 s after it started, and while it does not
-  see all changes) there is nothing of the forecast but its own record, the `_total`s:
+  see all changes) there is nothing of the forecast but its accuracy, the `_total`s:
   a series that is not there fires no alert. `+Inf` is an answer: not within the hour.
 - There are at most 400 series (`--web.max-series`), whatever the traffic is.
 - Numbers of a table whose agent does not run are left out: what remains is `conntide_up` (0),

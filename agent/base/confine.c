@@ -130,7 +130,7 @@ static bool has_group(gid_t gid)
 	return found;
 }
 
-static struct confine_user nobodys_user(void)
+static struct confine_user unallocated_user(void)
 {
 	struct confine_user user = {.change = false}, taken;
 	uid_t id = CONFINE_ID_LAST;
@@ -150,7 +150,7 @@ struct confine_user confine_user(gid_t readers)
 		return user;
 	/* An entry of that name with root's id is no other user. */
 	if (!find_user(CONFINE_USER, 0, &user) || user.uid == 0)
-		user = nobodys_user();
+		user = unallocated_user();
 	if (readers != (gid_t)-1)
 		user.gid = readers;
 	user.change = user.change && sandbox_may_become(user.uid, user.gid);

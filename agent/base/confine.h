@@ -5,7 +5,7 @@
  * socket than netlink, no listening, no exec, no new privileges.
  *
  * Started as root it changes to its user, CONFINE_USER. Where there is none it takes an id that
- * nobody is given: the last of CONFINE_ID_LAST down to CONFINE_ID_FIRST, which systemd leaves
+ * no account has: the last of CONFINE_ID_LAST down to CONFINE_ID_FIRST, which systemd leaves
  * free (systemd.io/UIDS-GIDS), that neither /etc/passwd nor /etc/group has. It is the same at
  * each start, so that files of the last one are still its own, and never the exporter's: who
  * breaks into one of the two shall not write what the other trusts.

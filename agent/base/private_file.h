@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A file that somebody names for output which is nobody else's business: recordings hold the
+ * An output file named by the operator that others must not read: recordings hold the
  * addresses of everybody. It is written as root in directories that others may write in, too.
  *
  * A new file has mode 0600. One that exists is taken only if it is ours, has no second name, and

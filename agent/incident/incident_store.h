@@ -9,7 +9,8 @@
  * not be looked at any more, because privileges were given up, the directory that is open stays
  * in use.
  *
- * The lock is a file of the owner's alone, for whoever may read the directory may flock(2) it.
+ * The lock is a file of the owner's alone, because anyone who may read the directory may flock(2)
+ * it.
  *
  * Errors: -errno; -EBUSY: another agent keeps its incidents there; -ENOENT: it is gone and
  * cannot be made. One thread at a time.

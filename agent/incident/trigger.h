@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The flight recorder's judgement: when something is worth keeping. Pure; a second at
+ * When the table is worth keeping as an incident. Pure; a second at
  * a time, under any clock.
  *
  * An *episode* begins when the table passes 80 % of its limit (nf_conntrack_max, or

@@ -7,7 +7,7 @@
 
 #include "agent/netlink/ct_stats.h"
 
-/* The kernel keeps them in jiffies; nobody means more than this. */
+/* The kernel keeps them in jiffies; a larger value is a mistake. */
 #define TIMEOUT_MAX_S 2147483647u
 
 void ct_timeouts_open(struct ct_timeouts *timeouts)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * How long to wait before events are read again, so that they come many at a time: each
- * wake-up costs the reader two switches of context and a system call, and whoever makes
- * the events the waking. The pause follows the rate:
+ * wake-up costs the reader two switches of context and a system call, and waking it costs
+ * whoever causes the events. The pause follows the rate:
  *
  *	so long that about PACE_EVENTS come: more than that would have left the
  *	processor's cache before they are read;
  *	between the least and PACE_STRETCH times the least, but PACE_MOST_NS, which is
  *	how late a change may be seen;
  *	so short that at twice this rate they take no more than a PACE_SHARE-th of the
- *	receive buffer, at PACE_EVENT_BYTES each; but for the least;
+ *	receive buffer, at PACE_EVENT_BYTES each, but no shorter than the minimum;
  *	stretched less where the buffer is small, once for each PACE_BUFFER_BYTES of it:
  *	after a calm a flood may begin within one pause;
  *	down at once, up by doubling, so that a gap in the events does not make it long.

@@ -128,7 +128,7 @@ static void parse_proto(struct attrs attrs, struct tuple *tuple)
 
 /*
  * A tuple with ports as the kernel writes it, heads and all: nearly every tuple of
- * nearly every message is one of these, and reading it at one stroke takes a
+ * nearly every message is one of these, and reading it as one block takes a
  * quarter of the instructions. What looks any different goes attribute by attribute.
  * (ctnetlink_dump_tuples, nf_ct_port_tuple_to_nlattr.)
  */

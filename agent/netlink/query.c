@@ -25,7 +25,7 @@
 /* 400 bytes and more for each CPU's statistics, and a chunk of any dump. */
 #define ANSWER_BYTES  (512u * 1024u)
 #define REQUEST_BYTES 1024u
-/* Where the answer to GET i begins: a netlink message never needs so much. */
+/* Where the answer to GET i begins: a netlink message is never that long. */
 #define GET_STRIDE (ANSWER_BYTES / QUERY_GETS_MAX)
 
 struct query {
@@ -41,7 +41,7 @@ struct query {
 	struct request_socket dump;
 	bool dumping; /* ...and not read to the end */
 	struct request_socket get;
-	/* Eventfds: an answer is there; nobody waits for one any more. */
+	/* Eventfds: an answer has arrived; the wait for one is cancelled. */
 	int done_fd;
 	int cancel_fd;
 };

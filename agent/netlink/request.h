@@ -11,7 +11,7 @@
  * NLMSG_DONE carries the error with which a dump ended, NLM_F_DUMP_INTR says that the table
  * changed under it: both fail the answer.
  *
- * Whoever wants to end while an answer is waited for makes `cancel_fd` readable.
+ * To end while an answer is awaited, make `cancel_fd` readable.
  *
  * Errors: -errno; -ETIME without an answer in REQUEST_TIMEOUT_S, -ECANCELED, -EMSGSIZE for
  * one that was cut, -EBADMSG for one that makes no sense. One thread at a time.

@@ -62,7 +62,7 @@ int sentinel_socket_open(void)
 
 int event_socket_resize(struct event_socket *sock, uint32_t buffer_bytes)
 {
-	/* The kernel doubles what it is told, for its own overhead. */
+	/* The kernel doubles the value, for its own overhead. */
 	int wanted = (int)(buffer_bytes / 2);
 	int granted;
 	socklen_t len = sizeof(granted);

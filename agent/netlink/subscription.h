@@ -4,7 +4,7 @@
  * a change that the kernel refuses is tried again, after one second, two, four and so on
  * up to SUBSCRIPTION_BACKOFF_MAX_NS. Until it succeeds nothing may be called exact.
  *
- * Without any listener new entries are born without what they need to tell of changes,
+ * Without a listener the kernel creates entries without the extension that reports changes,
  * for their whole life (nf_conntrack_ecache.c: nf_ct_ecache_ext_add). So while no group is
  * wanted a sentinel listens and receives nothing; it is closed only when the event socket
  * listens again.

@@ -64,7 +64,7 @@ struct scenario {
 /* Steady entries of the whole table. */
 double model_run(const struct model *model, struct scenario *scenario);
 
-/* Arrivals of a row, per second: NaN when nobody knows yet. */
+/* Arrivals of a row, per second: NaN when not known yet. */
 double arrivals_per_s(const struct snapshot *snap, const struct snap_detail *details,
 		      const struct snap_row *row);
 

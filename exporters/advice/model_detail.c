@@ -170,7 +170,7 @@ bool state_waits(unsigned int l4proto, unsigned int state)
 	       (state == ST_TCP_TIME_WAIT || state == ST_TCP_CLOSE || state == ST_TCP_SYN_SENT);
 }
 
-/* Nobody can have seen this deadline pass yet. */
+/* This deadline cannot have passed yet. */
 static bool too_early(const struct model *model, double timeout)
 {
 	return timeout > 0 && timeout <= LONG_TIMEOUT_S &&
@@ -197,7 +197,7 @@ static void derive_state(const struct model *model, struct view *view, unsigned 
 }
 
 /*
- * Lives: those seen from birth to end, and those that wait for a deadline nobody can have
+ * Lives: those seen from beginning to end, and those whose deadline cannot have
  * seen pass; but a life has only one stay that expires.
  */
 static void derive(const struct model *model, struct view *view)

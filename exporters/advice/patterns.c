@@ -9,7 +9,7 @@
 #include "lib/health/health.h"
 #include "lib/health/level.h"
 
-/* Over so many frames of ten seconds losses are of now. */
+/* Losses within this many frames of ten seconds are current. */
 #define RECENT_FRAMES 18u
 
 static const struct {
@@ -182,7 +182,7 @@ const struct snap_talker *look_service(const struct look *look, const struct row
 }
 
 /*
- * Nobody says which addresses are this host's own. As sources they hold what this host
+ * It is not known which addresses are this host's own. As sources they hold what this host
  * opened, no more: who can be explained by that is passed over.
  */
 const struct snap_talker *look_stranger(const struct look *look, double *ret_entries)

@@ -64,7 +64,7 @@ double look_sources(const struct look *look);
 double look_own_entries(const struct look *look);
 /* The largest destination of a port, or NULL. */
 const struct snap_talker *look_service(const struct look *look, const struct row_key *key);
-/* The largest source that must be another host; *ret_entries: at least so many. */
+/* The largest source that must be another host; *ret_entries: it holds at least that many. */
 const struct snap_talker *look_stranger(const struct look *look, double *ret_entries);
 
 /* Fills findings and urgent. */

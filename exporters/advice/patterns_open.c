@@ -234,7 +234,7 @@ void pattern_one_host(struct look *look)
 
 /* --- many ports ------------------------------------------------------------------------------- */
 
-/* No set of services uses so many ports of which none answers. */
+/* No set of services uses that many ports of which none answers. */
 #define SCAN_PORTS   300u
 #define SCAN_SHARE   0.2
 #define SCAN_PER_ROW 3u

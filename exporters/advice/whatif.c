@@ -51,7 +51,7 @@ static double open_entries(const struct model *model, const struct class *class)
 	return open;
 }
 
-/* The pool is twice what is busy; a connection is opened anew after so many requests. */
+/* The pool is twice what is busy; a connection is reopened after this many requests. */
 static void keep_alive(const struct whatif_result *result, size_t i, double *added)
 {
 	const struct class *class = &result->model->classes[i];

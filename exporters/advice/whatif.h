@@ -8,8 +8,8 @@
  *	timeout.tcp_time_wait=30	seconds; any name of timeouts.def
  *	max=524288			nf_conntrack_max; 0: no limit
  *	buckets=131072			nf_conntrack_buckets
- *	rate.tcp/80=2			arrivals times so much, 0 to 1000; likewise tcp/80/inbound
- *	keepalive=tcp/8080		connections this host opens to the port are reused
+ *	rate.tcp/80=2			new connections times this factor, 0 to 1000; likewise
+ *tcp/80/inbound keepalive=tcp/8080		connections this host opens to the port are reused
  *
  * Any of them together, none twice. The words are the same in a query string and on
  * the command line. What contradicts itself or cannot be is refused with a sentence.

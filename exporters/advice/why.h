@@ -16,7 +16,7 @@
  * why_text() and why_json().
  *
  * Pure; the clock is the snapshot's. Ownership: struct why holds no memory; snapshot
- * and story must live as long.
+ * and details must live as long.
  */
 #ifndef CONNTIDE_ADVICE_WHY_H
 #define CONNTIDE_ADVICE_WHY_H

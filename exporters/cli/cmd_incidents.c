@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the flight recorder kept: the list, or one of them. Needs no agent. */
+/* The incidents that were kept: the list, or one of them. Needs no agent. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -142,7 +142,7 @@ static int start(struct run *run, struct program *program)
 		return CLI_ERROR;
 	}
 	if (pid == 0) {
-		/* Should we be killed outright, nobody is left to stop them. */
+		/* If this process is killed, nothing is left to stop them. */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() != parent)
 			_exit(CLI_ERROR);

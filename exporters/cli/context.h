@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What why, advice and what-if start from: the table, its story, and the model of both. */
+/* What why, advice and what-if start from: the table, its details, and the model of both. */
 #ifndef CONNTIDE_CLI_CONTEXT_H
 #define CONNTIDE_CLI_CONTEXT_H
 

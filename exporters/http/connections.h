@@ -11,7 +11,7 @@
  * this machine, which may be a proxy for many: it has no share to stay in.
  *
  * Nothing is closed here: a verdict is carried out with shutdown(2), upon which
- * libmicrohttpd closes as it would for a client that left. Pure but for that; the
+ * libmicrohttpd closes as it would for a client that left. Pure except for that; the
  * clock is an argument. One thread.
  */
 #ifndef CONNTIDE_HTTP_CONNECTIONS_H
@@ -54,7 +54,7 @@ struct conn_limits {
 	size_t per_peer; /* from one address */
 	size_t busy;	 /* replies under way at once; 0: no limit */
 	size_t busy_per_peer;
-	uint64_t (*sent_bytes)(int fd); /* that the other side has taken; NULL: nobody knows */
+	uint64_t (*sent_bytes)(int fd); /* that the other side has taken; NULL: not known */
 	uint64_t header_ns;
 	uint64_t reply_ns;
 	uint64_t idle_ns;

@@ -192,7 +192,7 @@ static void take_signals(struct server *server)
 	}
 }
 
-/* Looked at every second also when nobody asks: the pages stay mapped, and the log
+/* Read every second even without requests: the pages stay mapped, and the log
  * says when the agent went away. An agent started along with us gets some time. */
 static void watch_table(struct server *server, uint64_t now_ns)
 {
@@ -216,7 +216,7 @@ static void tick(struct server *server, uint64_t now_ns)
 	if (now_ns - server->ticked_ns < TICK_NS)
 		return;
 	server->ticked_ns = now_ns;
-	/* In this order: libmicrohttpd may still hold newcomers that nobody has counted. */
+	/* In this order: libmicrohttpd may still hold connections that were not counted yet. */
 	sweep_retired(server, now_ns);
 	reload(server, false);
 	watch_table(server, now_ns);

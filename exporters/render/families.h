@@ -67,7 +67,7 @@ struct families {
 
 /*
  * What has been shown before, so that a series that was there stays there, as 0.
- * One per table; zeroed before its first use. Kept by whoever scrapes. What was shown
+ * One per table; zeroed before its first use. Kept by the caller between scrapes. What was shown
  * of a slot is of one port, one handing over, one agent: an agent that starts anew
  * numbers from the beginning.
  *

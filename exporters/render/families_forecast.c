@@ -2,7 +2,7 @@
 /*
  * The forecast as metrics: 31 series at most. While it cannot say, what it would say
  * is absent and not 0 or NaN: an alert on a series that is not there does not fire, and
- * a graph has a gap. Its own record stays.
+ * a graph has a gap. Its accuracy stays.
  */
 #include <inttypes.h>
 #include <math.h>

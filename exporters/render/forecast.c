@@ -21,7 +21,8 @@ const struct column forecast_columns[] = {
 	 "what full means: entries, and kind: max, chain (hash chains too long) or assumed "
 	 "(--assume-max); null without a limit"},
 	{"horizons", 0, "", "array",
-	 "entries so many seconds ahead: p50, the 80 % interval p10 to p90, the 95 % interval p025 "
+	 "entries expected at that horizon: p50, the 80 % interval p10 to p90, the 95 % interval "
+	 "p025 "
 	 "to p975, and the probability of having been full"},
 	{"time_to_full_seconds", 0, "", "object|null",
 	 "early, likely, late: 10 %, 50 % and 90 % quantile; null in it: not within an hour"},
@@ -29,7 +30,7 @@ const struct column forecast_columns[] = {
 	 "where it settles if demand stays as it is; null: it cannot say, or it fills"},
 	{"evictable_entries", 0, "", "integer|null", "entries that may be evicted when it is full"},
 	{"probabilities", 0, "", "array",
-	 "of having been full, and of a first dropped packet, within so many seconds"},
+	 "of having been full, and of a first dropped packet, within that horizon"},
 	{"reasons", 0, "", "array", "the ports that drive it, largest change first"},
 	{"hit_rate", 0, "", "array",
 	 "of its own past forecasts: how many were compared, and how many came to lie in their "

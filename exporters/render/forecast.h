@@ -6,7 +6,7 @@
  * What is not known is null, and a list of what is not known is empty: while the
  * agent has not watched long enough, while it does not see all changes, and where
  * nothing happens within the hour that is looked at. Numbers of an agent that is
- * silent are those it gave last: whoever serves them says so.
+ * silent are its last ones: the caller must say so.
  */
 #ifndef CONNTIDE_RENDER_FORECAST_H
 #define CONNTIDE_RENDER_FORECAST_H

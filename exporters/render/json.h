@@ -32,7 +32,7 @@ void json_problem(unsigned int status, const char *title, const char *detail, co
 
 /*
  * A document in the making: json_begin(), members in order, json_end(). Within an
- * array names are NULL. Whoever opens closes. Running out of memory is remembered,
+ * array names are NULL. The opener closes. Running out of memory is remembered,
  * and told by `out` in the end.
  */
 struct cJSON;

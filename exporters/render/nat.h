@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * NAT pools as rows and sentences. Rows name addresses: whoever calls for them has made
+ * NAT pools as rows and sentences. Rows name addresses: the caller has made
  * sure that they may be shown. The summary names none. Pure.
  */
 #ifndef CONNTIDE_RENDER_NAT_H

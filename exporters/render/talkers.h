@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The addresses that hold most entries, as rows. Addresses are personal data: whoever
- * calls this has made sure that they may be shown. Pure.
+ * The addresses that hold most entries, as rows. Addresses are personal data: the
+ * caller has made sure that they may be shown. Pure.
  */
 #ifndef CONNTIDE_RENDER_TALKERS_H
 #define CONNTIDE_RENDER_TALKERS_H

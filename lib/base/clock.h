@@ -48,7 +48,7 @@ static inline uint32_t clock_tick_hz(void)
 
 	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts) < 0 || ts.tv_sec || ts.tv_nsec <= 0)
 		return 0;
-	/* No kernel ticks oftener than 1200 times a second: it is no tick that it tells. */
+	/* No kernel has HZ above 1200: a finer resolution is not that of the tick. */
 	if (ts.tv_nsec < (long)NS_PER_S / 1300)
 		return 0;
 	return (uint32_t)(((long)NS_PER_S + ts.tv_nsec / 2) / ts.tv_nsec);

@@ -2,7 +2,7 @@
 /*
  * A file that one process at a time has locked: who has the lock may write what it stands for.
  *
- * flock(2) needs no more than a descriptor, so whoever may open the file may hold the lock and
+ * flock(2) needs no more than a descriptor, so anyone who may open the file may hold the lock and
  * keep everybody out. The file is therefore its owner's alone (mode 0600). One that others may
  * open is not believed, whoever holds it: it makes room for a new one. The name is not followed
  * if it is a link, and after locking it must still name the file that was locked.

@@ -3,7 +3,7 @@
  * What the command lines of all programs have in common.
  *
  * option_is() is for those who pass options on to another program and so do not give
- * them to getopt_long(3). option_hint() is for the message after an option nobody knows.
+ * them to getopt_long(3). option_hint() is for the message after an unknown option.
  * Pure; what is returned points into the argument or is constant.
  */
 #ifndef CONNTIDE_BASE_OPTIONS_H

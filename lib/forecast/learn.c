@@ -132,7 +132,7 @@ static void returned(struct fc_class *cl, int64_t now_s)
 		cl->arrivals.bin -= excess;
 		cl->to_return -= (float)excess;
 	}
-	/* after that, whoever comes is new: the rate would be found too low */
+	/* after that, all that come are new: the rate would be found too low */
 	cl->to_return *=
 		(float)exp(-FC_BIN_S / (now_s - cl->thrown_out_s < RETURN_S ? 900.0 : 40.0));
 	if (cl->to_return < 1.0f)

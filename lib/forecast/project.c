@@ -12,7 +12,7 @@
 #define FINE_SUB   3 /* points within a step */
 #define COARSE_SUB 8
 #define SUB_POINTS ((3 * FC_COARSE_N + 1) * COARSE_SUB)
-#define GONE	   40.0f /* cumulative hazard after which nobody is left */
+#define GONE	   40.0f /* cumulative hazard after which no entry is left */
 
 _Static_assert(SUB_POINTS >= (3 * FC_FINE_N + 1) * FINE_SUB, "room for the fine grid");
 

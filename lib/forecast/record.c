@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Shocks, which nobody could know of, are among what falls outside: more than 20 % */
+/* Shocks, which cannot be foreseen, are among what falls outside: more than 20 % */
 #define OUTSIDE 0.22
 #define RATE	0.04
 #define LEAST	0.6

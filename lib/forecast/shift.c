@@ -31,7 +31,8 @@ static void longer_table(const float *usual, float times, float *h)
 	for (b = 0; b < FC_AGE_BINS; b++) {
 		double at = (fc_age_bin_start(b) + 0.5) / (double)times;
 
-		/* some go as ever: an age nobody left at before may be one four times as late */
+		/* some go as ever: an age at which none left before may be one four times as late
+		 */
 		h[b] = fminf(fmaxf(usual[fc_age_bin((int64_t)at)] / times, AS_EVER * usual[b]),
 			     0.95f);
 	}

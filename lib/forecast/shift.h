@@ -3,7 +3,7 @@
  * Changes of how long connections stay established.
  *
  * When servers slow down or stop closing, what came before leaves as ever and what comes now
- * stays longer: to ages nobody of the new kind has reached yet. Hazards by age alone learn
+ * stays longer: to ages that none of the new kind has reached yet. Hazards by age alone learn
  * that only as the new ones grow old. So, for several moments in the past, those who came
  * since are compared with what the usual hazards would do to them if all stays were k times as
  * long (accelerated failure time), or if a share p of them never ended (cure model). Where one

@@ -99,7 +99,7 @@ static void *place(struct incident_image *image, enum shm_section_id id)
 	return (char *)(uintptr_t)image->reader.base + image->reader.sections[id];
 }
 
-/* What stands where nothing was kept: as in a segment nobody has written to. */
+/* The content of sections that were not kept: as in a new segment. */
 static void init_contents(struct incident_image *image)
 {
 	struct shm_slots *slots = place(image, SHM_SECTION_SLOTS);
@@ -187,7 +187,7 @@ static int put_pieces(struct incident_image *image, const uint8_t *body, size_t 
 	return 0;
 }
 
-/* Rows cost memory each, and locks left taken a long wait, in whoever takes a snapshot. */
+/* For a reader, each row costs memory, and a lock left taken a long wait. */
 static int check_image(struct incident_image *image)
 {
 	const _Atomic uint64_t *map = place(image, SHM_SECTION_ROWMAP);

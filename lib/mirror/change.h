@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the mirror tells of each entry that appears, changes its cell or goes: one struct
- * through one hook, to whoever keeps statistics of it (lib/stats, lib/forecast). The mirror
+ * through one hook, for statistics (lib/stats, lib/forecast). The mirror
  * takes nothing back but the two fields marked as out, and never looks at what becomes
  * of the rest.
  *

@@ -25,9 +25,9 @@ static bool confirmed(const struct mirror *mirror, const struct flow *flow)
 
 bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record)
 {
-	uint32_t grave = flow_find_tombstone(&mirror->table, record->hash, record->id);
+	uint32_t tomb = flow_find_tombstone(&mirror->table, record->hash, record->id);
 
-	return grave != FLOW_NONE && flow_cell(flow_at(&mirror->table, grave)) == mirror->epoch;
+	return tomb != FLOW_NONE && flow_cell(flow_at(&mirror->table, tomb)) == mirror->epoch;
 }
 
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)

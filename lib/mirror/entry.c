@@ -41,7 +41,7 @@ unsigned int entry_state_told(enum l4proto l4proto, const struct ct_event *event
 		if (event->has & CT_HAS_PROTO_STATE)
 			return event->proto_state < ST_TCP_UNKNOWN ? event->proto_state
 								   : (unsigned int)ST_TCP_UNKNOWN;
-		/* Back from the flowtable: where it is now nobody has told. */
+		/* Back from the flowtable: its state is not known yet. */
 		return otherwise == ST_TCP_OFFLOADED ? (unsigned int)ST_TCP_UNKNOWN : otherwise;
 	}
 	if (event->status & CT_STATUS_OFFLOAD)
@@ -107,7 +107,7 @@ uint32_t entry_status_flags(const struct ct_event *event)
 	       (event->status & CT_STATUS_ASSURED ? FLOW_ASSURED : 0);
 }
 
-/* --- what is told --------------------------------------------------------- */
+/* --- the hook ------------------------------------------------------------- */
 
 #define FLOW_OWN (FLOW_SINCE_UNKNOWN | FLOW_COUNTED)
 
@@ -168,7 +168,7 @@ static uint32_t age_ticks(const struct mirror *mirror, const struct flow *flow)
 	return flow_age_unpack(flow->age) + (flow_tick(mirror->now_ns) - flow->since);
 }
 
-/* None, if the later one is not later: nobody lives backwards. */
+/* 0 if `later` is not later. */
 static uint32_t age_between(uint32_t since, uint32_t later)
 {
 	return (int32_t)(later - since) > 0 ? later - since : 0;
@@ -244,7 +244,7 @@ static void remove_counts(struct mirror *mirror, struct flow *flow, const struct
 {
 	uint64_t lifetime_ms = UINT64_MAX;
 
-	/* When one whose end nobody told of went, nobody knows. */
+	/* The time of an end that no event reported is not known. */
 	if (event && flow->cell_flags & FLOW_BORN_SEEN)
 		lifetime_ms = ((uint64_t)age_ticks(mirror, flow) << FLOW_TICK_SHIFT) / 1000000u;
 	mirror->counters.destroyed_entries++;
@@ -313,7 +313,7 @@ void mirror_purge_tombstones(struct mirror *mirror)
 }
 
 /* A DESTROY of something that is not here: only a running dump needs to know. Its
- * NEW may still come: then no grave under its id may vouch for that. */
+ * NEW may still arrive: then no tombstone with its id may confirm it. */
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
 {
 	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);

@@ -39,7 +39,7 @@
 #define FLOW_SEEN_REPLY	   (1u << 27)
 #define FLOW_ASSURED	   (1u << 28)
 #define FLOW_BORN_SEEN	   (1u << 29) /* its NEW was received: the age is true */
-#define FLOW_SINCE_UNKNOWN (1u << 30) /* nobody knows when it entered its state */
+#define FLOW_SINCE_UNKNOWN (1u << 30) /* when it entered its state is not known */
 #define FLOW_COUNTED	   (1u << 31) /* for talkers.h: the tally that has counted it */
 
 /*
@@ -108,7 +108,7 @@ uint32_t flow_find(const struct flow_table *table, uint64_t hash);
 /* The youngest tombstone with this hash and id, or FLOW_NONE. */
 uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint32_t id);
 
-/* A new record in the chain, fields but for hash and links zero. FLOW_NONE at
+/* A new record in the chain, all fields but hash and links zero. FLOW_NONE at
  * the limit. Moves no other record. */
 uint32_t flow_insert(struct flow_table *table, uint64_t hash);
 

@@ -4,11 +4,11 @@
  * resync around it, and a clock that the caller moves. For conntide-replay and for
  * tests, which run the same tracker and resync as the agent.
  *
- * Whoever feeds it does what the agent's loop does: mirror_offline_time() before events,
+ * The caller does what the agent's loop does: mirror_offline_time() before events,
  * resync_*() around records of a dump. Nothing is asked of anybody: doubts gather
  * in `verify`, bounded, and are dropped.
  *
- * The world owns its parts. Pure but for mmap of its memory, which is sparse: what
+ * It owns its parts. Pure but for mmap of its memory, which is sparse: what
  * is not touched costs nothing. One thread. Errors: -ENOMEM.
  */
 #ifndef CONNTIDE_MIRROR_MIRROR_OFFLINE_H

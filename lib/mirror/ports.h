@@ -6,7 +6,7 @@
  *
  * Membership is stable: a row takes a free slot, or that of the smallest member
  * if it is half as large again and the member has had the slot for
- * PORTS_TENURE_NS. Whoever gets a slot starts to be counted there; until then it
+ * PORTS_TENURE_NS. A row that gets a slot is counted there from then on; until then it
  * was counted in "other", which keeps it. What a row was counted in its slot joins
  * "other" when it loses the slot: the sum over all never falls, nor does "other".
  *

@@ -25,7 +25,7 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	mirror->dump_running = true;
 	if (mirror->hook)
 		mirror->hook->dump(mirror->hook, ENTRY_DUMP_BEGINS);
-	/* What is there at the start was born unheard, whatever the reason. */
+	/* Entries found at the start were created unheard, whatever the reason. */
 	mirror->corrections_mute = resync->first || !explained;
 	resync->begin_mark = mirror_mark(mirror);
 	/* Chunk 1 is filled inside the sending of the request. */

@@ -11,7 +11,7 @@
  * not outside the sample for ever.
  *
  * Memory: SAMPLE_SLOTS tuples, in buckets of SAMPLE_WAYS; of a bucket that is full one
- * gives way. `count` is right at any moment, but for entries of earlier slices and entries
+ * gives way. `count` is right at any moment, except for entries of earlier slices and entries
  * swept by a dump, which stay until their slot is walked over.
  *
  * Threads: one. Pure. O(1) an entry, no allocation after sample_create().

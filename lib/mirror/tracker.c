@@ -68,19 +68,19 @@ static void on_destroy(struct mirror *mirror, const struct ct_event *event)
 
 /*
  * May this be the late message of an entry that is gone? An entry has one NEW: if
- * that of the one in the grave was read, this is the NEW of another. So it is each
+ * that of the buried entry was read, this is the NEW of another. So it is each
  * time a client takes a port again whose entry is still in TIME_WAIT.
  */
 static bool perhaps_overtaken(const struct mirror *mirror, const struct ct_event *event)
 {
 	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);
-	const struct flow *grave;
+	const struct flow *tomb;
 
 	if (at == FLOW_NONE)
 		return false;
-	grave = flow_at(&mirror->table, at);
-	return flow_tick(mirror->now_ns) - grave->since < TOMBSTONE_TICKS &&
-	       (event->kind != CT_NEW || !(grave->cell_flags & FLOW_BORN_SEEN));
+	tomb = flow_at(&mirror->table, at);
+	return flow_tick(mirror->now_ns) - tomb->since < TOMBSTONE_TICKS &&
+	       (event->kind != CT_NEW || !(tomb->cell_flags & FLOW_BORN_SEEN));
 }
 
 static void insert_from_event(struct mirror *mirror, const struct ct_event *event, uint32_t flags)

@@ -17,7 +17,7 @@
  *    or the id was reused unheard, so the entry is asked for.
  *  5 An insertion over a tombstone younger than a second of the same id: accept,
  *    but doubt: it may be the late message of an entry that is gone. Not so a NEW
- *    when the NEW of the one in the grave was read: an entry has but one.
+ *    when the NEW of the entry in the tombstone was read: an entry has only one.
  *
  * Marks order events against dumps and GETs, which are filled at another time
  * than they are read: mirror_mark() begins a new mark after each request, each
@@ -61,7 +61,7 @@ struct mirror {
 	struct histogram *hist;
 	const struct local_addrs *addrs;
 	struct verify *verify;
-	struct entry_hook *hook; /* NULL: nobody keeps statistics */
+	struct entry_hook *hook; /* NULL: no statistics are kept */
 	uint64_t now_ns;	 /* boot clock */
 	uint64_t last_silent_ns; /* last confirmed silent change; 0 never */
 	uint64_t last_ghost_ns;	 /* last entry found gone that should have told; 0 never */
@@ -96,7 +96,7 @@ uint32_t mirror_mark(struct mirror *mirror);
 
 void mirror_event(struct mirror *mirror, const struct ct_event *event);
 
-/* Once a second: so many entries of the sample are to be asked for, see sample.h. */
+/* Once a second: how many entries of the sample to ask for, see sample.h. */
 void mirror_audit(struct mirror *mirror, uint32_t most);
 
 /* Corrections made by dumps and answers so far, of all kinds. */
@@ -122,9 +122,9 @@ uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *even
 void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event);
 void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_event *event);
-/* Something has shown the entry: whoever counts by address has it from now on. */
+/* An event or a record has shown the entry: it is counted by address from now on. */
 void mirror_shown(struct mirror *mirror, struct flow *flow, const struct ct_event *event);
-/* Nobody builds a new count by address; the record says so. */
+/* No new count by address is being built; the record says so. */
 void mirror_counted_reset(const struct mirror *mirror, struct flow *flow);
 /* The entry is gone, unheard; the record is about to be removed by its scan. */
 void mirror_sweep_record(struct mirror *mirror, struct flow *flow);

@@ -62,7 +62,7 @@ struct trust_reach {
 	uint64_t dump_ns; /* what a dump takes */
 	uint32_t table_entries;
 	uint32_t sample_entries; /* that are asked for in turn... */
-	uint32_t audits_per_s;	 /* ...so many a second */
+	uint32_t audits_per_s;	 /* ...this many a second */
 };
 
 /*

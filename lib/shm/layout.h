@@ -8,7 +8,7 @@
  * under another name and renamed into place when it is complete. A published
  * file is never truncated, only replaced: a new inode means a new agent.
  *
- *	header		identity, geometry; constant after publication, but for
+ *	header		identity, geometry; constant after publication, except for
  *			`stopped`
  *	live		scalars of metrics.def under a seqlock, once a second
  *	cells		u32 a cell: the histogram, relaxed, at any moment
@@ -36,11 +36,11 @@
  *
  * Rules: fixed-width fields, offsets and never pointers, no implicit padding,
  * units in names. Host byte order: the segment never leaves the machine.
- * Whoever moves a field raises SHM_VERSION_MAJOR; whoever appends one raises
+ * Moving a field raises SHM_VERSION_MAJOR; appending one raises
  * SHM_VERSION_MINOR; layout.c asserts offsets, tests/lint/layout_frozen.py holds
  * them all.
  *
- * Cells, rows and rates are sparse: a page nobody touched costs nothing, so a
+ * Cells, rows and rates are sparse: an untouched page costs nothing, so a
  * reader must not touch a row whose bit in the rowmap is 0.
  */
 #ifndef CONNTIDE_SHM_LAYOUT_H
@@ -84,7 +84,7 @@ enum shm_doubt {
 };
 
 /*
- * How far the numbers can be trusted. 0 is the worst: a segment that nobody filled
+ * How far the numbers can be trusted. 0 is the worst: a new segment
  * must not look exact.
  *
  * EXACT      compared with the kernel recently, and nothing known or likely could have
@@ -107,7 +107,7 @@ enum shm_quality_reason {
 	SHM_QUALITY_REASON_COUNT
 };
 
-/* Ordered: the worst cause wins. UNKNOWN is 0, for a segment that nobody filled. */
+/* Ordered: the worst cause wins. UNKNOWN is 0, as in a new segment. */
 enum shm_level {
 	SHM_LEVEL_UNKNOWN,
 	SHM_LEVEL_OK,
@@ -446,8 +446,8 @@ struct shm_talker {
 	/* AF_INET, AF_INET6 | enum l4proto << 8 | port << 16; l4proto, port: SERVICE only */
 	_Atomic uint32_t key;
 	_Atomic uint32_t entries;
-	_Atomic uint32_t error_entries; /* it may be up to so many less */
-	_Atomic uint32_t more_entries;	/* it may be up to so many more */
+	_Atomic uint32_t error_entries; /* how many fewer it may be */
+	_Atomic uint32_t more_entries;	/* how many more it may be */
 };
 
 struct shm_talker_list {

@@ -21,7 +21,7 @@
  * ahead: the agent is restarted first. Else the answer is -EPROTO and a sentence that
  * says which of the two is older, also when an older table was read before.
  *
- * A file cut or replaced under the mapping raises SIGBUS in whoever touches
+ * A file cut or replaced under the mapping raises SIGBUS in the process that touches
  * it. shm_reader_install_guard() once per process makes reads through
  * shm_guarded() return -EFAULT instead; other SIGBUS keep their old effect.
  *

@@ -46,7 +46,7 @@ struct snap_talker {
 	uint8_t l4proto; /* this and port: SHM_TALKER_SERVICE only, else 0 */
 	uint16_t port;
 	uint32_t entries;
-	uint32_t error_entries; /* <= entries: it may be up to so many less... */
+	uint32_t error_entries; /* <= entries: how many fewer it may be... */
 	uint32_t more_entries;	/* ...or more */
 };
 
@@ -121,7 +121,7 @@ void snap_detail_init(struct snap_detail *details);
 void snap_detail_free(struct snap_detail *details);
 
 /* 0; -ENOENT when nothing is mapped; -EFAULT when the file was cut; -ENOMEM. On
- * failure *story is valid, and holds nothing that can be relied on. */
+ * failure *details is valid, and holds nothing that can be relied on. */
 int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details);
 
 /* Upper edge of bucket `i`, s; infinite for the last. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The fullest NAT pools as a reader sees them: a checked copy of struct shm_nat. Part of
- * struct snapshot. They name addresses: whoever shows them has made sure that they may be
+ * struct snapshot. They name addresses: the caller has made sure that they may be
  * shown. Not there where the file with the hosts cannot be read (snap_detail.hosts_error).
  *
  * Every number is within what its meaning allows, whatever the file holds. Pure.
@@ -32,7 +32,7 @@ struct snap_nat_pool {
 	uint32_t closing; /* in TIME_WAIT or CLOSE */
 	uint32_t held;	  /* cannot be had */
 	uint32_t size;	  /* never 0 */
-	uint32_t error;	  /* it may be so many less */
+	uint32_t error;	  /* how many fewer it may be */
 	uint32_t more;
 	uint32_t client_used; /* 0: not known */
 	double ratio;	      /* held / size */

@@ -129,7 +129,7 @@ void snapshot_free(struct snapshot *snap);
 /*
  * Copies the segment. 0; -EAGAIN when the live block was being written all the
  * time (a writer killed inside a write); -EFAULT when the file was cut under the
- * mapping; -ENOMEM. On failure *snap holds what it held before, but for rows.
+ * mapping; -ENOMEM. On failure *snap holds what it held before, except for rows.
  * `now_boot_ns`, `now_real_ns`: the clocks, read by the caller.
  */
 int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_real_ns,

@@ -432,7 +432,7 @@ void segment_close(struct segment *segment)
 		munmap(segment->base, (size_t)segment->size_bytes);
 	if (segment->fd >= 0) {
 		close(segment->fd);
-		/* What nobody will see would only fill the runtime directory. */
+		/* A file that is never published would only fill the runtime directory. */
 		if (!segment->published)
 			unlink(segment->temporary);
 	}

@@ -64,7 +64,7 @@ int segment_set_readers(struct segment *segment, gid_t gid);
 /*
  * The files are this user's from now on, and so is the directory if it was made here. A directory
  * of somebody else's stays so, and a path may lead through one: the files get their names now,
- * while that is possible, and readers are told -EAGAIN until segment_publish(). 0 or -errno.
+ * while that is possible, and readers get -EAGAIN until segment_publish(). 0 or -errno.
  */
 int segment_hand_over(struct segment *segment, uid_t uid, gid_t gid);
 

@@ -101,14 +101,14 @@ struct nat_pool {
 	bool translated;
 	uint32_t used;
 	uint32_t closing;
-	uint32_t error; /* it may be so many less */
+	uint32_t error; /* how many fewer it may be */
 	uint32_t more;	/* ...or more */
 	uint32_t size;
 	struct nat_port_range range; /* {0, 0}: not known, or assumed by number alone */
-	uint32_t born;		     /* see nat_pool_name; differences mean something */
+	uint32_t born;		     /* see nat_pool_name; only differences are meaningful */
 	uint32_t at;		     /* record: another one is another pool */
 	uint8_t client[16];	     /* who holds most of it... */
-	uint32_t client_used;	     /* ...so many; 0: not known */
+	uint32_t client_used;	     /* ...this many; 0: not known */
 	uint64_t hash;
 };
 
@@ -125,7 +125,7 @@ static inline bool nat_pools_counts(const struct ct_event *event, bool outbound)
 	return event->status & CT_STATUS_SRC_NAT || outbound;
 }
 
-/* The entry is told of by `event`, and its port can be taken back in this state. */
+/* The entry of `event` has a port that can be taken back in this state. */
 bool nat_pools_closing(const struct ct_event *event, unsigned int state);
 
 /* It appeared; `born`: an event said that it is new. `built`: also in the count that is
@@ -140,7 +140,7 @@ void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, boo
 /* It went. */
 void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool closing,
 		    bool built);
-/* One went, and nobody knows of which pool, if of any. */
+/* An entry went; its pool, if any, is not known. */
 void nat_pools_lost(struct nat_pools *pools, bool built);
 
 /* Of a batch of events about to be told: hashes them and brings heads, then records, into

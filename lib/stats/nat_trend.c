@@ -179,7 +179,7 @@ static uint32_t failing_seconds(const struct nat_trend *trend)
 	return back;
 }
 
-/* Of the new connections since then; the failed ones were never born. */
+/* Of the new connections since then; the failed ones have no entry. */
 static double measured_share(const struct nat_trend *trend, const struct nat_followed *followed,
 			     uint32_t back)
 {

@@ -119,7 +119,7 @@ static bool may_collect(const struct observer *observer, const struct entry_chan
 	return observer->dropped_ns && seen->now_ns - observer->dropped_ns < OBSERVER_DROPPING_NS;
 }
 
-/* With time left and by nobody's order. */
+/* With time left and not deleted by a program. */
 static unsigned int untimely_end(const struct observer *observer, const struct entry_change *seen,
 				 bool closes)
 {
@@ -339,7 +339,7 @@ static void tell_nat_pools(const struct observer *observer, const struct entry_c
 				   built || seen->from_cell == CELL_INVALID);
 }
 
-/* An UPDATE changes nobody's count. */
+/* An UPDATE changes no count. */
 static bool counts(const struct ct_event *event)
 {
 	return event->kind != CT_UPDATE;

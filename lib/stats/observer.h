@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What entries do, told to whoever keeps statistics of it: the one place where
+ * What entries do, passed on to the statistics: the one place where
  * the mirror's changes leave it for the forecast, for how long entries stay (durations.h),
  * for who holds them (talkers.h) and for the ports of NAT (nat_pools.h). It is the mirror's hook
  *(change.h).
@@ -53,7 +53,7 @@ struct observer {
 	struct durations *durations;
 	struct talkers *talkers;
 	struct nat_pools *nat_pools;
-	uint32_t crowd_entries; /* so many are a crowd; 0: no number is */
+	uint32_t crowd_entries; /* the table is crowded from here; 0: never */
 	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
 	uint64_t dropped_ns;
 	uint64_t limit_since_ns; /* of the first observer_limit() */

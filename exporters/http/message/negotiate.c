@@ -57,7 +57,7 @@ static const char *take_value(const char *at, char *to)
 	return *at ? at + 1 : at;
 }
 
-/* "0.75" -> 750; a broken weight counts as 0, so that nobody gets what he may
+/* "0.75" -> 750; a broken weight counts as 0, so that no client gets what it may
  * have meant to refuse. */
 static unsigned int parse_q(const char *text)
 {

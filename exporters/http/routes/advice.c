@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Why, advice, what-if and talkers: what is computed from a snapshot and its story. */
+/* Why, advice, what-if and talkers: what is computed from a snapshot and its details. */
 #include <stdlib.h>
 
 #include "exporters/advice/advice.h"

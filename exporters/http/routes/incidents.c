@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the flight recorder kept. Read anew for each request: it must not need an agent. */
+/* The incidents that were kept. Read for each request: they must not need an agent. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -61,7 +61,8 @@ static void add_changes(struct text *out)
 		out,
 		",{\"name\":\"rates\",\"in\":\"query\",\"required\":false,\"style\":\"form\","
 		"\"explode\":true,\"description\":\"rate.tcp/80=2, rate.udp/53/outbound=0.5: "
-		"arrivals times so much\",\"schema\":{\"type\":\"object\",\"propertyNames\":{"
+		"new connections times this "
+		"factor\",\"schema\":{\"type\":\"object\",\"propertyNames\":{"
 		"\"pattern\":\"^rate[.]\"},\"additionalProperties\":{\"type\":\"number\","
 		"\"minimum\":0,\"maximum\":%.0f}}}",
 		WHATIF_RATE_MAX);

@@ -6,7 +6,7 @@
  * user is computed in his place. Results, good and bad, are remembered as keyed
  * digests, so that a scrape costs no bcrypt; and how many hashes are computed in a
  * second is bounded, and they are computed in another thread (auth_worker.h), so that
- * guessing holds nobody up whose credentials are known.
+ * guesses do not delay clients whose credentials are known.
  */
 #ifndef CONNTIDE_HTTP_TOOLKIT_AUTH_H
 #define CONNTIDE_HTTP_TOOLKIT_AUTH_H

@@ -323,7 +323,7 @@ static int add_tcp(struct listeners *listeners, const char *address)
 	return add_host(listeners, host, colon + 1);
 }
 
-/* For the errors of system calls that nobody has explained yet. */
+/* For system errors without a sentence of their own. */
 static void explain(struct listeners *listeners, const char *address, int err)
 {
 	const char *what = strerror(-err);

@@ -5,7 +5,7 @@
  * and sockets passed in by systemd (LISTEN_FDS).
  *
  * A unix socket has mode 0660 and the group conntide, where that exists, from the moment its
- * name appears: whoever may connect to it sees addresses of hosts. listen_add() changes umask,
+ * name appears: anyone who may connect to it sees addresses of hosts. listen_add() changes umask,
  * group and working directory for a moment: before there are threads.
  */
 #ifndef CONNTIDE_HTTP_TOOLKIT_LISTEN_H
