@@ -130,8 +130,8 @@ static void resync_ended(struct agent *agent, bool valid)
 	agent->resyncs.valid_end_real_ns = clock_real_ns();
 	quality_resync_ended(agent, true);
 	log_line(first ? LOG_INFO : LOG_DEBUG, "resync",
-		 "%s %u entries in %.3f s: %llu records, %u mute", first ? "mirroring" : "compared",
-		 agent->mirror.entries, (double)took_ns / 1e9,
+		 "%s %u entries in %.3f s: %llu records, %u silent",
+		 first ? "mirroring" : "compared", agent->mirror.entries, (double)took_ns / 1e9,
 		 (unsigned long long)agent->resync.records, agent->mirror.mute_entries);
 }
 

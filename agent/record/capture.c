@@ -248,7 +248,7 @@ static int on_second(struct capture *capture)
 
 	if (read(capture->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return 0;
-	/* Seconds in which nobody ran us are gone: no line could tell what was then. */
+	/* Seconds in which this process did not run are skipped: nothing is known of them. */
 	capture->seconds += expirations;
 	err = write_second(capture);
 	if (ct_timeouts_read(&capture->timeouts))

@@ -5,7 +5,7 @@
 
 /*
  * What an answer puts right has not told of it. After a loss it may have: then it counts as
- * mute too, but only until it speaks or another dump finds it as it is.
+ * silent too, but only until an event or another dump finds it as it is.
  */
 static void note_unheard(struct mirror *mirror, struct flow *flow)
 {
@@ -67,7 +67,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 
 	if (state != had && !entry_cell_unknown(flow_cell(flow))) {
 		mirror->counters.repairs_state++;
-		/* One that is known to be mute no loss excuses. */
+		/* A loss does not explain one that is known to be silent. */
 		if (!(flags & FLOW_MUTE) || flow->stamp & FLOW_FOUND)
 			note_unheard(mirror, flow);
 		flags |= FLOW_MUTE;
@@ -87,7 +87,7 @@ void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_e
 }
 
 /* An entry asked for at random was found wrong: that it is the only one is not likely. But
- * of one that is known to be mute it says nothing about others that speak. */
+ * of one that is known to be silent it says nothing about the others. */
 static void note_mismatch(struct mirror *mirror, const struct flow *flow, bool gone)
 {
 	mirror->counters.audits_mismatch++;

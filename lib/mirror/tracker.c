@@ -126,7 +126,7 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 
 /* A dump may show an entry before its NEW is in the queue; no event has told of
  * it yet, so this NEW is its birth and not a second incarnation. One that was
- * answered already is older: it died mute, and its id is in use again. */
+ * answered already is older: it ended unheard, and its id is in use again. */
 static bool shown_before_its_birth(const struct flow *flow, const struct ct_event *event)
 {
 	uint32_t had = flow->cell_flags & (FLOW_SEEN_REPLY | FLOW_ASSURED);

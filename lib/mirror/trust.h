@@ -4,8 +4,8 @@
  * recently and nothing is known that could have made a cell differ since; otherwise the
  * reasons are published. docs/exactness.md says how they are found out.
  *
- * A residual (the kernel's count is not the mirror's) is a doubt of its own, unless mute
- * entries explain it: the mirror has more, by no more than there are mute ones, which end
+ * A residual (the kernel's count is not the mirror's) is a doubt of its own, unless silent
+ * entries explain it: the mirror has more, by no more than the number of silent ones, which end
  * without telling. Such a host is well; they are removed by the next comparison.
  * Pure.
  */
