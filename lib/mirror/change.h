@@ -27,7 +27,7 @@ struct entry_change {
 	uint32_t to_cell;	      /* CELL_INVALID: it went */
 	bool found;		      /* it appeared in the mirror, but was in the table before */
 	const struct ct_key *key;     /* NULL: not known (swept) */
-	const struct ct_event *event; /* what told of it; NULL: nothing did (swept, replaced) */
+	const struct ct_event *event; /* what reported it; NULL: nothing did (swept, replaced) */
 	/* Out: since when it has been in to_cell, in ticks; and whether that is known. */
 	uint32_t since;
 	bool since_known;
@@ -36,7 +36,7 @@ struct entry_change {
 enum entry_dump {
 	ENTRY_DUMP_BEGINS,
 	ENTRY_DUMP_FAILS, /* it will sweep nothing */
-	ENTRY_DUMP_ENDS	  /* all that it did not show is swept */
+	ENTRY_DUMP_ENDS	  /* entries that it did not show are swept */
 };
 
 struct entry_hook {

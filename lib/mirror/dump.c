@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What answers of the kernel do to the mirror: records of dumps, answers to GETs. */
+/* What the kernel's answers do to the mirror: records of dumps, answers to GETs. */
 #include "lib/mirror/entry.h"
 #include "lib/mirror/tracker.h"
 
-/*
- * What an answer puts right has not told of it. After a loss it may have: then it counts as
- * silent too, but only until an event or another dump finds it as it is.
- */
+/* An entry that an answer corrects changed without an event. After a loss the event may have been
+ * among the lost ones: then the entry counts as silent only until an event or another dump
+ * confirms it. */
 static void note_unheard(struct mirror *mirror, struct flow *flow)
 {
 	flow->stamp &= ~FLOW_FOUND;
@@ -16,7 +15,7 @@ static void note_unheard(struct mirror *mirror, struct flow *flow)
 	mirror->found_total++;
 }
 
-/* The dump that runs shows it as another one left it, and no event has told of it. */
+/* The running dump shows it as the previous one left it, with no event in between. */
 static bool confirmed(const struct mirror *mirror, const struct flow *flow)
 {
 	return flow->stamp & FLOW_FOUND && mirror->dump_running &&
@@ -47,22 +46,21 @@ void mirror_fill_unknown(struct mirror *mirror, uint32_t at, const struct ct_eve
 
 	if (entry_cell_unknown(flow_cell(flow)))
 		state = entry_state_told((enum l4proto)key.l4proto, event, state);
-	/* The direction follows the addresses of today. */
+	/* The direction follows the current addresses. */
 	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
 		   flow->cell_flags & ~FLOW_CELL_MASK, event);
 }
 
-/*
- * The record is newer than every event applied to the entry, so what differs
- * changed without telling, or its event is on its way and will clear the mark.
- */
+/* The record is newer than every event applied to the entry, so a difference is a change without
+ * an event, or its event is still queued and will clear the mark. */
 void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
 {
 	struct flow *flow = flow_at(&mirror->table, at);
 	struct row_key key = entry_row_key(mirror, event);
 	unsigned int had = cell_state(flow_cell(flow));
 	unsigned int state = entry_state_told((enum l4proto)key.l4proto, event, had);
-	/* Bits that went away mean another life under the same id: its record counts. */
+	/* Status bits that disappeared mean another incarnation with the same id: the record is
+	 * right. */
 	uint32_t flags = flow->cell_flags & ~(FLOW_CELL_MASK | FLOW_SEEN_REPLY | FLOW_ASSURED);
 
 	if (state != had && !entry_cell_unknown(flow_cell(flow))) {
@@ -86,8 +84,8 @@ void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_e
 	note_unheard(mirror, flow_at(&mirror->table, at));
 }
 
-/* An entry asked for at random was found wrong: that it is the only one is not likely. But
- * of one that is known to be silent it says nothing about the others. */
+/* A randomly chosen entry was wrong, so others probably are too. If it was known to be silent,
+ * that says nothing about the others. */
 static void note_mismatch(struct mirror *mirror, const struct flow *flow, bool gone)
 {
 	mirror->counters.audits_mismatch++;
@@ -125,10 +123,10 @@ void mirror_answer(struct mirror *mirror, const struct verify_item *item,
 	struct row_key key;
 	unsigned int state;
 
-	/* The kernel looks in both directions; another entry's reply is not ours. */
+	/* The kernel matches both directions; the reply tuple of another entry is not this one. */
 	if (found && found->hash != item->hash)
 		found = NULL;
-	/* Gone meanwhile, or told something newer than the answer: nothing to learn. */
+	/* Gone meanwhile, or an event is newer than the answer: nothing to learn. */
 	if (at == FLOW_NONE || mirror_mark_later(flow, asked_mark))
 		return;
 	if (!found || found->status & CT_STATUS_DYING || found->id != flow->id) {
@@ -154,7 +152,7 @@ uint64_t mirror_repairs(const struct mirror *mirror)
 	       counters->repairs_replaced;
 }
 
-/* Ends after the slots were walked once: a table of less than `most` is asked for whole. */
+/* Ends after one round over the slots: a sample smaller than `most` is asked for whole. */
 void mirror_audit(struct mirror *mirror, uint32_t most)
 {
 	struct sample *sample = &mirror->sample;

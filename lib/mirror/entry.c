@@ -28,10 +28,8 @@ static bool follows_protocol_state(enum l4proto l4proto)
 	return l4proto == L4_TCP || l4proto == L4_SCTP;
 }
 
-/*
- * The state that an event tells, or `otherwise` when it tells none. Kernel
- * numbers we have no name for are shown as unknown.
- */
+/* The state in an event, or `otherwise` when it carries none. Numbers without a name here become
+ * unknown. */
 unsigned int entry_state_told(enum l4proto l4proto, const struct ct_event *event,
 			      unsigned int otherwise)
 {
@@ -111,7 +109,7 @@ uint32_t entry_status_flags(const struct ct_event *event)
 
 #define FLOW_OWN (FLOW_SINCE_UNKNOWN | FLOW_COUNTED)
 
-/* Tells, and takes over since when the entry is in its state. */
+/* Calls the hook, and keeps the time since when the entry has been in its state. */
 static void report(struct mirror *mirror, struct flow *flow, struct entry_change *change)
 {
 	change->now_ns = mirror->now_ns;
@@ -185,13 +183,13 @@ static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
 	};
 
 	report(mirror, flow, &change);
-	/* The age is that up to `since`, which is not now when only the row changes. */
+	/* The age up to `since`, which is not now when only the row changes. */
 	flow->age =
 		flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, change.since));
 	take_since(flow, &change);
 }
 
-/* Puts an entry where it belongs now. Flags not named in `keep` are `flags`. */
+/* Moves an entry to its cell and sets its flags. */
 void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags,
 		const struct ct_event *event)
 {
@@ -205,7 +203,7 @@ void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_
 	count(mirror, flow);
 }
 
-/* A record, new or used before, holds the event's entry from now on. */
+/* Fills a record, new or reused, with the event's entry. */
 static void fill(struct mirror *mirror, struct flow *flow, const struct ct_event *event,
 		 uint32_t flags)
 {
@@ -258,7 +256,7 @@ void mirror_sweep_record(struct mirror *mirror, struct flow *flow)
 	remove_counts(mirror, flow, NULL, NULL);
 }
 
-/* Replaces what is resident under the key by another incarnation. */
+/* Replaces the entry of this key by another incarnation. */
 void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *event, uint32_t flags)
 {
 	struct flow *flow = flow_at(&mirror->table, at);
@@ -276,7 +274,7 @@ static void tombstone_append(struct mirror *mirror, uint32_t at)
 
 	flow->since = flow_tick(mirror->now_ns);
 	flow->stamp = FLOW_NONE;
-	/* A tombstone has no cell: there stands the dump that ran, 0 for none. */
+	/* A tombstone has no cell: the field holds the running dump, 0 for none. */
 	flow->cell_flags |= mirror->dump_running ? mirror->epoch : 0;
 	if (mirror->tomb_youngest != FLOW_NONE)
 		flow_at(&mirror->table, mirror->tomb_youngest)->stamp = at;
@@ -312,8 +310,8 @@ void mirror_purge_tombstones(struct mirror *mirror)
 	}
 }
 
-/* A DESTROY of something that is not here: only a running dump needs to know. Its
- * NEW may still arrive: then no tombstone with its id may confirm it. */
+/* A DESTROY of an entry that is not in the mirror matters only to a running dump. Its NEW may
+ * still arrive; then no tombstone with its id may confirm it. */
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
 {
 	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);

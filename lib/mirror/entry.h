@@ -15,10 +15,10 @@
 
 #include "lib/mirror/tracker.h"
 
-/* Protocol, direction by the addresses of today, and port. */
+/* Protocol, direction by the current addresses, and port. */
 struct row_key entry_row_key(const struct mirror *mirror, const struct ct_event *event);
 
-/* The state that an event tells, or `otherwise` when it tells none. */
+/* The state in an event, or `otherwise` when it carries none. */
 unsigned int entry_state_told(enum l4proto l4proto, const struct ct_event *event,
 			      unsigned int otherwise);
 bool entry_cell_unknown(uint32_t cell);
@@ -27,21 +27,21 @@ uint32_t entry_status_flags(const struct ct_event *event);
 
 /* A new record for the event's entry; FLOW_NONE when the mirror is full. */
 uint32_t entry_insert(struct mirror *mirror, const struct ct_event *event, uint32_t flags);
-/* The record holds another incarnation from now on. */
+/* Replaces the record's entry by another incarnation. */
 void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *event,
 		   uint32_t flags);
-/* `event` told of it. Of the flags, what is the entry's own business stays. */
+/* `event` reported it. Flags that are private to entry.c stay. */
 void entry_move(struct mirror *mirror, struct flow *flow, uint32_t cell, uint32_t flags,
 		const struct ct_event *event);
-/* Gone: a tombstone stays for a second, longer while a dump runs. `event` is the
- * DESTROY; NULL when its absence told. */
+/* Removes it; a tombstone stays for a second, longer during a dump. `event` is the DESTROY; NULL:
+ * it was found missing. */
 void entry_remove(struct mirror *mirror, uint64_t hash, uint32_t at, const struct ct_key *key,
 		  const struct ct_event *event);
-/* A DESTROY of something that is not here. */
+/* A DESTROY of an entry that is not in the mirror. */
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event);
 
 void entry_count_new(struct mirror *mirror, const struct flow *flow);
-/* The event, of this mark, has told of it. */
+/* Stamps the record with the current mark: an event has shown it. */
 void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_event *event);
 
 /* A second, in ticks of 2^24 ns: how long a tombstone is remembered. */

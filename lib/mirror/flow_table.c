@@ -14,7 +14,7 @@
 #define BUCKETS_MIN	(1u << HASH_PLACE_BITS)
 #define LIMIT_MIN	(1u << 20)
 
-/* A multiple of any page: one call in 75,000 insertions. */
+/* A multiple of every page size; one system call per 75,000 insertions. */
 #define BACK_STEP_BYTES (UINT64_C(2) << 20)
 
 /* Entries a bucket on average before the index grows: 5/4. */
@@ -46,7 +46,7 @@ static bool reserve_both(struct flow_table *table, uint32_t limit)
 	return false;
 }
 
-/* Makes element `index` of a reserved array usable, whole, and some more. */
+/* Makes a reserved array usable up to element `index` and somewhat further. */
 static bool back(void *base, uint64_t index, uint64_t element_bytes, uint64_t room,
 		 uint64_t *backed)
 {
@@ -134,7 +134,7 @@ uint32_t flow_find(const struct flow_table *table, uint64_t hash)
 	return at;
 }
 
-/* Of two of one tick the one buried in a dump counts: its number is in the cell. */
+/* Of two tombstones of one tick the one made during a dump counts: its number is in the cell. */
 static bool buried_later(const struct flow *flow, const struct flow *than)
 {
 	uint32_t ahead = flow->since - than->since;
@@ -160,10 +160,8 @@ uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint
 	return best;
 }
 
-/*
- * The bucket a record of bucket `from` belongs to after the split. Bits below
- * HASH_PLACE_BITS are those of the bucket; the split looks at a higher one.
- */
+/* The bucket that a record of bucket `from` belongs to after the split. The bits below
+ * HASH_PLACE_BITS select the bucket; the split uses a higher bit. */
 static uint32_t bucket_after_split(const struct flow_table *table, const struct flow *flow,
 				   uint32_t from)
 {
@@ -172,9 +170,8 @@ static uint32_t bucket_after_split(const struct flow_table *table, const struct 
 	return flow->hash_low & (high_bit >> HASH_PLACE_BITS) ? from + high_bit : from;
 }
 
-/* Which bucket is split when is known long before: what its chain leads to is on its way
- * when its turn comes, the first record, then the second. There are always more buckets
- * beyond `from`: as many as its level has, BUCKETS_MIN at least. */
+/* The order of splits is known in advance, so the first and second record of the next chains are
+ * prefetched. Beyond `from` are always at least BUCKETS_MIN more buckets. */
 #define SPLIT_AHEAD 8u
 
 static void foresee_splits(const struct flow_table *table, uint32_t from)

@@ -35,18 +35,16 @@
 #define FLOW_CELL_MASK	   0x00ffffffu
 #define FLOW_LIVE	   (1u << 24)
 #define FLOW_TOMBSTONE	   (1u << 25)
-#define FLOW_MUTE	   (1u << 26) /* may change without telling */
+#define FLOW_MUTE	   (1u << 26) /* silent: may change without an event */
 #define FLOW_SEEN_REPLY	   (1u << 27)
 #define FLOW_ASSURED	   (1u << 28)
 #define FLOW_BORN_SEEN	   (1u << 29) /* its NEW was received: the age is true */
 #define FLOW_SINCE_UNKNOWN (1u << 30) /* when it entered its state is not known */
-#define FLOW_COUNTED	   (1u << 31) /* for talkers.h: the tally that has counted it */
+#define FLOW_COUNTED	   (1u << 31) /* for talkers.h: which count includes it */
 
-/*
- * Stamp: epoch of the last dump that showed it, FLOW_FOUND, and mark of its last event.
- * FLOW_FOUND goes with FLOW_MUTE: a dump after a loss put it right, so it may speak after
- * all, its event being among the lost ones; another dump that finds it unchanged says so.
- */
+/* Stamp: epoch of the last dump that showed it, FLOW_FOUND, and mark of its last event.
+ * FLOW_FOUND is set with FLOW_MUTE when a dump after a loss corrected the entry: its event may
+ * have been lost, so another dump that finds it unchanged clears both. */
 #define FLOW_MARK_MASK	 0x007fffffu
 #define FLOW_MARK_NONE	 0u
 #define FLOW_FOUND	 0x00800000u
@@ -78,8 +76,8 @@ struct flow_table {
 	uint64_t bucket_room;
 	uint64_t record_backed; /* ...and that are usable now */
 	uint64_t bucket_backed;
-	uint32_t limit_entries; /* insertion refuses beyond this */
-	uint32_t used;		/* records ever taken: scans end there */
+	uint32_t limit_entries; /* insertions fail beyond this */
+	uint32_t used;		/* records ever used: scans end here */
 	uint32_t free_head;
 	uint32_t linked; /* records in chains, tombstones included */
 	uint32_t buckets;
@@ -89,9 +87,9 @@ struct flow_table {
 /* The largest limit there can be. */
 #define FLOW_LIMIT_MAX (64u << 20)
 
-/* 0 or -ENOMEM. The limit can be less than was asked for where address space is. */
+/* 0 or -ENOMEM. The limit is lower than requested where address space is short. */
 int flow_table_create(struct flow_table *table, uint32_t limit_entries);
-/* From now on. What is there stays, also beyond a lower limit. */
+/* Takes effect from now on. Existing records stay, even beyond a lower limit. */
 void flow_table_set_limit(struct flow_table *table, uint32_t limit_entries);
 void flow_table_destroy(struct flow_table *table);
 
@@ -121,7 +119,7 @@ void flow_remove(struct flow_table *table, uint64_t hash, uint32_t at);
 void flow_bury(struct flow_table *table, uint64_t hash, uint32_t at);
 void flow_remove_tombstone(struct flow_table *table, uint32_t at);
 
-/* Where a scan is; {0, n} to begin, n buckets a call. */
+/* Position of a scan; {0, n} to begin, n buckets per call. */
 struct flow_cursor {
 	uint32_t bucket;
 	uint32_t step_buckets;

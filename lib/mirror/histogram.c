@@ -27,8 +27,8 @@ void histogram_retire(struct histogram *hist, uint32_t row)
 		 peek_u64(&hist->rowmap[row / 64u]) & ~(UINT64_C(1) << (row % 64u)));
 }
 
-/* Once refused, always refused: entries of one row are not to be in two places,
- * and memory is not asked for again with each of them. */
+/* Once refused, a row stays refused, so that its entries are never in two places and memory is
+ * not requested again for each of them. */
 static bool place_row(struct histogram *hist, uint32_t row)
 {
 	uint64_t bit = UINT64_C(1) << (row % 64u);
@@ -59,7 +59,7 @@ void histogram_enter(struct histogram *hist, uint32_t cell)
 {
 	uint32_t row = cell_row(cell);
 
-	/* A row retired while it was empty comes back with its first entry. */
+	/* A row retired while empty returns with its first entry. */
 	activate(hist, row);
 	poke_u32(&hist->cells[cell], peek_u32(&hist->cells[cell]) + 1u);
 }

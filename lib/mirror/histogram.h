@@ -56,7 +56,7 @@ void histogram_count_destroyed(struct histogram *hist, uint32_t cell, uint64_t l
 
 uint32_t histogram_row_entries(const struct histogram *hist, uint32_t row);
 bool histogram_row_active(const struct histogram *hist, uint32_t row);
-/* Takes a row that holds nothing off the map; its counters stay. */
+/* Takes an empty row off the map; its counters stay. */
 void histogram_retire(struct histogram *hist, uint32_t row);
 
 #endif

@@ -52,7 +52,7 @@ static int compare(const void *a, const void *b)
 	return memcmp(x->bytes, y->bytes, sizeof(x->bytes));
 }
 
-/* Of one address what is ours goes before what is a broadcast: see drop_twins(). */
+/* For equal addresses, a local one sorts before a broadcast one: see drop_twins(). */
 static int compare_all(const void *a, const void *b)
 {
 	const struct local_addr *x = a, *y = b;

@@ -42,7 +42,7 @@ static void consider(struct ports *ports, uint32_t row, uint32_t entries)
 	topn_add(&top, &(struct ports_top){row, entries});
 }
 
-/* Nothing in it, and nothing happened since the older rate mark. */
+/* Empty, and no change since the older rate mark. */
 static bool idle(const struct ports *ports, uint32_t row)
 {
 	const struct shm_row *counters = &ports->hist->rows[row];
@@ -91,7 +91,7 @@ static uint32_t smallest_slot(const struct ports *ports, uint64_t now_ns, uint32
 	return best;
 }
 
-/* What the row had in its slot goes on in "other": no sum falls. Under slots.seq. */
+/* The slot's counts move to "other", so that no sum falls. Under slots.seq. */
 static void bank(struct ports *ports, const struct shm_slot *slot)
 {
 	uint32_t row = peek_u32(&slot->row);
@@ -154,7 +154,7 @@ static void finish_pass(struct ports *ports, uint64_t now_ns)
 	ports->word = 0;
 }
 
-/* All active rows at one moment, so that one time stamp is right for all. */
+/* All active rows at one moment, so that they share a time stamp. */
 static void mark_rates(struct ports *ports, unsigned int generation)
 {
 	for (uint32_t i = 0; i < ROW_WORDS; i++) {
@@ -173,8 +173,8 @@ static void mark_rates(struct ports *ports, unsigned int generation)
 	}
 }
 
-/* A reader that meets the marks at 0, or changed after it read the rows, knows
- * that what it read belongs to no one mark. */
+/* A reader that finds the marks at 0, or changed after reading the rows, knows that what it read
+ * belongs to no single mark. */
 static void take_mark(struct ports *ports, unsigned int generation, uint64_t now_ns)
 {
 	publish_i64(ports->rate_marks[generation], 0);
@@ -190,7 +190,7 @@ static void rates_second(struct ports *ports, uint64_t now_ns)
 	if (now_ns - ports->rate_mark_ns[older ^ 1u] < PORTS_RATE_NS)
 		return;
 	take_mark(ports, older, now_ns);
-	/* At the start both generations begin together. */
+	/* Both generations begin together at the start. */
 	if (ports->rate_mark_ns[older ^ 1u] == 0)
 		take_mark(ports, older ^ 1u, now_ns);
 }

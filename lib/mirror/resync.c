@@ -19,7 +19,7 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	resync->refused_before = mirror->counters.refused_entries;
 	resync->found_before = mirror->found_total;
 	sample_turn(&mirror->sample, mirror->entries);
-	/* 0 is what the records have that no dump has shown yet. */
+	/* 0 means that no dump has shown the record yet. */
 	if (++mirror->epoch == 0)
 		mirror->epoch = 1;
 	mirror->dump_running = true;
@@ -28,7 +28,7 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	/* Entries found at the start were created unheard, whatever the reason. */
 	mirror->corrections_mute = resync->first || !explained;
 	resync->begin_mark = mirror_mark(mirror);
-	/* Chunk 1 is filled inside the sending of the request. */
+	/* The kernel fills chunk 1 while the request is sent. */
 	resync->next_fill_mark = resync->begin_mark;
 }
 
@@ -55,7 +55,7 @@ static void record_of_resident(struct mirror *mirror, uint32_t at, const struct 
 	const struct flow *flow = flow_at(&mirror->table, at);
 	bool event_wins = mirror_mark_later(flow, fill_mark);
 
-	/* The sample may be of another slice since it appeared. */
+	/* The sample may have changed its slice since the entry appeared. */
 	sample_offer(&mirror->sample, record->hash, &record->key);
 	if (flow->id == record->id) {
 		if (event_wins)
@@ -67,7 +67,7 @@ static void record_of_resident(struct mirror *mirror, uint32_t at, const struct 
 		mirror_replace_record(mirror, at, record);
 		set_seen(mirror, at, record);
 	}
-	/* Else the record is of the incarnation before the one events told of. */
+	/* Otherwise the record is of the incarnation before the one that events reported. */
 }
 
 void resync_record(struct resync *resync, struct mirror *mirror, const struct ct_event *record,
@@ -83,8 +83,8 @@ void resync_record(struct resync *resync, struct mirror *mirror, const struct ct
 		record_of_resident(mirror, at, record, fill_mark);
 		return;
 	}
-	/* Its DESTROY was read already; had it come back, its NEW would have too. A
-	 * death before the dump began is no reason: the record is of the next life. */
+	/* Its DESTROY was read already; a successor's NEW would have been read too. A DESTROY
+	 * before the dump began does not matter: the record is of the next incarnation. */
 	if (mirror_buried_in_dump(mirror, record)) {
 		mirror->counters.tombstone_skips++;
 		return;
@@ -101,7 +101,7 @@ void resync_dump_done(struct resync *resync, struct mirror *mirror, bool valid,
 		      int64_t kernel_entries)
 {
 	BUG_ON(resync->phase != RESYNC_DUMPING);
-	/* A mirror that had to refuse entries is not what the dump showed. */
+	/* A mirror that refused entries does not match the dump. */
 	resync->valid = valid && mirror->counters.refused_entries == resync->refused_before;
 	resync->kernel_entries = kernel_entries;
 	resync->unseen = 0;
@@ -132,8 +132,8 @@ static bool visit_count(void *arg, struct flow *flow, uint32_t at)
 	return false;
 }
 
-/* Removes what is gone if the dump was valid; makes old marks none in any case,
- * so that they never come within half the range of the marks to come. */
+/* Removes entries that are gone if the dump was valid. Resets old marks in either case, so that
+ * they never come within half the range of new ones. */
 static bool visit_sweep(void *arg, struct flow *flow, uint32_t at)
 {
 	struct sweep *sweep = arg;

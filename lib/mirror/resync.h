@@ -49,7 +49,7 @@ struct resync {
 	uint32_t begin_mark;	 /* events stamped later came during this dump */
 	uint32_t next_fill_mark; /* of the chunk the next receive returns */
 	bool valid;
-	bool first; /* no dump was ever completed: what is missing is no repair */
+	bool first; /* no dump was completed yet: additions are not counted as repairs */
 	uint64_t records;
 	uint64_t refused_before; /* mirror's refusals when the dump began */
 	uint64_t found_before;	 /* mirror's found_total then */
@@ -60,13 +60,13 @@ struct resync {
 
 void resync_init(struct resync *resync);
 
-/* `explained`: events are known to have been missed since the last valid resync,
- * by a listener that was there: what this dump corrects may speak after all, and the
- * next dump that finds it unchanged says so (FLOW_FOUND). */
+/* `explained`: events are known to have been lost since the last valid resync while subscribed.
+ * Entries that this dump corrects may not be silent; the next dump that finds them unchanged
+ * decides (FLOW_FOUND). */
 void resync_begin(struct resync *resync, struct mirror *mirror, bool explained);
 
-/* Returns the fill mark of the chunk that is about to be received; it goes with
- * each of its records. The next receive may be begun before they are applied. */
+/* Returns the fill mark of the chunk that is received next, to be passed with each of its
+ * records. The receive after it may begin before they are applied. */
 uint32_t resync_next(struct resync *resync, struct mirror *mirror);
 void resync_record(struct resync *resync, struct mirror *mirror, const struct ct_event *record,
 		   uint32_t fill_mark);

@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bits of the hash that choose the slice, and those that choose the slot: apart from
- * each other, and from those that find the record. */
+/* The bits of the hash that select the slice and the slot differ from each other and from those
+ * that find the record. */
 #define SLICE_SHIFT 46u
 #define SLICE_BITS  18u
 #define SLOT_SHIFT  32u
 
-/* More than this, and buckets begin to overflow. */
+/* Above this, buckets begin to overflow. */
 #define CROWDED (SAMPLE_SLOTS / 4 * 3)
 
-/* Fewer than half of these, or of the table if it has fewer, is too small a sample. */
+/* A sample is too small with fewer than half of these, or of the table if that is smaller. */
 #define THIN_GOAL    (SAMPLE_GOAL / 2)
 #define THIN_SECONDS 3u
 
@@ -39,7 +39,7 @@ void sample_destroy(struct sample *sample)
 	memset(sample, 0, sizeof(*sample));
 }
 
-/* In half full buckets most are where they belong; the others in the same bucket. */
+/* In half-full buckets most entries are in their own slot, the others in the same bucket. */
 static uint32_t home_slot(uint64_t hash)
 {
 	return (uint32_t)(hash >> SLOT_SHIFT) & (SAMPLE_SLOTS - 1u);
@@ -55,7 +55,7 @@ static bool in_slice(const struct sample *sample, uint64_t hash)
 	return (hash & sample->mask) == sample->value;
 }
 
-/* Of a full bucket one of another slice gives way, else any. */
+/* In a full bucket an entry of another slice is replaced, otherwise any. */
 static uint32_t victim(const struct sample *sample, uint32_t first, uint64_t hash)
 {
 	for (uint32_t i = 0; i < SAMPLE_WAYS; i++)
@@ -153,7 +153,7 @@ void sample_second(struct sample *sample, uint32_t table_entries)
 	sample->thin_seconds = sample->count < enough / 2 ? sample->thin_seconds + 1 : 0;
 	if (sample->count <= CROWDED || mask <= sample->mask)
 		return;
-	/* Those that stay are in the narrower slice; the others go as they are met. */
+	/* Entries in the narrower slice stay; the others are dropped when they are reached. */
 	sample->value |= next_random(sample) & (mask & ~sample->mask);
 	sample->mask = mask;
 }
@@ -176,7 +176,7 @@ const struct ct_key *sample_next(struct sample *sample, uint32_t table_entries, 
 {
 	uint32_t slot;
 
-	/* Those asked for last were asked a second ago. */
+	/* The last requests are a second old. */
 	if (sample->ended_began_ns && sample->ended_began_ns < sample->round_began_ns &&
 	    now_ns > sample->round_began_ns) {
 		sample->whole_began_ns = sample->ended_began_ns;

@@ -36,11 +36,11 @@ struct sample {
 	uint64_t random;
 	uint32_t count; /* slots taken */
 	uint32_t cursor;
-	uint32_t thin_seconds; /* that there have been too few */
-	/* The round that is being walked, and the last one that covered the whole table. */
+	uint32_t thin_seconds; /* for how long there have been too few */
+	/* The current round, and the last one that covered the whole table. */
 	bool round_whole;
 	uint64_t round_began_ns;
-	uint64_t ended_began_ns; /* began of a round whose last answers may be on their way */
+	uint64_t ended_began_ns; /* start of a round whose last answers may be outstanding */
 	uint64_t whole_began_ns; /* 0: there was none yet */
 };
 
@@ -51,7 +51,7 @@ void sample_destroy(struct sample *sample);
 void sample_put(struct sample *sample, uint64_t hash, const struct ct_key *key);
 void sample_take_out(struct sample *sample, uint64_t hash);
 
-/* The entry is there; for any entry of the table. */
+/* The entry exists. May be called for any entry. */
 static inline void sample_offer(struct sample *sample, uint64_t hash, const struct ct_key *key)
 {
 	if ((hash & sample->mask) == sample->value)
@@ -69,15 +69,15 @@ static inline void sample_drop(struct sample *sample, uint64_t hash)
 void sample_turn(struct sample *sample, uint32_t table_entries);
 /* Once a second: a narrower slice, if the table has grown. */
 void sample_second(struct sample *sample, uint32_t table_entries);
-/* So few of the table are in it, for so long, that a dump is needed to fill it. */
+/* It has been too small for too long: a dump is needed to fill it. */
 bool sample_thin(const struct sample *sample);
 
-/* What the next slot holds, or NULL. */
+/* The entry of the next slot, or NULL. */
 const struct ct_key *sample_next(struct sample *sample, uint32_t table_entries, uint64_t now_ns,
 				 uint64_t *ret_hash);
-/* That one is not in the table any more. */
+/* The entry is no longer in the table. */
 void sample_drop_last(struct sample *sample);
-/* An answer did not come: the round is not whole. */
+/* An answer is missing: the round does not cover the table. */
 void sample_unanswered(struct sample *sample);
 
 #endif

@@ -41,8 +41,8 @@ uint32_t mirror_mark(struct mirror *mirror)
 	return mark;
 }
 
-/* Marks are 24 bits and wrap; each finished dump resets old ones to none, so
- * two that are compared are never half the range apart. */
+/* Marks have 24 bits and wrap; each finished dump resets old ones, so two compared marks are
+ * never half the range apart. */
 bool mirror_mark_later(const struct flow *flow, uint32_t mark)
 {
 	uint32_t at = flow->stamp & FLOW_MARK_MASK;
@@ -66,11 +66,9 @@ static void on_destroy(struct mirror *mirror, const struct ct_event *event)
 	}
 }
 
-/*
- * May this be the late message of an entry that is gone? An entry has one NEW: if
- * that of the buried entry was read, this is the NEW of another. So it is each
- * time a client takes a port again whose entry is still in TIME_WAIT.
- */
+/* Could this be a late message of an entry that is gone? An entry has one NEW: if that of the
+ * buried entry was read, this is the NEW of another, as when a client reuses a port whose entry
+ * is still in TIME_WAIT. */
 static bool perhaps_overtaken(const struct mirror *mirror, const struct ct_event *event)
 {
 	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);
@@ -111,7 +109,7 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 	uint32_t cell = flow_cell(flow);
 
 	if (had & ~told) {
-		/* Or it is of another life under the same id, whose NEW was lost. */
+		/* Or of another incarnation with the same id, whose NEW was lost. */
 		mirror->counters.stale_updates++;
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 	} else if (cell_key_of(cell, &key, &state)) {
@@ -124,9 +122,9 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 }
 
-/* A dump may show an entry before its NEW is in the queue; no event has told of
- * it yet, so this NEW is its birth and not a second incarnation. One that was
- * answered already is older: it ended unheard, and its id is in use again. */
+/* A dump may show an entry before its NEW is queued. As no event has shown it yet, this NEW is
+ * its own and not that of a second incarnation. An entry that was answered already is older: it
+ * ended unheard, and its id is in use again. */
 static bool shown_before_its_birth(const struct flow *flow, const struct ct_event *event)
 {
 	uint32_t had = flow->cell_flags & (FLOW_SEEN_REPLY | FLOW_ASSURED);

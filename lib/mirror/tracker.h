@@ -64,14 +64,14 @@ struct mirror {
 	struct entry_hook *hook; /* NULL: no statistics are kept */
 	uint64_t now_ns;	 /* boot clock */
 	uint64_t last_silent_ns; /* last confirmed silent change; 0 never */
-	uint64_t last_ghost_ns;	 /* last entry found gone that should have told; 0 never */
+	uint64_t last_ghost_ns;	 /* last entry found gone whose end should have been reported; 0
+				    never */
 	uint64_t found_total;	 /* entries that got FLOW_FOUND */
 	struct sample sample;
 	uint32_t mark;	       /* 1 .. FLOW_MARK_MASK */
 	uint8_t epoch;	       /* of the last dump begun */
 	bool dump_running;     /* keep tombstones */
-	bool corrections_mute; /* what an answer corrects changed without telling, and not
-				* because events were lost */
+	bool corrections_mute; /* corrections are silent changes, not lost events */
 	uint32_t tomb_oldest;  /* FIFO linked through flow.stamp */
 	uint32_t tomb_youngest;
 	uint32_t tombstones;
@@ -82,8 +82,8 @@ struct mirror {
 	struct mirror_counters counters;
 };
 
-/* hist, addrs and verify are borrowed and must outlive the mirror; so is the
- * hook, set in the struct before the first event, or never. */
+/* hist, addrs and verify are borrowed and must outlive the mirror; so is the hook, which is set
+ * in the struct before the first event or not at all. */
 /* 0 or -ENOMEM. */
 int mirror_create(struct mirror *mirror, uint32_t limit_entries, struct histogram *hist,
 		  const struct local_addrs *addrs, struct verify *verify);
@@ -91,7 +91,7 @@ void mirror_destroy(struct mirror *mirror);
 
 void mirror_set_time(struct mirror *mirror, uint64_t boot_ns);
 
-/* The mark that ran until now; from now on a later one runs. */
+/* Starts a new mark; returns the previous one. */
 uint32_t mirror_mark(struct mirror *mirror);
 
 void mirror_event(struct mirror *mirror, const struct ct_event *event);

@@ -12,7 +12,7 @@ static bool residual(const struct trust_inputs *in)
 	return !in->residual_is_new && (off < 0 ? -off : off) > (int64_t)in->in_flight;
 }
 
-/* A comparison is late by more than one interval, and by minutes. */
+/* A comparison is overdue by more than an interval, and by minutes. */
 static bool stale(const struct trust_inputs *in)
 {
 	return in->interval_ns != 0 &&
@@ -91,7 +91,7 @@ enum shm_quality trust_quality(uint32_t doubts, int64_t events_mode,
 #define MILLION	  UINT64_C(1000000)
 #define MINUTE_NS UINT64_C(60000000000)
 
-/* Of a minute, as much as there is time for. */
+/* The part of a minute that is available. */
 static uint64_t dump_share_ppm(const struct trust_reach *reach)
 {
 	uint64_t every_ns = reach->dump_interval_ns + reach->dump_ns;

@@ -17,7 +17,7 @@
 
 #include "lib/shm/layout.h"
 
-/* After a silent change was confirmed, others are to be expected for so long. */
+/* For how long after a confirmed silent change others are to be expected. */
 #define TRUST_SILENT_NS UINT64_C(300000000000)
 
 /* How late a comparison may be, beyond an interval. */
@@ -37,7 +37,7 @@ struct trust_inputs {
 	int64_t kernel_entries;	 /* -1: not known */
 	uint32_t mirror_entries;
 	uint32_t in_flight;   /* events between reading the count and now */
-	bool residual_is_new; /* it may be entries of which the event is on its way */
+	bool residual_is_new; /* the difference may be entries whose event is still queued */
 	uint32_t mute_entries;
 	uint32_t unknown_entries;
 	uint32_t verify_pending;
@@ -65,11 +65,9 @@ struct trust_reach {
 	uint32_t audits_per_s;	 /* ...this many a second */
 };
 
-/*
- * Of entries that became wrong without an event, at a random moment and anywhere in the
- * table, the share that is found within a minute, in millionths. An entry is found by the
- * next dump, or when its turn comes in the sample; which of both is first is chance.
- */
+/* Share of the entries that become wrong without an event, at a random moment and place, which is
+ * found within a minute, in millionths. An entry is found by the next dump or by its turn in the
+ * sample, whichever comes first. */
 uint32_t trust_found_share_ppm(const struct trust_reach *reach);
 
 #endif

@@ -73,7 +73,7 @@ void verify_audit(struct verify *verify, const struct ct_key *key, uint64_t hash
 {
 	struct verify_item item = {.key = *key, .hash = hash, .due_ns = now_ns, .audit = 1};
 
-	/* One that finds no room is no loss: its turn comes again. */
+	/* Without room it is dropped: its turn comes again. */
 	if (ring_count(&verify->turns) < verify->turns.room)
 		ring_put(verify, &verify->turns, &item);
 }
@@ -90,7 +90,7 @@ static uint64_t next_random(struct verify *verify)
 	return x;
 }
 
-/* Reservoir sampling (Vitter's algorithm R): each event of the second alike. */
+/* Reservoir sampling (Vitter's algorithm R): every event of the second has the same chance. */
 void verify_offer(struct verify *verify, const struct ct_event *event)
 {
 	uint64_t at = verify->sample_seen++;

@@ -45,11 +45,11 @@ struct verify_ring {
 
 struct verify {
 	struct verify_ring doubts;
-	struct verify_ring audits;		   /* of entries that had an event */
+	struct verify_ring audits;		   /* of entries with a recent event */
 	struct verify_ring turns;		   /* of the whole table */
 	struct verify_item sample[AUDIT_RATE_MAX]; /* of the second that runs */
 	uint32_t sample_count;
-	uint32_t audit_rate; /* of the entries that had an event, a second; 0: none */
+	uint32_t audit_rate; /* per second, of entries with a recent event; 0: none */
 	uint64_t sample_seen;
 	uint64_t random;
 	uint64_t overflows;
@@ -72,7 +72,7 @@ void verify_second(struct verify *verify, uint64_t now_ns);
 uint32_t verify_take(struct verify *verify, uint64_t now_ns, struct verify_item *items,
 		     uint32_t room);
 
-/* Doubts waiting, audits asked again included; audits of the sample are not. */
+/* Waiting doubts and repeated audits; audits of the sample are not counted. */
 uint32_t verify_pending(const struct verify *verify);
 
 #endif
