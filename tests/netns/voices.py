@@ -172,6 +172,9 @@ class Voices:
                     yield from from_json(voice, json.loads(done.stdout))
                 else:
                     yield from from_text(voice, done.stdout)
+        done = agent_module.cli(self.agent.runtime, "top", "--batch")
+        yield Claim("exit status", done.returncode, "top --batch")
+        yield from from_text("top --batch", done.stdout)
 
     def hear(self):
         """All claims of one moment; None when it took too long to be one."""
@@ -252,6 +255,9 @@ def check_silent(agent, exporter):
                 first = re.sub(r"^REHEARSAL.*\n", "", done.stdout)
                 assert first.startswith("NO CURRENT NUMBERS: "), (command, done.stdout)
             assert "nothing to do" not in done.stdout and "nothing is lost" not in done.stdout
+    done = agent_module.cli(agent.runtime, "top", "--batch")
+    assert done.returncode == 3, done
+    assert re.match(r"(REHEARSAL: .*\n)?NO CURRENT NUMBERS: ", done.stdout), done
     for path in addresses(exporter):
         reply = exporter.get(path)
         if reply.status == 200:

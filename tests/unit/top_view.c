@@ -255,6 +255,26 @@ static void test_old_numbers_are_marked(void **state)
 	tear_down(&drawn);
 }
 
+/* Before the level, and before what replaces it, at every width. */
+static void test_rehearsal_comes_first(void **state)
+{
+	struct drawn drawn;
+	char first[512];
+
+	(void)state;
+	set_up(&drawn);
+	drawn.made->snap.live.max_entries = 1000;
+	drawn.made->snap.live.assumed_max_entries = 1000;
+	for (int width = 20; width <= 200; width += 20) {
+		draw(&drawn, width, 24);
+		assert_ptr_equal(strstr(line(&drawn, 0, first), "REHEARSAL  "), first);
+	}
+	drawn.made->snap.agent = SNAP_AGENT_STOPPED;
+	draw(&drawn, 120, 24);
+	assert_ptr_equal(strstr(line(&drawn, 0, first), "REHEARSAL  UNKNOWN"), first);
+	tear_down(&drawn);
+}
+
 static void test_interval(void **state)
 {
 	struct top_state top;
@@ -357,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_long_text_wraps_and_scrolls),
 		cmocka_unit_test(test_no_table),
 		cmocka_unit_test(test_old_numbers_are_marked),
+		cmocka_unit_test(test_rehearsal_comes_first),
 		cmocka_unit_test(test_interval),
 		cmocka_unit_test(test_sparkline),
 		cmocka_unit_test(test_random_keys),

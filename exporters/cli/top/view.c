@@ -70,14 +70,14 @@ static double losses_per_s(const struct snap_live *live)
 	       1000;
 }
 
-static void draw_level(struct canvas *canvas, const struct snapshot *snap)
+static void draw_level(struct canvas *canvas, int x, const struct snapshot *snap)
 {
 	const struct snap_live *live = &snap->live;
 	enum shm_level level = health_level(snap);
 	double lost = losses_per_s(live), fill = health_fill_ratio(live);
 	char text[HEALTH_WORDS_BYTES], count[32], max[32];
-	int x = canvas_put(canvas, 0, 0, level_style(level), snap_level_name(level));
 
+	x = canvas_put(canvas, 0, x, level_style(level), snap_level_name(level));
 	if (fill >= 0)
 		snprintf(text, sizeof(text), "  %s of %s entries, %.1f %%",
 			 grouped((uint64_t)live->count_entries, count),
@@ -93,13 +93,13 @@ static void draw_level(struct canvas *canvas, const struct snapshot *snap)
 }
 
 /* Instead of the level: the numbers are not of now. */
-static void draw_age(struct canvas *canvas, const struct snapshot *snap)
+static void draw_age(struct canvas *canvas, int x, const struct snapshot *snap)
 {
 	char age[32], text[320];
 
 	snprintf(text, sizeof(text), "UNKNOWN  %s; the numbers are %s%s", health_reason(snap),
 		 format_age(snap->age_ns, age), snap->age_ns == UINT64_MAX ? "" : " old");
-	canvas_put(canvas, 0, 0, STYLE_UNKNOWN, text);
+	canvas_put(canvas, 0, x, STYLE_UNKNOWN, text);
 }
 
 static void draw_state(struct canvas *canvas, const struct top_state *state,
@@ -113,13 +113,13 @@ static void draw_state(struct canvas *canvas, const struct top_state *state,
 		canvas_put(canvas, 0, 9, STYLE_PLAIN, data->problem ? data->problem : "");
 		return;
 	}
-	if (health_fresh(data->snap))
-		draw_level(canvas, data->snap);
-	else
-		draw_age(canvas, data->snap);
 	if (health_rehearsal(data->snap))
-		x = canvas_put(canvas, 1, 0, STYLE_FULL, "REHEARSAL  ");
-	x = canvas_put(canvas, 1, x, STYLE_PLAIN, forecast_words(data->snap, words));
+		x = canvas_put(canvas, 0, 0, STYLE_FULL, "REHEARSAL  ");
+	if (health_fresh(data->snap))
+		draw_level(canvas, x, data->snap);
+	else
+		draw_age(canvas, x, data->snap);
+	x = canvas_put(canvas, 1, 0, STYLE_PLAIN, forecast_words(data->snap, words));
 	snprintf(right, sizeof(right), "  %s  %s %s%s", health_quality_words(data->snap, quality),
 		 data->host, data->snap->netns_name, state->paused ? "  PAUSED" : "");
 	canvas_put(canvas, 1, x, STYLE_DIM, right);
