@@ -43,11 +43,6 @@ def pools(namespace, local):
     return {pool: Ports(*counts) for pool, counts in counted.items()}
 
 
-def kernel_pools(agent):
-    """The pools the kernel has where this agent is."""
-    return pools(agent.namespace, oracle.LocalAddresses(agent.namespace))
-
-
 def rows(agent):
     return agent_module.ask(agent.runtime, "nat", "--limit", "32") or []
 
@@ -67,7 +62,8 @@ def wait_equal(agent, expect=None, within=SHOWN_SECONDS, label=""):
     last = {}
 
     def question():
-        last.update(kernel=kernel_pools(agent), served=served(agent))
+        local = oracle.LocalAddresses(agent.namespace)
+        last.update(kernel=pools(agent.namespace, local), served=served(agent))
         return last["kernel"] == last["served"] and (
             expect is None or sorted(ports.used for ports in last["kernel"].values()) == expect)
     agent_module.poll(question, within * agent_module.patience(),
