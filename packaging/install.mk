@@ -9,6 +9,10 @@ prefix_libdir ?= $(PREFIX)/lib
 systemdsystemunitdir ?= $(prefix_libdir)/systemd/system
 sysusersdir ?= $(prefix_libdir)/sysusers.d
 tmpfilesdir ?= $(prefix_libdir)/tmpfiles.d
+# Where shells look for what others than the administrator installed.
+bashcompletiondir ?= $(datadir)/bash-completion/completions
+zshcompletiondir ?= $(datadir)/zsh/site-functions
+fishcompletiondir ?= $(datadir)/fish/vendor_completions.d
 INSTALL ?= install
 
 UNITS := conntide-agent.service conntide-exporter.service conntide-exporter.socket
@@ -17,7 +21,8 @@ install: all
 	$(Q)$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man8 \
 		$(DESTDIR)$(systemdsystemunitdir) $(DESTDIR)$(sysusersdir) \
 		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(datadir)/conntide/grafana \
-		$(DESTDIR)$(datadir)/conntide/prometheus
+		$(DESTDIR)$(datadir)/conntide/prometheus $(DESTDIR)$(bashcompletiondir) \
+		$(DESTDIR)$(zshcompletiondir) $(DESTDIR)$(fishcompletiondir)
 	$(Q)$(INSTALL) -m 0755 $(PROGRAMS) $(DESTDIR)$(bindir)
 	$(Q)$(INSTALL) -m 0644 docs/man/conntide.1 docs/man/conntide-record.1 \
 		docs/man/conntide-replay.1 $(DESTDIR)$(mandir)/man1
@@ -33,3 +38,7 @@ install: all
 		$(DESTDIR)$(tmpfilesdir)/conntide.conf
 	$(Q)$(INSTALL) -m 0644 dashboards/conntide-host.json $(DESTDIR)$(datadir)/conntide/grafana
 	$(Q)$(INSTALL) -m 0644 dashboards/rules.yml $(DESTDIR)$(datadir)/conntide/prometheus
+	$(Q)$(INSTALL) -m 0644 packaging/completion/conntide.bash \
+		$(DESTDIR)$(bashcompletiondir)/conntide
+	$(Q)$(INSTALL) -m 0644 packaging/completion/_conntide $(DESTDIR)$(zshcompletiondir)
+	$(Q)$(INSTALL) -m 0644 packaging/completion/conntide.fish $(DESTDIR)$(fishcompletiondir)

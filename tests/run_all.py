@@ -99,6 +99,7 @@ STAGES = [
     Stage("test-instructions"),
     Stage("test-forecast", CPUS),
     Stage("test-golden"),
+    Stage("test-cli"),
     Stage("test-install"),
     Stage("test-build", CPUS),
     Stage("test-replay", after=BOTH),

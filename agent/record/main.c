@@ -163,8 +163,8 @@ static int run(const struct capture_config *config, struct output *output)
 
 static const char usage[] =
 	"Usage: conntide-record [OPTION]...\n"
-	"Writes the events of the connection-tracking table of this network namespace as a\n"
-	"trace, for conntide-replay. Needs CAP_NET_ADMIN. Changes nothing in the system.\n\n"
+	"Writes the events of the connection-tracking table of this network namespace as\n"
+	"a trace, for conntide-replay. Needs CAP_NET_ADMIN; changes nothing.\n\n"
 	"  --out FILE      where to (standard output)\n"
 	"  --seconds N     stop after N seconds (default: at Ctrl-C)\n"
 	"  --eval SECONDS  ask for a forecast so often; 0: never (30)\n"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The command line: a table of subcommands, one cmd_*.c each.
+ * The command line: a table of commands (commands.c), one cmd_*.c each, and one of options
+ * (options.c).
  *
- * Exit status: 0 fine; 1 could not, with one line on standard error that says
- * what to do; 2 wrong usage; 3 done, but the numbers are old, because the agent
- * is silent or stopped.
+ * Exit status: 0 fine; 1 could not, with one line on standard error that says what to do; 2
+ * wrong usage; 3 no agent runs: done with old numbers, or there are none.
  */
 #ifndef CONNTIDE_CLI_CLI_H
 #define CONNTIDE_CLI_CLI_H
@@ -19,6 +19,8 @@
 #define CLI_ERROR 1
 #define CLI_USAGE 2
 #define CLI_STALE 3
+/* Within the program: there is no table, which has been said. Exit status 3. */
+#define CLI_MISSING 0x103
 
 #define CLI_RUNTIME_DIR	   "/run/conntide"
 #define CLI_NETNS	   "host"
@@ -32,21 +34,23 @@ struct cli {
 	enum rows_format format;
 	bool format_given;
 	struct select select;
+	const char *source;	 /* --src; NULL: any */
+	const char *destination; /* --dst; NULL: any */
 	bool limit_given;
-	bool history;	    /* --history */
-	uint32_t horizon_s; /* --horizon; 0: not given */
-	int kind;	    /* --kind: enum shm_talker_kind; -1: all */
-	int stage;	    /* of an incident; -1: the worst */
-	int argc;	    /* what is left after the options */
+	bool history;	       /* --history */
+	uint32_t horizon_s;    /* --horizon; 0: not given */
+	int kind;	       /* --kind: enum shm_talker_kind; -1: all */
+	int stage;	       /* of an incident; -1: the worst */
+	bool verbose;	       /* --verbose */
+	unsigned int watch_ds; /* --watch, in tenths of a second; 0: once */
+	bool batch;	       /* of top */
+	bool rounds_given;
+	uint64_t rounds;
+	unsigned int delay_ds;
+	const char *warning; /* of check; NULL: not given */
+	const char *critical;
+	int argc; /* what is left after the options */
 	char **argv;
-};
-
-struct command {
-	const char *name;
-	int (*run)(struct cli *cli);
-	const char *arguments;
-	const char *help;
-	const char *options; /* letters of the option table in main.c; NULL: parses its own */
 };
 
 int cmd_status(struct cli *cli);
@@ -64,6 +68,8 @@ int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
 int cmd_record(struct cli *cli);
 int cmd_replay(struct cli *cli);
+int cmd_completion(struct cli *cli);
+int cmd_help(struct cli *cli);
 
 /* CLI_USAGE after a line on standard error; `what` may be NULL. */
 int cli_usage(const char *why, const char *what);
@@ -71,10 +77,17 @@ int cli_usage(const char *why, const char *what);
 int cli_check_netns(const char *name);
 
 /*
- * Takes a snapshot of the table the options name. CLI_OK, CLI_STALE (after a
- * line on standard error) or CLI_ERROR (likewise). The caller frees *snap.
+ * Takes a snapshot of the table the options name. CLI_OK; CLI_STALE after a line on standard
+ * error; CLI_ERROR likewise; CLI_MISSING when no agent has run, which is also what standard
+ * output then begins with. The caller frees *snap.
  */
 int cli_snapshot(const struct cli *cli, struct snapshot *snap);
+
+/* There are no numbers: neither of now nor old ones. */
+static inline bool cli_failed(int status)
+{
+	return status == CLI_ERROR || status == CLI_MISSING;
+}
 
 struct shm_reader;
 
@@ -83,6 +96,6 @@ int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 		      int (*more)(struct shm_reader *reader, void *arg), void *arg);
 
 /* Prints, or CLI_ERROR when memory ran out or standard output is closed. */
-int cli_print(struct text *out, int status);
+int cli_print(const struct cli *cli, struct text *out, int status);
 
 #endif

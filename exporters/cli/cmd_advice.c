@@ -16,7 +16,7 @@ int cmd_advice(struct cli *cli)
 	text_init(&out);
 	if (status == CLI_STALE) {
 		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
-	} else if (status != CLI_ERROR) {
+	} else if (!cli_failed(status)) {
 		why_look(&context.snap, &context.details, &context.model, &why);
 		if (!advice || advice_make(&why, advice))
 			out.failed = true;
@@ -27,5 +27,5 @@ int cmd_advice(struct cli *cli)
 	}
 	context_free(&context);
 	free(advice);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

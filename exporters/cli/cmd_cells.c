@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "exporters/cli/filters.h"
 #include "exporters/cli/stale.h"
 
 int cmd_cells(struct cli *cli)
@@ -6,19 +7,22 @@ int cmd_cells(struct cli *cli)
 	struct selection selection;
 	struct snapshot snap;
 	struct text out;
-	int status = cli_snapshot(cli, &snap);
+	int status = cli_take_filters(cli);
 
-	if (status == CLI_ERROR)
+	if (status)
+		return status;
+	status = cli_snapshot(cli, &snap);
+	if (cli_failed(status))
 		return status;
 	text_init(&out);
 	if (cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);
-		return cli_print(&out, status);
+		return cli_print(cli, &out, status);
 	}
 	if (select_cells(&snap, &cli->select, &selection) < 0)
 		out.failed = true;
 	render_cells(&selection, cli->format, &out);
 	selection_free(&selection);
 	snapshot_free(&snap);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

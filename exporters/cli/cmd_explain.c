@@ -43,7 +43,7 @@ int cmd_explain(struct cli *cli)
 	if (cli->argc == 0) {
 		for (unsigned int i = 0; i < FAMILY_COUNT; i++)
 			explain_family(family_info((enum family_id)i), &out);
-		return cli_print(&out, CLI_OK);
+		return cli_print(cli, &out, CLI_OK);
 	}
 	for (int i = 0; i < cli->argc; i++) {
 		id = family_by_name(cli->argv[i]);
@@ -57,5 +57,5 @@ int cmd_explain(struct cli *cli)
 			return CLI_ERROR;
 		}
 	}
-	return cli_print(&out, CLI_OK);
+	return cli_print(cli, &out, CLI_OK);
 }

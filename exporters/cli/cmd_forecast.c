@@ -25,9 +25,9 @@ static int show_history(struct cli *cli)
 	snap_pasts_init(&pasts);
 	text_init(&out);
 	status = cli_snapshot_with(cli, &snap, take_pasts, &pasts);
-	if (status != CLI_ERROR && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
+	if (!cli_failed(status) && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);
-	} else if (status != CLI_ERROR) {
+	} else if (!cli_failed(status)) {
 		if (text && !cli->limit_given)
 			cli->select.limit = HISTORY_LIMIT_TEXT;
 		if (text && !cli->horizon_s)
@@ -36,7 +36,7 @@ static int show_history(struct cli *cli)
 		snapshot_free(&snap);
 	}
 	snap_pasts_free(&pasts);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }
 
 int cmd_forecast(struct cli *cli)
@@ -54,7 +54,7 @@ int cmd_forecast(struct cli *cli)
 		return CLI_USAGE;
 	}
 	status = cli_snapshot(cli, &snap);
-	if (status == CLI_ERROR)
+	if (cli_failed(status))
 		return status;
 	text_init(&out);
 	if (cli->format == ROWS_JSON && status == CLI_STALE) {
@@ -68,5 +68,5 @@ int cmd_forecast(struct cli *cli)
 		services_free(services);
 	}
 	snapshot_free(&snap);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

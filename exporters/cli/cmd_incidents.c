@@ -35,7 +35,7 @@ static int show_list(const struct cli *cli, const struct incident_list *list, in
 				cli->state_dir, cli->netns);
 	else
 		render_incidents(list, boot_id, patterns, cli->select.limit, cli->format, &out);
-	return cli_print(&out, CLI_OK);
+	return cli_print(cli, &out, CLI_OK);
 }
 
 static int print_one(const struct cli *cli, struct incident_view *view,
@@ -51,7 +51,7 @@ static int print_one(const struct cli *cli, struct incident_view *view,
 	if (err)
 		fprintf(stderr, "conntide: %s\n", incident_explain(err));
 	services_free(services);
-	return cli_print(&out, CLI_OK);
+	return cli_print(cli, &out, CLI_OK);
 }
 
 static int show_one(const struct cli *cli, const struct incident_list *list, int fd,

@@ -43,13 +43,13 @@ int cmd_nat(struct cli *cli)
 	snap_detail_init(&details);
 	text_init(&out);
 	status = cli_snapshot_with(cli, &snap, take_detail, &details);
-	if (status != CLI_ERROR && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
+	if (!cli_failed(status) && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);
-	} else if (status != CLI_ERROR && details.hosts_error) {
+	} else if (!cli_failed(status) && details.hosts_error) {
 		fprintf(stderr, "conntide: %s\n", details.hosts_why);
 		snapshot_free(&snap);
 		status = CLI_ERROR;
-	} else if (status != CLI_ERROR) {
+	} else if (!cli_failed(status)) {
 		if (!cli->limit_given && cli->format == ROWS_TEXT)
 			cli->select.limit = NAT_LIMIT_TEXT;
 		if (cli->format == ROWS_TEXT)
@@ -59,5 +59,5 @@ int cmd_nat(struct cli *cli)
 		snapshot_free(&snap);
 	}
 	snap_detail_free(&details);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 
+#include "exporters/cli/filters.h"
 #include "exporters/cli/stale.h"
 #include "exporters/render/services.h"
 
@@ -12,16 +13,19 @@ int cmd_ports(struct cli *cli)
 	struct selection selection;
 	struct snapshot snap;
 	struct text out;
-	int status = cli_snapshot(cli, &snap);
+	int status = cli_take_filters(cli);
 
-	if (status == CLI_ERROR)
+	if (status)
+		return status;
+	status = cli_snapshot(cli, &snap);
+	if (cli_failed(status))
 		return status;
 	if (!cli->limit_given && cli->format == ROWS_TEXT)
 		cli->select.limit = PORTS_LIMIT_TEXT;
 	text_init(&out);
 	if (cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);
-		return cli_print(&out, status);
+		return cli_print(cli, &out, status);
 	}
 	services = services_load();
 	if (select_ports(&snap, &cli->select, &selection) < 0)
@@ -33,5 +37,5 @@ int cmd_ports(struct cli *cli)
 	selection_free(&selection);
 	services_free(services);
 	snapshot_free(&snap);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

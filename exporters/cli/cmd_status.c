@@ -12,7 +12,7 @@ int cmd_status(struct cli *cli)
 	struct text out;
 	int status = cli_snapshot(cli, &snap);
 
-	if (status == CLI_ERROR)
+	if (cli_failed(status))
 		return status;
 	text_init(&out);
 	if (cli->format == ROWS_JSON) {
@@ -24,5 +24,5 @@ int cmd_status(struct cli *cli)
 		services_free(services);
 	}
 	snapshot_free(&snap);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

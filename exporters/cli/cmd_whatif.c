@@ -46,7 +46,7 @@ int cmd_whatif(struct cli *cli)
 	status = context_take(cli, &context);
 	if (status == CLI_STALE) {
 		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
-	} else if (status != CLI_ERROR) {
+	} else if (!cli_failed(status)) {
 		if (whatif_run(&whatif, &context.model, &result))
 			out.failed = true;
 		else if (cli->format == ROWS_JSON)
@@ -56,5 +56,5 @@ int cmd_whatif(struct cli *cli)
 		whatif_free(&result);
 	}
 	context_free(&context);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

@@ -17,7 +17,7 @@ int cmd_why(struct cli *cli)
 		fprintf(stderr, "conntide: without hosts: %s\n", context.details.hosts_why);
 	if (status == CLI_STALE) {
 		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
-	} else if (status != CLI_ERROR) {
+	} else if (!cli_failed(status)) {
 		why_look(&context.snap, &context.details, &context.model, &why);
 		if (cli->format == ROWS_JSON)
 			why_json(&why, context.services, true, &out);
@@ -25,5 +25,5 @@ int cmd_why(struct cli *cli)
 			why_text(&why, context.services, true, &out);
 	}
 	context_free(&context);
-	return cli_print(&out, status);
+	return cli_print(cli, &out, status);
 }

@@ -18,7 +18,7 @@ int context_take(const struct cli *cli, struct context *context)
 	memset(context, 0, sizeof(*context));
 	snap_detail_init(&context->details);
 	status = cli_snapshot_with(cli, &context->snap, take_detail, &context->details);
-	if (status == CLI_ERROR)
+	if (cli_failed(status))
 		return status;
 	if (model_build(&context->snap, &context->details, &context->model) < 0) {
 		fprintf(stderr, "conntide: out of memory\n");

@@ -224,8 +224,8 @@ static void json_table(const struct incident_view *view, struct text *out)
 	text_add(out, ",\"talkers\":");
 	if (view->talkers)
 		render_talkers(view->snap, view->talkers,
-			       &(struct talkers_wanted){-1, view->limit, ROWS_JSON}, view->services,
-			       out);
+			       &(struct talkers_wanted){-1, view->limit, ROWS_JSON, NULL},
+			       view->services, out);
 	else
 		text_add(out, "null");
 	text_add(out, ",\"ports\":");

@@ -69,10 +69,39 @@ static void render_talker(const struct snapshot *snap, const struct snap_talker 
 	rows_u64(rows, list->missed_entries);
 }
 
-void render_talkers(const struct snapshot *snap, const struct snap_detail *details,
-		    const struct talkers_wanted *wanted, const struct services *services,
-		    struct text *out)
+static bool same_address(const struct snap_talker *talker, bool prefix_64,
+			 const uint8_t address[16], bool ipv6)
 {
+	size_t bytes = prefix_64 ? 8 : ipv6 ? 16 : 4;
+
+	return talker->ipv6 == ipv6 && !memcmp(talker->address, address, bytes);
+}
+
+static bool passes(const struct talkers_filter *filter, enum shm_talker_kind kind,
+		   const struct snap_talker *talker)
+{
+	bool prefix = kind == SHM_TALKER_SOURCE_64 || kind == SHM_TALKER_DESTINATION_64;
+
+	if (!filter)
+		return true;
+	if (kind == SHM_TALKER_SOURCE || kind == SHM_TALKER_SOURCE_64)
+		return filter->has_source &&
+		       same_address(talker, prefix, filter->source, filter->source_ipv6);
+	if (filter->has_destination &&
+	    !same_address(talker, prefix, filter->destination, filter->destination_ipv6))
+		return false;
+	if (kind != SHM_TALKER_SERVICE)
+		return filter->has_destination;
+	return (filter->has_destination || filter->l4proto >= 0 || filter->port >= 0) &&
+	       (filter->l4proto < 0 || filter->l4proto == talker->l4proto) &&
+	       (filter->port < 0 || filter->port == talker->port);
+}
+
+size_t render_talkers(const struct snapshot *snap, const struct snap_detail *details,
+		      const struct talkers_wanted *wanted, const struct services *services,
+		      struct text *out)
+{
+	size_t shown, all = 0;
 	struct rows rows;
 
 	rows_begin(&rows, out, wanted->format, talkers_columns, talkers_column_count);
@@ -81,9 +110,17 @@ void render_talkers(const struct snapshot *snap, const struct snap_detail *detai
 
 		if (wanted->kind >= 0 && (unsigned int)wanted->kind != i)
 			continue;
-		for (uint32_t j = 0; j < list->count && (!wanted->limit || j < wanted->limit); j++)
+		shown = 0;
+		for (uint32_t j = 0; j < list->count && (!wanted->limit || shown < wanted->limit);
+		     j++) {
+			if (!passes(wanted->filter, (enum shm_talker_kind)i, &list->talkers[j]))
+				continue;
 			render_talker(snap, &list->talkers[j], list, (enum shm_talker_kind)i,
 				      services, &rows);
+			shown++;
+		}
+		all += shown;
 	}
 	rows_end(&rows);
+	return all;
 }

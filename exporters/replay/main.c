@@ -189,8 +189,8 @@ static int replay_file(const struct options *options)
 
 static const char usage[] =
 	"Usage: conntide-replay [OPTION]... [FILE|-]\n"
-	"Runs a trace that conntide-record wrote through the mirror and the forecast, under\n"
-	"the trace's own clock, and says what it was.\n\n"
+	"Runs a trace that conntide-record wrote through the mirror and the forecast,\n"
+	"under the trace's own clock, and says what it was.\n\n"
 	"  --forecast   answer each EVAL line by a line of JSON, and say nothing else\n"
 	"  --words      with --forecast: with the verdict in words and what it rests on\n"
 	"  --cells      the cells at the end, as conntide cells --json\n"

@@ -64,7 +64,7 @@ def test_sysusers_and_tmpfiles_agree(installed):
     assert {name for pair in named for name in pair} <= users
 
 
-@pytest.mark.parametrize("program, page", [(CLI, "conntide.1"), (AGENT, "conntide-agent.8"),
+@pytest.mark.parametrize("program, page", [(AGENT, "conntide-agent.8"),
                                            (EXPORTER, "conntide-exporter.8"),
                                            (RECORD, "conntide-record.1"),
                                            (REPLAY, "conntide-replay.1")])

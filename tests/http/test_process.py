@@ -186,7 +186,7 @@ def test_cli_exit_codes(segment, directory):
     assert _cli(directory, "cells", "--nonsense").returncode == 2
     assert _cli(directory, "nonsense").returncode == 2
     missing = _cli("/nonexistent", "status")
-    assert missing.returncode == 1 and "start conntide-agent" in missing.stderr
+    assert missing.returncode == 3 and "start conntide-agent" in missing.stderr
     assert len(missing.stderr.strip().splitlines()) == 1
     segment.do("age 50")
     old = _cli(directory, "status")

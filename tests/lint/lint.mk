@@ -4,10 +4,10 @@
 
 LINT := tests/lint/layers.py tests/lint/rules.py tests/lint/sizes.py tests/lint/layout_frozen.py \
 	tests/lint/metrics_sync.py tests/lint/format.py tests/lint/drawing.py \
-	tests/lint/terms.py tests/lint/stages.py
+	tests/lint/terms.py tests/lint/stages.py tests/lint/completion.py
 
-lint:
-	$(Q)CC="$(CC)" $(PYTHON) -m pytest -q -p no:cacheprovider -rw $(LINT)
+lint: $(BUILD)/conntide
+	$(Q)CC="$(CC)" CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -rw $(LINT)
 
 .PHONY: format
 format:
@@ -17,6 +17,12 @@ format:
 .PHONY: architecture
 architecture:
 	$(Q)$(PYTHON) tools/architecture.py
+
+# What is written from the table of options (exporters/cli/options.c): completions for shells and
+# the options in conntide(1).
+.PHONY: completion
+completion: $(BUILD)/conntide
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/lint/completion.py --update
 
 # Product lines by folder, beside those of SINCE=commit.
 .PHONY: lines

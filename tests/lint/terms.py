@@ -105,7 +105,7 @@ def test_a_new_one_is_found():
     assert found("unsteady softly", {"steady", "soft"}) == {}
     assert more({("a", "soft"): 2}, {("a", "soft"): 1}) and not more({("a", "soft"): 1},
                                                                      {("a", "soft"): 2})
-    assert any(path == "exporters/cli/main.c" and "usage: conntide" in text
+    assert any(path == "exporters/cli/help.c" and "usage: conntide" in text
                for path, text in texts())
 
 

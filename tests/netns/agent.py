@@ -97,7 +97,9 @@ def ask(runtime, command, *argv):
     done = cli(runtime, command, "--json", *argv)
     if not done.stdout.strip():
         return None
-    return json.loads(done.stdout)
+    answer = json.loads(done.stdout)
+    missing = isinstance(answer, dict) and answer.get("agent") == "missing"
+    return None if missing else answer
 
 
 def cells_of(rows):

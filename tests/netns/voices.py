@@ -22,7 +22,8 @@ from harness import parse_metrics
 
 LEVELS = ["UNKNOWN", "OK", "HIGH", "CRITICAL", "FULL"]
 # Need no agent, or run until they are stopped.
-NOT_ASKED = {"top", "incidents", "explain", "record", "replay", "run", "demo", "flow"}
+NOT_ASKED = {"top", "incidents", "explain", "record", "replay", "run", "demo", "flow", "completion",
+             "help"}
 # Past forecasts, the past, and what is served of addresses.
 NO_VOICE = ("/api/v1/openapi.json", "/api/v1/incidents", "/api/v1/forecast/history", "{")
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}

@@ -195,7 +195,7 @@ def test_batch(build, nginx):
 
 
 @pytest.mark.parametrize("options", [("-d", "0"), ("-d", "x"), ("-d", "nan"), ("-n", "-1"),
-                                     ("-n",), ("--nonsense",), ("extra",)])
+                                     ("-n",), ("--nonsense",), ("-b", "extra")])
 def test_wrong_usage(build, options):
     done = subprocess.run([build / "conntide", "top", *options], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)

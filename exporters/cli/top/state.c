@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exporters/cli/top/state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void top_state_init(struct top_state *state)
 {
 	*state = (struct top_state){.sort = SORT_ENTRIES, .interval_ds = 10};
+}
+
+void top_filter_add(struct top_state *state, const char *word)
+{
+	size_t n = strlen(state->filter);
+
+	if (n + 1 + strlen(word) < sizeof(state->filter))
+		snprintf(state->filter + n, sizeof(state->filter) - n, "%s%s", n ? " " : "", word);
 }
 
 void top_state_clamp(struct top_state *state)

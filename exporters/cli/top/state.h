@@ -53,6 +53,9 @@ struct top_state {
 
 void top_state_init(struct top_state *state);
 
+/* One more word of the filter; left out when there is no room for it. */
+void top_filter_add(struct top_state *state, const char *word);
+
 /* A character or an enum top_key; anything else is ignored. */
 void top_key(struct top_state *state, int key);
 

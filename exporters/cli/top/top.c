@@ -220,6 +220,8 @@ int top_run(const struct top_options *options)
 	gethostname(top->host, sizeof(top->host) - 1);
 	top_state_init(&top->state);
 	top->state.interval_ds = options->interval_ds;
+	for (int i = 0; i < options->filter_words; i++)
+		top_filter_add(&top->state, options->filter[i]);
 	err = run(top);
 	services_free(top->services);
 	text_free(&top->content);

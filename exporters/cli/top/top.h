@@ -16,6 +16,8 @@ struct top_options {
 	const char *netns;
 	const char *state_dir;
 	unsigned int interval_ds; /* tenths of a second between two looks */
+	char *const *filter;	  /* words, as typed after / */
+	int filter_words;
 };
 
 /* Until a key or a signal ends it. 0; -ENOTTY without a terminal; -EINVAL when its kind is not
