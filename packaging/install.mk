@@ -21,7 +21,8 @@ install: all
 	$(Q)$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man8 \
 		$(DESTDIR)$(systemdsystemunitdir) $(DESTDIR)$(sysusersdir) \
 		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(datadir)/conntide/grafana \
-		$(DESTDIR)$(datadir)/conntide/prometheus $(DESTDIR)$(bashcompletiondir) \
+		$(DESTDIR)$(datadir)/conntide/prometheus \
+		$(DESTDIR)$(datadir)/conntide/alertmanager $(DESTDIR)$(bashcompletiondir) \
 		$(DESTDIR)$(zshcompletiondir) $(DESTDIR)$(fishcompletiondir)
 	$(Q)$(INSTALL) -m 0755 $(PROGRAMS) $(DESTDIR)$(bindir)
 	$(Q)$(INSTALL) -m 0644 docs/man/conntide.1 docs/man/conntide-record.1 \
@@ -36,9 +37,10 @@ install: all
 		$(DESTDIR)$(sysusersdir)/conntide.conf
 	$(Q)$(INSTALL) -m 0644 packaging/systemd/tmpfiles.conf \
 		$(DESTDIR)$(tmpfilesdir)/conntide.conf
-	$(Q)$(INSTALL) -m 0644 dashboards/conntide-host.json $(DESTDIR)$(datadir)/conntide/grafana
+	$(Q)$(INSTALL) -m 0644 $(wildcard dashboards/conntide-*.json) $(DESTDIR)$(datadir)/conntide/grafana
 	$(Q)$(INSTALL) -m 0644 dashboards/rules.yml $(DESTDIR)$(datadir)/conntide/prometheus
 	$(Q)$(INSTALL) -m 0644 packaging/completion/conntide.bash \
 		$(DESTDIR)$(bashcompletiondir)/conntide
 	$(Q)$(INSTALL) -m 0644 packaging/completion/_conntide $(DESTDIR)$(zshcompletiondir)
 	$(Q)$(INSTALL) -m 0644 packaging/completion/conntide.fish $(DESTDIR)$(fishcompletiondir)
+	$(Q)$(INSTALL) -m 0644 dashboards/alertmanager/* $(DESTDIR)$(datadir)/conntide/alertmanager

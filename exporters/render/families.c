@@ -3,111 +3,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/check.h"
 #include "lib/health/health.h"
 #include "lib/kernel/states.h"
-
-static const struct family_info infos[FAMILY_COUNT] = {
-#define FAMILY(id, name, type, unit, means, act)                                                   \
-	[FAMILY_##id] = {name, FAMILY_##type, unit, means, act},
-#include "lib/shm/metrics.def"
-#undef FAMILY
-};
-
-const struct family_info *family_info(enum family_id id)
-{
-	BUG_ON(id >= FAMILY_COUNT);
-	return &infos[id];
-}
-
-const char *family_type_name(enum family_type type)
-{
-	static const char *const names[] = {"gauge", "counter", "histogram", "untyped"};
-
-	return names[type];
-}
-
-const char *family_type_openmetrics(enum family_type type)
-{
-	return type == FAMILY_UNTYPED ? "unknown" : family_type_name(type);
-}
-
-enum family_id family_by_name(const char *name)
-{
-	const char *prefix = "conntide_";
-
-	for (unsigned int i = 0; i < FAMILY_COUNT; i++) {
-		const char *full = infos[i].name;
-
-		if (!strcmp(full, name) || (!strncmp(full, prefix, strlen(prefix)) &&
-					    !strcmp(full + strlen(prefix), name)))
-			return (enum family_id)i;
-	}
-	return FAMILY_COUNT;
-}
-
-void families_init(struct families *families)
-{
-	memset(families, 0, sizeof(*families));
-	text_init(&families->labels);
-}
-
-void families_free(struct families *families)
-{
-	free(families->samples);
-	text_free(&families->labels);
-	families_init(families);
-}
-
-static struct sample *append(struct families *families, enum family_id id)
-{
-	static struct sample lost;
-
-	if (families->count == families->room) {
-		size_t room = families->room ? 2 * families->room : 256;
-		struct sample *samples = realloc(families->samples, room * sizeof(*samples));
-
-		if (!samples) {
-			families->failed = true;
-			return &lost;
-		}
-		families->samples = samples;
-		families->room = room;
-	}
-	families->samples[families->count] =
-		(struct sample){.family = id, .label_at = families->labels.bytes};
-	return &families->samples[families->count++];
-}
-
-static void add_integer(struct families *families, enum family_id id, const char *labels,
-			int64_t number)
-{
-	struct sample *sample = append(families, id);
-
-	sample->integer = true;
-	sample->number = number;
-	sample->label_bytes = strlen(labels);
-	text_add(&families->labels, labels);
-}
-
-void families_add_u64(struct families *families, enum family_id id, const char *labels,
-		      uint64_t value)
-{
-	add_integer(families, id, labels, value > INT64_MAX ? INT64_MAX : (int64_t)value);
-}
-
-void families_add_double(struct families *families, enum family_id id, const char *labels,
-			 double value)
-{
-	struct sample *sample = append(families, id);
-
-	sample->value = value;
-	sample->label_bytes = strlen(labels);
-	text_add(&families->labels, labels);
-}
 
 /* One table's families while they are built. */
 struct build {
@@ -164,7 +63,7 @@ static void add_scalars(struct build *build)
 	const struct snap_live *live = &build->snap->live;
 	struct families *to = build->families;
 
-#define ONE(x) add_integer(to, id, labels, x)
+#define ONE(x) families_add_integer(to, id, labels, x)
 #define NS(x)  families_add_double(to, id, labels, (double)(x) / 1e9)
 #define VALUE(field, family, label, label_value, scale)                                            \
 	{                                                                                          \
@@ -370,16 +269,16 @@ static void add_node_exporter(struct build *build)
 	const struct snap_live *live = &build->snap->live;
 	struct families *to = build->families;
 
-	add_integer(to, FAMILY_NODE_ENTRIES, "", live->count_entries);
-	add_integer(to, FAMILY_NODE_LIMIT, "", live->max_entries);
-	add_integer(to, FAMILY_NODE_FOUND, "", live->stat_found);
-	add_integer(to, FAMILY_NODE_INVALID, "", live->stat_invalid);
-	add_integer(to, FAMILY_NODE_IGNORE, "", 0);
-	add_integer(to, FAMILY_NODE_INSERT, "", live->stat_insert);
-	add_integer(to, FAMILY_NODE_INSERT_FAILED, "", live->stat_insert_failed);
-	add_integer(to, FAMILY_NODE_DROP, "", live->stat_drop);
-	add_integer(to, FAMILY_NODE_EARLY_DROP, "", live->stat_early_drop);
-	add_integer(to, FAMILY_NODE_SEARCH_RESTART, "", live->stat_search_restart);
+	families_add_integer(to, FAMILY_NODE_ENTRIES, "", live->count_entries);
+	families_add_integer(to, FAMILY_NODE_LIMIT, "", live->max_entries);
+	families_add_integer(to, FAMILY_NODE_FOUND, "", live->stat_found);
+	families_add_integer(to, FAMILY_NODE_INVALID, "", live->stat_invalid);
+	families_add_integer(to, FAMILY_NODE_IGNORE, "", 0);
+	families_add_integer(to, FAMILY_NODE_INSERT, "", live->stat_insert);
+	families_add_integer(to, FAMILY_NODE_INSERT_FAILED, "", live->stat_insert_failed);
+	families_add_integer(to, FAMILY_NODE_DROP, "", live->stat_drop);
+	families_add_integer(to, FAMILY_NODE_EARLY_DROP, "", live->stat_early_drop);
+	families_add_integer(to, FAMILY_NODE_SEARCH_RESTART, "", live->stat_search_restart);
 }
 
 static void add_agent(struct build *build, const char *missing_state)
@@ -389,10 +288,10 @@ static void add_agent(struct build *build, const char *missing_state)
 	const struct snapshot *snap = build->snap;
 	const char *now = snap ? health_state(snap) : missing_state;
 
-	add_integer(build->families, FAMILY_UP, with(build, ""), snap && health_up(snap));
+	families_add_integer(build->families, FAMILY_UP, with(build, ""), snap && health_up(snap));
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-		add_integer(build->families, FAMILY_AGENT_STATE,
-			    with_one(build, "state", states[i]), !strcmp(states[i], now));
+		families_add_integer(build->families, FAMILY_AGENT_STATE,
+				     with_one(build, "state", states[i]), !strcmp(states[i], now));
 	families_add_double(build->families, FAMILY_HEARTBEAT, with(build, ""),
 			    snap ? (double)snap->live.heartbeat_real_ns / 1e9 : 0);
 }
@@ -408,8 +307,8 @@ struct state_set {
 static void add_set(struct build *build, const struct state_set *set, int now)
 {
 	for (int i = 0; i < set->count; i++)
-		add_integer(build->families, set->id, with_one(build, set->label, set->name(i)),
-			    i == now);
+		families_add_integer(build->families, set->id,
+				     with_one(build, set->label, set->name(i)), i == now);
 }
 
 /* The level also of an agent that does not run: then it is UNKNOWN. */
@@ -422,11 +321,11 @@ static void add_level(struct build *build)
 	const struct snapshot *snap = build->snap;
 
 	add_set(build, &levels, snap ? (int)health_level(snap) : SHM_LEVEL_UNKNOWN);
-	add_integer(build->families, FAMILY_LEVEL_REASON,
-		    with_one(build, "reason",
-			     snap ? health_level_reason_name(snap)
-				  : snap_level_reason_name(SHM_LEVEL_REASON_NO_AGENT)),
-		    1);
+	families_add_integer(build->families, FAMILY_LEVEL_REASON,
+			     with_one(build, "reason",
+				      snap ? health_level_reason_name(snap)
+					   : snap_level_reason_name(SHM_LEVEL_REASON_NO_AGENT)),
+			     1);
 	if (snap && health_fresh(snap))
 		add_set(build, &qualities, (int)health_quality(snap));
 }
@@ -435,10 +334,10 @@ static void add_limit(struct build *build)
 {
 	const struct snap_live *live = &build->snap->live;
 
-	add_integer(build->families, FAMILY_REHEARSAL, with(build, ""),
-		    health_rehearsal(build->snap));
+	families_add_integer(build->families, FAMILY_REHEARSAL, with(build, ""),
+			     health_rehearsal(build->snap));
 	if (live->limit_entries > 0)
-		add_integer(
+		families_add_integer(
 			build->families, FAMILY_LIMIT,
 			with_one(build, "limit", snap_limit_name((enum shm_limit)live->limit_kind)),
 			live->limit_entries);
@@ -466,7 +365,7 @@ static void add_build_info(struct build *build)
 	snprintf(labels, sizeof(labels),
 		 "version=\"%.32s\",revision=\"%.40s\",compiler=\"%.40s\",arch=\"%s\"",
 		 build->options->version, build->options->revision, compiler, arch);
-	add_integer(build->families, FAMILY_BUILD_INFO, with(build, labels), 1);
+	families_add_integer(build->families, FAMILY_BUILD_INFO, with(build, labels), 1);
 }
 
 static void add_table(struct build *build)
@@ -479,6 +378,7 @@ static void add_table(struct build *build)
 	families_add_nat(build->families, &build->snap->live, build->netns);
 	if (build->options->nat)
 		families_add_nat_pools(build->families, build->options->nat, build->netns);
+	families_add_talkers(build->families, build->snap, build->options, build->netns);
 	if (build->options->compat_node_exporter)
 		add_node_exporter(build);
 }
@@ -515,25 +415,4 @@ void families_build(struct families *families, const struct snapshot *snap, cons
 	}
 	if (text_failed(&families->labels))
 		families->failed = true;
-}
-
-/* Families in the order of the table, samples in the order they came. */
-void families_sort(struct families *families)
-{
-	struct sample *sorted = malloc((families->count + 1) * sizeof(*sorted));
-	size_t at = 0;
-
-	if (text_failed(&families->labels))
-		families->failed = true;
-	if (!sorted) {
-		families->failed = true;
-		return;
-	}
-	for (unsigned int id = 0; id < FAMILY_COUNT; id++)
-		for (size_t i = 0; i < families->count; i++)
-			if (families->samples[i].family == id)
-				sorted[at++] = families->samples[i];
-	free(families->samples);
-	families->samples = sorted;
-	families->room = families->count + 1;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "exporters/render/text.h"
+#include "lib/shm/snap_detail.h"
 #include "lib/shm/snap_nat.h"
 #include "lib/shm/snapshot.h"
 
@@ -95,6 +96,8 @@ struct families_options {
 	const char *revision;  /* of the exporter, for build_info */
 	const char *version;
 	const struct snap_nat *nat; /* NULL: addresses must not be shown, or there are none */
+	const struct snap_talker_list *sources; /* NULL: not known */
+	bool shows_hosts;			/* addresses of sources, too */
 };
 
 void families_init(struct families *families);
@@ -110,6 +113,9 @@ void families_build(struct families *families, const struct snapshot *snap, cons
 		    struct series_memory *memory);
 
 /* Samples of the caller's own; labels: "" or a list like `reason="body"`. */
+/* Integers that may be negative. */
+void families_add_integer(struct families *families, enum family_id id, const char *labels,
+			  int64_t number);
 void families_add_u64(struct families *families, enum family_id id, const char *labels,
 		      uint64_t value);
 void families_add_double(struct families *families, enum family_id id, const char *labels,
@@ -123,6 +129,10 @@ void families_add_forecast(struct families *families, const struct snapshot *sna
 void families_add_nat(struct families *families, const struct snap_live *live, const char *prefix);
 void families_add_nat_pools(struct families *families, const struct snap_nat *nat,
 			    const char *prefix);
+
+/* The share of the largest source, and where options say so the sources by address. */
+void families_add_talkers(struct families *families, const struct snapshot *snap,
+			  const struct families_options *options, const char *prefix);
 
 /* Groups by family, keeping the order within one. After the last addition. */
 void families_sort(struct families *families);

@@ -343,6 +343,13 @@ static int make_room(struct snap_detail *details)
 	return details->details && rings[0]->frames && rings[1]->frames ? 0 : -ENOMEM;
 }
 
+int snapshot_take_talkers(struct shm_reader *reader, struct snap_detail *details)
+{
+	struct detail_copy copy = {reader, details};
+
+	return reader->base ? shm_guarded(copy_talkers, &copy) : -ENOENT;
+}
+
 int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details)
 {
 	struct detail_copy copy = {reader, details};

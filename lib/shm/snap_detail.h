@@ -124,6 +124,9 @@ void snap_detail_free(struct snap_detail *details);
  * failure *details is valid, and holds nothing that can be relied on. */
 int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details);
 
+/* The talkers alone: a part of the above, for those who ask often. */
+int snapshot_take_talkers(struct shm_reader *reader, struct snap_detail *details);
+
 /* Upper edge of bucket `i`, s; infinite for the last. */
 double snap_stay_edge_s(unsigned int i);
 

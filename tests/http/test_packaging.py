@@ -38,6 +38,8 @@ def test_install(installed):
                  "lib/systemd/system/conntide-exporter.service",
                  "lib/sysusers.d/conntide.conf", "lib/tmpfiles.d/conntide.conf",
                  "share/conntide/grafana/conntide-host.json",
+                 "share/conntide/grafana/conntide-fleet.json",
+                 "share/conntide/alertmanager/conntide.tmpl",
                  "share/conntide/prometheus/rules.yml"):
         assert f"usr/{name}" in files
     assert "conntide" in output(installed / "usr/bin/conntide", "--version")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Starts, asks, compares and stops the agent under test."""
 import collections
+import grp
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -70,6 +72,14 @@ def runtime_dir():
     path = tempfile.mkdtemp(prefix=f"{RUNTIME_PREFIX}{os.getpid()}-", dir=RUNTIME_ROOT)
     os.chmod(path, 0o755)
     return path
+
+
+def exporters_group():
+    """Of the user it becomes: conntide, or nobody where there is none."""
+    try:
+        return grp.getgrgid(pwd.getpwnam("conntide").pw_gid).gr_name
+    except KeyError:
+        return grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
 
 
 def sweep_runtime_dirs():

@@ -4,7 +4,6 @@ import grp
 import hashlib
 import json
 import os
-import pwd
 import subprocess
 import sys
 import tempfile
@@ -72,14 +71,6 @@ class Topped:
             self.first += missing
 
 
-def exporters_group():
-    """Of the user it becomes: conntide, or nobody where there is none."""
-    try:
-        return grp.getgrgid(pwd.getpwnam("conntide").pw_gid).gr_name
-    except KeyError:
-        return grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-
-
 class UnixExporter:
     """In the namespace whose table is full: over TCP nobody could reach it."""
 
@@ -140,7 +131,7 @@ def test_table_at_its_limit(host, start_agent, flood, unix_exporter, machine_sys
     machine_sysctls(max=LIMIT)
     host.conntrack_sysctl("udp_timeout", 600)
     # The exporter reads incidents as a member of the readers' group.
-    agent = start_agent(host, "--group", exporters_group())
+    agent = start_agent(host, "--group", agent_module.exporters_group())
     exporter = unix_exporter(agent)
     assert exporter.get("/api/v1/incidents") == (200, "[]\n")
     assert incidents(agent) == []

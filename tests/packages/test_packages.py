@@ -28,7 +28,12 @@ FILES = {
                           "/lib/systemd/system/conntide-exporter.service",
                           "/lib/systemd/system/conntide-exporter.socket",
                           "/usr/share/man/man8/conntide-exporter.8.gz"},
-    "conntide-dashboards": {"/usr/share/conntide/grafana/conntide-host.json",
+    "conntide-dashboards": {"/usr/share/conntide/grafana/conntide-fleet.json",
+                            "/usr/share/conntide/grafana/conntide-host.json",
+                            "/usr/share/conntide/grafana/conntide-cost.json",
+                            "/usr/share/conntide/alertmanager/alertmanager.yml",
+                            "/usr/share/conntide/alertmanager/conntide.tmpl",
+                            "/usr/share/doc/conntide-dashboards/runbooks/ConntideTableFillsSoon.md",
                             "/usr/share/conntide/prometheus/rules.yml"},
 }
 

@@ -140,6 +140,42 @@ static void test_names_of_namespaces_are_escaped(void **state)
 	families_free(&families);
 }
 
+/* The largest source is a share for everybody; its address is for those who may see hosts. */
+static void test_talkers(void **state)
+{
+	static struct snap_talker_list sources;
+	struct series_memory memory = {0};
+	struct families_options options = {.revision = "r", .version = "v", .sources = &sources};
+	struct snapshot snap = snapshot_of(0);
+	struct text out;
+
+	(void)state;
+	sources.count = 20;
+	for (uint32_t i = 0; i < sources.count; i++)
+		sources.talkers[i] = (struct snap_talker){.address = {10, 0, 0, (uint8_t)(i + 1)},
+							  .entries = 100 - i};
+	snap.live.mirror_entries = 400;
+	for (int shown = 0; shown < 2; shown++) {
+		struct families families;
+		size_t talkers = 0;
+
+		options.shows_hosts = shown;
+		families_init(&families);
+		text_init(&out);
+		families_build(&families, &snap, "host", "missing", &options, &memory);
+		families_sort(&families);
+		prom_text(&families, PROM_TEXT_004, &out);
+		assert_non_null(
+			strstr(out.data, "conntide_largest_talker_ratio{netns=\"host\"} 0.25\n"));
+		for (size_t i = 0; i < families.count; i++)
+			talkers += families.samples[i].family == FAMILY_TALKER;
+		assert_int_equal(talkers, shown ? 16 : 0);
+		assert_true(!!strstr(out.data, "address=\"10.0.0.1\"} 100\n") == shown);
+		text_free(&out);
+		families_free(&families);
+	}
+}
+
 static void test_judgement(void **state)
 {
 	struct snapshot snap = snapshot_of(0);
@@ -227,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_old_numbers_are_left_out),
 		cmocka_unit_test(test_names_of_namespaces_are_escaped),
+		cmocka_unit_test(test_talkers),
 		cmocka_unit_test(test_judgement),
 		cmocka_unit_test(test_order_is_stable),
 		cmocka_unit_test(test_text),

@@ -28,6 +28,17 @@ static void add_own(struct app *app, struct families *families)
 	process_families(families);
 }
 
+static void add_sources(struct app *app, const struct request *request,
+			struct families_options *options)
+{
+	const struct snap_detail *details = source_talkers(&app->source);
+
+	if (!details || !details->talkers_valid)
+		return;
+	options->sources = &details->talkers[SHM_TALKER_SOURCE];
+	options->shows_hosts = request->sees_hosts;
+}
+
 void route_metrics(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response)
 {
@@ -44,6 +55,8 @@ void route_metrics(struct app *app, const struct request *request, const struct 
 	(void)match;
 	if (snap && request->sees_hosts)
 		options.nat = &snap->nat;
+	if (snap)
+		add_sources(app, request, &options);
 	families_init(&families);
 	add_own(app, &families);
 	families_build(&families, snap, app->source.netns, source_missing_state(&app->source),

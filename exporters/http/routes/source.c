@@ -82,6 +82,16 @@ const struct snap_detail *source_detail(struct source *source)
 	return &source->details;
 }
 
+const struct snap_detail *source_talkers(struct source *source)
+{
+	if (source->talkers_of_boot_ns != source->taken_boot_ns) {
+		if (!taken(source, snapshot_take_talkers(&source->reader, &source->details)))
+			return NULL;
+		source->talkers_of_boot_ns = source->taken_boot_ns;
+	}
+	return &source->details;
+}
+
 const struct snap_pasts *source_pasts(struct source *source)
 {
 	int err = snapshot_take_pasts(&source->reader, &source->pasts);

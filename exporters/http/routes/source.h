@@ -24,6 +24,7 @@ struct source {
 	struct snap_pasts pasts;
 	uint64_t taken_boot_ns;	    /* 0: never */
 	uint64_t detail_of_boot_ns; /* the snapshot it was taken with */
+	uint64_t talkers_of_boot_ns;
 	int error;
 	uint64_t errors; /* failures other than "there is none yet" */
 	const char *netns;
@@ -43,6 +44,9 @@ const struct snap_history *source_history(struct source *source, bool minutes);
 
 /* Likewise: once for each snapshot. */
 const struct snap_detail *source_detail(struct source *source);
+
+/* Likewise: only its talkers are of this snapshot, the rest is older or was never taken. */
+const struct snap_detail *source_talkers(struct source *source);
 
 /* Likewise: past forecasts and what came of them. */
 const struct snap_pasts *source_pasts(struct source *source);
