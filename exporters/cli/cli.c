@@ -51,11 +51,11 @@ int cli_snapshot(const struct cli *cli, struct snapshot *snap)
 	return cli_snapshot_with(cli, snap, NULL, NULL);
 }
 
-int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
-		      int (*more)(struct shm_reader *reader, void *arg), void *arg)
+static int take(const struct cli *cli, struct snapshot *snap,
+		int (*more)(struct shm_reader *reader, void *arg), void *arg,
+		char why[CLI_WHY_BYTES])
 {
 	struct shm_reader reader;
-	char why[512], age[32];
 	int err;
 
 	snapshot_init(snap);
@@ -69,10 +69,25 @@ int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 	if (!err && more)
 		err = more(&reader, arg);
 	if (err)
-		shm_reader_explain(&reader, err, why, sizeof(why));
+		shm_reader_explain(&reader, err, why, CLI_WHY_BYTES);
 	shm_reader_close(&reader);
-	if (err) {
+	if (err)
 		snapshot_free(snap);
+	return err;
+}
+
+int cli_look(const struct cli *cli, struct snapshot *snap, char why[CLI_WHY_BYTES])
+{
+	return take(cli, snap, NULL, NULL, why);
+}
+
+int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
+		      int (*more)(struct shm_reader *reader, void *arg), void *arg)
+{
+	char why[CLI_WHY_BYTES], age[32];
+	int err = take(cli, snap, more, arg, why);
+
+	if (err) {
 		if (err != -ENOENT || stderr_too(cli))
 			fprintf(stderr, "conntide: %s\n", why);
 		return err == -ENOENT ? missing(cli, why) : CLI_ERROR;

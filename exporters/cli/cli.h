@@ -49,7 +49,8 @@ struct cli {
 	unsigned int delay_ds;
 	const char *warning; /* of check; NULL: not given */
 	const char *critical;
-	int argc; /* what is left after the options */
+	bool host; /* of check */
+	int argc;  /* what is left after the options */
 	char **argv;
 };
 
@@ -64,6 +65,7 @@ int cmd_why(struct cli *cli);
 int cmd_advice(struct cli *cli);
 int cmd_whatif(struct cli *cli);
 int cmd_incidents(struct cli *cli);
+int cmd_check(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
 int cmd_record(struct cli *cli);
@@ -88,6 +90,12 @@ static inline bool cli_failed(int status)
 {
 	return status == CLI_ERROR || status == CLI_MISSING;
 }
+
+#define CLI_WHY_BYTES 512u
+
+/* The same, and says nothing itself: 0, or -errno and `why`. Whether the numbers are fresh is
+ * for the caller to see. */
+int cli_look(const struct cli *cli, struct snapshot *snap, char why[CLI_WHY_BYTES]);
 
 struct shm_reader;
 

@@ -56,6 +56,12 @@ const struct cli_command cli_commands[] = {
 	 NULL, false},
 	{"incidents", cmd_incidents, "[ID]", "when the table filled, and what it looked like then",
 	 "", ROWS | OPT_BIT(OPT_STATE_DIR) | OPT_BIT(OPT_STAGE), NULL, false},
+	{"check", cmd_check, "", "for monitoring: OK, WARNING, CRITICAL or UNKNOWN, in one line",
+	 "A plugin for Nagios, Icinga and their like, with performance data. With --host\n"
+	 "it says whether this host is ready for conntide.\n",
+	 TABLE | OPT_BIT(OPT_JSON) | OPT_BIT(OPT_WARNING) | OPT_BIT(OPT_CRITICAL) |
+		 OPT_BIT(OPT_HOST),
+	 NULL, false},
 	{"explain", cmd_explain, "[METRIC|STATE...]", "what a metric or a state means, what to do",
 	 "", 0, FILTER_WORDS, false},
 	{"record", cmd_record, "[OPTIONS]", "write live events to a trace", "", 0, NULL, true},

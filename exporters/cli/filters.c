@@ -230,6 +230,9 @@ int cli_take_option(struct cli *cli, enum cli_option_id id, const char *value)
 	case OPT_BATCH:
 		cli->batch = true;
 		return 0;
+	case OPT_HOST:
+		cli->host = true;
+		return 0;
 	case OPT_HORIZON:
 		return take_horizon(cli, value);
 	case OPT_LIMIT:

@@ -14,6 +14,10 @@ static const char exit_status[] =
 	"\nExit status: 0 fine; 1 could not, and the message says what to do;\n"
 	"2 wrong usage; 3 no agent runs: the numbers are old, or not to be had.\n";
 
+static const char plugin_exit_status[] =
+	"\nExit status: 0 OK; 1 WARNING; 2 CRITICAL; 3 UNKNOWN: no agent runs, or wrong\n"
+	"usage.\n";
+
 /* The words from column `from` on; the line is at column `at`. */
 static void add_wrapped(struct text *out, size_t at, size_t from, const char *words)
 {
@@ -88,7 +92,7 @@ void help_command(const struct cli_command *command, struct text *out)
 		if (id == OPT_HELP || command->options & OPT_BIT(id))
 			add_option(out, &cli_options[id]);
 	if (command->options & OPT_BIT(OPT_RUNTIME_DIR))
-		text_add(out, exit_status);
+		text_add(out, command->run == cmd_check ? plugin_exit_status : exit_status);
 }
 
 /* --- the manual ------------------------------------------------------------------------ */

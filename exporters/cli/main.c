@@ -74,6 +74,15 @@ static int run_again(struct cli *cli, const struct cli_command *command)
 	}
 }
 
+/* To a monitoring system 2 is CRITICAL. */
+static int wrong_usage(const struct cli_command *command, int status)
+{
+	if (command->run != cmd_check)
+		return status;
+	puts("UNKNOWN - wrong usage, see conntide check --help");
+	return CLI_STALE;
+}
+
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	int status;
@@ -85,7 +94,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 		if (status < 0)
 			return print_help(cli, command);
 		if (status)
-			return status;
+			return wrong_usage(command, status);
 	}
 	status = cli->watch_ds ? run_again(cli, command) : command->run(cli);
 	return status == CLI_MISSING ? CLI_STALE : status;

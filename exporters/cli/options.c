@@ -56,6 +56,8 @@ const struct cli_option cli_options[OPT_COUNT] = {
 		 "to full like 30m, or both: 80%,30m"},
 	[OPT_CRITICAL] = {"critical", 'c', "", "LIST", NULL,
 			  "likewise CRITICAL, instead of level CRITICAL"},
+	[OPT_HOST] = {"host", 0, "", NULL, NULL,
+		      "whether this host is ready for conntide, what it costs, what to change"},
 	[OPT_HELP] = {"help", 'h', "", NULL, NULL, "this text"},
 };
 

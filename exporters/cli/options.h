@@ -40,6 +40,7 @@ enum cli_option_id {
 	OPT_DELAY,
 	OPT_WARNING,
 	OPT_CRITICAL,
+	OPT_HOST,
 	OPT_HELP,
 	OPT_COUNT
 };

@@ -44,7 +44,7 @@ _conntide()
 	--critical) return ;;
 	esac
 	case $command in
-	'') words='status top ports cells forecast why advice whatif nat talkers incidents explain record replay run completion help --runtime-dir --netns --help --version' ;;
+	'') words='status top ports cells forecast why advice whatif nat talkers incidents check explain record replay run completion help --runtime-dir --netns --help --version' ;;
 	record|replay|run)
 		words=$(conntide "$command" --help 2>/dev/null |
 			grep -o -E -- '(^|[ ,[])--[a-z][a-z.-]*' | tr -d ' ,[') ;;
@@ -59,9 +59,10 @@ _conntide()
 	nat) words='--runtime-dir --netns --json --format --limit --watch --help' ;;
 	talkers) words='--runtime-dir --netns --json --format --limit --l4proto --port --src --dst --kind --watch --help' ;;
 	incidents) words='--runtime-dir --netns --state-dir --json --format --limit --stage --watch --help' ;;
+	check) words='--runtime-dir --netns --json --warning --critical --host --help' ;;
 	explain) words='--help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
 	completion) words='--help bash zsh fish' ;;
-	help) words='--help status top ports cells forecast why advice whatif nat talkers incidents explain record replay run completion help' ;;
+	help) words='--help status top ports cells forecast why advice whatif nat talkers incidents check explain record replay run completion help' ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))
 	[[ ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace 2>/dev/null

@@ -1,5 +1,5 @@
 # Written by conntide completion; see make completion.
-set -l commands status top ports cells forecast why advice whatif nat talkers incidents explain record replay run completion help
+set -l commands status top ports cells forecast why advice whatif nat talkers incidents check explain record replay run completion help
 complete -c conntide -f
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a status -d 'how full the table is, what is lost, when it will be full'
 complete -c conntide -n '__fish_seen_subcommand_from status' -l runtime-dir -x -a '(__fish_complete_directories)' -d 'where the agent keeps its tables (/run/conntide)'
@@ -105,6 +105,14 @@ complete -c conntide -n '__fish_seen_subcommand_from incidents' -l limit -s n -x
 complete -c conntide -n '__fish_seen_subcommand_from incidents' -l stage -x -a 'high critical drops recovered' -d 'of an incident: high, critical, drops or recovered (the worst)'
 complete -c conntide -n '__fish_seen_subcommand_from incidents' -l watch -s w -d 'again and again, every 2 s or as given, until Ctrl-C'
 complete -c conntide -n '__fish_seen_subcommand_from incidents' -l help -s h -d 'this text'
+complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a check -d 'for monitoring: OK, WARNING, CRITICAL or UNKNOWN, in one line'
+complete -c conntide -n '__fish_seen_subcommand_from check' -l runtime-dir -x -a '(__fish_complete_directories)' -d 'where the agent keeps its tables (/run/conntide)'
+complete -c conntide -n '__fish_seen_subcommand_from check' -l netns -x -a '(string replace -r ".*/(.*)\.table" "\$1" /run/conntide/*.table)' -d 'which table: DIR/NAME.table (host)'
+complete -c conntide -n '__fish_seen_subcommand_from check' -l json -s j -d 'JSON, for programs'
+complete -c conntide -n '__fish_seen_subcommand_from check' -l warning -s w -x -d 'WARNING from here on, instead of from level HIGH: a fill like 80%, a time to full like 30m, or both: 80%,30m'
+complete -c conntide -n '__fish_seen_subcommand_from check' -l critical -s c -x -d 'likewise CRITICAL, instead of level CRITICAL'
+complete -c conntide -n '__fish_seen_subcommand_from check' -l host -d 'whether this host is ready for conntide, what it costs, what to change'
+complete -c conntide -n '__fish_seen_subcommand_from check' -l help -s h -d 'this text'
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a explain -d 'what a metric or a state means, what to do'
 complete -c conntide -n '__fish_seen_subcommand_from explain' -a 'tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured'
 complete -c conntide -n '__fish_seen_subcommand_from explain' -l help -s h -d 'this text'

@@ -21,8 +21,10 @@ import agent as agent_module
 from harness import parse_metrics
 
 LEVELS = ["UNKNOWN", "OK", "HIGH", "CRITICAL", "FULL"]
-# Need no agent, or run until they are stopped.
-NOT_ASKED = {"top", "incidents", "explain", "record", "replay", "run", "demo", "flow", "completion",
+CHECK_WORDS = {"UNKNOWN": "UNKNOWN", "OK": "OK", "HIGH": "WARNING", "CRITICAL": "CRITICAL",
+               "FULL": "CRITICAL"}
+# Need no agent, or run until they are stopped; check has exit statuses of its own, see _check().
+NOT_ASKED = {"check", "top", "incidents", "explain", "record", "replay", "run", "demo", "flow", "completion",
              "help"}
 # Past forecasts, the past, and what is served of addresses.
 NO_VOICE = ("/api/v1/openapi.json", "/api/v1/incidents", "/api/v1/forecast/history", "{")
@@ -177,13 +179,23 @@ class Voices:
         yield Claim("exit status", done.returncode, "top --batch")
         yield from from_text("top --batch", done.stdout)
 
+    def _check(self):
+        """What a monitoring system is told: the same, and a word that follows the level."""
+        done = agent_module.cli(self.agent.runtime, "check")
+        word = re.match("(OK|WARNING|CRITICAL|UNKNOWN) - ", done.stdout).group(1)
+        assert ["OK", "WARNING", "CRITICAL", "UNKNOWN"][done.returncode] == word, done
+        yield from from_text("check", done.stdout.partition(" - ")[2])
+        told = json.loads(agent_module.cli(self.agent.runtime, "check", "--json").stdout)
+        assert told["check"] == word == CHECK_WORDS[told["level"]], (word, told)
+        yield from from_json("check --json", told)
+
     def hear(self):
         """All claims of one moment; None when it took too long to be one."""
         self.agent.signal(signal.SIGSTOP)
         try:
             time.sleep(0.2)  # the exporter keeps a snapshot for a tenth of a second
             began = time.monotonic()
-            claims = [*self._http(), *self._cli()]
+            claims = [*self._http(), *self._cli(), *self._check()]
             took = time.monotonic() - began
         except (AssertionError, KeyError, ValueError):
             # In the middle of a write: nobody can read until it goes on.
@@ -256,6 +268,9 @@ def check_silent(agent, exporter):
                 first = re.sub(r"^REHEARSAL.*\n", "", done.stdout)
                 assert first.startswith("NO CURRENT NUMBERS: "), (command, done.stdout)
             assert "nothing to do" not in done.stdout and "nothing is lost" not in done.stdout
+    done = agent_module.cli(agent.runtime, "check")
+    assert done.returncode == 3 and done.stdout.startswith("UNKNOWN - "), done
+    assert "no current numbers" in done.stdout and "|" not in done.stdout, done
     done = agent_module.cli(agent.runtime, "top", "--batch")
     assert done.returncode == 3, done
     assert re.match(r"(REHEARSAL: .*\n)?NO CURRENT NUMBERS: ", done.stdout), done

@@ -7,9 +7,10 @@ $(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/un
 	@mkdir -p $(@D)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
-# What conntide top draws, without the terminal.
+# What conntide top draws, without the terminal; and what check --host reads.
 TOP_LIB := $(BUILD)/tests/top.a
-$(TOP_LIB): $(call obj,$(addprefix exporters/cli/top/,canvas.c spark.c state.c view.c))
+$(TOP_LIB): $(call obj,$(addprefix exporters/cli/top/,canvas.c spark.c state.c view.c) \
+	exporters/cli/host_facts.c)
 	@mkdir -p $(@D)
 	$(archive)
 
