@@ -8,6 +8,7 @@
  *	requests.c	what is asked of the kernel next, and what its answers do
  *	publish.c	scalars, history into the segment
  *	publish_nat.c	ports of NAT into the segment
+ *	publish_settings.c	what the kernel was told, and when
  *	quality.c	how far the numbers can be trusted, and dumps to mend that
  *	drain.c		events from the socket into the mirror
  *	incident/	incidents to disk
@@ -25,6 +26,7 @@
 #include "agent/config.h"
 #include "agent/forecast_publish.h"
 #include "agent/incident/incident_recorder.h"
+#include "agent/netlink/ct_settings.h"
 #include "agent/netlink/ct_stats.h"
 #include "agent/netlink/ct_timeouts.h"
 #include "agent/netlink/pace.h"
@@ -45,6 +47,7 @@
 #include "lib/stats/nat_pools.h"
 #include "lib/stats/nat_trend.h"
 #include "lib/stats/observer.h"
+#include "lib/stats/settings_log.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
 
@@ -113,7 +116,7 @@ struct agent_kernel {
 	struct ct_counters counters;
 	bool stats_wanted;
 	struct ct_timeouts timeouts;
-	uint64_t timeouts_due_ns;
+	struct ct_settings settings;
 	uint64_t local_ports_due_ns;
 	bool nat_reclaims; /* the kernel takes the ports of closing entries back */
 	uint32_t tick_hz;  /* read before the sandbox closes */
@@ -130,6 +133,7 @@ struct agent_stats {
 	struct table_log table_log;
 	struct nat_pools nat_pools;
 	struct nat_trend nat_trend;
+	struct settings_log settings_log;
 };
 
 /* Single entries that were asked for. */
@@ -268,8 +272,6 @@ bool requests_pending(const struct agent *agent);
 void publish_second(struct agent *agent);
 void publish_start(struct agent *agent);
 void publish_changes(struct agent *agent);
-/* The timeouts in force, for readers and for the forecast. */
-void publish_timeouts(struct agent *agent);
 int64_t publish_residual(const struct agent *agent);
 /* nf_conntrack_max; in a rehearsal the assumed limit, where that is lower. 0: none. */
 int64_t publish_max(const struct agent *agent);
@@ -278,5 +280,9 @@ int64_t publish_max(const struct agent *agent);
 void publish_nat_start(struct agent *agent);
 void publish_nat_second(struct agent *agent);
 void publish_nat_live(const struct agent *agent, struct shm_live *live);
+
+/* publish_settings.c: the timeouts in force, for readers and for the forecast; what changed. */
+void publish_settings_start(struct agent *agent);
+void publish_settings_second(struct agent *agent);
 
 #endif

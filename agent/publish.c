@@ -260,26 +260,6 @@ static void tell_if_inactive(struct agent *agent)
 
 /* --- the forecast ----------------------------------------------------------------- */
 
-#define TIMEOUTS_NS (10 * NS_PER_S)
-
-void publish_timeouts(struct agent *agent)
-{
-	_Atomic uint32_t *to = segment_timeouts(&agent->segment);
-
-	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
-		poke_u32(&to[i], agent->kernel.timeouts.values_s[i]);
-	forecast_publish_timeouts(&agent->stats.forecast_publish, agent->kernel.timeouts.values_s);
-}
-
-static void timeouts_second(struct agent *agent)
-{
-	if (agent->mirror.now_ns < agent->kernel.timeouts_due_ns)
-		return;
-	agent->kernel.timeouts_due_ns = agent->mirror.now_ns + TIMEOUTS_NS;
-	if (ct_timeouts_read(&agent->kernel.timeouts))
-		publish_timeouts(agent);
-}
-
 /* Without events a table that grows looks like one that drains. */
 static void notice_events(struct agent *agent)
 {
@@ -383,7 +363,7 @@ void publish_second(struct agent *agent)
 {
 	agent->published.resident_bytes = resident_bytes();
 	sample_count(agent);
-	timeouts_second(agent);
+	publish_settings_second(agent);
 	ports_second(&agent->ports, agent->mirror.now_ns);
 	forecast_now(agent);
 	publish_nat_second(agent);

@@ -323,7 +323,7 @@ static void attach_statistics(struct agent *agent)
 	agent->stats.table_log.hosts[0] = segment_frame_hosts(&agent->segment, false);
 	agent->stats.table_log.hosts[1] = segment_frame_hosts(&agent->segment, true);
 	agent->stats.table_log.durations = &agent->stats.durations;
-	publish_timeouts(agent);
+	publish_settings_start(agent);
 }
 
 static int create_mirror(struct agent *agent, char why[AGENT_WHY_BYTES])
@@ -383,6 +383,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	incident_recorder_init(&agent->incidents, agent->loop.started_ns);
 	ct_proc_open(&agent->kernel.proc);
 	ct_timeouts_open(&agent->kernel.timeouts);
+	ct_settings_open(&agent->kernel.settings);
 }
 
 /* By now root's way around file permissions is given up. */
@@ -462,6 +463,7 @@ void agent_destroy(struct agent *agent)
 	ct_counters_free(&agent->kernel.counters);
 	ct_proc_close(&agent->kernel.proc);
 	ct_timeouts_close(&agent->kernel.timeouts);
+	ct_settings_close(&agent->kernel.settings);
 	forecast_destroy(agent->stats.forecast);
 	destroy_records(agent);
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 const char *format_age(uint64_t age_ns, char out[32])
 {
@@ -21,5 +22,15 @@ const char *format_age(uint64_t age_ns, char out[32])
 		snprintf(out, 32, "%" PRIu64 " h", seconds / 3600);
 	else
 		snprintf(out, 32, "%" PRIu64 " d", seconds / 86400);
+	return out;
+}
+
+const char *format_time(uint64_t real_ns, char out[32])
+{
+	time_t seconds = (time_t)(real_ns / 1000000000u);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		strcpy(out, "unknown");
 	return out;
 }

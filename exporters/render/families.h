@@ -134,6 +134,9 @@ void families_add_nat_pools(struct families *families, const struct snap_nat *na
 void families_add_talkers(struct families *families, const struct snapshot *snap,
 			  const struct families_options *options, const char *prefix);
 
+void families_add_settings(struct families *families, const struct snap_settings *settings,
+			   const char *prefix);
+
 /* Groups by family, keeping the order within one. After the last addition. */
 void families_sort(struct families *families);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "exporters/render/forecast.h"
+#include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/head.h"
 #include "lib/health/health.h"

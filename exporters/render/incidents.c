@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exporters/render/age.h"
 #include "exporters/render/forecast.h"
 #include "exporters/render/json.h"
 #include "exporters/render/table.h"
@@ -238,7 +239,7 @@ static void json_table(const struct incident_view *view, struct text *out)
 	render_cells(&selection, ROWS_JSON, out);
 	selection_free(&selection);
 	text_add(out, ",\"history\":");
-	render_history(view->history, 0, ROWS_JSON, out);
+	render_history(view->history, &view->snap->settings, 0, ROWS_JSON, out);
 }
 
 void json_incident(const struct incident_view *view, struct text *out)
@@ -346,5 +347,5 @@ void text_incident(const struct incident_view *view, struct text *out)
 		render_talkers(view->snap, view->talkers, &wanted, view->services, out);
 	}
 	text_add(out, "\nThe seconds before:\n\n");
-	render_history(view->history, INCIDENT_LINES_SHOWN, ROWS_TEXT, out);
+	render_history(view->history, &view->snap->settings, INCIDENT_LINES_SHOWN, ROWS_TEXT, out);
 }

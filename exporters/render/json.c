@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
+#include "exporters/render/settings.h"
 #include "lib/base/check.h"
 #include "lib/health/health.h"
 
@@ -32,6 +34,9 @@ const struct column status_columns[] = {
 	{"forecast", 0, "", "object|null",
 	 "verdict, verdict_code, alarm, time_to_full_seconds and settles_at_entries, as in "
 	 "forecast"},
+	{"setting_changes", 0, "", "array",
+	 "settings of the kernel that changed while the agent ran, the last 32, newest first: "
+	 "setting, old, new, changed_at, back_and_forth and words"},
 	{"mirror_entries", 0, "", "integer|null", "entries in the mirror"},
 	{"residual_entries", 0, "", "integer|null", "entries - mirror_entries"},
 	{"mute_entries", 0, "", "integer|null", "entries that may change without telling"},
@@ -185,6 +190,16 @@ static void add_forecast(cJSON *object, const struct snapshot *snap)
 	add_or_null(to, "settles_at_entries", says && settles, settles_at);
 }
 
+static void add_settings(cJSON *object, const struct snapshot *snap)
+{
+	struct text list;
+
+	text_init(&list);
+	settings_json(&snap->settings, 0, UINT64_MAX, &list);
+	cJSON_AddRawToObject(object, "setting_changes", list.data ? list.data : "[]");
+	text_free(&list);
+}
+
 void json_status(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
@@ -204,6 +219,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_limit(object, snap);
 	add_losses(object, live);
 	add_forecast(object, snap);
+	add_settings(object, snap);
 	add_number(object, "mirror_entries", (double)live->mirror_entries);
 	add_number(object, "residual_entries", (double)live->residual_entries);
 	add_number(object, "mute_entries", (double)live->mute_entries);
@@ -256,6 +272,7 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 	cJSON_AddStringToObject(object, "netns", netns);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		cJSON_AddNullToObject(object, numbers[i]);
+	cJSON_AddArrayToObject(object, "setting_changes");
 	cJSON_AddBoolToObject(object, "exact", 0);
 	cJSON_AddStringToObject(object, "mode", "unknown");
 	cJSON_AddBoolToObject(object, "agent_up", 0);

@@ -5,8 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "exporters/render/age.h"
+#include "exporters/render/settings.h"
 #include "lib/base/check.h"
 #include "lib/kernel/states.h"
 
@@ -36,16 +37,6 @@ const char *rows_format_name(enum rows_format format)
 const char *rows_format_media_type(enum rows_format format)
 {
 	return formats[format].media_type;
-}
-
-const char *format_time(uint64_t real_ns, char out[32])
-{
-	time_t seconds = (time_t)(real_ns / 1000000000u);
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		strcpy(out, "unknown");
-	return out;
 }
 
 void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
@@ -307,7 +298,8 @@ const struct column history_columns[] = {
 	{"drops", 7, "DROPS", "integer", "packets dropped in the interval"},
 	{"early_drops", 7, "EARLY", "integer", "entries evicted early in the interval"},
 	{"lost_events", 7, "LOST", "integer", "events lost in the interval"},
-	{"top_ports", 0, "TOP PORTS", "array", "the largest ports at the end"},
+	{"top_ports", 50, "TOP PORTS", "array", "the largest ports at the end"},
+	{"settings", 0, "SETTINGS", "array", "settings of the kernel changed in the interval"},
 };
 const size_t history_column_count = sizeof(history_columns) / sizeof(history_columns[0]);
 
@@ -368,8 +360,25 @@ void render_ports(const struct snapshot *snap, const struct selection *selection
 	rows_end(&rows);
 }
 
-void render_history(const struct snap_history *history, size_t limit, enum rows_format format,
-		    struct text *out)
+/* Those changed after `from_real_ns`, up to and with `to_real_ns`. */
+static void rows_settings(struct rows *rows, const struct snap_settings *settings,
+			  uint64_t from_real_ns, uint64_t to_real_ns)
+{
+	struct text json, plain;
+
+	text_init(&json);
+	text_init(&plain);
+	settings_json(settings, from_real_ns, to_real_ns, &json);
+	settings_plain(settings, from_real_ns, to_real_ns, &plain);
+	if (text_failed(&json) || text_failed(&plain))
+		rows->out->failed = true;
+	rows_value(rows, json.data ? json.data : "[]", plain.data ? plain.data : "");
+	text_free(&json);
+	text_free(&plain);
+}
+
+void render_history(const struct snap_history *history, const struct snap_settings *settings,
+		    size_t limit, enum rows_format format, struct text *out)
 {
 	size_t first = limit && history->sample_count > limit ? history->sample_count - limit : 0;
 	struct rows rows;
@@ -391,6 +400,10 @@ void render_history(const struct snap_history *history, size_t limit, enum rows_
 		rows_u64(&rows, sample->early_drops);
 		rows_u64(&rows, sample->lost_events);
 		rows_history_top(&rows, sample);
+		rows_settings(&rows, settings,
+			      i ? history->samples[i - 1].real_ns
+				: sample->real_ns - history->interval_ns,
+			      sample->real_ns);
 	}
 	rows_end(&rows);
 }

@@ -72,11 +72,8 @@ extern const size_t history_column_count;
 void render_cells(const struct selection *selection, enum rows_format format, struct text *out);
 void render_ports(const struct snapshot *snap, const struct selection *selection,
 		  const struct services *services, enum rows_format format, struct text *out);
-/* The last `limit` samples (0: all), oldest first. */
-void render_history(const struct snap_history *history, size_t limit, enum rows_format format,
-		    struct text *out);
-
-/* "2026-01-02T03:04:05Z"; out must hold 21 bytes. */
-const char *format_time(uint64_t real_ns, char out[32]);
+/* The last `limit` samples (0: all), oldest first, with the settings changed in each. */
+void render_history(const struct snap_history *history, const struct snap_settings *settings,
+		    size_t limit, enum rows_format format, struct text *out);
 
 #endif

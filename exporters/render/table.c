@@ -10,7 +10,11 @@
 #include "exporters/render/head.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
+#include "exporters/render/settings.h"
 #include "lib/health/health.h"
+
+#define SETTINGS_LINES	  3u
+#define SETTINGS_SHOWN_NS (UINT64_C(24) * 3600 * 1000000000u)
 
 static void label(struct text *out, const char *name)
 {
@@ -48,6 +52,20 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 			" chain drops, %" PRId64 " failed inserts since boot\n",
 			live->stat_drop, live->stat_early_drop, live->stat_chaintoolong,
 			live->stat_insert_failed);
+}
+
+/* Of the last day, the latest first. */
+static void add_settings(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_settings *settings = &snap->settings;
+	char words[SETTING_WORDS_BYTES];
+
+	for (uint32_t i = 0; i < settings->count && i < SETTINGS_LINES; i++) {
+		if (settings->changes[i].real_ns + SETTINGS_SHOWN_NS < snap->taken_real_ns)
+			break;
+		label(out, i ? "" : "settings");
+		text_add_format(out, "%s\n", setting_words(&settings->changes[i], true, words));
+	}
 }
 
 static void add_trust(const struct snapshot *snap, struct text *out)
@@ -97,6 +115,7 @@ void table_status(const struct snapshot *snap, const struct services *services, 
 	label(out, "netns");
 	text_add_format(out, "%s\n", snap->netns_name);
 	add_fill(snap, out);
+	add_settings(snap, out);
 	add_trust(snap, out);
 	if (!ports)
 		return;

@@ -35,9 +35,9 @@ SHM_AT(shm_header, section_count, 92);
 SHM_AT(shm_header, agent_version, 96);
 SHM_AT(shm_header, netns_name, 128);
 SHM_AT(shm_header, sections, 192);
-SHM_AT(shm_header, hosts_offset_bytes, 648);
-SHM_AT(shm_header, host_name, 656);
-SHM_AT(shm_header, _reserved, 720);
+SHM_AT(shm_header, hosts_offset_bytes, 672);
+SHM_AT(shm_header, host_name, 680);
+SHM_AT(shm_header, _reserved, 744);
 SHM_SIZE(shm_header, 776);
 
 SHM_AT(shm_hosts_header, magic, 0);
@@ -121,6 +121,12 @@ SHM_SIZE(shm_nat_pool, 112);
 SHM_AT(shm_nat, pool, 32);
 SHM_SIZE(shm_nat, 3616);
 
+SHM_SIZE(shm_setting_change, 32);
+SHM_SIZE(shm_setting, 16);
+SHM_AT(shm_settings, setting, 16);
+SHM_AT(shm_settings, change, 1040);
+SHM_SIZE(shm_settings, 2064);
+
 SHM_AT(shm_frame, cells, 72);
 SHM_AT(shm_frame, rows, 456);
 SHM_SIZE(shm_frame, 840);
@@ -160,6 +166,7 @@ static const struct {
 	[SHM_SECTION_FRAME_HOSTS_LONG] = {sizeof(struct shm_frame_hosts), SHM_FRAMES,
 					  sizeof(struct shm_frame_hosts_log), 1},
 	[SHM_SECTION_NAT] = {sizeof(struct shm_nat), 1, 0, 1},
+	[SHM_SECTION_SETTINGS] = {sizeof(struct shm_settings), 1, 0, 0},
 };
 
 uint64_t shm_section_bytes(enum shm_section_id id)

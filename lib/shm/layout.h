@@ -23,6 +23,7 @@
  *	timeouts	the kernel's timeouts (timeouts.def), seconds
  *	details		how long entries stay, by state, and how they end; the
  *			busiest rows have one of their own, the rest share
+ *	settings	which settings of the kernel changed, and when, under a seqlock
  *	talkers		the addresses that hold most entries, under a seqlock
  *	frames		rings of what the table looked like, 10 s and a minute apart
  *	frame hosts	the largest sources of each frame, by its time
@@ -144,6 +145,7 @@ enum shm_section_id {
 	SHM_SECTION_FRAME_HOSTS_SHORT,
 	SHM_SECTION_FRAME_HOSTS_LONG,
 	SHM_SECTION_NAT,
+	SHM_SECTION_SETTINGS,
 	SHM_SECTION_COUNT
 };
 
@@ -174,7 +176,7 @@ struct shm_header {
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t hosts_offset_bytes; /* where the hosts file begins: bytes of this file */
 	char host_name[64];	     /* of the machine, or the container, the agent runs on */
-	uint8_t _reserved[56];
+	uint8_t _reserved[32];
 };
 
 /* Of the hosts file; its first page. */
@@ -509,6 +511,34 @@ struct shm_nat {
 	_Atomic uint32_t room;
 	_Atomic uint32_t missed; /* no pool that is not counted has more ports in use */
 	struct shm_nat_pool pool[SHM_NAT_POOLS];
+};
+
+/* --- what the kernel was told -------------------------------------------------------- */
+
+#define SHM_SETTINGS	    64u /* room: enum setting_id, timeouts among them */
+#define SHM_SETTING_CHANGES 32u
+
+/* A setting of the kernel that was found changed; at most a second before. */
+struct shm_setting_change {
+	_Atomic uint64_t real_ns;
+	_Atomic int64_t before; /* as lib/kernel/settings.h has it */
+	_Atomic int64_t after;
+	_Atomic uint32_t setting; /* enum setting_id */
+	_Atomic uint32_t
+		swings; /* changes in a row, this one the last, between the same two values */
+};
+
+struct shm_setting {
+	_Atomic uint64_t changed_real_ns; /* 0: never since the agent started */
+	_Atomic uint32_t changes;
+	_Atomic uint32_t rank; /* the how manieth setting to change; 0: it never did */
+};
+
+struct shm_settings {
+	_Atomic uint64_t seq;
+	_Atomic uint64_t head; /* changes ever; change i is at slot i % SHM_SETTING_CHANGES */
+	struct shm_setting setting[SHM_SETTINGS];
+	struct shm_setting_change change[SHM_SETTING_CHANGES];
 };
 
 /* --- what it looked like ---------------------------------------------------------- */

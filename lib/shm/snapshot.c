@@ -281,6 +281,7 @@ static int copy_all(void *arg)
 	copy_timeouts(copy);
 	snap_forecast_copy(shm_reader_section(copy->reader, SHM_SECTION_FORECAST), &snap->forecast);
 	snap_nat_copy(shm_reader_section(copy->reader, SHM_SECTION_NAT), &snap->nat);
+	snap_settings_copy(shm_reader_section(copy->reader, SHM_SECTION_SETTINGS), &snap->settings);
 	return 0;
 }
 

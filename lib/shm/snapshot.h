@@ -22,6 +22,7 @@
 #include "lib/shm/layout.h"
 #include "lib/shm/snap_forecast.h"
 #include "lib/shm/snap_nat.h"
+#include "lib/shm/snap_settings.h"
 
 /* Scalars of metrics.def, in its order. */
 struct snap_live {
@@ -112,6 +113,7 @@ struct snapshot {
 	uint32_t timeouts_s[TIMEOUT_COUNT]; /* 0: unknown */
 	struct snap_forecast forecast;
 	struct snap_nat nat;
+	struct snap_settings settings;
 };
 
 struct snap_history {

@@ -94,6 +94,7 @@ _Atomic uint32_t *segment_timeouts(struct segment *segment); /* [TIMEOUT_COUNT] 
 struct shm_detail *segment_details(struct segment *segment); /* details, then pools */
 struct shm_talkers *segment_talkers(struct segment *segment);
 struct shm_nat *segment_nat(struct segment *segment);
+struct shm_settings *segment_settings(struct segment *segment);
 struct shm_table_log *segment_frames(struct segment *segment, bool minutes);
 struct shm_frame_hosts_log *segment_frame_hosts(struct segment *segment, bool minutes);
 

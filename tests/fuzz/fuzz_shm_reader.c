@@ -172,9 +172,9 @@ static uint8_t *place(const uint8_t *data)
 /* A lock left taken costs the reader 50 ms each time: seen now and then it is enough. */
 static void unlock(void)
 {
-	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE, SHM_SECTION_SLOTS,
+	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE,	   SHM_SECTION_SLOTS,
 						     SHM_SECTION_FORECAST, SHM_SECTION_TALKERS,
-						     SHM_SECTION_NAT};
+						     SHM_SECTION_NAT,	   SHM_SECTION_SETTINGS};
 
 	for (size_t i = 0; i < sizeof(locked) / sizeof(locked[0]); i++)
 		base[sections[locked[i]].offset_bytes] &= 0xfe;

@@ -308,7 +308,7 @@ void route_history(struct app *app, const struct request *request, const struct 
 		return;
 	}
 	api_begin_rows(snap, api.format, response);
-	render_history(history, api.select.limit, api.format, &response->body);
+	render_history(history, &snap->settings, api.select.limit, api.format, &response->body);
 }
 
 const struct snap_detail *api_details(struct app *app, struct response *response)
