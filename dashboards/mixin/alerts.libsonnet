@@ -54,13 +54,22 @@ local select = import 'select.libsonnet';
     local level(names) =
       'max without (level) (%s) == 1' % series('conntide_level', 'level=~"%s"' % names),
 
+    // Alertmanager forgets to say that an alert ended when that was while another inhibited it.
+    // So what ConntideTableCritical inhibits goes on as long as that does, and both end at once.
+    local untilCriticalEnds(name, expr) = |||
+      %s
+        or
+      (%s and on (job, instance, netns) ALERTS{alertname="%s",alertstate="firing"} == 1)
+    ||| % [std.rstripChars(expr, '\n'), level('CRITICAL|FULL'), name],
+
     groups+: [
       {
         name: 'conntide.alerts',
         rules: [
           alert(
             'ConntideTableFillsSoon', 'critical',
-            series('conntide_forecast_alarm') + ' == 1', config.forecastAlarmFor,
+            untilCriticalEnds('ConntideTableFillsSoon', series('conntide_forecast_alarm') + ' == 1'),
+            config.forecastAlarmFor,
             'The connection tracking table will probably be full within ten minutes.',
             table + ' is likely to be full within ten minutes' + select.about(
               "(conntide_forecast_time_to_full_seconds{$table,bound='likely'} < 3600) > 20",
@@ -72,13 +81,15 @@ local select = import 'select.libsonnet';
           ),
           alert(
             'ConntideTableFillsEventually', 'warning',
-            |||
-              %s
-                > ignoring(limit)
-              %s
-                and
-              netns:conntide_fill:ratio > 0.5
-            ||| % [series('conntide_forecast_settles_at_entries'), series('conntide_limit_entries')],
+            untilCriticalEnds('ConntideTableFillsEventually', |||
+              (
+                %s
+                  > ignoring(limit)
+                %s
+                  and
+                netns:conntide_fill:ratio > 0.5
+              )
+            ||| % [series('conntide_forecast_settles_at_entries'), series('conntide_limit_entries')]),
             '30m',
             'The connection tracking table settles above its limit.',
             table + ' would settle at {{ $value | humanize }} entries, more than its limit, if demand stays as it is.' +
@@ -181,7 +192,7 @@ local select = import 'select.libsonnet';
             config.keepFiringFor
           ),
           alert(
-            'ConntideOneHostHoldsHalf', 'warning',
+            'ConntideOneHostHoldsHalf', 'info',
             |||
               %s > %g
                 and

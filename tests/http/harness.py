@@ -187,9 +187,10 @@ def total(samples, name, **labels):
 
 
 class Prometheus:
-    """Debian's Prometheus, scraping one exporter every second."""
+    """Debian's Prometheus, scraping one exporter, or a list of them, every second."""
 
-    def __init__(self, directory, exporter, rules=None):
+    def __init__(self, directory, exporter, rules=None, alertmanager=None):
+        exporters = exporter if isinstance(exporter, list) else [exporter]
         self.port = free_port()
         self.directory = os.path.join(directory, "prometheus")
         os.mkdir(self.directory)
@@ -198,8 +199,10 @@ class Prometheus:
             json.dump({  # which is YAML, too
                 "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
                 "rule_files": [rules] if rules else [],
+                "alerting": {"alertmanagers": [{"static_configs": [
+                    {"targets": [f"127.0.0.1:{alertmanager.port}"]}]}] if alertmanager else []},
                 "scrape_configs": [{"job_name": "conntide", "static_configs": [
-                    {"targets": [f"127.0.0.1:{exporter.port}"]}]}]}, file)
+                    {"targets": [f"127.0.0.1:{each.port}" for each in exporters]}]}]}, file)
         self.log_path = os.path.join(self.directory, "log")
         with open(self.log_path, "wb") as log:
             # pylint: disable=consider-using-with

@@ -65,7 +65,8 @@ def test_stages_are_targets():
 # Targets that are no stages, and why.
 APART = {"test-deps": "make test does it first", "test-busy": "runs stages",
          "test-netns": "both its halves are", "test-netns-asan": "both its halves are",
-         "test-torture": "ten minutes; a minute of it is in test-netns-alone"}
+         "test-torture": "ten minutes; a minute of it is in test-netns-alone",
+         "test-alerts": "twenty minutes; one load of each kind is in test-live"}
 
 
 def test_no_test_is_forgotten():

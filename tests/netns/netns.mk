@@ -49,7 +49,14 @@ AHEAD := nice -n -10
 .PHONY: test-live
 test-live: $(PROGRAMS) $(BUILD)/tests/flood
 	$(Q)mkdir -p $(LIVE)/tests && cp $(PROGRAMS) $(LIVE)/ && cp $(BUILD)/tests/flood $(LIVE)/tests/
-	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(AHEAD) $(NETNS_PYTEST) tests/netns/live
+	$(Q)CONNTIDE_BUILD=$(abspath $(LIVE)) $(AHEAD) $(NETNS_PYTEST) -n 2 --dist loadfile tests/netns/live
+
+# Ten loads that fill the table and ten that do not, from the kernel to the message; the rules as
+# shipped. Writes a table and the messages to $(BUILD)/alerts.md.
+.PHONY: test-alerts
+test-alerts: $(PROGRAMS)
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) ALERTS_ALL=1 $(AHEAD) $(NETNS_PYTEST) -s \
+		tests/netns/live/test_alerts.py
 
 # Each pattern of `why`, made with real packets. The last changes sysctls of the machine.
 .PHONY: test-patterns test-patterns-alone

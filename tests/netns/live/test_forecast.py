@@ -9,10 +9,6 @@ kernel's own is the whole machine's. With short timeouts it takes about
 four minutes.
 """
 import os
-import random
-import socket
-import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,12 +16,8 @@ import pytest
 
 import agent as agent_module
 import netns
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir,
-                             "http"))
-
-# pylint: disable=wrong-import-position
 from harness import Exporter, Prometheus
+from live.loads import Load
 
 pytestmark = pytest.mark.slow
 
@@ -37,36 +29,6 @@ PLATEAU_LIMIT = 8000
 FILL_LIMIT = 5000
 
 
-class Traffic(threading.Thread):
-    """New UDP flows at random moments, each there until its timeout; rate may change."""
-
-    def __init__(self, host, rate):
-        super().__init__(daemon=True)
-        self.host = host
-        self.rate = rate
-        self.ending = False
-        self.error = None
-        self.random = random.Random(20_000 + rate)
-        self.start()
-
-    def run(self):
-        try:
-            due = time.monotonic()
-            while not self.ending:
-                due = max(due + self.random.expovariate(self.rate), time.monotonic() - 1)
-                time.sleep(max(0, due - time.monotonic()))
-                with self.host.socket(kind=socket.SOCK_DGRAM) as sock:
-                    where = f"10.80.{self.random.randrange(256)}.{self.random.randrange(256)}"
-                    sock.sendto(b"?", (where, 7000 + self.random.randrange(3)))
-        except Exception as error:  # pylint: disable=broad-exception-caught
-            self.error = error
-
-    def stop(self):
-        self.ending = True
-        self.join()
-        assert self.error is None, self.error
-
-
 class Scene:
     """A host with traffic, an agent and an exporter; samples of what they say."""
 
@@ -76,7 +38,7 @@ class Scene:
         self.agent = agent_module.Agent(self.host, *(["--assume-max", str(limit)] if limit else []))
         os.chmod(self.agent.runtime, 0o755)
         self.exporter = Exporter(self.agent.runtime)
-        self.traffic = Traffic(self.host, rate)
+        self.traffic = Load(self.host, rate)
         self.samples = []  # (monotonic seconds, kernel's count, forecast or None)
 
     def sample(self):
