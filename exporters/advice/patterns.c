@@ -234,11 +234,11 @@ void pattern_table_full(struct look *look)
 		(double)live->count_entries, (double)live->max_entries, look->recent.over_s,
 		look->recent.drops, look->recent.early_drops);
 	finding_figure(finding, "entries", (double)live->count_entries);
-	finding_figure(finding, "max_entries", (double)live->max_entries);
+	finding_figure(finding, "max", (double)live->max_entries);
 	finding_figure(finding, "fill_ratio", fill);
 	finding_figure(finding, "unassured_entries", (double)live->unassured_entries);
-	finding_figure(finding, "drops", look->recent.drops);
-	finding_figure(finding, "early_drops", look->recent.early_drops);
+	finding_figure(finding, "dropped", look->recent.drops);
+	finding_figure(finding, "evicted", look->recent.early_drops);
 	finding_figure(finding, "over_seconds", look->recent.over_s);
 }
 
@@ -257,10 +257,10 @@ void pattern_chain_drops(struct look *look)
 			"long: %.0f entries in %.0f buckets, two chains an entry",
 			look->recent.chaintoolong, look->recent.over_s, (double)live->count_entries,
 			(double)live->buckets);
-	finding_figure(finding, "chain_drops", look->recent.chaintoolong);
+	finding_figure(finding, "chain", look->recent.chaintoolong);
 	finding_figure(finding, "over_seconds", look->recent.over_s);
 	finding_figure(finding, "entries", (double)live->count_entries);
-	finding_figure(finding, "max_entries", (double)live->max_entries);
+	finding_figure(finding, "max", (double)live->max_entries);
 	finding_figure(finding, "buckets", (double)live->buckets);
 	finding_figure(finding, "mean_chain_entries",
 		       live->buckets > 0 ? 2 * (double)live->count_entries / (double)live->buckets

@@ -26,10 +26,9 @@ const struct column incidents_columns[] = {
 	{"limit_entries", 9, "LIMIT", "integer|null", "the limit at the newest stage"},
 	{"limit", 6, "BY", "string|null",
 	 "max (nf_conntrack_max) or chain (length of hash chains)"},
-	{"drops", 7, "DROPS", "integer|null", "packets dropped since it began"},
-	{"early_drops", 7, "EARLY", "integer|null", "entries evicted since it began"},
-	{"chain_drops", 7, "CHAIN", "integer|null",
-	 "packets dropped for long chains since it began"},
+	{"dropped", 8, "DROPPED", "integer|null", "packets dropped since it began"},
+	{"evicted", 8, "EVICTED", "integer|null", "entries evicted since it began"},
+	{"chain", 7, "CHAIN", "integer|null", "packets dropped for long chains since it began"},
 	{"top_cell", 40, "LARGEST PORT", "object|null",
 	 "the largest port and state, when it was worst"},
 	{"pattern", 27, "PATTERN", "string|null",
@@ -239,7 +238,7 @@ static void json_table(const struct incident_view *view, struct text *out)
 	render_cells(&selection, ROWS_JSON, out);
 	selection_free(&selection);
 	text_add(out, ",\"history\":");
-	render_history(view->history, &view->snap->settings, 0, ROWS_JSON, out);
+	render_history(view->history, &view->snap->settings, 0, 0, ROWS_JSON, out);
 }
 
 void json_incident(const struct incident_view *view, struct text *out)
@@ -307,8 +306,8 @@ static void text_summary(const struct incident_view *view, struct text *out)
 							    : "none");
 	label(out, "lost");
 	text_add_format(out,
-			"%" PRIu64 " drops, %" PRIu64 " early drops, %" PRIu64
-			" chain drops since it began\n",
+			"%" PRIu64 " dropped, %" PRIu64 " evicted, %" PRIu64
+			" dropped for long chains since it began\n",
 			head->drops, head->early_drops, head->chain_drops);
 	if (!find_top_cell(&view->item->worst, &top_cell))
 		return;
@@ -347,5 +346,6 @@ void text_incident(const struct incident_view *view, struct text *out)
 		render_talkers(view->snap, view->talkers, &wanted, view->services, out);
 	}
 	text_add(out, "\nThe seconds before:\n\n");
-	render_history(view->history, &view->snap->settings, INCIDENT_LINES_SHOWN, ROWS_TEXT, out);
+	render_history(view->history, &view->snap->settings, 0, INCIDENT_LINES_SHOWN, ROWS_TEXT,
+		       out);
 }

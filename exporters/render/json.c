@@ -31,6 +31,7 @@ const struct column status_columns[] = {
 	 "since the whole table was last compared with the kernel's"},
 	{"losses_per_second", 0, "", "object|null",
 	 "dropped, evicted, chain and insert_failed, over the last ten seconds"},
+	{"losses", 0, "", "object|null", "the same four, since the machine booted"},
 	{"forecast", 0, "", "object|null",
 	 "verdict, verdict_code, alarm, time_to_full_seconds and settles_at_entries, as in "
 	 "forecast"},
@@ -164,6 +165,16 @@ static void add_losses(cJSON *object, const struct snap_live *live)
 	add_number(losses, "insert_failed", (double)live->insert_failed_milli_per_s / 1e3);
 }
 
+static void add_lost(cJSON *object, const struct snap_live *live)
+{
+	cJSON *lost = cJSON_AddObjectToObject(object, "losses");
+
+	add_number(lost, "dropped", (double)live->stat_drop);
+	add_number(lost, "evicted", (double)live->stat_early_drop);
+	add_number(lost, "chain", (double)live->stat_chaintoolong);
+	add_number(lost, "insert_failed", (double)live->stat_insert_failed);
+}
+
 static void add_forecast(cJSON *object, const struct snapshot *snap)
 {
 	const struct snap_forecast *forecast = &snap->forecast;
@@ -218,6 +229,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_number(object, "entries", (double)live->count_entries);
 	add_limit(object, snap);
 	add_losses(object, live);
+	add_lost(object, live);
 	add_forecast(object, snap);
 	add_settings(object, snap);
 	add_number(object, "mirror_entries", (double)live->mirror_entries);
@@ -229,10 +241,6 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_doubts(object, snap);
 	add_number(object, "buckets", (double)live->buckets);
 	add_number(object, "chain_limit_entries", (double)live->chain_limit_entries);
-	add_number(object, "drops", (double)live->stat_drop);
-	add_number(object, "early_drops", (double)live->stat_early_drop);
-	add_number(object, "chain_drops", (double)live->stat_chaintoolong);
-	add_number(object, "insert_failures", (double)live->stat_insert_failed);
 	add_number(object, "events_lost", (double)live->events_lost);
 	add_number(object, "resyncs", (double)live->resyncs_valid);
 	add_number(object, "resyncs_invalid", (double)live->resyncs_invalid);
@@ -262,11 +270,19 @@ void json_stale(const struct snapshot *snap, struct text *out)
 
 void json_status_missing(const char *netns, const char *reason, struct text *out)
 {
-	static const char *const numbers[] = {
-		"entries",	     "max",	     "limit",
-		"fill_ratio",	     "level_since",  "verified_seconds_ago",
-		"losses_per_second", "forecast",     "mirror_entries",
-		"residual_entries",  "mute_entries", "unassured_entries"};
+	static const char *const numbers[] = {"entries",
+					      "max",
+					      "limit",
+					      "fill_ratio",
+					      "level_since",
+					      "verified_seconds_ago",
+					      "losses_per_second",
+					      "losses",
+					      "forecast",
+					      "mirror_entries",
+					      "residual_entries",
+					      "mute_entries",
+					      "unassured_entries"};
 	cJSON *object = cJSON_CreateObject();
 
 	cJSON_AddStringToObject(object, "netns", netns);

@@ -9,6 +9,7 @@
 #include "exporters/render/age.h"
 #include "exporters/render/settings.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/kernel/states.h"
 
 static const struct {
@@ -295,9 +296,9 @@ const struct column history_columns[] = {
 	{"max", 9, "MAX", "integer", "the limit at the end"},
 	{"new_entries", 8, "NEW", "integer", "entries created in the interval"},
 	{"destroyed_entries", 8, "GONE", "integer", "entries destroyed in the interval"},
-	{"drops", 7, "DROPS", "integer", "packets dropped in the interval"},
-	{"early_drops", 7, "EARLY", "integer", "entries evicted early in the interval"},
-	{"lost_events", 7, "LOST", "integer", "events lost in the interval"},
+	{"dropped", 8, "DROPPED", "integer", "packets dropped in the interval"},
+	{"evicted", 8, "EVICTED", "integer", "entries evicted early in the interval"},
+	{"events_lost", 7, "LOST", "integer", "events lost in the interval"},
 	{"top_ports", 50, "TOP PORTS", "array", "the largest ports at the end"},
 	{"settings", 0, "SETTINGS", "array", "settings of the kernel changed in the interval"},
 };
@@ -378,7 +379,7 @@ static void rows_settings(struct rows *rows, const struct snap_settings *setting
 }
 
 void render_history(const struct snap_history *history, const struct snap_settings *settings,
-		    size_t limit, enum rows_format format, struct text *out)
+		    uint64_t since_real_ns, size_t limit, enum rows_format format, struct text *out)
 {
 	size_t first = limit && history->sample_count > limit ? history->sample_count - limit : 0;
 	struct rows rows;
@@ -387,10 +388,11 @@ void render_history(const struct snap_history *history, const struct snap_settin
 	for (size_t i = first; i < history->sample_count; i++) {
 		const struct snap_sample *sample = &history->samples[i];
 
-		if (sample->real_ns == 0)
+		/* By whole seconds, as they are shown: asking since the last gives what is new. */
+		if (sample->real_ns / NS_PER_S <= since_real_ns / NS_PER_S)
 			continue;
 		rows_time(&rows, sample->real_ns);
-		rows_u64(&rows, sample->real_ns / 1000000000u);
+		rows_u64(&rows, sample->real_ns / NS_PER_S);
 		rows_u64(&rows, sample->count_entries);
 		rows_u64(&rows, sample->mirror_entries);
 		rows_u64(&rows, sample->max_entries);

@@ -72,8 +72,10 @@ extern const size_t history_column_count;
 void render_cells(const struct selection *selection, enum rows_format format, struct text *out);
 void render_ports(const struct snapshot *snap, const struct selection *selection,
 		  const struct services *services, enum rows_format format, struct text *out);
-/* The last `limit` samples (0: all), oldest first, with the settings changed in each. */
+/* The last `limit` samples (0: all) later than the second of `since_real_ns`, oldest first, with
+ * the settings changed in each. */
 void render_history(const struct snap_history *history, const struct snap_settings *settings,
-		    size_t limit, enum rows_format format, struct text *out);
+		    uint64_t since_real_ns, size_t limit, enum rows_format format,
+		    struct text *out);
 
 #endif

@@ -48,8 +48,8 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 			: "");
 	label(out, "lost");
 	text_add_format(out,
-			"%" PRId64 " drops, %" PRId64 " early drops, %" PRId64
-			" chain drops, %" PRId64 " failed inserts since boot\n",
+			"%" PRId64 " dropped, %" PRId64 " evicted, %" PRId64 " chain, %" PRId64
+			" insert_failed since boot\n",
 			live->stat_drop, live->stat_early_drop, live->stat_chaintoolong,
 			live->stat_insert_failed);
 }

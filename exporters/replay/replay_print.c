@@ -145,7 +145,7 @@ void replay_print_summary_json(FILE *out, const struct replay *replay, const str
 	fprintf(out,
 		"{\"seconds\":%.3f,\"dump_lines\":%" PRIu64 ",\"new_lines\":%" PRIu64
 		",\"update_lines\":%" PRIu64 ",\"destroy_lines\":%" PRIu64
-		",\"stat_lines\":%" PRIu64 ",\"eval_lines\":%" PRIu64 ",\"lost_events\":%" PRIu64
+		",\"stat_lines\":%" PRIu64 ",\"eval_lines\":%" PRIu64 ",\"events_lost\":%" PRIu64
 		",",
 		(double)replay->last_ns / (double)NS_PER_S, lines[TRACE_DUMP], lines[TRACE_NEW],
 		lines[TRACE_UPDATE], lines[TRACE_DESTROY], lines[TRACE_STAT], lines[TRACE_EVAL],

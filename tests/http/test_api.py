@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import time
 
 import jsonschema
@@ -126,7 +127,7 @@ def test_all_formats_carry_the_same_rows(exporter, path):
 def test_history(exporter):
     seconds = exporter.get("/api/v1/history").json()
     assert [sample["entries"] for sample in seconds] == [1238, 1240]
-    assert seconds[1]["drops"] == 1 and seconds[1]["new_entries"] == 31
+    assert seconds[1]["dropped"] == 1 and seconds[1]["new_entries"] == 31
     assert seconds[1]["top_ports"] == [{"l4proto": "tcp", "direction": "inbound", "port": 443,
                                         "entries": 1239}]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", seconds[0]["time"])
@@ -145,6 +146,57 @@ def test_history_of_an_hour_and_a_day(exporter, segment):
     assert entries == list(range(entries[0], entries[0] + len(entries)))
 
 
+def test_history_since(exporter, segment):
+    """What a chart asks for: the samples after the last it has."""
+    segment.do(*[f"sample seconds {n} {n} 4096 1 1 0 {20 - n}" for n in range(20)])
+    rows = exporter.get("/api/v1/history").json()[2:]
+    assert [row["entries"] for row in rows] == list(range(20))
+    last = rows[15]
+    for since in (last["time"], str(last["timestamp_seconds"])):
+        got = exporter.get(f"/api/v1/history?since={since}").json()[2:]
+        assert [row["entries"] for row in got] == [16, 17, 18, 19], since
+    assert len(exporter.get("/api/v1/history?since=1h").json()) == 22
+    assert exporter.get("/api/v1/history?since=2099-01-01T00:00:00Z").json() == []
+
+
+def test_a_list_of_what_there_is(exporter):
+    rows = exporter.get("/api/v1").json()
+    paths = {row["path"] for row in rows}
+    assert {"/metrics", "/api/v1/status", "/api/v1/ports/{l4proto}/{port}", "/"} <= paths
+    assert paths == set(exporter.get("/api/v1/openapi.json").json()["paths"])
+    assert "since" in next(row for row in rows if row["path"] == "/api/v1/history")["parameters"]
+    assert exporter.get("/api/v1/").json() == rows
+    assert "/api/v1/status" in exporter.get("/api/v1?format=text").text
+
+
+@pytest.mark.parametrize("accept, media_type", [
+    (None, "text/html"), ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+    ("*/*", "text/plain"), ("text/plain", "text/plain"), ("text/html;q=0.1,text/plain",
+                                                          "text/plain")])
+def test_a_terminal_gets_the_status(exporter, accept, media_type):
+    reply = exporter.get("/", {"Accept": accept} if accept else {})
+    assert reply.status == 200 and reply.headers["Content-Type"].startswith(media_type)
+    assert "Accept" in reply.headers["Vary"]
+    if media_type == "text/plain":
+        assert "1240 of 4096 entries" in reply.text and "<" not in reply.text
+
+
+def test_a_bare_curl_gets_the_status(exporter):
+    done = subprocess.run(["curl", "-s", f"http://127.0.0.1:{exporter.port}"], text=True,
+                          capture_output=True, check=True)
+    assert "1240 of 4096 entries" in done.stdout and "<html" not in done.stdout
+
+
+def test_a_bare_curl_without_an_agent(start):
+    reply = start().get("/", {"Accept": "*/*"})
+    assert reply.status == 503 and "agent" in reply.text
+
+
+def test_the_icon(exporter):
+    icon = exporter.get("/favicon.ico")
+    assert icon.headers["Content-Type"] == "image/svg+xml" and icon.text.startswith("<svg")
+
+
 @pytest.mark.parametrize("target, parameter", [
     ("/api/v1/cells?foo=1", "foo"), ("/api/v1/cells?l4proto=tpc", "l4proto"),
     ("/api/v1/cells?direction=in", "direction"), ("/api/v1/cells?port=65536", "port"),
@@ -153,6 +205,8 @@ def test_history_of_an_hour_and_a_day(exporter, segment):
     ("/api/v1/cells?limit=1e9", "limit"), ("/api/v1/cells?sort=size", "sort"),
     ("/api/v1/cells?limit=99999999999999999999", "limit"),
     ("/api/v1/cells?format=xml", "format"), ("/api/v1/history?resolution=1h", "resolution"),
+    ("/api/v1/history?since=now", "since"), ("/api/v1/history?since=2026-01-02", "since"),
+    ("/api/v1/history?since=-5", "since"),
     ("/api/v1/status?limit=3", "limit"), ("/metrics?x", "x"), ("/?refresh=99999", "refresh"),
     ("/api/v1/status?format=csv", "format"), ("/api/v1/forecast?format=csv", "format"),
     ("/api/v1/forecast?limit=3", "limit"), ("/api/v1/forecast/history?horizon=60", "horizon"),
@@ -168,7 +222,7 @@ def test_bad_parameters_are_named(exporter, target, parameter):
 
 
 @pytest.mark.parametrize("target, status", [
-    ("/nope", 404), ("/api/v1", 404), ("/api/v2/status", 404), ("/metrics/x", 404),
+    ("/nope", 404), ("/api/v2/status", 404), ("/metrics/x", 404),
     ("/%zz", 400), ("/%", 400), ("/a%00b", 400), ("/%ff", 400), ("/../etc/passwd", 400),
     ("/%2e%2e/%2e%2e/etc/passwd", 400), ("/x?a=1&a=2", 400), ("/?=1", 400),
     ("/" + "a" * 3000, 414), ("/?" + "&".join(f"p{n}" for n in range(40)), 400),

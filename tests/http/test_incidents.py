@@ -63,7 +63,7 @@ def test_list(kept, exporter, state):  # pylint: disable=unused-argument
     assert new["stages"] == ["high", "critical", "drops", "recovered"] and old["stages"] == ["high"]
     assert new["worst"] == "drops" and old["worst"] == "high"
     assert new["began"] == "2026-01-02T00:00:00Z" and new["ended"] == "2026-01-02T00:00:03Z"
-    assert old["ended"] is None and old["peak_fill_ratio"] == 0.85 and new["drops"] == 43
+    assert old["ended"] is None and old["peak_fill_ratio"] == 0.85 and new["dropped"] == 43
     assert new["top_cell"]["entries"] >= new["top_cell"]["state_entries"] > 0
     assert new["bytes"] == sum(os.path.getsize(os.path.join(kept, name))
                                for name in os.listdir(kept) if name.startswith(NEW))
@@ -106,7 +106,7 @@ def test_one_is_the_table_as_it_was(kept, exporter, segment, state):
         # Over a heartbeat that goes on meanwhile.
         row.pop("new_per_second"), row.pop("destroyed_per_second")
     assert whole["ports"] == live_ports and whole["cells"] == live_cells
-    for name in ("entries", "max", "drops", "doubts", "netns", "mode"):
+    for name in ("entries", "max", "losses", "doubts", "netns", "mode"):
         assert whole["status"][name] == live[name]
     assert whole["history"], "the seconds before"
     assert whole["forecast"]["entries"] == live["entries"]
@@ -182,7 +182,7 @@ def test_damaged_body(kept, exporter, state):
     """The head tells what happened; the rest is not made up."""
     damage(os.path.join(kept, f"{NEW}.drops.incident"), 700, b"\xff\xff")
     whole = exporter.get(f"/api/v1/incidents/{NEW}").json()
-    assert "damaged" in whole["shown"]["problem"] and whole["incident"]["drops"] == 43
+    assert "damaged" in whole["shown"]["problem"] and whole["incident"]["dropped"] == 43
     assert whole["status"] is None and whole["cells"] is None
     assert "damaged" in exporter.get(f"/api/v1/incidents/{NEW}?format=text").text
     assert exporter.get(f"/api/v1/incidents/{NEW}?stage=critical").json()["cells"]

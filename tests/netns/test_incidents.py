@@ -147,7 +147,7 @@ def test_table_at_its_limit(host, start_agent, flood, unix_exporter, machine_sys
     row = wait_stage(agent, "drops")
     assert host.count() > 0.9 * LIMIT, "the table is not full: nothing is shown below"
     assert row["worst"] == "drops" and row["limit"] == "max" and row["limit_entries"] == LIMIT
-    assert row["early_drops"] + row["drops"] > 0 and row["peak_fill_ratio"] > 0.95
+    assert row["evicted"] + row["dropped"] > 0 and row["peak_fill_ratio"] > 0.95
     assert row["top_cell"]["l4proto"] == "udp" and row["top_cell"]["port"] == BIG
     assert row["top_cell"]["state"] == "unreplied"
     assert agent.counter("incidents_recorded") == 1 and agent.counter("incident_active") == 1

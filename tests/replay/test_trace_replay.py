@@ -54,7 +54,7 @@ def test_summary(program):
     verdict = summary.pop("verdict")
     assert summary == {
         "seconds": 2.0, "dump_lines": 2, "new_lines": 1, "update_lines": 1, "destroy_lines": 1,
-        "stat_lines": 3, "eval_lines": 2, "lost_events": 0, "mirror_entries": 2, "entries": 3,
+        "stat_lines": 3, "eval_lines": 2, "events_lost": 0, "mirror_entries": 2, "entries": 3,
         "entries_peak": 3, "max": 100, "drop": 5, "early_drop": 6, "unknown_entries": 0,
         "refused_entries": 0}
     status, out, err = run(program)
@@ -87,7 +87,7 @@ def test_unknown_is_skipped(program):
     status, out, err = run(program, "--json", text=more)
     assert (status, err) == (0, "")
     assert json.loads(out)["mirror_entries"] == 3
-    assert json.loads(out)["lost_events"] == 3
+    assert json.loads(out)["events_lost"] == 3
     # The last line may lack its end.
     assert run(program, "--json", text=GOOD[:-1]) == run(program, "--json")
 

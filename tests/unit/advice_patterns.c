@@ -460,7 +460,7 @@ static void test_losses(void **state)
 	assert_named(made, "chain-drops", CONFIDENCE_SURE);
 	assert_true(made->why.urgent);
 	assert_int_equal(made->why.finding_count, 1);
-	assert_true(fabs(made_figure(made_finding(made, "chain-drops"), "chain_drops") - 7) < 1e-9);
+	assert_true(fabs(made_figure(made_finding(made, "chain-drops"), "chain") - 7) < 1e-9);
 	last->chaintoolong = last->insert_failed = 0;
 	made->snap.live.level = SHM_LEVEL_OK;
 	/* Long ago is not now. */

@@ -10,6 +10,8 @@
 
 #include "exporters/http/page/forecast_html.h"
 #include "exporters/http/page/nat_html.h"
+#include "exporters/http/message/negotiate.h"
+#include "exporters/http/routes/api.h"
 #include "exporters/http/routes/routes.h"
 #include "exporters/render/age.h"
 #include "exporters/render/rows.h"
@@ -64,6 +66,22 @@ void route_style(struct app *app, const struct request *request, const struct ro
 	text_add(&response->body, forecast_style);
 }
 
+/* A table that fills: seen in a tab at its smallest. */
+static const char icon[] =
+	"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 16\"><rect width=\"16\" "
+	"height=\"16\" rx=\"3\" fill=\"#0b4f9c\"/><path d=\"M2 11l3-1 3-3 3 1 3-5v10H2z\" "
+	"fill=\"#9fd0ff\"/><path d=\"M2 3h12\" stroke=\"#ff8a80\"/></svg>\n";
+
+void route_icon(struct app *app, const struct request *request, const struct route_match *match,
+		struct response *response)
+{
+	(void)app;
+	(void)request;
+	(void)match;
+	response_type(response, 200, "image/svg+xml");
+	text_add(&response->body, icon);
+}
+
 static void add_head(struct text *out, const struct snapshot *snap, const char *netns,
 		     unsigned long refresh_s)
 {
@@ -79,7 +97,8 @@ static void add_head(struct text *out, const struct snapshot *snap, const char *
 		      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n");
 	if (refresh_s)
 		text_add_format(out, "<meta http-equiv=\"refresh\" content=\"%lu\">\n", refresh_s);
-	text_add(out, "<link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" "
+	text_add(out, "<link rel=\"icon\" href=\"favicon.ico\" type=\"image/svg+xml\"><link "
+		      "rel=\"stylesheet\" "
 		      "href=\"style.css\"></head>\n<body><header><h1>conntide \xe2\x80\x93 ");
 	text_add_html(out, netns);
 	text_add(out, "</h1></header>\n<main>\n");
@@ -300,6 +319,17 @@ static void add_foot(struct text *out, const struct app *app, unsigned long refr
 			build_version, build_revision);
 }
 
+/* What asks for anything and names no HTML is a terminal: curl, wget. */
+static bool wants_text(const struct request *request)
+{
+	static const struct offer offers[] = {{"text", "html", NULL}, {"text", "plain", NULL}};
+	const char *accept = request->accept;
+
+	if (!accept)
+		return false;
+	return !strcasestr(accept, "text/html") || negotiate(accept, offers, 2) == 1;
+}
+
 void route_page(struct app *app, const struct request *request, const struct route_match *match,
 		struct response *response)
 {
@@ -313,6 +343,10 @@ void route_page(struct app *app, const struct request *request, const struct rou
 	if (value && num_u32(value, 0, PAGE_REFRESH_MAX, &refresh_s) < 0) {
 		response_problem(response, 400, "refresh",
 				 "refresh is a number of seconds from 0 to %u.", PAGE_REFRESH_MAX);
+		return;
+	}
+	if (wants_text(request)) {
+		api_status(app, ROWS_TEXT, response);
 		return;
 	}
 	response_type(response, 200, "text/html; charset=utf-8");

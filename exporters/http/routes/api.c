@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
+#include <time.h>
 
 #include "exporters/http/routes/api.h"
 #include "exporters/http/message/negotiate.h"
@@ -44,6 +45,28 @@ bool api_wants_stale(const struct request *request)
 	return value && (!strcmp(value, "1") || !strcmp(value, "true"));
 }
 
+/* RFC 3339 in UTC, seconds since 1970, or a duration: that long ago. */
+static bool take_since(const char *value, uint64_t now_real_ns, uint64_t *ret_real_ns)
+{
+	struct tm tm = {0};
+	const char *end = strptime(value, "%Y-%m-%dT%H:%M:%S", &tm);
+	uint64_t number;
+
+	if (end) {
+		if (*end == '.')
+			end += 1 + strspn(end + 1, "0123456789");
+		*ret_real_ns = (uint64_t)timegm(&tm) * NS_PER_S;
+		return tm.tm_year >= 70 && !strcmp(end, "Z");
+	}
+	if (num_u64(value, 0, UINT64_MAX / NS_PER_S, &number) == 0)
+		*ret_real_ns = number * NS_PER_S;
+	else if (num_duration_ns(value, 0, UINT64_MAX, &number) == 0)
+		*ret_real_ns = now_real_ns - (number < now_real_ns ? number : now_real_ns);
+	else
+		return false;
+	return true;
+}
+
 bool api_take_params(const struct request *request, struct api *api, struct response *response)
 {
 	const struct query *query = request->query;
@@ -81,6 +104,13 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 			return false;
 		}
 		api->select.limit = number;
+	}
+	if ((value = query_value(query, "since")) &&
+	    !take_since(value, clock_real_ns(), &api->since_real_ns)) {
+		response_problem(response, 400, "since",
+				 "since is a time like 2026-01-02T03:04:05Z, seconds since 1970, "
+				 "or a time ago like 5m.");
+		return false;
 	}
 	if ((value = query_value(query, "sort"))) {
 		bool down = value[0] == '-';
@@ -167,16 +197,11 @@ bool api_take_document(const struct request *request, const char *what,
 	return true;
 }
 
-void route_status(struct app *app, const struct request *request, const struct route_match *match,
-		  struct response *response)
+void api_status(struct app *app, enum rows_format format, struct response *response)
 {
-	const struct snapshot *snap;
-	enum rows_format format;
+	const struct snapshot *snap =
+		source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
 
-	(void)match;
-	if (!api_take_document(request, "The status", &format, response))
-		return;
-	snap = source_snapshot(&app->source, clock_boot_ns(), clock_real_ns());
 	response_type(response, snap ? 200 : 503, rows_format_media_type(format));
 	if (snap)
 		add_freshness(snap, response);
@@ -190,6 +215,16 @@ void route_status(struct app *app, const struct request *request, const struct r
 		text_add_format(&response->body, "%s\n", app->source.why);
 	else
 		json_status_missing(app->source.netns, app->source.why, &response->body);
+}
+
+void route_status(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response)
+{
+	enum rows_format format;
+
+	(void)match;
+	if (api_take_document(request, "The status", &format, response))
+		api_status(app, format, response);
 }
 
 static void answer_rows(struct app *app, const struct request *request, struct response *response,
@@ -308,7 +343,8 @@ void route_history(struct app *app, const struct request *request, const struct 
 		return;
 	}
 	api_begin_rows(snap, api.format, response);
-	render_history(history, &snap->settings, api.select.limit, api.format, &response->body);
+	render_history(history, &snap->settings, api.since_real_ns, api.select.limit, api.format,
+		       &response->body);
 }
 
 const struct snap_detail *api_details(struct app *app, struct response *response)

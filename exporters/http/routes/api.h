@@ -19,6 +19,7 @@ struct api {
 	bool stale;
 	bool minutes;	    /* resolution=1m */
 	uint32_t horizon_s; /* 0: all */
+	uint64_t since_real_ns;
 };
 
 /* Words were checked against the route's table already; numbers are checked here. */
@@ -40,6 +41,10 @@ void api_begin_rows(const struct snapshot *snap, enum rows_format format,
 const struct snap_detail *api_details(struct app *app, struct response *response);
 /* It holds addresses; false after an answer that says why not. */
 bool api_hosts(const struct snap_detail *details, struct response *response);
+
+/* The status as JSON or text, also of a table that is not there: route_status(), and a terminal
+ * at "/". */
+void api_status(struct app *app, enum rows_format format, struct response *response);
 
 /* stale=1 was given. */
 bool api_wants_stale(const struct request *request);

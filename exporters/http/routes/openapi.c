@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* openapi.json, written from the table of routes. */
+#include <ctype.h>
 #include <string.h>
 
 #include "exporters/advice/whatif.h"
@@ -162,6 +163,9 @@ static void add_json_schema(struct text *out, const struct route *route)
 	if (strchr(route->path, '{')) {
 		text_add(out, "{\"type\":\"object\",\"required\":[\"l4proto\",\"port\",\"service\","
 			      "\"entries\",\"share\",\"directions\"],\"properties\":{"
+			      "\"l4proto\":{\"type\":\"string\"},\"port\":{\"type\":"
+			      "\"integer\"},\"service\":{\"type\":\"string\"},\"entries\":{"
+			      "\"type\":\"integer\"},\"share\":{\"type\":\"number\"},"
 			      "\"directions\":{\"type\":\"array\",\"items\":");
 		add_row_schema(out, route);
 		text_add(out, "}}}");
@@ -190,9 +194,31 @@ static void add_response(struct text *out, const struct route *route)
 		at += bytes;
 		at += strspn(at, " ");
 	}
-	text_add(out, "}},\"default\":{\"description\":\"an error, with a sentence that helps\","
-		      "\"content\":{\"application/problem+json\":{\"schema\":{\"$ref\":"
-		      "\"#/components/schemas/Problem\"}}}}}");
+	text_add(out, "}},\"4XX\":{\"$ref\":\"#/components/responses/Problem\"},"
+		      "\"5XX\":{\"$ref\":\"#/components/responses/Problem\"}}");
+}
+
+/* "ports_l4proto_port" of "/api/v1/ports/{l4proto}/{port}", "page" of "/". */
+static void add_operation_id(struct text *out, const char *path)
+{
+	size_t api = strlen(ROUTE_API);
+	bool gap = false, any = false;
+
+	if (!strncmp(path, ROUTE_API, api))
+		path += api;
+	for (; *path; path++) {
+		if (!isalnum((unsigned char)*path) && *path != '_') {
+			gap = any;
+			continue;
+		}
+		if (gap)
+			text_add_char(out, '_');
+		text_add_char(out, *path);
+		gap = false;
+		any = true;
+	}
+	if (!any)
+		text_add(out, "page");
 }
 
 void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
@@ -208,16 +234,19 @@ void route_openapi(struct app *app, const struct request *request, const struct 
 		out,
 		"{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"conntide\",\"version\":\"%s\","
 		"\"license\":{\"name\":\"GPL-2.0-or-later\",\"identifier\":"
-		"\"GPL-2.0-or-later\"}},\n\"paths\":{",
+		"\"GPL-2.0-or-later\"}},\n\"servers\":[{\"url\":\"../..\"}],"
+		"\"security\":[{},{\"password\":[]}],\n\"paths\":{",
 		build_version);
 	for (size_t i = 0; i < route_count; i++) {
 		const struct route *route = &routes[i];
 
 		if (route->flags & ROUTE_HIDDEN)
 			continue;
-		text_add_format(out, "%s\n\"%s\":{\"get\":{\"summary\":", separator,
+		text_add_format(out, "%s\n\"%s\":{\"get\":{\"operationId\":\"", separator,
 				route->flags & ROUTE_PREFIX ? app->options.telemetry_path
 							    : route->path);
+		add_operation_id(out, route->path);
+		text_add(out, "\",\"summary\":");
 		text_add_json_string(out, route->summary);
 		text_add_char(out, ',');
 		add_params(out, route);
@@ -226,7 +255,13 @@ void route_openapi(struct app *app, const struct request *request, const struct 
 		text_add(out, "}}");
 		separator = ",";
 	}
-	text_add(out, "},\n\"components\":{\"schemas\":{\"Problem\":{\"type\":\"object\","
+	text_add(out, "},\n\"components\":{\"securitySchemes\":{\"password\":{\"type\":\"http\","
+		      "\"scheme\":\"basic\",\"description\":\"where --web.config.file names "
+		      "users\"}},\n\"responses\":{\"Problem\":{\"description\":"
+		      "\"an error, with a sentence that helps\",\"content\":{"
+		      "\"application/problem+json\":{\"schema\":{\"$ref\":"
+		      "\"#/components/schemas/"
+		      "Problem\"}}}}},\n\"schemas\":{\"Problem\":{\"type\":\"object\","
 		      "\"required\":[\"type\",\"title\",\"status\",\"detail\"],\"properties\":{"
 		      "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
 		      "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"

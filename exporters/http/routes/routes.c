@@ -15,7 +15,7 @@
 #include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
 
-#define API	   "/api/v1/"
+#define API	   ROUTE_API
 #define ROWS_TYPES "application/json application/x-ndjson text/csv text/plain"
 #define FILTERS	   "l4proto direction port state "
 
@@ -34,6 +34,8 @@ const struct route_param route_params[] = {
 	{"format", "string", "json ndjson csv text", "overrides the Accept header"},
 	{"stale", "boolean", "0 1 false true",
 	 "1: answer also while the agent does not run, with old numbers"},
+	{"since", "string", NULL,
+	 "only what came after: RFC 3339 in UTC, seconds since 1970, or a time ago like 5m"},
 	{"resolution", "string", "1s 1m", "samples a second or a minute apart"},
 	{"horizon", "string", "30 120 600 3600", "only past forecasts of this horizon, seconds"},
 	{"kind", "string", "source destination service source64 destination64",
@@ -55,6 +57,8 @@ const size_t route_param_count = sizeof(route_params) / sizeof(route_params[0]);
 const struct route routes[] = {
 	{"/metrics", route_metrics, ROUTE_PREFIX, "metrics for Prometheus",
 	 "text/plain application/openmetrics-text", "", NULL, NULL},
+	{"/api/v1", route_index, 0, "what is served here", ROWS_TYPES, "format", index_columns,
+	 &index_column_count},
 	{API "status", route_status, ROUTE_OBJECT,
 	 "how full the table is and how far that can be trusted", "application/json text/plain",
 	 "format", status_columns, &status_column_count},
@@ -66,7 +70,7 @@ const struct route routes[] = {
 	 "direction state format stale", ports_columns, &ports_column_count},
 	{API "history", route_history, 0,
 	 "fill, flow and losses over the last hour or the last day, oldest first", ROWS_TYPES,
-	 "resolution limit format stale", history_columns, &history_column_count},
+	 "resolution since limit format stale", history_columns, &history_column_count},
 	{API "forecast", route_forecast, ROUTE_OBJECT,
 	 "when the table will be full, or where it levels off, and why",
 	 "application/json text/plain", "format stale", forecast_columns, &forecast_column_count},
@@ -103,7 +107,9 @@ const struct route routes[] = {
 	{"/healthz", route_healthy, ROUTE_HIDDEN, "", "text/plain", "verbose", NULL, NULL},
 	{"/livez", route_healthy, ROUTE_HIDDEN, "", "text/plain", "verbose", NULL, NULL},
 	{"/readyz", route_ready, ROUTE_HIDDEN, "", "text/plain", "verbose", NULL, NULL},
-	{"/", route_page, 0, "the table, for people", "text/html", "refresh", NULL, NULL},
+	{"/", route_page, 0, "the table, for people", "text/html text/plain", "refresh", NULL,
+	 NULL},
+	{"/favicon.ico", route_icon, ROUTE_HIDDEN, "", "image/svg+xml", "", NULL, NULL},
 	{"/style.css", route_style, ROUTE_HIDDEN, "", "text/css", "", NULL, NULL},
 };
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);
@@ -213,7 +219,7 @@ static bool check_params(const struct route *route, const struct request *reques
 static void not_found(const struct request *request, struct response *response)
 {
 	response_problem(response, 404, NULL,
-			 "There is nothing at %.200s; /api/v1/openapi.json lists what there is.",
+			 "There is nothing at %.200s; /api/v1 lists what there is.",
 			 request->query->path);
 }
 

@@ -18,6 +18,8 @@ struct route_param {
 	const char *means;
 };
 
+#define ROUTE_API "/api/v1/"
+
 #define ROUTE_PARAMS_MAX   12u
 #define ROUTE_SEGMENTS_MAX 2u
 
@@ -46,6 +48,10 @@ struct route {
 	const struct column *columns; /* of its rows, or NULL */
 	const size_t *column_count;
 };
+
+/* Of the list at /api/v1. */
+extern const struct column index_columns[];
+extern const size_t index_column_count;
 
 extern const struct route routes[];
 extern const size_t route_count;
@@ -100,6 +106,8 @@ void route_incidents(struct app *app, const struct request *request,
 		     const struct route_match *match, struct response *response);
 void route_incident(struct app *app, const struct request *request, const struct route_match *match,
 		    struct response *response);
+void route_index(struct app *app, const struct request *request, const struct route_match *match,
+		 struct response *response);
 void route_openapi(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
 void route_healthy(struct app *app, const struct request *request, const struct route_match *match,
@@ -107,6 +115,8 @@ void route_healthy(struct app *app, const struct request *request, const struct 
 void route_ready(struct app *app, const struct request *request, const struct route_match *match,
 		 struct response *response);
 void route_page(struct app *app, const struct request *request, const struct route_match *match,
+		struct response *response);
+void route_icon(struct app *app, const struct request *request, const struct route_match *match,
 		struct response *response);
 void route_style(struct app *app, const struct request *request, const struct route_match *match,
 		 struct response *response);

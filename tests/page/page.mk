@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make test-page      the page in a browser, and the description of the API under a linter;
+#                     PAGE_TESTS='-k dark'; screenshots stay in BUILD/screenshots
+#
+# Included by the top-level Makefile.
+
+PAGE_TESTS ?=
+
+.PHONY: test-page
+test-page: $(PROGRAMS) $(BUILD)/tests/segment-fixture
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/page $(PAGE_TESTS)
