@@ -46,8 +46,9 @@ struct maker {
 
 const char *tool_name(enum tool tool)
 {
-	static const char *const names[TOOL_COUNT] = {"nft",	 "iptables", "sysctl", "nginx",
-						      "haproxy", "squid",    "shell",  "undo"};
+	static const char *const names[TOOL_COUNT] = {"nft",   "iptables", "sysctl",
+						      "nginx", "haproxy",  "squid",
+						      "shell", "undo",	   "undo_iptables"};
 
 	return names[tool];
 }
@@ -68,6 +69,7 @@ static struct advice_item *item_new(struct maker *maker, const struct finding *f
 		return NULL;
 	memset(item, 0, sizeof(*item));
 	item->settles_at_entries_then = (double)NAN;
+	item->families = FAMILIES_ALL;
 	va_start(args, fmt);
 	vsnprintf(item->id, sizeof(item->id), fmt, args);
 	va_end(args);

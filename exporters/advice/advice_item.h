@@ -8,7 +8,12 @@
 #include "exporters/advice/whatif.h"
 #include "exporters/advice/why.h"
 
-#define ADVICE_COMMANDS 28u
+#define ADVICE_COMMANDS 48u
+
+/* Which families an item's commands are for: those that hold entries here. */
+#define FAMILY_IPV4  1u
+#define FAMILY_IPV6  2u
+#define FAMILIES_ALL (FAMILY_IPV4 | FAMILY_IPV6)
 
 /* Who understands a command. */
 enum tool {
@@ -20,12 +25,13 @@ enum tool {
 	TOOL_SQUID,
 	TOOL_SHELL,
 	TOOL_UNDO,
+	TOOL_UNDO_IPTABLES, /* of what was done with iptables in place of nft */
 	TOOL_COUNT
 };
 
 struct command_line {
 	enum tool tool;
-	char text[160];
+	char text[200];
 };
 
 enum merit { MERIT_LOSS, MERIT_CAUSE, MERIT_TIMEOUT, MERIT_NOTRACK, MERIT_SIZE, MERIT_NONE };
@@ -44,6 +50,7 @@ struct advice_item {
 	double weight;			/* the order */
 	struct command_line commands[ADVICE_COMMANDS];
 	uint32_t command_count;
+	uint32_t families; /* FAMILY_* */
 	uint32_t warnings; /* WARN() bits */
 	char whatif[64];   /* "keepalive=tcp/8080", or "" */
 };

@@ -5,23 +5,86 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SYSCTL_FILE  "/etc/sysctl.d/90-conntrack.conf"
-#define MODULES_FILE "/etc/modules-load.d/conntrack.conf"
-#define NOTRACK	     "inet conntide_notrack"
+#define SYSCTL_DIR   "/etc/sysctl.d/"
+#define MODULES_FILE "/etc/modules-load.d/conntide.conf"
+#define NFT_FILE     "/etc/nftables.conf"
 
-void remedy_say(struct advice_item *item, enum tool tool, const char *fmt, ...)
+/* "conntide_notrack_tcp_80_inbound": every remedy has a table of its own, so that its undo
+ * takes nothing of another. */
+#define TABLE_BYTES 64u
+
+static const struct {
+	uint32_t family;
+	const char *nft;      /* of an address */
+	const char *nfproto;  /* of a packet */
+	const char *set_type; /* of a set of addresses */
+	const char *iptables;
+	int bits;
+} families[] = {
+	{FAMILY_IPV4, "ip", "ipv4", "ipv4_addr", "iptables", 32},
+	{FAMILY_IPV6, "ip6", "ipv6", "ipv6_addr", "ip6tables", 128},
+};
+
+#define FAMILY_COUNT (sizeof(families) / sizeof(families[0]))
+
+static void say(struct advice_item *item, enum tool tool, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static void say(struct advice_item *item, enum tool tool, const char *fmt, va_list args)
 {
 	struct command_line *line = &item->commands[item->command_count];
-	va_list args;
 
 	if (item->command_count == ADVICE_COMMANDS)
 		return;
 	item->command_count++;
 	line->tool = tool;
-	va_start(args, fmt);
 	vsnprintf(line->text, sizeof(line->text), fmt, args);
+}
+
+void remedy_say(struct advice_item *item, enum tool tool, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(item, tool, fmt, args);
 	va_end(args);
 }
+
+static const char *table_name(char out[TABLE_BYTES], const char *what, const struct row_key *key)
+{
+	snprintf(out, TABLE_BYTES, "conntide_%s_%s_%u_%s", what, l4proto_info(key->l4proto)->name,
+		 key->port, direction_name(key->direction));
+	return out;
+}
+
+/* A file of its own that the rules are loaded from at boot; the undo takes both back. */
+static void keep_table(struct advice_item *item, const char *table)
+{
+	remedy_say(item, TOOL_SHELL, "nft list table inet %s > /etc/%s.nft", table, table);
+	remedy_say(item, TOOL_SHELL, "echo 'include \"/etc/%s.nft\"' >> " NFT_FILE, table);
+	remedy_say(item, TOOL_UNDO, "nft delete table inet %s", table);
+	remedy_say(item, TOOL_UNDO, "rm -f /etc/%s.nft", table);
+	remedy_say(item, TOOL_UNDO, "sed -i '/%s\\.nft\"$/d' " NFT_FILE, table);
+}
+
+/* A rule of iptables, and how to take it back. */
+static void add_rule(struct advice_item *item, const char *program, const char *table,
+		     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+static void add_rule(struct advice_item *item, const char *program, const char *table,
+		     const char *fmt, ...)
+{
+	char rule[160];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(rule, sizeof(rule), fmt, args);
+	va_end(args);
+	remedy_say(item, TOOL_IPTABLES, "%s -t %s -A %s", program, table, rule);
+	remedy_say(item, TOOL_UNDO_IPTABLES, "%s -t %s -D %s", program, table, rule);
+}
+
+/* --- not tracked ---------------------------------------------------------------------- */
 
 /* A packet of the port, on its way through one of the two hooks. */
 struct leg {
@@ -31,18 +94,29 @@ struct leg {
 	const char *xt;
 };
 
-/* Both directions of a flow, where each first meets conntrack. */
+#define NFT_TO_US   "iif != lo fib daddr type local "
+#define XT_TO_US    "! -i lo -m addrtype --dst-type LOCAL "
+#define NFT_THROUGH "fib daddr type != local "
+#define XT_THROUGH  "-m addrtype ! --dst-type LOCAL "
+
+/*
+ * Both ways of a connection, where each first meets conntrack, and no others: what a host
+ * says to itself passes both hooks and would lose its replies only; and a router's own
+ * connections to the port arrive at a local address, those it forwards do not.
+ */
 static const struct {
 	struct leg legs[4];
 	unsigned int count;
 } legs_of[DIR_COUNT] = {
-	[DIR_INBOUND] = {{{false, false, "fib daddr type local ", "-m addrtype --dst-type LOCAL "},
-			  {true, true, "", ""}},
+	[DIR_INBOUND] = {{{false, false, NFT_TO_US, XT_TO_US},
+			  {true, true, "oif != lo ", "! -o lo "}},
 			 2},
-	[DIR_OUTBOUND] = {{{true, false, "", ""},
-			   {false, true, "fib daddr type local ", "-m addrtype --dst-type LOCAL "}},
+	[DIR_OUTBOUND] = {{{true, false, "oif != lo ", "! -o lo "},
+			   {false, true, NFT_TO_US, XT_TO_US}},
 			  2},
-	[DIR_FORWARDED] = {{{false, false, "", ""}, {false, true, "", ""}}, 2},
+	[DIR_FORWARDED] = {{{false, false, NFT_THROUGH, XT_THROUGH},
+			    {false, true, NFT_THROUGH, XT_THROUGH}},
+			   2},
 	[DIR_LOOPBACK] = {{{true, false, "oif lo ", "-o lo "},
 			   {true, true, "oif lo ", "-o lo "},
 			   {false, false, "iif lo ", "-i lo "},
@@ -52,188 +126,172 @@ static const struct {
 
 void remedy_notrack(struct advice_item *item, const struct row_key *key)
 {
-	static const char *const programs[] = {"iptables", "ip6tables"};
 	const char *l4proto = l4proto_info(key->l4proto)->name;
+	char table[TABLE_BYTES];
 
-	remedy_say(item, TOOL_NFT, "nft add table " NOTRACK);
+	table_name(table, "notrack", key);
+	remedy_say(item, TOOL_NFT, "nft add table inet %s", table);
 	remedy_say(item, TOOL_NFT,
-		   "nft add chain " NOTRACK " pre '{ type filter hook prerouting priority raw; }'");
+		   "nft add chain inet %s pre '{ type filter hook prerouting priority raw; }'",
+		   table);
 	remedy_say(item, TOOL_NFT,
-		   "nft add chain " NOTRACK " out '{ type filter hook output priority raw; }'");
+		   "nft add chain inet %s out '{ type filter hook output priority raw; }'", table);
 	for (unsigned int i = 0; i < legs_of[key->direction].count; i++) {
 		const struct leg *leg = &legs_of[key->direction].legs[i];
 
-		remedy_say(item, TOOL_NFT, "nft add rule " NOTRACK " %s %s%s %s %u notrack",
+		remedy_say(item, TOOL_NFT, "nft add rule inet %s %s %s%s %s %u notrack", table,
 			   leg->output ? "out" : "pre", leg->nft, l4proto,
 			   leg->reply ? "sport" : "dport", key->port);
 	}
-	for (unsigned int p = 0; p < 2; p++) {
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++) {
+		if (!(item->families & families[f].family))
+			continue;
 		for (unsigned int i = 0; i < legs_of[key->direction].count; i++) {
 			const struct leg *leg = &legs_of[key->direction].legs[i];
 
-			remedy_say(item, TOOL_IPTABLES,
-				   "%s -t raw -A %s %s-p %s --%s %u -j CT --notrack", programs[p],
-				   leg->output ? "OUTPUT" : "PREROUTING", leg->xt, l4proto,
-				   leg->reply ? "sport" : "dport", key->port);
+			add_rule(item, families[f].iptables, "raw",
+				 "%s %s-p %s --%s %u -j CT --notrack",
+				 leg->output ? "OUTPUT" : "PREROUTING", leg->xt, l4proto,
+				 leg->reply ? "sport" : "dport", key->port);
 		}
 	}
-	remedy_say(item, TOOL_SHELL, "nft list table " NOTRACK " >> /etc/nftables.conf");
-	remedy_say(item, TOOL_UNDO, "nft delete table " NOTRACK);
+	keep_table(item, table);
+}
+
+/* --- settings ------------------------------------------------------------------------- */
+
+static void set_sysctl(struct advice_item *item, const char *name, double before, double after)
+{
+	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.%s=%.0f", name, after);
+	remedy_say(item, TOOL_SHELL,
+		   "echo 'net.netfilter.%s = %.0f' > " SYSCTL_DIR "90-conntide-%s.conf", name,
+		   after, name);
+	remedy_say(item, TOOL_UNDO, "sysctl -w net.netfilter.%s=%.0f", name, before);
+	remedy_say(item, TOOL_UNDO, "rm -f " SYSCTL_DIR "90-conntide-%s.conf", name);
 }
 
 void remedy_timeout(struct advice_item *item, unsigned int timeout, double now_s, double then_s)
 {
-	const char *sysctl = timeout_info(timeout)->sysctl;
-
-	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.%s=%.0f", sysctl, then_s);
-	remedy_say(item, TOOL_SHELL, "echo 'net.netfilter.%s = %.0f' >> " SYSCTL_FILE, sysctl,
-		   then_s);
-	remedy_say(item, TOOL_UNDO, "sysctl -w net.netfilter.%s=%.0f", sysctl, now_s);
+	set_sysctl(item, timeout_info(timeout)->sysctl, now_s, then_s);
 }
 
 void remedy_port_timeout(struct advice_item *item, const struct row_key *key, const char *state,
 			 double then_s)
 {
-	static const char *const families[] = {"ip", "ip6"};
 	const char *l4proto = l4proto_info(key->l4proto)->name;
 	bool output = key->direction == DIR_OUTBOUND || key->direction == DIR_LOOPBACK;
+	char table[TABLE_BYTES];
 
+	table_name(table, "timeout", key);
 	remedy_say(item, TOOL_NFT, "# instead, for this port only:");
-	remedy_say(item, TOOL_NFT, "nft add table inet conntide_timeout");
+	remedy_say(item, TOOL_NFT, "nft add table inet %s", table);
 	remedy_say(item, TOOL_NFT,
-		   "nft add chain inet conntide_timeout new '{ type filter hook %s priority "
-		   "filter; }'",
+		   "nft add chain inet %s new '{ type filter hook %s priority filter; }'", table,
 		   output ? "output" : "prerouting");
-	for (unsigned int i = 0; i < 2; i++) {
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++) {
+		if (!(item->families & families[f].family))
+			continue;
 		remedy_say(item, TOOL_NFT,
-			   "nft add ct timeout inet conntide_timeout short_%s '{ protocol %s; "
-			   "l3proto %s; "
+			   "nft add ct timeout inet %s short_%s '{ protocol %s; l3proto %s; "
 			   "policy = { %s : %.0f }; }'",
-			   families[i], l4proto, families[i], state, then_s);
+			   table, families[f].nft, l4proto, families[f].nft, state, then_s);
 		remedy_say(item, TOOL_NFT,
-			   "nft add rule inet conntide_timeout new meta nfproto %s %s dport %u ct "
-			   "timeout "
+			   "nft add rule inet %s new meta nfproto %s %s dport %u ct timeout "
 			   "set short_%s",
-			   i ? "ipv6" : "ipv4", l4proto, key->port, families[i]);
+			   table, families[f].nfproto, l4proto, key->port, families[f].nft);
 	}
+	keep_table(item, table);
 }
 
 void remedy_size(struct advice_item *item, const struct settings *now, double max, double buckets)
 {
-	static const char *const names[] = {"nf_conntrack_buckets", "nf_conntrack_max"};
-	double before[] = {now->buckets, now->max_entries};
-	double after[] = {buckets, max};
-
 	/* Buckets first: a larger table in too few of them refuses entries. */
-	for (unsigned int i = 0; i < 2; i++) {
-		if (!(after[i] > before[i]))
-			continue;
-		remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.%s=%.0f", names[i],
-			   after[i]);
-		remedy_say(item, TOOL_SHELL, "echo 'net.netfilter.%s = %.0f' >> " SYSCTL_FILE,
-			   names[i], after[i]);
-		remedy_say(item, TOOL_UNDO, "sysctl -w net.netfilter.%s=%.0f", names[i], before[i]);
-	}
-	remedy_say(item, TOOL_SHELL, "echo nf_conntrack >> " MODULES_FILE);
+	if (buckets > now->buckets)
+		set_sysctl(item, "nf_conntrack_buckets", now->buckets, buckets);
+	if (max > now->max_entries)
+		set_sysctl(item, "nf_conntrack_max", now->max_entries, max);
+	remedy_say(item, TOOL_SHELL, "echo nf_conntrack > " MODULES_FILE);
+	remedy_say(item, TOOL_UNDO, "rm -f " MODULES_FILE);
 }
 
-void remedy_keepalive(struct advice_item *item, const struct row_key *key, double idle)
-{
-	remedy_say(item, TOOL_NGINX, "upstream BACKEND {");
-	remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u;", key->port);
-	remedy_say(item, TOOL_NGINX, "    keepalive %.0f;", idle);
-	remedy_say(item, TOOL_NGINX, "}");
-	remedy_say(item, TOOL_NGINX, "location / {");
-	remedy_say(item, TOOL_NGINX, "    proxy_pass http://BACKEND;");
-	remedy_say(item, TOOL_NGINX, "    proxy_http_version 1.1;");
-	remedy_say(item, TOOL_NGINX, "    proxy_set_header Connection \"\";");
-	remedy_say(item, TOOL_NGINX, "}");
-	remedy_say(item, TOOL_HAPROXY, "backend BACKEND");
-	remedy_say(item, TOOL_HAPROXY, "    option http-keep-alive");
-	remedy_say(item, TOOL_HAPROXY, "    http-reuse safe");
-	remedy_say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u pool-max-conn %.0f", key->port,
-		   idle);
-	remedy_say(item, TOOL_SQUID, "server_persistent_connections on");
-	remedy_say(item, TOOL_SQUID, "pconn_timeout 1 minute");
-}
-
-void remedy_dead_backend(struct advice_item *item, const struct row_key *key)
-{
-	if (key->direction == DIR_FORWARDED) {
-		remedy_say(item, TOOL_SHELL, "conntide talkers --kind service");
-		return;
-	}
-	remedy_say(item, TOOL_NGINX, "upstream BACKEND {");
-	remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u max_fails=3 fail_timeout=30s;",
-		   key->port);
-	remedy_say(item, TOOL_NGINX, "}");
-	remedy_say(item, TOOL_NGINX, "proxy_connect_timeout 5s;");
-	remedy_say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u check inter 2s fall 3",
-		   key->port);
-	remedy_say(item, TOOL_SQUID, "connect_timeout 5 seconds");
-	remedy_say(item, TOOL_SHELL, "ss -tnp state syn-sent '( dport = :%u )'", key->port);
-}
+/* --- what comes from outside ------------------------------------------------------------ */
 
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key)
 {
+	char table[TABLE_BYTES];
+
+	table_name(table, "synproxy", key);
 	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.ipv4.tcp_syncookies=1");
 	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0");
-	remedy_say(item, TOOL_NFT, "nft add table inet conntide_synproxy");
+	remedy_say(item, TOOL_NFT, "nft add table inet %s", table);
 	remedy_say(item, TOOL_NFT,
-		   "nft add chain inet conntide_synproxy pre '{ type filter hook prerouting "
-		   "priority raw; "
-		   "}'");
+		   "nft add chain inet %s pre '{ type filter hook prerouting priority raw; }'",
+		   table);
 	remedy_say(item, TOOL_NFT,
-		   "nft add rule inet conntide_synproxy pre tcp dport %u tcp flags syn notrack",
-		   key->port);
+		   "nft add rule inet %s pre iif != lo fib daddr type %slocal tcp dport %u "
+		   "'tcp flags & (fin|syn|rst|ack) == syn' notrack",
+		   table, key->direction == DIR_FORWARDED ? "!= " : "", key->port);
 	remedy_say(item, TOOL_NFT,
-		   "nft add chain inet conntide_synproxy in '{ type filter hook %s priority "
-		   "filter; }'",
+		   "nft add chain inet %s in '{ type filter hook %s priority filter; }'", table,
 		   key->direction == DIR_FORWARDED ? "forward" : "input");
 	remedy_say(item, TOOL_NFT,
-		   "nft add rule inet conntide_synproxy in tcp dport %u ct state invalid,untracked "
-		   "synproxy "
-		   "mss 1460 wscale 7 timestamp sack-perm",
-		   key->port);
+		   "nft add rule inet %s in iif != lo tcp dport %u ct state invalid,untracked "
+		   "synproxy mss 1460 wscale 7 timestamp sack-perm",
+		   table, key->port);
 	remedy_say(item, TOOL_NFT,
-		   "nft add rule inet conntide_synproxy in tcp dport %u ct state invalid drop",
+		   "nft add rule inet %s in iif != lo tcp dport %u ct state invalid drop", table,
 		   key->port);
-	remedy_say(item, TOOL_UNDO, "nft delete table inet conntide_synproxy");
+	keep_table(item, table);
+	remedy_say(item, TOOL_UNDO,
+		   "sysctl -w net.netfilter.nf_conntrack_tcp_loose=1 # as it was: 1 by default");
 }
 
 void remedy_one_host(struct advice_item *item, double entries)
 {
+	const char *table = "conntide_limit";
+
 	remedy_say(item, TOOL_SHELL, "conntide talkers --kind source");
-	remedy_say(item, TOOL_NFT, "nft add table inet conntide_limit");
+	remedy_say(item, TOOL_NFT, "nft add table inet %s", table);
 	remedy_say(item, TOOL_NFT,
-		   "nft add set inet conntide_limit sources '{ type ipv4_addr; flags dynamic; }'");
-	remedy_say(item, TOOL_NFT,
-		   "nft add chain inet conntide_limit pre '{ type filter hook prerouting priority "
-		   "filter; "
-		   "}'");
-	remedy_say(item, TOOL_NFT,
-		   "nft add rule inet conntide_limit pre ct state new add @sources '{ ip saddr ct "
-		   "count "
-		   "over "
-		   "%.0f }' drop",
-		   entries);
-	remedy_say(item, TOOL_IPTABLES,
-		   "iptables -t mangle -A PREROUTING -m conntrack --ctstate NEW -m connlimit "
-		   "--connlimit-above %.0f -j DROP",
-		   entries);
-	remedy_say(item, TOOL_UNDO, "nft delete table inet conntide_limit");
+		   "nft add chain inet %s pre '{ type filter hook prerouting priority filter; }'",
+		   table);
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++) {
+		if (!(item->families & families[f].family))
+			continue;
+		remedy_say(item, TOOL_NFT,
+			   "nft add set inet %s sources_%s '{ type %s; flags dynamic; }'", table,
+			   families[f].nft, families[f].set_type);
+		remedy_say(item, TOOL_NFT,
+			   "nft add rule inet %s pre ct state new add @sources_%s '{ %s saddr ct "
+			   "count over %.0f }' drop",
+			   table, families[f].nft, families[f].nft, entries);
+		add_rule(item, families[f].iptables, "mangle",
+			 "PREROUTING -m conntrack --ctstate NEW -m connlimit --connlimit-above "
+			 "%.0f --connlimit-mask %d -j DROP",
+			 entries, families[f].bits);
+	}
+	keep_table(item, table);
 }
 
 void remedy_port_scan(struct advice_item *item)
 {
+	const char *table = "conntide_drop";
+
 	remedy_say(item, TOOL_SHELL, "conntide talkers --kind source");
-	remedy_say(item, TOOL_NFT, "nft add table inet conntide_drop");
+	remedy_say(item, TOOL_NFT, "nft add table inet %s", table);
 	remedy_say(item, TOOL_NFT,
-		   "nft add chain inet conntide_drop pre '{ type filter hook prerouting priority "
-		   "raw; }'");
-	remedy_say(item, TOOL_NFT, "nft add rule inet conntide_drop pre ip saddr ADDRESS drop");
-	remedy_say(item, TOOL_IPTABLES, "iptables -t raw -A PREROUTING -s ADDRESS -j DROP");
-	remedy_say(item, TOOL_UNDO, "nft delete table inet conntide_drop");
+		   "nft add chain inet %s pre '{ type filter hook prerouting priority raw; }'",
+		   table);
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++) {
+		const char *address = families[f].bits == 32 ? "SOURCE" : "SOURCE6";
+
+		if (!(item->families & families[f].family))
+			continue;
+		remedy_say(item, TOOL_NFT, "nft add rule inet %s pre %s saddr %s drop", table,
+			   families[f].nft, address);
+		add_rule(item, families[f].iptables, "raw", "PREROUTING -s %s -j DROP", address);
+	}
+	keep_table(item, table);
 }
 
 void remedy_own_scan(struct advice_item *item, const struct row_key *key)
@@ -241,24 +299,37 @@ void remedy_own_scan(struct advice_item *item, const struct row_key *key)
 	remedy_say(item, TOOL_SHELL, key->l4proto == L4_TCP ? "ss -tnp state syn-sent" : "ss -unp");
 }
 
-void remedy_nat(struct advice_item *item)
+/* --- translated ------------------------------------------------------------------------ */
+
+void remedy_translate(struct advice_item *item, const char *name, const char *nft_rule,
+		      const char *xt_rule)
 {
-	remedy_say(item, TOOL_NFT, "# in place of the rule that translates:");
+	char table[TABLE_BYTES];
+
+	snprintf(table, sizeof(table), "conntide_%s", name);
 	remedy_say(item, TOOL_NFT,
-		   "nft add rule ip nat postrouting oif INTERFACE masquerade fully-random");
-	remedy_say(item, TOOL_NFT,
-		   "nft add rule ip nat postrouting oif INTERFACE snat to ADDRESS-ADDRESS "
-		   "fully-random");
-	remedy_say(item, TOOL_IPTABLES,
-		   "iptables -t nat -A POSTROUTING -o INTERFACE -j MASQUERADE --random-fully");
+		   "# goes before the rule that translates now; give it the same conditions:");
+	remedy_say(item, TOOL_NFT, "nft add table inet %s", table);
 	remedy_say(
-		item, TOOL_IPTABLES,
-		"iptables -t nat -A POSTROUTING -o INTERFACE -j SNAT --to-source ADDRESS-ADDRESS "
-		"--random-fully");
+		item, TOOL_NFT,
+		"nft add chain inet %s post '{ type nat hook postrouting priority srcnat - 1; }'",
+		table);
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++) {
+		if (!(item->families & families[f].family))
+			continue;
+		remedy_say(item, TOOL_NFT,
+			   "nft add rule inet %s post meta nfproto %s oifname INTERFACE %s", table,
+			   families[f].nfproto, nft_rule);
+		remedy_say(item, TOOL_IPTABLES, "%s -t nat -I POSTROUTING -o INTERFACE %s",
+			   families[f].iptables, xt_rule);
+		remedy_say(item, TOOL_UNDO_IPTABLES, "%s -t nat -D POSTROUTING -o INTERFACE %s",
+			   families[f].iptables, xt_rule);
+	}
+	keep_table(item, table);
 }
 
-void remedy_close_wait(struct advice_item *item, const struct row_key *key)
+void remedy_nat(struct advice_item *item)
 {
-	remedy_say(item, TOOL_SHELL, "ss -tnp state close-wait '( sport = :%u or dport = :%u )'",
-		   key->port, key->port);
+	remedy_translate(item, "nat_random", "masquerade fully-random",
+			 "-j MASQUERADE --random-fully");
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The commands of the remedies, word for word as an operator types them. Names in
- * capitals (ADDRESS, BACKEND) are for the operator to fill in. Each adds to the item and
- * stops silently when it is full: ADVICE_COMMANDS is enough for the longest.
+ * capitals (ADDRESS, BACKEND) are for the operator to fill in; the rest runs as it is, for
+ * the families of the item, in tables and files that belong to this remedy alone, and its
+ * undo leaves nothing of it: tests/netns/test_remedies.py runs every one of them. Each adds
+ * to the item and stops silently when it is full: ADVICE_COMMANDS is enough for the longest.
  *
  * Pure.
  */
@@ -29,6 +31,9 @@ void remedy_port_scan(struct advice_item *item);
 /* A scan that this host does itself. */
 void remedy_own_scan(struct advice_item *item, const struct row_key *key);
 void remedy_nat(struct advice_item *item);
+/* A rule that comes before the one that translates now; `name` in its table's name. */
+void remedy_translate(struct advice_item *item, const char *name, const char *nft_rule,
+		      const char *xt_rule);
 void remedy_close_wait(struct advice_item *item, const struct row_key *key);
 
 #endif

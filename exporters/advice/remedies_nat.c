@@ -45,32 +45,26 @@ const char *nat_remedy_id(enum nat_remedy remedy)
 static void fill_addresses(const struct snap_nat_pool *pool, struct advice_item *item)
 {
 	unsigned int needed = nat_addresses_needed(pool);
-	const char *family = pool->ipv6 ? "ip6" : "ip";
 	int bits = pool->ipv6 ? 128 : 32;
-	char map[96];
-	size_t n = 0;
+	char rule[160], xt[96];
 
 	snprintf(item->title, sizeof(item->title), "%u outside addresses instead of one", needed);
 	for (unsigned int i = 2; i <= needed && i <= 3; i++) {
 		remedy_say(item, TOOL_SHELL, "ip address add ADDRESS%u/%d dev INTERFACE", i, bits);
 		remedy_say(item, TOOL_UNDO, "ip address del ADDRESS%u/%d dev INTERFACE", i, bits);
 	}
-	if (needed > 3)
+	if (needed > 3) {
 		remedy_say(item, TOOL_SHELL, "# and so on, up to ADDRESS%u", needed);
-	for (unsigned int i = 0; i < needed && i < 3; i++)
-		n += (size_t)snprintf(map + n, sizeof(map) - n, "%s%u : ADDRESS%u", i ? ", " : "",
-				      i, i + 1);
-	remedy_say(item, TOOL_NFT, "# in place of the rule that translates:");
-	remedy_say(item, TOOL_NFT,
-		   "nft add rule %s nat postrouting oifname INTERFACE snat to numgen inc mod %u "
-		   "map '{ %s%s }'",
-		   family, needed, map, needed > 3 ? ", ..." : "");
-	remedy_say(item, TOOL_IPTABLES,
-		   "# consecutive addresses; a client keeps one of them towards one destination:");
-	remedy_say(item, TOOL_IPTABLES,
-		   "%stables -t nat -A POSTROUTING -o INTERFACE -j SNAT --to-source "
-		   "ADDRESS1-ADDRESS%u",
-		   family, needed);
+		snprintf(rule, sizeof(rule), "snat %s to ADDRESS1-ADDRESS%u",
+			 pool->ipv6 ? "ip6" : "ip", needed);
+	} else {
+		snprintf(rule, sizeof(rule),
+			 "snat %s to numgen inc mod %u map '{ 0 : ADDRESS1, 1 : ADDRESS2%s }'",
+			 pool->ipv6 ? "ip6" : "ip", needed, needed > 2 ? ", 2 : ADDRESS3" : "");
+	}
+	/* Consecutive addresses; a client keeps one of them towards one destination. */
+	snprintf(xt, sizeof(xt), "-j SNAT --to-source ADDRESS1-ADDRESS%u", needed);
+	remedy_translate(item, "nat_addresses", rule, xt);
 }
 
 static void fill_keepalive(const struct snap_nat_pool *pool, struct advice_item *item)
@@ -86,37 +80,24 @@ static void fill_keepalive(const struct snap_nat_pool *pool, struct advice_item 
 
 static void fill_range(const struct snap_nat_pool *pool, struct advice_item *item)
 {
-	const char *family = pool->ipv6 ? "ip6" : "ip";
 	const char *l4proto = l4proto_info(pool->l4proto)->name;
+	char rule[64], xt[64];
 
 	snprintf(item->title, sizeof(item->title), "a wider range: %u ports instead of %u",
 		 USER_PORTS, pool->size);
-	remedy_say(item, TOOL_NFT, "# in place of the rule that translates:");
-	remedy_say(item, TOOL_NFT,
-		   "nft add rule %s nat postrouting oifname INTERFACE meta l4proto %s masquerade "
-		   "to :1024-65535",
-		   family, l4proto);
-	remedy_say(item, TOOL_IPTABLES,
-		   "%stables -t nat -A POSTROUTING -o INTERFACE -p %s -j MASQUERADE --to-ports "
-		   "1024-65535",
-		   family, l4proto);
+	snprintf(rule, sizeof(rule), "meta l4proto %s masquerade to :1024-65535", l4proto);
+	snprintf(xt, sizeof(xt), "-p %s -j MASQUERADE --to-ports 1024-65535", l4proto);
+	remedy_translate(item, "nat_range", rule, xt);
 	remedy_say(item, TOOL_SHELL,
 		   "# then start conntide-agent without --nat-ports, or with 1024-65535");
 }
 
 static void fill_random(const struct snap_nat_pool *pool, struct advice_item *item)
 {
-	const char *family = pool->ipv6 ? "ip6" : "ip";
-
+	(void)pool;
 	snprintf(item->title, sizeof(item->title),
 		 "random ports: fewer failures below 98 %%, no more ports");
-	remedy_say(item, TOOL_NFT, "# in place of the rule that translates:");
-	remedy_say(item, TOOL_NFT,
-		   "nft add rule %s nat postrouting oifname INTERFACE masquerade fully-random",
-		   family);
-	remedy_say(item, TOOL_IPTABLES,
-		   "%stables -t nat -A POSTROUTING -o INTERFACE -j MASQUERADE --random-fully",
-		   family);
+	remedy_nat(item);
 }
 
 void nat_remedy_fill(enum nat_remedy remedy, const struct snap_nat_pool *pool,
@@ -130,5 +111,6 @@ void nat_remedy_fill(enum nat_remedy remedy, const struct snap_nat_pool *pool,
 		[NAT_REMEDY_RANDOM] = fill_random,
 	};
 
+	item->families = pool->ipv6 ? FAMILY_IPV6 : FAMILY_IPV4;
 	fills[remedy](pool, item);
 }

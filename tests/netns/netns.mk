@@ -21,7 +21,7 @@ $(BUILD)/tests/flood: tests/bench/flood.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
 
-NETNS_NEEDS := $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
+NETNS_NEEDS := $(PROGRAMS) $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture $(BUILD)/tests/remedy-catalogue
 .PHONY: test-netns test-netns-shared test-netns-alone
 test-netns:
 	$(Q)$(MAKE) --no-print-directory test-netns-shared
@@ -70,10 +70,10 @@ test-patterns-alone: $(PROGRAMS) $(BUILD)/tests/flood
 
 # The same under ASan and UBSan, but for the long ones; CONNTIDE_BUILD tells which programs.
 .PHONY: test-netns-asan test-netns-asan-shared test-netns-asan-alone netns-asan-programs
-netns-asan-programs: $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture
+netns-asan-programs: $(BUILD)/tests/flood $(BUILD)/tests/segment-fixture $(BUILD)/tests/remedy-catalogue
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined all
 	$(Q)mkdir -p $(BUILD)/asan/tests && cp $(BUILD)/tests/flood \
-		$(BUILD)/tests/segment-fixture $(BUILD)/asan/tests
+		$(BUILD)/tests/segment-fixture $(BUILD)/tests/remedy-catalogue $(BUILD)/asan/tests
 
 test-netns-asan:
 	$(Q)$(MAKE) --no-print-directory test-netns-asan-shared

@@ -7,6 +7,11 @@ $(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/un
 	@mkdir -p $(@D)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
+# Every remedy for every kind of row, for tests/netns/test_remedies.py.
+$(BUILD)/tests/remedy-catalogue: $(call obj,tests/unit/remedy_catalogue.c) $(SHOW_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(call link,$^,-lm)
+
 # What conntide top draws, without the terminal; and what check --host reads.
 TOP_LIB := $(BUILD)/tests/top.a
 $(TOP_LIB): $(call obj,$(addprefix exporters/cli/top/,canvas.c spark.c state.c view.c) \

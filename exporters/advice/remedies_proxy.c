@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What is done in the configuration of programs, and where to look for the one at fault. */
+#include "exporters/advice/remedies.h"
+
+void remedy_keepalive(struct advice_item *item, const struct row_key *key, double idle)
+{
+	remedy_say(item, TOOL_NGINX, "upstream BACKEND {");
+	remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u;", key->port);
+	remedy_say(item, TOOL_NGINX, "    keepalive %.0f;", idle);
+	remedy_say(item, TOOL_NGINX, "}");
+	remedy_say(item, TOOL_NGINX, "location / {");
+	remedy_say(item, TOOL_NGINX, "    proxy_pass http://BACKEND;");
+	remedy_say(item, TOOL_NGINX, "    proxy_http_version 1.1;");
+	remedy_say(item, TOOL_NGINX, "    proxy_set_header Connection \"\";");
+	remedy_say(item, TOOL_NGINX, "}");
+	remedy_say(item, TOOL_HAPROXY, "backend BACKEND");
+	remedy_say(item, TOOL_HAPROXY, "    mode http");
+	remedy_say(item, TOOL_HAPROXY, "    option http-keep-alive");
+	/* "safe" reuses only for a client's second request: one request a client, no reuse. */
+	remedy_say(item, TOOL_HAPROXY, "    http-reuse always");
+	remedy_say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u pool-max-conn %.0f", key->port,
+		   idle);
+	remedy_say(item, TOOL_SQUID, "server_persistent_connections on");
+	remedy_say(item, TOOL_SQUID, "pconn_timeout 1 minute");
+}
+
+void remedy_dead_backend(struct advice_item *item, const struct row_key *key)
+{
+	if (key->direction == DIR_FORWARDED) {
+		remedy_say(item, TOOL_SHELL, "conntide talkers --kind service");
+		return;
+	}
+	remedy_say(item, TOOL_NGINX, "upstream BACKEND {");
+	remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u max_fails=3 fail_timeout=30s;",
+		   key->port);
+	remedy_say(item, TOOL_NGINX, "}");
+	remedy_say(item, TOOL_NGINX, "proxy_connect_timeout 5s;");
+	remedy_say(item, TOOL_HAPROXY, "backend BACKEND");
+	remedy_say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u check inter 2s fall 3",
+		   key->port);
+	remedy_say(item, TOOL_SQUID, "connect_timeout 5 seconds");
+	remedy_say(item, TOOL_SHELL, "ss -tnp state syn-sent '( dport = :%u )'", key->port);
+}
+
+void remedy_close_wait(struct advice_item *item, const struct row_key *key)
+{
+	remedy_say(item, TOOL_SHELL, "ss -tnp state close-wait '( sport = :%u or dport = :%u )'",
+		   key->port, key->port);
+}

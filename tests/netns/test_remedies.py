@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every command that advice can print, for every kind of row: the real programs accept it,
+and its undo leaves nothing of it."""
+import collections
+import os
+import re
+import subprocess
+
+import pytest
+
+import agent as agent_module
+import netns
+
+CATALOGUE = os.path.join(agent_module.BUILD, "tests", "remedy-catalogue")
+# Of the whole machine: not to be written from here, and not by this test.
+GLOBAL = ("nf_conntrack_max", "nf_conntrack_buckets")
+
+pytestmark = pytest.mark.skipif(not os.path.exists(CATALOGUE),
+                                reason=f"{CATALOGUE} is not built: make {CATALOGUE}")
+
+
+def catalogue():
+    """{name: (families, {tool: [commands]})}"""
+    items = {}
+    for line in subprocess.run([CATALOGUE], capture_output=True, text=True,
+                               check=True).stdout.splitlines():
+        if line.startswith("item "):
+            _, name, families = line.split()
+            tools = collections.defaultdict(list)
+            items.setdefault(name, []).append((int(families), tools))
+        else:
+            tool, command = line.split("\t")
+            assert tool != "full", f"{name}: more commands than there is room for"
+            tools[tool].append(command)
+    return items
+
+
+ITEMS = catalogue() if os.path.exists(CATALOGUE) else {}
+ALL = [(name, families, tools) for name, group in ITEMS.items() for families, tools in group]
+
+
+@pytest.fixture(scope="module")
+def host():
+    namespace = netns.Namespace("remedy")
+    namespace.ip("link add out0 type veth peer name out1", "link set out0 up",
+                 "address add 192.0.2.1/24 dev out0", "address add 2001:db8::1/64 dev out0 nodad")
+    # The tables and chains of iptables stay once they were used.
+    for program in ("iptables", "ip6tables"):
+        for table, chains in (("raw", ("PREROUTING", "OUTPUT")), ("mangle", ("PREROUTING",)),
+                              ("nat", ("POSTROUTING",))):
+            for chain in chains:
+                namespace.run(program, "-t", table, "-A", chain, "-j", "ACCEPT")
+            namespace.run(program, "-t", table, "-F")
+    yield namespace
+    namespace.close()
+
+
+def filled(command, families, directory):
+    """With what an operator fills in; files are in a directory of the test's own."""
+    six = families == 2
+    command = re.sub(r"ADDRESS([1-9])", lambda m: ("2001:db8::%s" if six else "192.0.2.%s") %
+                     m.group(1), command)
+    for word, value in (("SOURCE6", "2001:db8::9"), ("SOURCE", "192.0.2.9"),
+                        ("ADDRESS", "192.0.2.1"), ("INTERFACE", "out0"),
+                        ("/etc/", f"{directory}/")):
+        command = command.replace(word, value)
+    return command
+
+
+def script(host, commands, families, directory):
+    """Typed one after the other; the first that fails ends it."""
+    lines = [filled(command, families, directory) for command in commands
+             if not any(name in command and "sysctl -w" in command for name in GLOBAL)
+             and not command.startswith("conntide ")]
+    return host.run("sh", "-e", "-c", "\n".join(lines) or ":")
+
+
+def files(directory):
+    found = {}
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
+        if os.path.isdir(path):
+            found[name] = files(path)
+        else:
+            with open(path, encoding="ascii") as file:
+                found[name] = file.read()
+    return found
+
+
+def state(host, directory):
+    """What a remedy may have changed: rules, settings, addresses, files."""
+    settings = "\n".join(line for line in host.run("sysctl", "net.netfilter").splitlines()
+                         if "_count" not in line)
+    return (host.run("nft", "list", "ruleset"), settings,
+            host.run("ip", "-br", "address", "show", "dev", "out0"), files(directory))
+
+
+@pytest.fixture
+def etc(tmp_path):
+    for name in ("sysctl.d", "modules-load.d"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "nftables.conf").write_text("# rules of the house\n", encoding="ascii")
+    return str(tmp_path)
+
+
+def test_catalogue_has_all_tools():
+    """An empty catalogue would pass everything."""
+    tools = {tool for _, _, found in ALL for tool in found}
+    assert tools == {"nft", "iptables", "sysctl", "nginx", "haproxy", "squid", "shell", "undo",
+                     "undo_iptables"}
+    assert len(ALL) > 150
+
+
+def test_nft_and_sysctl_run_and_are_undone(host, etc):
+    for name, families, tools in ALL:
+        before = state(host, etc)
+        commands = tools["sysctl"] + tools["nft"] + tools["shell"]
+        if not tools["undo"]:
+            assert not tools["nft"] and not tools["sysctl"], name
+            continue
+        try:
+            script(host, commands, families, etc)
+            if tools["nft"] or not any(word in name for word in ("size",)):
+                assert state(host, etc) != before, f"{name} does nothing"
+            host.run("nft", "-c", "-f", f"{etc}/nftables.conf")
+            script(host, tools["undo"], families, etc)
+        except RuntimeError as err:
+            raise AssertionError(f"{name}: {err}") from err
+        assert state(host, etc) == before, f"{name}: its undo leaves something"
+
+
+def test_iptables_runs_and_is_undone(host, etc):
+    for name, families, tools in ALL:
+        if not tools["iptables"]:
+            continue
+        before = state(host, etc)
+        try:
+            script(host, tools["iptables"], families, etc)
+            assert state(host, etc) != before, f"{name} does nothing"
+            script(host, tools["undo_iptables"], families, etc)
+        except RuntimeError as err:
+            raise AssertionError(f"{name}: {err}") from err
+        assert state(host, etc) == before, f"{name}: its undo leaves something"
+
+
+def test_no_remedy_undoes_another(host, etc):
+    """All in force at the same time, each taken back in the order it came."""
+    chosen = {}
+    for name, families, tools in ALL:
+        if tools["nft"] and families == 3:
+            chosen[next(line.split()[-1] for line in tools["nft"]
+                        if line.startswith("nft add table"))] = (name, families, tools)
+    before = host.run("nft", "list", "ruleset")
+    for name, families, tools in chosen.values():
+        script(host, tools["nft"], families, etc)
+    for table, (name, families, tools) in chosen.items():
+        script(host, tools["undo"], families, etc)
+        left = host.run("nft", "list", "tables")
+        assert f" {table}\n" not in left, name
+    assert host.run("nft", "list", "ruleset") == before
+    assert len(chosen) > 15
+
+
+def test_families_of_the_item(host, etc):
+    """Each family that holds entries has its commands; none that does not, where it matters."""
+    del host, etc
+    for name, families, tools in ALL:
+        rules = tools["iptables"]
+        if rules and not name.startswith("nat-"):
+            assert any(line.startswith("iptables") for line in rules) == bool(families & 1), name
+            assert any(line.startswith("ip6tables") for line in rules) == bool(families & 2), name
+        limits = [line for line in tools["nft"] if " saddr " in line]
+        if limits:
+            assert any(" ip saddr " in line for line in limits) == bool(families & 1), name
+            assert any(" ip6 saddr " in line for line in limits) == bool(families & 2), name
+
+
+def accepted(argv, name):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+
+def test_proxies_accept_their_lines(tmp_path):
+    seen = set()
+    for name, families, tools in ALL:
+        for tool in ("nginx", "haproxy", "squid"):
+            lines = [filled(line, families, "/etc") for line in tools[tool]]
+            if not lines or (tool, tuple(lines)) in seen:
+                continue
+            seen.add((tool, tuple(lines)))
+            path = str(tmp_path / tool)
+            if tool == "nginx":
+                end = lines.index("}") + 1
+                lines = ([f"pid {path}.pid;", f"error_log {path}.log;", "events {}", "http {",
+                          "access_log off;"] + lines[:end] + ["server {", "listen 127.0.0.1:1;"]
+                         + lines[end:] + ["}", "}"])
+            elif tool == "haproxy":
+                lines = ["defaults", "    mode http", "    timeout connect 5s", "    timeout client 5s",
+                         "    timeout server 5s", "frontend f",
+                         "    bind 127.0.0.1:1", "    default_backend BACKEND"] + lines
+            with open(path, "w", encoding="ascii") as file:
+                file.write("\n".join(lines) + "\n")
+            accepted({"nginx": ["nginx", "-t", "-c", path], "haproxy": ["haproxy", "-c", "-f", path],
+                      "squid": ["squid", "-k", "parse", "-f", path]}[tool], f"{name}, {tool}")
+    assert {tool for tool, _ in seen} == {"nginx", "haproxy", "squid"}
