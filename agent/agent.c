@@ -14,8 +14,8 @@
 #include "lib/base/log.h"
 #include "lib/shm/snapshot.h"
 
-/* While entries wait to be verified, or changes to be published, the loop turns
- * at least this often. */
+/* While entries wait for verification, or changes for publication, the loop runs at least this
+ * often. */
 #define TICK_MS 50
 
 /* --- the second --------------------------------------------------------------- */
@@ -76,8 +76,7 @@ static void follow_limit(struct agent *agent)
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_LIMIT, &limit, sizeof(limit));
 }
 
-/* Before the first dump and the first counters there is nothing to look at; but they may
- * never come. */
+/* Before the first dump and the first counters there is nothing to look at. They may never come. */
 #define PICTURE_PATIENCE_NS (30 * NS_PER_S)
 
 static bool has_picture(const struct agent *agent)
@@ -105,8 +104,8 @@ static void record_incidents(struct agent *agent)
 	incident_recorder_second(&agent->incidents, has_picture(agent) ? &in : NULL);
 }
 
-/* What clients read must have its name. Where it cannot, the agent ends: a supervisor makes
- * the directory and starts it again. */
+/* Readers open the segment by name. Where that cannot be restored the agent ends, so that a
+ * supervisor makes the directory and starts it again. */
 static void keep_segment(struct agent *agent)
 {
 	struct segment *segment = &agent->segment;
@@ -171,9 +170,8 @@ static void on_signal(struct agent *agent)
 		agent->loop.quit = true;
 }
 
-/* Router advertisements tell of known addresses every few seconds: those change nothing. What
- * else changed does not matter, the whole list is read anew; until then directions may be
- * wrong. */
+/* Router advertisements repeat known addresses every few seconds and change nothing. For anything
+ * else the whole list is read again; until then directions may be wrong. */
 static void on_address_change(struct agent *agent)
 {
 	_Alignas(8) char bytes[8192];
@@ -200,8 +198,8 @@ static int wait_ms(const struct agent *agent)
 	return agent->published.behind || verify_pending(&agent->verify) ? TICK_MS : -1;
 }
 
-/* A pause lets events gather: one wake-up and one system call for many. Never while a
- * dump is waited for, nor when the queue was not emptied. */
+/* A pause lets events gather, so that one wake-up and one system call serve many. No pause while
+ * a dump is awaited or the queue is not empty. */
 static void pause_reading(struct agent *agent)
 {
 	struct timespec pause = {

@@ -5,16 +5,16 @@
  *
  *	setup.c		opens everything, gives up privileges, closes everything
  *	agent.c		the loop: timers, signals, what is due
- *	requests.c	what is asked of the kernel next, and what its answers do
+ *	requests.c	what to ask the kernel next, and what its answers change
  *	publish.c	scalars, history into the segment
  *	publish_nat.c	ports of NAT into the segment
  *	publish_settings.c	what the kernel was told, and when
- *	quality.c	how far the numbers can be trusted, and dumps to mend that
+ *	quality.c	how exact the numbers are, and dumps that restore exactness
  *	drain.c		events from the socket into the mirror
  *	incident/	incidents to disk
  *
- * This struct is passed, never global. One thread, except for the workers inside
- * struct query, which sees nothing of it, and struct incident_recorder, which reads the segment.
+ * This struct is passed, never global. One thread, except for two workers: the one in struct
+ * query does not see this struct, the one in struct incident_recorder reads the segment.
  */
 #ifndef CONNTIDE_AGENT_AGENT_H
 #define CONNTIDE_AGENT_AGENT_H
@@ -51,21 +51,21 @@
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
 
-/* How far the dump is. Only requests.c changes it, and only to the next one or, where the
- * kernel answers with an error, to DUMP_READ; see there. */
+/* Progress of the dump. Only requests.c changes it: to the next value, or to DUMP_READ when the
+ * kernel answers with an error. */
 enum dump_progress {
 	DUMP_NONE,
 	DUMP_ASKED,	 /* the request was sent */
-	DUMP_READING,	 /* the kernel answers; the next chunk may be asked for */
+	DUMP_READING,	 /* the kernel answers; the next chunk may be requested */
 	DUMP_CHUNK,	 /* `chunk` is to be applied, others follow it */
 	DUMP_LAST_CHUNK, /* `chunk` is to be applied, none follows */
-	DUMP_READ,	 /* all that came is applied: to be finished */
+	DUMP_READ,	 /* all that arrived is applied; the resync can be finished */
 };
 
 struct dump_state {
 	enum dump_progress progress;
 	uint32_t chunk_mark; /* fill mark of `chunk` */
-	uint32_t asked_mark; /* fill mark of the one that was asked for */
+	uint32_t asked_mark; /* fill mark of the one requested */
 	bool failed;	     /* an error: it can only add */
 	struct query_answer chunk;
 	uint64_t began_ns;
@@ -108,21 +108,21 @@ struct agent_loop {
 	uint64_t started_ns;
 };
 
-/* What the kernel says besides events. */
+/* What the kernel reports besides events. */
 struct agent_kernel {
 	struct ct_proc proc;
-	struct ct_limits limits; /* from /proc, else as netlink told */
+	struct ct_limits limits; /* from /proc, or else from netlink */
 	struct ct_limits told;	 /* by netlink, with the last counters */
 	struct ct_counters counters;
 	bool stats_wanted;
 	struct ct_timeouts timeouts;
 	struct ct_settings settings;
 	uint64_t local_ports_due_ns;
-	bool nat_reclaims; /* the kernel takes the ports of closing entries back */
+	bool nat_reclaims; /* the kernel reclaims ports of closing entries */
 	uint32_t tick_hz;  /* read before the sandbox closes */
 };
 
-/* What learns from the mirror's changes. */
+/* What is fed with the mirror's changes. */
 struct agent_stats {
 	struct observer observer;
 	struct forecast *forecast;
@@ -136,7 +136,7 @@ struct agent_stats {
 	struct settings_log settings_log;
 };
 
-/* Single entries that were asked for. */
+/* Single entries to be verified. */
 struct agent_asked {
 	struct verify_item items[QUERY_GETS_MAX];
 	uint32_t count;
@@ -146,9 +146,10 @@ struct agent_asked {
 /* The addresses of this namespace, which say what is inbound. */
 struct agent_addresses {
 	bool wanted;
-	bool pending; /* they changed, or may have; not read since */
+	bool pending; /* they changed, or may have, since they were last read */
 	bool error_logged;
-	uint64_t changed_ns; /* when others were read; entries are sorted by them with a resync */
+	uint64_t changed_ns; /* when they were last found changed; the next resync gives entries
+				their new direction */
 };
 
 /* Comparisons with the kernel's table. */
@@ -162,18 +163,18 @@ struct agent_resyncs {
 	uint64_t spent_ns;
 };
 
-/* What was not heard or understood. */
+/* Events that were missed or not understood. */
 struct agent_losses {
 	uint64_t malformed_events;
 	uint64_t lost_last_second;
 	uint64_t last_loss_ns;
-	bool gap; /* events were missed, and so noticed, since the last valid resync */
-	uint32_t residual_seconds;    /* that count and mirror have differed at rest */
+	bool gap;		   /* events are known to be missed since the last valid resync */
+	uint32_t residual_seconds; /* for how long count and mirror have differed at rest */
 	uint32_t residual_patience_s; /* before a resync because of that */
 	uint32_t in_flight;
 };
 
-/* What readers were told last. */
+/* What was published last. */
 struct agent_published {
 	uint64_t at_ns;
 	bool behind; /* events were applied since */
@@ -231,23 +232,23 @@ void agent_destroy(struct agent *agent);
 
 /* agent.c: until a signal. 0, or -errno after having logged it. */
 int agent_run(struct agent *agent);
-/* What the mirror may hold, by the settings and the kernel's limit of now. */
+/* How many entries the mirror may hold, from the settings and the kernel's present limit. */
 uint32_t agent_mirror_limit(const struct agent *agent);
 
 /* drain.c: reads events until the queue is empty, at most a bounded number. */
 void agent_drain(struct agent *agent);
 
 /*
- * quality.c. quality_missed(): events are known to be missed. quality_gap_explains(): that,
- * and not that they cannot speak, is why entries differ from what was heard of them.
- * quality_sampled(): the count was read. quality_second(): audits, and dumps that would help.
+ * quality.c. quality_missed(): events are known to be missed. quality_gap_explains(): missed
+ * events, not silent entries, explain why entries differ from their events. quality_sampled():
+ * the count was read. quality_second(): audits, and dumps where they would help.
  */
 void quality_missed(struct agent *agent);
 bool quality_gap_explains(const struct agent *agent);
 void quality_sampled(struct agent *agent);
 void quality_second(struct agent *agent);
 void quality_resync_ended(struct agent *agent, bool valid);
-/* What is said of the numbers now, as in the segment. */
+/* The quality of the numbers now, as in the segment. */
 struct quality_view {
 	uint32_t doubts; /* enum shm_doubt */
 	enum shm_quality quality;
@@ -256,19 +257,19 @@ struct quality_view {
 	int64_t wrong_found_share_ppm;
 };
 struct quality_view quality_view(const struct agent *agent);
-/* Entries asked for each second because they had an event; the rest of --audit-rate is
- * drawn from the whole table. */
+/* Entries verified each second because they had an event; the rest of --audit-rate is drawn from
+ * the whole table. */
 uint32_t quality_event_audits(const struct config *config);
 
-/* requests.c: take an answer if there is one; go on with a dump; ask the next thing. */
+/* requests.c: takes an answer if one has arrived, continues the dump, makes the next request. */
 void requests_answer(struct agent *agent);
 void requests_step(struct agent *agent);
-/* From now on directions are by these; takes what they own. */
+/* Directions follow these from now on; takes over the memory of the set. */
 void requests_adopt_addresses(struct agent *agent, struct local_addrs *addrs);
-/* Something of the mirror's work is waiting for nothing but us. */
+/* The mirror has work that waits for nobody else. */
 bool requests_pending(const struct agent *agent);
 
-/* publish.c: everything, once a second; what readers see of a change, soon after it. */
+/* publish.c: everything, once a second; changes of the table, soon after they come. */
 void publish_second(struct agent *agent);
 void publish_start(struct agent *agent);
 void publish_changes(struct agent *agent);
@@ -276,7 +277,7 @@ int64_t publish_residual(const struct agent *agent);
 /* nf_conntrack_max; in a rehearsal the assumed limit, where that is lower. 0: none. */
 int64_t publish_max(const struct agent *agent);
 
-/* publish_nat.c: what kernel and settings say of ports; once a second; the scalars. */
+/* publish_nat.c: the port ranges of kernel and settings, once a second; the scalars. */
 void publish_nat_start(struct agent *agent);
 void publish_nat_second(struct agent *agent);
 void publish_nat_live(const struct agent *agent, struct shm_live *live);

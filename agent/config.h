@@ -3,9 +3,8 @@
  * The agent's settings: defaults, command line, help text. One table feeds the
  * parser and --help.
  *
- * config_parse() changes *config as told and returns CONFIG_RUN, or says that
- * the process is done; in `message` there is then one line, or text for standard
- * output. It prints nothing itself.
+ * config_parse() fills *config and returns CONFIG_RUN, or tells the process to end; `message`
+ * then holds an error line, or text for standard output. It prints nothing itself.
  */
 #ifndef CONNTIDE_AGENT_CONFIG_H
 #define CONNTIDE_AGENT_CONFIG_H

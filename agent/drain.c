@@ -63,7 +63,7 @@ static void note_loss(struct agent *agent, uint64_t lost)
 					  : agent->config.event_buffer_max_bytes;
 		uint32_t before = events->buffer_bytes;
 
-		/* A limit we may not pass (rmem_max) is the largest there is. */
+		/* Where rmem_max stops us, the buffer is as large as it gets. */
 		if (event_socket_resize(events, wanted) < 0 || events->buffer_bytes <= before)
 			agent->config.event_buffer_max_bytes = before;
 	}
@@ -71,7 +71,7 @@ static void note_loss(struct agent *agent, uint64_t lost)
 
 static void note_receive_error(struct agent *agent, int err)
 {
-	/* What was not read may be anything: the mirror follows no more until a resync. */
+	/* What was lost is unknown: the mirror is not exact until a resync. */
 	agent->losses.last_loss_ns = agent->mirror.now_ns;
 	quality_missed(agent);
 	agent->published.behind = true;

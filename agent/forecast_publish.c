@@ -23,7 +23,7 @@ _Static_assert((int)FC_STARTING == (int)SHM_SILENCE_STARTING &&
 	       "silences are numbered alike");
 
 #define PAST_INTERVAL_NS (60 * NS_PER_S)
-/* A comparison that comes later than this is with another moment. */
+/* A comparison that comes later than this is about another moment. */
 #define JUDGE_LATE_NS (5 * NS_PER_S)
 
 void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast,
@@ -232,7 +232,7 @@ void forecast_publish_second(struct forecast_publish *publisher,
 	stat.ceiling = forecast_publish_limit(&other, &kind);
 	forecast_second(publisher->forecast, &stat);
 	forecast_compute(publisher->forecast, &forecast);
-	/* What it cannot say it does not raise an alarm about: all voices are of one mind. */
+	/* Without a forecast there is no alarm, so that all outputs agree. */
 	if (forecast.silence != FC_SAYS)
 		forecast.alarm = false;
 	if (!forecast.alarm)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The forecast, made once a second and written where readers find it; and its own
- * record: each minute one forecast is kept and later set beside what came.
+ * Makes the forecast once a second, publishes it, and keeps its record: each minute one forecast
+ * is kept and later compared with what came.
  *
  *	forecast.h  ->  struct shm_forecast, ring of struct shm_past
  *
@@ -21,8 +21,8 @@
 #include "lib/kernel/timeouts.h"
 #include "lib/shm/layout.h"
 
-/* The first seconds of a step look like the beginning of a ramp: an alarm that does
- * not last this long is none. */
+/* The first seconds of a step look like the beginning of a ramp: an alarm must last this long to
+ * count. */
 #define FORECAST_PUBLISH_ALARM_NS UINT64_C(4000000000)
 
 /* An hour of forecasts a minute apart may wait for their moment, and a few more. */
@@ -32,7 +32,7 @@ struct forecast_publish {
 	struct forecast *forecast;
 	struct shm_forecast *to;
 	struct shm_pasts *pasts;
-	uint64_t made_ns[FORECAST_PUBLISH_WAITING]; /* of the past at the same place, boot clock */
+	uint64_t made_ns[FORECAST_PUBLISH_WAITING]; /* of the past in the same place, boot clock */
 	uint64_t compared[SHM_HORIZONS];	    /* pasts compared so far, by horizon */
 	uint64_t next_past_ns;
 	uint64_t calm_ns; /* when a forecast last saw no reason for an alarm */
@@ -53,11 +53,11 @@ struct forecast_publish_second {
 void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast,
 			   struct shm_forecast *to, struct shm_pasts *pasts, uint64_t now_boot_ns);
 
-/* Tells the forecast what timeouts are in force. */
+/* Tells the forecast the timeouts in force. */
 void forecast_publish_timeouts(struct forecast_publish *publisher,
 			       const uint32_t values_s[TIMEOUT_COUNT]);
 
-/* After the moves of that second: learn, compute, write, compare. */
+/* Once a second, after its changes: learn, compute, write, compare. */
 void forecast_publish_second(struct forecast_publish *publisher,
 			     const struct forecast_publish_second *second);
 

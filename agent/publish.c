@@ -32,8 +32,8 @@ static int64_t resident_bytes(void)
 }
 
 /*
- * The count is read between two drains: what the second one finds was, in part,
- * counted before its event was read, and is no error of the mirror.
+ * The count is read between two drains. Part of what the second one finds was counted before its
+ * event was read, and is no error of the mirror.
  */
 static void sample_count(struct agent *agent)
 {
@@ -260,7 +260,7 @@ static void tell_if_inactive(struct agent *agent)
 
 /* --- the forecast ----------------------------------------------------------------- */
 
-/* Without events a table that grows looks like one that drains. */
+/* Without events a growing table looks like a draining one. */
 static void notice_events(struct agent *agent)
 {
 	bool off = agent->kernel.limits.events_mode == 0;
@@ -286,7 +286,7 @@ static void forecast_now(struct agent *agent)
 		.tick_hz = agent->kernel.tick_hz,
 	};
 
-	/* While events are missing on purpose, rates are not what arrives. */
+	/* While we leave out events on purpose, their rate is not the rate of arrivals. */
 	if (agent->schedule.mode == SHM_MODE_NO_UPDATE || agent->schedule.mode == SHM_MODE_POLLING)
 		forecast_notice(agent->stats.forecast, FC_EVENTS_LOST,
 				(int64_t)agent->mirror.now_ns);
@@ -379,7 +379,7 @@ void publish_second(struct agent *agent)
 	tell_if_inactive(agent);
 }
 
-/* Cells are live; what says how far to trust them must not lag behind much. */
+/* Cells change at once; their quality must not lag far behind. */
 void publish_changes(struct agent *agent)
 {
 	if (!agent->published.behind || agent->mirror.now_ns - agent->published.at_ns < PUBLISH_NS)

@@ -13,7 +13,7 @@ static void publish_timeouts(struct agent *agent)
 	forecast_publish_timeouts(&agent->stats.forecast_publish, agent->kernel.timeouts.values_s);
 }
 
-/* Where /proc does not tell the limit, netlink does. */
+/* Where /proc does not give the limit, netlink does. */
 static void read_settings(struct agent *agent)
 {
 	struct ct_settings *settings = &agent->kernel.settings;

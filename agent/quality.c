@@ -4,7 +4,7 @@
 #include "lib/base/log.h"
 #include "lib/mirror/trust.h"
 
-/* A residual for less than this may be entries on their way: made, and not told of yet. */
+/* A residual younger than this may be entries whose NEW event is still on its way. */
 #define RESIDUAL_LASTS_NS (500 * NS_PER_MS)
 
 /* Share of the audits that goes to entries with recent events: one in this many. */
@@ -20,9 +20,9 @@ static uint32_t table_audits(const struct config *config)
 	return config->audit_rate - quality_event_audits(config);
 }
 
-/* --- what was not heard -------------------------------------------------------- */
+/* --- missed events -------------------------------------------------------- */
 
-/* Entries created while the sysctl was 0 never report changes, whatever else was missed. */
+/* Entries created while nf_conntrack_events was 0 never report changes. */
 static bool born_unheard(const struct agent *agent)
 {
 	uint64_t off_ns = agent->quality.events_off_ns;
@@ -78,9 +78,9 @@ void quality_sampled(struct agent *agent)
 }
 
 /*
- * Entries that came or went unheard show in the count. A residual may have
- * causes that no dump cures (a leak, entries awaiting redelivery): patience
- * doubles with each resync that left it, and returns when it is gone.
+ * Entries whose events were missed show in the count. A residual may have causes that no dump
+ * cures (a leak, entries awaiting redelivery): the wait doubles with each resync that leaves it,
+ * and is reset when it is gone.
  */
 static void watch_residual(struct agent *agent)
 {
@@ -103,7 +103,7 @@ static bool ghosts_known(const struct agent *agent)
 	       agent->mirror.last_ghost_ns >= agent->resyncs.valid_begin_ns;
 }
 
-/* Entries once refused by a full mirror that has room again. */
+/* Entries a full mirror refused, now that it has room again. */
 static bool has_room_again(const struct agent *agent)
 {
 	const struct mirror *mirror = &agent->mirror;
@@ -121,13 +121,13 @@ void quality_second(struct agent *agent)
 	watch_residual(agent);
 	verify_second(&agent->verify, now_ns);
 	mirror_audit(mirror, table_audits(&agent->config));
-	/* Doubts that found no room: only a dump finds them all. */
+	/* There was no room to note all entries in doubt: only a dump finds them. */
 	if (agent->verify.overflows != quality->overflows_seen || has_room_again(agent))
 		schedule_request(&agent->schedule, now_ns);
 	if (ghosts_known(agent) ||
 	    (table_audits(&agent->config) > 0 && sample_thin(&mirror->sample)))
 		schedule_repair(&agent->schedule, now_ns);
-	/* Where one changed unheard, others are likely to have. */
+	/* Where one changed silently, others are likely to have done so. */
 	if (mirror->counters.audits_mismatch != quality->mismatches_seen)
 		schedule_look(&agent->schedule, now_ns);
 	quality->overflows_seen = agent->verify.overflows;
@@ -141,12 +141,13 @@ void quality_resync_ended(struct agent *agent, bool valid)
 	uint64_t repairs = mirror_repairs(mirror);
 	bool found = mirror->found_total != agent->resync.found_before;
 
-	/* A gap that is still open, or came during the dump, stays one. */
+	/* A gap that is still open, or began during the dump, remains. */
 	if (valid && agent->losses.last_loss_ns < agent->dump.began_ns &&
 	    agent->schedule.mode == SHM_MODE_FULL && !agent->subscription.err)
 		agent->losses.gap = false;
 	if (valid) {
-		/* By it or by audits since the one before; what a loss explains is not silent. */
+		/* Found by this dump, or by audits since the one before. What a loss explains is
+		 * not silent. */
 		schedule_found(&agent->schedule, repairs != quality->repairs_seen && !found);
 		quality->repairs_seen = repairs;
 		if (found)
@@ -155,7 +156,7 @@ void quality_resync_ended(struct agent *agent, bool valid)
 	mirror->corrections_mute = !quality_gap_explains(agent);
 }
 
-/* --- what is said of it ---------------------------------------------------------------- */
+/* --- the verdict ---------------------------------------------------------------- */
 
 static uint64_t verified_ns(const struct agent *agent)
 {

@@ -26,7 +26,7 @@ static void begin_dump(struct agent *agent)
 	struct dump_state *dump = &agent->dump;
 	uint32_t explained;
 
-	/* Ordering starts from an empty queue; if there is more, next time round. */
+	/* The dump must start with an empty queue; if more has come, try next time round. */
 	agent_drain(agent);
 	if (!agent->loop.drained)
 		return;
@@ -40,7 +40,7 @@ static void begin_dump(struct agent *agent)
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_RESYNC_BEGIN, &explained,
 		     sizeof(explained));
 	resync_begin(&agent->resync, &agent->mirror, explained);
-	/* A dump collects what has expired: the count falls, and not by load. */
+	/* A dump collects expired entries: the count falls without any change of load. */
 	forecast_notice(agent->stats.forecast, FC_RESYNCED, (int64_t)agent->mirror.now_ns);
 	query_post(agent->query, QUERY_DUMP_START, NULL, 0);
 }
@@ -52,8 +52,8 @@ static void ask_chunk(struct agent *agent)
 	query_post(agent->query, QUERY_DUMP_NEXT, NULL, 0);
 }
 
-/* A resize moves entries from buckets to come to buckets passed, and no flag of
- * the dump says so. Looked at with each chunk: one may be undone by the end. */
+/* A resize may move entries from buckets still to come to buckets already passed, and no flag of
+ * the dump says so. Checked with each chunk, because a resize may be undone before the end. */
 static void watch_buckets(struct agent *agent)
 {
 	ct_proc_read(&agent->kernel.proc, &agent->kernel.told, &agent->kernel.limits);
@@ -95,8 +95,8 @@ static void finish_dump(struct agent *agent)
 	agent_drain(agent);
 	if (!agent->loop.drained)
 		return;
-	/* Without the bucket count a resize cannot be excluded, but nor can anything
-	 * be done about it: /proc is hidden from us. */
+	/* Without the bucket count (/proc is hidden) a resize cannot be excluded, and nothing can
+	 * be done about it. */
 	watch_buckets(agent);
 	valid = !dump->failed && agent->events.lost == dump->lost_before;
 	done.valid = valid;
@@ -156,7 +156,7 @@ void requests_adopt_addresses(struct agent *agent, struct local_addrs *addrs)
 	agent->addrs = *addrs;
 	recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_ADDRESSES, agent->addrs.addrs,
 		     agent->addrs.count * sizeof(struct local_addr));
-	/* Entries that are there already may have another direction now. */
+	/* Existing entries may have another direction now. */
 	agent->addresses.changed_ns = agent->mirror.now_ns;
 	schedule_request(&agent->schedule, agent->mirror.now_ns);
 	log_debug("addresses", "%u local addresses", agent->addrs.count);
@@ -174,7 +174,7 @@ static void take_addresses(struct agent *agent, const struct query_answer *answe
 		return;
 	}
 	agent->addresses.error_logged = false;
-	/* They may have changed once more since they were asked for. */
+	/* They may have changed again since they were requested. */
 	agent->addresses.pending = agent->addresses.wanted;
 	if (local_addrs_equal(answer->addrs, &agent->addrs))
 		local_addrs_free(answer->addrs);
@@ -205,15 +205,15 @@ static void take_gets(struct agent *agent, const struct query_answer *answer)
 {
 	bool unanswered = false;
 
-	/* The answers are older than what is in the queue; let that win. */
+	/* The answers are older than the events in the queue, which must win. */
 	agent_drain(agent);
 	for (uint32_t i = 0; i < agent->asked.count; i++) {
 		const struct nlmsghdr *message = NULL;
 		struct ct_event event;
 		int err = answer->err ? answer->err : query_get_answer(answer, i, &event, &message);
 
-		/* Neither found nor absent: nothing was learnt, and a doubt remains. An
-		 * audit is but a sample; another one comes. */
+		/* Neither found nor absent: the entry stays in doubt. An audit is only a sample;
+		 * another one comes. */
 		if (err && err != -ENOENT) {
 			unanswered |= !agent->asked.items[i].audit;
 			sample_unanswered(&agent->mirror.sample);
@@ -272,7 +272,7 @@ void requests_answer(struct agent *agent)
 	}
 }
 
-/* --- what to ask next --------------------------------------------------------- */
+/* --- the next request --------------------------------------------------------- */
 
 static bool ask_due_entries(struct agent *agent)
 {
@@ -293,7 +293,7 @@ static bool ask_due_entries(struct agent *agent)
 
 static void ask_next(struct agent *agent)
 {
-	/* A second answer from here would be written over a chunk that still waits. */
+	/* Another answer would overwrite a chunk that is not applied yet. */
 	if (query_busy(agent->query) || chunk_waits(&agent->dump))
 		return;
 	if (agent->kernel.stats_wanted) {
@@ -316,7 +316,7 @@ static void ask_next(struct agent *agent)
 
 static void go_on_with_chunk(struct agent *agent)
 {
-	/* What the chunk shows may have been overtaken by what is in the queue. */
+	/* The queue may hold events that are newer than the chunk. */
 	agent_drain(agent);
 	if (!agent->loop.drained)
 		return;

@@ -27,7 +27,7 @@ void schedule_loss(struct schedule *schedule, uint64_t now_ns)
 	uint64_t wait_ns =
 		schedule->backoff_ns > SCHEDULE_QUIET_NS ? schedule->backoff_ns : SCHEDULE_QUIET_NS;
 
-	/* In the first dump the loss only makes it invalid; it is retried anyway. */
+	/* A loss during the first dump only makes it invalid; it is retried anyway. */
 	due_at(schedule, now_ns + wait_ns);
 }
 

@@ -11,10 +11,9 @@
  * the latter come less and less often, down to every `mute_interval`, while each finds
  * more of the same.
  *
- * Overload is losses in most of the last ten seconds although the buffer is at
- * its largest. Then events are given up in steps, full -> without UPDATE ->
- * polling, one step at a time; and taken up again after a quiet spell which
- * doubles each time the step up did not last.
+ * Overload means losses in most of the last ten seconds although the buffer is at its largest.
+ * Then events are given up one step at a time, full -> without UPDATE -> polling, and taken up
+ * again after a quiet time that doubles whenever a step up did not last.
  *
  * Pure: time is an argument. Durations in ns.
  */
@@ -41,7 +40,7 @@ struct schedule {
 	uint64_t resync_interval_ns;
 	uint64_t mute_interval_ns;
 	uint64_t mute_now_ns; /* mute_interval_ns, or longer: what is mute did not change */
-	uint64_t look_ns;     /* least distance of dumps because of silent changes */
+	uint64_t look_ns;     /* least time between dumps because of silent changes */
 	bool look_due;	      /* due_ns is because of one */
 	enum shm_mode mode;
 	uint64_t due_ns; /* of a loss or a request; UINT64_MAX: none */
@@ -51,7 +50,7 @@ struct schedule {
 	uint32_t lossy_seconds; /* a bit per second, youngest lowest */
 	uint64_t mode_since_ns;
 	uint64_t hold_ns; /* quiet time before a step up */
-	bool stepped_up;  /* the present mode was reached by a step up */
+	bool stepped_up;  /* the last change of mode was a step up */
 };
 
 void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
@@ -59,20 +58,20 @@ void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
 
 void schedule_loss(struct schedule *schedule, uint64_t now_ns);
 void schedule_request(struct schedule *schedule, uint64_t now_ns);
-/* Silent changes were found, others are likely: when the cost allows. */
+/* Silent changes were found and others are likely: a dump is due as soon as its cost allows. */
 void schedule_look(struct schedule *schedule, uint64_t now_ns);
-/* As much as the cost allows, but no less often for having been asked before. */
+/* A dump is due as soon as its cost allows; earlier requests do not make it later. */
 void schedule_repair(struct schedule *schedule, uint64_t now_ns);
-/* What the last dump put right may have been put right by a dump only: another one is to
- * confirm it, SCHEDULE_CONFIRM_NS later, or after five times what the last one took. */
+/* Another dump confirms what the last one put right, SCHEDULE_CONFIRM_NS later, or after five
+ * times as long as the last one took. */
 void schedule_confirm(struct schedule *schedule, uint64_t now_ns);
-/* Of a valid one: it found silent changes, or none. */
+/* For a valid dump: did it find silent changes? */
 void schedule_found(struct schedule *schedule, bool silent_changes);
 void schedule_resync_begun(struct schedule *schedule);
 void schedule_resync_ended(struct schedule *schedule, bool valid, uint64_t began_ns,
 			   uint64_t now_ns);
 
-/* The longest time between two dumps, as things stand. */
+/* The longest time between two dumps at present. */
 uint64_t schedule_interval_ns(const struct schedule *schedule, bool mute_entries);
 bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uint64_t now_ns);
 

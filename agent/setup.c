@@ -57,7 +57,7 @@ static int open_loop(struct agent *agent)
 	return err;
 }
 
-/* The answer to a request, waited for: at the start nothing else goes on. */
+/* Waits for the answer: at the start nothing else is going on. */
 static int ask_and_wait(struct agent *agent, enum query_kind kind, struct query_answer *ret_answer)
 {
 	struct pollfd poll_fd = {.fd = query_fd(agent->query), .events = POLLIN};
@@ -69,8 +69,8 @@ static int ask_and_wait(struct agent *agent, enum query_kind kind, struct query_
 	return ret_answer->err;
 }
 
-/* The module that serves ctnetlink may only be on its way: it is loaded by our
- * binding to its group, asynchronously. */
+/* Our binding to its group loads the module that serves ctnetlink, asynchronously: it may not be
+ * ready yet. */
 static int reach_conntrack(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	struct query_answer answer;
@@ -126,7 +126,7 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 			 strerror(-err));
 		return err;
 	}
-	/* First the subscription, then everything that is read: no gap. */
+	/* The subscription comes before everything that is read: no gap. */
 	err = subscription_set(&agent->subscription, NLSOCK_ALL, agent->loop.started_ns);
 	if (err == -EPERM)
 		snprintf(
@@ -141,8 +141,8 @@ static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 	return err;
 }
 
-/* From here on nothing more is needed than questions to the kernel. The thread
- * that asks them inherits the confinement. */
+/* From here on only requests to the kernel are needed. The thread that makes them inherits the
+ * confinement. */
 static int open_queries(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	int err = agent->config.sandbox ? confine_agent(&agent->user) : 0;
@@ -218,7 +218,7 @@ static void start_incidents(struct agent *agent)
 	incident_recorder_start(&agent->incidents, &from, clock_real_ns());
 }
 
-/* What the agent goes on writing belongs to the user that it becomes. */
+/* What the agent writes from now on belongs to the user it becomes. */
 static int hand_over(struct agent *agent, gid_t readers, char why[AGENT_WHY_BYTES])
 {
 	int err;
@@ -386,7 +386,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	ct_settings_open(&agent->kernel.settings);
 }
 
-/* By now root's way around file permissions is given up. */
+/* By now root's override of file permissions is gone. */
 static int publish_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
 	int err = segment_publish(&agent->segment);
@@ -444,7 +444,8 @@ void agent_destroy(struct agent *agent)
 		     agent->loop.address_fd};
 	int err;
 
-	/* First of all: the workers may be long in ending, by a lock of the kernel's or a disk. */
+	/* First, because the workers may take long to end: a kernel lock or a disk may hold them
+	 * up. */
 	segment_stopped(&agent->segment, clock_real_ns());
 	err = recorder_close(&agent->recorder);
 	if (err)

@@ -63,7 +63,7 @@ static const char *const allowed[] = {
 	"getdents64",
 	"fchmod",
 	"fsync",
-	/* what somebody removed, made again: directories, locks, files for the group */
+	/* making again what somebody removed: directories, locks, files for the group */
 	"mkdir",
 	"mkdirat",
 	"flock",
@@ -148,7 +148,7 @@ struct confine_user confine_user(gid_t readers)
 
 	if (geteuid() != 0)
 		return user;
-	/* An entry of that name with root's id is no other user. */
+	/* An account of that name with root's id is not another user. */
 	if (!find_user(CONFINE_USER, 0, &user) || user.uid == 0)
 		user = unallocated_user();
 	if (readers != (gid_t)-1)

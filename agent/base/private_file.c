@@ -20,7 +20,7 @@ static int open_existing(const char *path)
 	struct stat st;
 	int fd, err;
 
-	/* Before it is opened, too: a stranger's fifo would hold us up. */
+	/* Checked before it is opened as well: opening a stranger's fifo would block. */
 	if (lstat(path, &st) < 0)
 		return -errno;
 	err = check(&st);

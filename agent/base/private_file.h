@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An output file named by the operator that others must not read: recordings hold the
- * addresses of everybody. It is written as root in directories that others may write in, too.
+ * An output file that the operator names and others must not read: recordings hold addresses.
+ * Root may write it in directories where others write as well.
  *
- * A new file has mode 0600. One that exists is taken only if it is ours, has no second name, and
- * is then made 0600 as well; a device or fifo if it is ours or root's. A link is not followed.
+ * A new file has mode 0600. An existing one is used only if it is ours and has no second link,
+ * and is made 0600 too; a device or fifo, if it is ours or root's. Symbolic links are not
+ * followed.
  *
  * Errors: -errno; -ELOOP for a link, -EPERM for what is not ours.
  */

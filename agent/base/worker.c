@@ -28,7 +28,7 @@ static void *work(void *arg)
 		worker->job.serve(worker->job.arg);
 		pthread_mutex_lock(&worker->lock);
 		worker->has_answer = true;
-		/* After the flag: who is woken by it finds the answer. */
+		/* After the flag, so that whoever it wakes finds the answer. */
 		if (worker->job.done_fd >= 0 && write(worker->job.done_fd, &one, sizeof(one)) < 0)
 			BUG_ON(errno != EAGAIN);
 	}

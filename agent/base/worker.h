@@ -2,8 +2,8 @@
 /*
  * A thread that does one job at a time for the main thread, which never waits for it.
  *
- * What a request and its answer are is the user's business: they are in the struct that
- * `arg` points to, and change hands. Until worker_post() they are the main thread's, from
+ * The user defines request and answer: they are in the struct that `arg` points to, and change
+ * hands. Until worker_post() they are the main thread's, from
  * then on the worker's (serve() runs there), and the main thread's again once
  * worker_collect() has returned true. Whatever else the struct holds is for one of the two
  * alone. The worker takes no signal: those belong to the main thread's signalfd.
@@ -20,7 +20,7 @@ struct worker_job {
 	void (*serve)(void *arg);
 	void *arg;
 	int done_fd; /* eventfd, non-blocking, raised after each answer; -1: none */
-	bool finish; /* a request that waits is still served when the worker is stopped */
+	bool finish; /* a waiting request is still served when the worker is stopped */
 };
 
 struct worker {
@@ -35,7 +35,7 @@ struct worker {
 };
 
 int worker_start(struct worker *worker, const struct worker_job *job);
-/* Waits for the request that is being served. */
+/* Waits for the request under way. */
 void worker_stop(struct worker *worker);
 
 bool worker_busy(const struct worker *worker);

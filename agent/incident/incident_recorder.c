@@ -88,7 +88,7 @@ void incident_recorder_start(struct incident_recorder *recorder, const struct sh
 		return;
 	if (!err)
 		err = incident_writer_probe(&recorder->store);
-	/* It may be possible later: each time something is to be kept it is tried anew. */
+	/* It may work later: each stage that is due tries again. */
 	if (err)
 		tell(recorder, err);
 	if (recorder->store.dir_fd >= 0)

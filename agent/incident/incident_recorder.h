@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Keeps incidents on disk: once a second it asks the trigger (trigger.h) whether something
- * is worth keeping, and has a thread write it (incident_writer.h). It is given all it looks
- * at and knows no agent. Nothing here stops the agent: where the directory cannot be
- * written there is one warning, and nothing is kept.
+ * is worth keeping, and has a thread write it (incident_writer.h). It is given all it looks at
+ * and does not know the agent. Nothing here stops the agent: where the directory cannot be
+ * written it warns once, and nothing is kept.
  *
  * In this order: init; prepare while the process may still create directories; start once
  * the segment is mapped and before system calls are restricted; second once a second;
  * close before the segment is unmapped.
  *
- * Threads: one. Errors are logged here, each once; no function returns any.
+ * Threads: one. Errors are logged here, each once; none is returned.
  */
 #ifndef CONNTIDE_AGENT_INCIDENT_INCIDENT_RECORDER_H
 #define CONNTIDE_AGENT_INCIDENT_INCIDENT_RECORDER_H
@@ -24,8 +24,8 @@
 struct shm_reader;
 
 struct incident_recorder {
-	struct incident_store store; /* closed, or the writer's, while there is one */
-	bool wanted;		     /* there is a state directory to keep them in */
+	struct incident_store store; /* closed, or the writer's while it runs */
+	bool wanted;		     /* a state directory is set */
 	int prepare_err;
 	struct incident_limits limits;
 	struct incident_trigger trigger;
@@ -51,7 +51,7 @@ int incident_recorder_hand_over(struct incident_recorder *recorder, uid_t uid, g
 void incident_recorder_start(struct incident_recorder *recorder, const struct shm_reader *from,
 			     uint64_t now_real_ns);
 
-/* NULL: collect what was written, there is nothing to look at yet. */
+/* NULL: only collect what was written; there is no sample yet. */
 void incident_recorder_second(struct incident_recorder *recorder,
 			      const struct incident_trigger_input *in);
 

@@ -30,8 +30,8 @@ void incident_store_close(struct incident_store *store)
 	store->dir_fd = store->lock_fd = -1;
 }
 
-/* New files shall be the readers' group's. Where ours is not that, the set-group-id bit
- * sees to it, for changing groups is a privilege that is soon gone. */
+/* New files must belong to the readers' group. Where ours is another, the set-group-id bit
+ * ensures that: the privilege to change groups is soon gone. */
 static int set_access(int fd, gid_t readers)
 {
 	mode_t mode = readers == (gid_t)-1 ? 0755 : 0750;
@@ -60,7 +60,7 @@ static int make_directory(const char *path, gid_t readers)
 	return err ? err : 1;
 }
 
-/* Is what is open still what the path names? */
+/* Does the path still name what is open? */
 static bool is_current(const struct incident_store *store, const char *path)
 {
 	struct stat named, held;
@@ -85,7 +85,7 @@ int incident_store_open(struct incident_store *store)
 	store->made_state_dir |= err > 0;
 	if (err >= 0)
 		err = make_directory(path, store->readers);
-	/* That its parent may not be written says less than that it is gone. */
+	/* "It is gone" says more than "its parent cannot be written". */
 	if (err == -EACCES || err == -EROFS)
 		err = access(path, F_OK) < 0 ? -errno : err;
 	if (err < 0)

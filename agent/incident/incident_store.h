@@ -4,13 +4,12 @@
  * locked against a second agent, and found again when somebody removes or replaces it while
  * the agent runs.
  *
- * Everything is done by names below its descriptor. Before each use the path is looked at; if
- * it names another directory, or none, that is opened, or made, and locked. Where the path may
- * not be looked at any more, because privileges were given up, the directory that is open stays
- * in use.
+ * All files are opened below its descriptor. Each use checks the path first: if it names another
+ * directory, or none, that one is opened, or made, and locked. Where the path can no longer be
+ * checked, because privileges are gone, the open directory stays in use.
  *
- * The lock is a file of the owner's alone, because anyone who may read the directory may flock(2)
- * it.
+ * The lock is a file only its owner can open, because anyone who may read the directory may
+ * flock(2) it.
  *
  * Errors: -errno; -EBUSY: another agent keeps its incidents there; -ENOENT: it is gone and
  * cannot be made. One thread at a time.
@@ -37,7 +36,7 @@ void incident_store_init(struct incident_store *store, const char *state_dir, co
 /* Makes sure that dir_fd is of the directory that has the name now. */
 int incident_store_open(struct incident_store *store);
 
-/* It is this user's from now on; so is the state directory if it was made here. */
+/* This user owns it from now on; the state directory too, if it was made here. */
 int incident_store_hand_over(const struct incident_store *store, uid_t uid, gid_t gid);
 
 void incident_store_close(struct incident_store *store);

@@ -167,7 +167,7 @@ static void serve(void *arg)
 	if (!written->err)
 		written->err = incident_write_file(writer->store.dir_fd, head, writer->buffer,
 						   bytes, writer->limits.readers);
-	/* It is safe by now: that old ones could not be dropped does not undo it. */
+	/* The new one is safe on disk; failing to drop old ones does not change that. */
 	if (!written->err)
 		incident_trim(writer->store.dir_fd, &writer->limits, head->id, written);
 }
@@ -181,7 +181,7 @@ int incident_writer_create(struct incident_writer **ret_writer, const struct inc
 			   const struct shm_reader *from, const struct incident_limits *limits)
 {
 	struct incident_writer *writer = calloc(1, sizeof(*writer));
-	/* What is being kept when the agent ends is kept. */
+	/* A stage that is being written when the agent ends is completed. */
 	const struct worker_job job = {
 		.serve = serve, .arg = writer, .done_fd = -1, .finish = true};
 	int err = -ENOMEM;

@@ -4,12 +4,11 @@
  * thread reads the segment as any reader does; it shares nothing else with the agent.
  *
  * A stage is written under another name, synced, renamed into place, and the directory
- * synced: a crash leaves it whole or not there. Only then are older incidents
- * dropped, if there are too many (incident_trigger_victim()): a write that fails, be it for
- * a full disk, costs nothing that was there. So for a moment there is one file
- * more than the limits say.
+ * synced: a crash leaves it whole or not there. Only then are older incidents dropped, if there
+ * are too many (incident_trigger_victim()), so that a failed write (a full disk) costs no older
+ * incident. For a moment there is one file more than the limits say.
  *
- * Where they are kept is incident_store.h's; it may be removed or replaced meanwhile.
+ * incident_store.h finds the directory; it may be removed or replaced meanwhile.
  *
  * Threads: all functions are called by one. Errors: -errno.
  */
@@ -32,7 +31,7 @@ struct incident_limits {
 struct incident_written {
 	int stage;
 	int err;
-	uint32_t kept; /* incidents there now; meant when err is 0 */
+	uint32_t kept; /* incidents kept now; valid when err is 0 */
 	uint64_t kept_bytes;
 };
 
@@ -42,7 +41,7 @@ struct incident_writer;
 int incident_writer_probe(const struct incident_store *store);
 
 /* Starts the thread. `from` is a reader of the segment, copied; the mapping outlives the
- * writer. Takes over what `store` holds, on success only. */
+ * writer. Takes over `store`, on success only. */
 int incident_writer_create(struct incident_writer **ret_writer, const struct incident_store *store,
 			   const struct shm_reader *from, const struct incident_limits *limits);
 /* Waits for a write under way. */
@@ -51,10 +50,10 @@ void incident_writer_destroy(struct incident_writer *writer);
 /* False while the one before is being written. `head` as incident_pack() wants it. */
 bool incident_writer_post(struct incident_writer *writer, const struct incident_head *head);
 
-/* What came of it, once; false while nothing did. */
+/* The result of the last write, once; false if none is ready. */
 bool incident_writer_collect(struct incident_writer *writer, struct incident_written *ret_written);
 
-/* The two halves of what the thread does, for those who have one already. */
+/* The two halves of what the thread does, for callers that run their own. */
 int incident_write_file(int dir_fd, const struct incident_head *head, const void *data,
 			size_t bytes, gid_t readers);
 int incident_trim(int dir_fd, const struct incident_limits *limits, const char *current_id,

@@ -131,7 +131,7 @@ static void end_episode(struct incident_trigger *incidents, uint64_t now_real_ns
 		incidents->pending = 0;
 		return;
 	}
-	/* What was not written by now shows nothing any more. */
+	/* A stage that is not written by now would no longer show its moment. */
 	incidents->pending = 0;
 	reach(incidents, INCIDENT_RECOVERED, now_real_ns);
 }
@@ -142,7 +142,7 @@ static void watch(struct incident_trigger *incidents, const struct incident_trig
 	bool drops = dropped(incidents, in, fill);
 
 	if (!incidents->episode) {
-		/* What is being written is of the episode before: its answer comes first. */
+		/* The write under way belongs to the episode before: its answer comes first. */
 		if ((fill < INCIDENTS_HIGH_PPM && !drops) || incidents->asked)
 			return;
 		begin_episode(incidents, in);
@@ -226,7 +226,7 @@ void incident_trigger_answered(struct incident_trigger *incidents, int stage, bo
 	incidents->asked &= ~BIT(stage);
 	if (written) {
 		incidents->written |= BIT(stage);
-		/* The milder ones of the same moment would be the same picture. */
+		/* Milder stages of the same moment would show the same table. */
 		incidents->pending &= ~(BIT(stage + 1) - 1u);
 		return;
 	}

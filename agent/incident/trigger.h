@@ -7,19 +7,18 @@
  * the entries at which hash chains get too long, where those are fewer), or when the
  * kernel drops: an entry evicted early, a chain too long, a packet dropped. The
  * kernel counts clashes and packets refused by protocol as dropped packets, too: below
- * half of the limit those say nothing about the table, and begin no episode. It ends
- * once the table was below 75 % and nothing was dropped for 30 s: what hovers around
- * 80 % is one episode.
+ * half of the limit those say nothing about the table, and begin no episode. It ends once the
+ * table has been below 75 % without drops for 30 s, so that hovering around 80 % is one episode.
  *
- * In an episode each stage (enum incident_stage) is due once, when it is reached. When
- * several are reached in one second only the worst is due: it is the same picture.
+ * In an episode each stage (enum incident_stage) is due once, when it is reached. When several
+ * are reached in one second only the worst is due: they would show the same table.
  *
- * A table that fills again and again must not fill the disk. To begin an incident takes
- * a token of INCIDENTS_A_DAY, which come back over a day, and INCIDENTS_SPACING_NS since
- * the last one began; the last quarter of the tokens is for 95 % and drops, half of
- * that for drops, and drops need not wait. An episode refused at 80 % may still be
- * begun when it gets worse; one that never is, is counted as suppressed. The stages
- * of an incident that has begun cost nothing.
+ * A table that fills again and again must not fill the disk. Beginning an incident takes a token,
+ * of which INCIDENTS_A_DAY come back over a day, and INCIDENTS_SPACING_NS since the last one
+ * began. The last quarter of the tokens is reserved for 95 % and drops, half of that quarter for
+ * drops, and drops need not wait. An episode refused at 80 % may still become an incident when it
+ * gets worse; one that never does is counted as suppressed. Further stages of an incident cost no
+ * token.
  *
  * A stage that could not be written is due again with the next stage and every
  * INCIDENTS_RETRY_NS; recovery INCIDENTS_RETRIES times.
@@ -37,7 +36,7 @@
 #define INCIDENTS_HIGH_PPM     800000u
 #define INCIDENTS_CRITICAL_PPM 950000u
 #define INCIDENTS_CALM_PPM     750000u
-#define INCIDENTS_HALF_PPM     500000u /* below, packets dropped are no sign of a full table */
+#define INCIDENTS_HALF_PPM     500000u /* below this, dropped packets are no sign of a full table */
 #define INCIDENTS_CALM_NS      UINT64_C(30000000000)
 #define INCIDENTS_SPACING_NS   UINT64_C(900000000000)
 #define INCIDENTS_RETRY_NS     UINT64_C(60000000000)
@@ -59,14 +58,14 @@ struct incident_trigger_input {
 
 struct incident_trigger {
 	bool seen;	  /* the counters of the second before are known */
-	bool episode;	  /* something is going on... */
+	bool episode;	  /* an episode is under way... */
 	bool begun;	  /* ...and it is, or was, an incident */
 	uint32_t pending; /* a bit for each stage that is due */
 	uint32_t asked;	  /* of these, the ones that are being written */
 	uint32_t written; /* stages that are safe */
 	uint32_t retries_left;
 	uint64_t retry_ns;
-	uint64_t calm_ns;	/* when calm will be recovery; 0: it is not calm */
+	uint64_t calm_ns;	/* when it will have recovered; 0: not calm */
 	uint64_t last_begin_ns; /* of an incident; 0: never */
 	uint64_t tokens_ns;	/* INCIDENTS_DAY_NS / INCIDENTS_A_DAY each */
 	uint64_t tokens_at_ns;
@@ -78,11 +77,11 @@ struct incident_trigger {
 
 void incident_trigger_init(struct incident_trigger *incidents, uint64_t now_ns);
 
-/* Takes the tokens of `count` incidents that earlier agents began in the last day. */
+/* Takes the tokens for `count` incidents that earlier agents began in the last day. */
 void incident_trigger_spend(struct incident_trigger *incidents, uint64_t count);
 
 /*
- * Goes on with an incident that an earlier agent of this boot left unfinished: `head` is
+ * Continues an incident that an earlier agent of this boot left unfinished: `head` is
  * of its newest stage, `written` the stages it has.
  */
 void incident_trigger_resume(struct incident_trigger *incidents, const struct incident_head *head,
@@ -100,8 +99,8 @@ void incident_trigger_answered(struct incident_trigger *incidents, int stage, bo
 struct incident_list;
 
 /*
- * Which of too many goes: the newest quarter stays, and what is going on. Of the others
- * the least bad: by worst stage, then by peak fill, then the oldest. Index into `list`
+ * Which one to drop when there are too many: never the newest quarter nor the one under way; of
+ * the others the least severe, by worst stage, then peak fill, then age. Index into `list`
  * (newest first), or -1. `max_count`: how many may be there.
  */
 int incident_trigger_victim(const struct incident_list *list, uint32_t max_count,

@@ -9,8 +9,8 @@
 
 #include <libmnl/libmnl.h>
 
-/* rtnetlink does not tell that an interface is a loopback; lo is 1 in every
- * namespace, and others of the kind do not exist. */
+/* rtnetlink does not say that an interface is a loopback; lo is 1 in every namespace, and no
+ * other exists. */
 #define LOOPBACK_IFINDEX 1u
 
 static int add_bytes(struct local_addrs *set, uint8_t family, const struct nlattr *attr,

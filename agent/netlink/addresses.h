@@ -13,7 +13,7 @@
  * the message is cut or has no address; -ENOMEM. */
 int addresses_add_message(struct local_addrs *set, const void *nlmsg, size_t len);
 
-/* These notifications tell of addresses only that are in the set: nothing has changed. False
+/* All these notifications are about addresses that are in the set: nothing has changed. False
  * when in doubt. */
 bool addresses_known(const struct local_addrs *set, const void *bytes, size_t len);
 

@@ -233,7 +233,8 @@ int ct_sysctl_read(int fd, uint64_t max, uint64_t *ret_value)
 	return num_u64(text, 0, max, ret_value);
 }
 
-/* The sysctls are unsigned; old kernels let a negative one be written: -1 as any other. */
+/* The sysctls are unsigned, but old kernels accept a negative one: -1, as for any unreadable value.
+ */
 static int64_t read_number(int fd)
 {
 	uint64_t value;

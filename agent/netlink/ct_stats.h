@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the kernel itself says of its table: count and limits from /proc/sys,
- * counters from ctnetlink (or /proc/net/stat/nf_conntrack).
+ * What the kernel itself reports about its table: count and limits from /proc/sys, counters from
+ * ctnetlink (or /proc/net/stat/nf_conntrack).
  *
  * The counters are 32 bits wide per CPU and wrap; each CPU's is extended to 64
  * bits on its own before they are added, so that a wrap of one CPU is not seen.
@@ -63,12 +63,13 @@ struct ct_proc {
 	int stat_fd;
 };
 
-/* What a file below /proc/sys says now, 0 to max; -errno, -EINVAL for what is no number. */
+/* The present value of a file below /proc/sys, 0 to max; -errno, -EINVAL when it is not a number.
+ */
 int ct_sysctl_read(int fd, uint64_t max, uint64_t *ret_value);
 
 void ct_proc_open(struct ct_proc *proc);
 void ct_proc_close(struct ct_proc *proc);
-/* Values that /proc does not tell are those of `told`. */
+/* Values that /proc does not give are taken from `told`. */
 void ct_proc_read(const struct ct_proc *proc, const struct ct_limits *told,
 		  struct ct_limits *ret_limits);
 /* Text of the statistics file; 0 or -errno. */

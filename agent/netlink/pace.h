@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How long to wait before events are read again, so that they come many at a time: each
- * wake-up costs the reader two switches of context and a system call, and waking it costs
- * whoever causes the events. The pause follows the rate:
+ * How long to wait before events are read again, so that they come many at a time: each wake-up
+ * costs the reader two context switches and a system call, and costs the task that causes the
+ * events as well. The pause follows the rate:
  *
- *	so long that about PACE_EVENTS come: more than that would have left the
- *	processor's cache before they are read;
+ *	long enough for about PACE_EVENTS to come: more would leave the processor's cache before
+ *	they are read;
  *	between the least and PACE_STRETCH times the least, but PACE_MOST_NS, which is
  *	how late a change may be seen;
  *	so short that at twice this rate they take no more than a PACE_SHARE-th of the
  *	receive buffer, at PACE_EVENT_BYTES each, but no shorter than the minimum;
- *	stretched less where the buffer is small, once for each PACE_BUFFER_BYTES of it:
- *	after a calm a flood may begin within one pause;
+ *	stretched less where the buffer is small, once for each PACE_BUFFER_BYTES of it, because a
+ *	flood may begin within one pause;
  *	down at once, up by doubling, so that a gap in the events does not make it long.
  *
  * Times are ns. Pure; one thread; no errors.
@@ -26,7 +26,7 @@
 #define PACE_SHARE	  16u
 #define PACE_MOST_NS	  UINT64_C(20000000)
 #define PACE_BUFFER_BYTES (8u << 20)
-#define PACE_EVENT_BYTES  2048u /* what the kernel accounts for one, generously */
+#define PACE_EVENT_BYTES  2048u /* what the kernel accounts for one, rounded up */
 
 struct pace {
 	uint64_t least_ns;
@@ -37,7 +37,7 @@ struct pace {
 /* `least_ns` 0: no pauses at all. */
 void pace_init(struct pace *pace, uint64_t least_ns);
 
-/* So many events have been read since it was last asked; how long to wait now. */
+/* How long to wait now that `events` were read since the last call. */
 uint64_t pace_after(struct pace *pace, uint32_t events, uint32_t buffer_bytes, uint64_t now_ns);
 
 #endif

@@ -129,7 +129,7 @@ static void parse_proto(struct attrs attrs, struct tuple *tuple)
 /*
  * A tuple with ports as the kernel writes it, heads and all: nearly every tuple of
  * nearly every message is one of these, and reading it as one block takes a
- * quarter of the instructions. What looks any different goes attribute by attribute.
+ * quarter of the instructions. Anything else is read attribute by attribute.
  * (ctnetlink_dump_tuples, nf_ct_port_tuple_to_nlattr.)
  */
 struct wire_ports {
@@ -158,7 +158,7 @@ static inline uint32_t head_off_at(const uint8_t *at, uint32_t type, size_t len)
 	return head_off(head, type, len);
 }
 
-/* Only for a tuple of all zeros: what is shorter than its room stays zero. Inlined, so
+/* Expects a zeroed tuple: what is shorter than its room stays zero. Inlined, so
  * that each length is a constant. */
 static inline __attribute__((always_inline)) bool take_wire(struct attrs attrs,
 							    size_t address_bytes, uint32_t src_type,
@@ -407,7 +407,7 @@ int ct_request_get(void *buf, size_t bytes, uint32_t seq, const struct ct_key *k
 	struct nlmsghdr *nlh;
 	int err;
 
-	/* The library's builder trusts its caller for the room it needs. */
+	/* The library's builder does not check that the buffer is large enough. */
 	if (bytes < 512)
 		return -EMSGSIZE;
 	ct = nfct_new();

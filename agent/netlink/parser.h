@@ -3,8 +3,8 @@
  * ctnetlink messages -> struct ct_event, and the requests that ask for them. The only
  * file that knows the wire format, and the only user of libnetfilter_conntrack.
  *
- * Attributes are walked by hand with every length checked, because this is the
- * hot path and because what is skipped matters as much as what is read: unknown
+ * Attributes are walked by hand, and every length is checked: this is the hot path, and what is
+ * skipped matters as much as what is read: unknown
  * attributes, sizes and message types are passed over, a message that lacks its
  * tuple is malformed. tests/unit compares the result with
  * nfct_nlmsg_parse() of libnetfilter_conntrack on the same bytes.

@@ -52,7 +52,7 @@ static int dump_start(struct query *query)
 	int len = ct_request_dump(request, sizeof(request), 0);
 	int err;
 
-	/* The rest of an earlier dump must not pass for a part of this one. */
+	/* The rest of an earlier dump must not be taken for part of this one. */
 	if (query->dumping)
 		request_close(&query->dump);
 	query->dumping = false;
@@ -286,7 +286,7 @@ void query_destroy(struct query *query)
 
 	if (!query)
 		return;
-	/* What is being waited for may take REQUEST_TIMEOUT_S. */
+	/* The answer may take REQUEST_TIMEOUT_S. */
 	if (write(query->cancel_fd, &one, sizeof(one)) < 0)
 		BUG_ON(errno != EAGAIN);
 	worker_stop(&query->worker);
@@ -322,7 +322,7 @@ bool query_collect(struct query *query, struct query_answer *ret_answer)
 {
 	uint64_t count;
 
-	/* The counter only wakes us up: whether there is an answer the flag says. */
+	/* The counter only wakes us up; the flag says whether an answer has arrived. */
 	if (read(query->done_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return false;
 	if (!worker_collect(&query->worker))

@@ -2,13 +2,12 @@
 /*
  * Requests to the kernel, on a thread that may stall.
  *
- * Dumps and GETs take a mutex that all namespaces share, so a request may wait
- * behind somebody's flush of a million entries; meanwhile events must go on
- * being read. So requests are made by a second thread which owns the request
- * sockets and nothing else: it sees neither mirror nor segment. One request at a
- * time is handed over, its answer handed back through an eventfd.
+ * Dumps and GETs take a mutex that all namespaces share, so a request may wait behind a flush of
+ * a million entries, while events must still be read. Requests are therefore made by a second
+ * thread, which owns the request sockets and nothing else: it sees neither mirror nor segment.
+ * One request at a time is handed over; an eventfd announces its answer.
  *
- * Dumps have a socket of their own: their chunks must mix with nothing. The
+ * Dumps have a socket of their own, so that nothing mixes with their chunks. The
  * answer of a request stays valid until the one after next is posted, so a
  * chunk can be applied while the next one is fetched.
  *
@@ -51,10 +50,10 @@ struct nlmsghdr;
 /* Opens the sockets in the calling thread's namespace and starts the thread.
  * -EPERM without CAP_NET_ADMIN is found at the first request. */
 int query_create(struct query **ret_query);
-/* A wait for an answer ends at once; what holds the kernel up is waited for. */
+/* Ends a wait for an answer at once, but waits while the kernel itself is held up. */
 void query_destroy(struct query *query);
 
-/* Readable when an answer is there. */
+/* Readable when an answer has arrived. */
 int query_fd(const struct query *query);
 
 bool query_busy(const struct query *query);
@@ -63,7 +62,7 @@ bool query_busy(const struct query *query);
 void query_post(struct query *query, enum query_kind kind, const struct ct_key *keys,
 		uint32_t key_count);
 
-/* Takes the answer; false while there is none. */
+/* Takes the answer; false if none has arrived. */
 bool query_collect(struct query *query, struct query_answer *ret_answer);
 
 /* Answer i of QUERY_GETS: 0, *event and the message it was made of (valid like

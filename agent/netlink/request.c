@@ -59,7 +59,7 @@ int request_send(struct request_socket *request, struct nlmsghdr *nlh)
 	return n < 0 ? -errno : 0;
 }
 
-/* Until there is something to read. 0; -ETIME; -ECANCELED; -errno. */
+/* Waits until something can be read. 0; -ETIME; -ECANCELED; -errno. */
 static int wait_readable(const struct request_socket *request, uint64_t deadline_ns)
 {
 	struct pollfd fds[] = {{.fd = request->fd, .events = POLLIN},
@@ -77,7 +77,7 @@ static int wait_readable(const struct request_socket *request, uint64_t deadline
 	return n ? 0 : -ETIME;
 }
 
-/* One datagram from the kernel; 0: there is none just now. */
+/* One datagram from the kernel; 0: none at present. */
 static ssize_t read_datagram(const struct request_socket *request, uint8_t *buf, size_t bytes)
 {
 	struct iovec vec = {buf, bytes};

@@ -2,11 +2,11 @@
 /*
  * Requests to the kernel and the answers to them, on one netlink socket.
  *
- * An answer is believed when the kernel sent it (nl_pid 0), to the last request made here
- * (nlmsg_seq) by this socket (nlmsg_pid). What answers an earlier one, which ran out of time
- * or was given up, is passed over. A dump that was not read to its end goes on whatever is
- * sent meanwhile (net/netlink/af_netlink.c: cb_running), so such a socket is closed, and the
- * next request is made on a new one; where that cannot be opened the request fails.
+ * An answer counts when the kernel sent it (nl_pid 0), to the last request made here (nlmsg_seq)
+ * by this socket (nlmsg_pid). Answers to earlier requests, which timed out or were given up, are
+ * skipped. A dump that was not read to its end continues whatever is sent meanwhile
+ * (net/netlink/af_netlink.c: cb_running), so such a socket is closed, and the next request is made
+ * on a new one; where that cannot be opened the request fails.
  *
  * NLMSG_DONE carries the error with which a dump ended, NLM_F_DUMP_INTR says that the table
  * changed under it: both fail the answer.
@@ -39,7 +39,7 @@ struct request_socket {
 /* Opens nothing yet. `protocol`: NETLINK_NETFILTER or NETLINK_ROUTE. */
 void request_init(struct request_socket *request, int protocol, int cancel_fd);
 int request_open(struct request_socket *request);
-/* Ends whatever was asked: no answer to it will be read. */
+/* Gives up the request under way: its answer will not be read. */
 void request_close(struct request_socket *request);
 
 /* Numbers the request and sends it. 0 or -errno. */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Netlink sockets: the event socket with batched receive, and sockets for
- * requests. Knows buffers, groups and losses, not what messages mean.
+ * Netlink sockets: the event socket with batched receive, and sockets for requests. Knows
+ * buffers, groups and losses; does not look into messages.
  *
  * The event socket runs with NETLINK_NO_ENOBUFS, so that one loss does not shut
  * the queue until it is empty; losses are read from the socket's drop counter
- * after every drain. ENOBUFS then never comes: an overrun does not raise it, and an
- * allocation that fails in the packet path is not told to such a socket, but has the kernel
- * keep the event and send it later (netlink_overrun and do_one_set_err in
- * net/netlink/af_netlink.c, ctnetlink_conntrack_event). Any error of receiving counts as a
- * loss all the same. NETLINK_BROADCAST_ERROR is never set: with it a slow reader would keep
+ * after every drain. ENOBUFS then never occurs: an overrun does not raise it, and when an
+ * allocation fails in the packet path such a socket is not told, but the kernel keeps the event
+ * and sends it later (netlink_overrun and do_one_set_err in
+ * net/netlink/af_netlink.c, ctnetlink_conntrack_event). Any receive error counts as a loss all
+ * the same. NETLINK_BROADCAST_ERROR is never set: with it a slow reader would keep
  * dead entries in the kernel's table.
  *
  * Errors: -errno. Threads: a socket belongs to one thread.
@@ -39,10 +39,10 @@ struct event_socket {
 	uint32_t buffer_bytes;	 /* as the kernel granted */
 	uint32_t drops;		 /* the kernel's counter, as last read */
 	uint64_t lost;		 /* since the start, wraps undone */
-	uint64_t truncated;	 /* messages larger than NLSOCK_EVENT_BYTES... */
-	uint64_t truncated_told; /* ...and how many of them were told as lost */
+	uint64_t truncated;	 /* messages larger than NLSOCK_EVENT_BYTES, cut off... */
+	uint64_t truncated_told; /* ...and how many of them were reported as lost */
 	uint64_t foreign;	 /* not from the kernel: ignored */
-	uint32_t queue_bytes;	 /* in the queue when last looked at */
+	uint32_t queue_bytes;	 /* in the queue when last checked */
 	struct event_batch *batch;
 };
 
@@ -76,9 +76,9 @@ uint64_t event_socket_check_loss(struct event_socket *sock);
 int request_socket_open(int protocol, uint32_t groups);
 
 /*
- * A listener of DESTROY events that receives none: its filter drops everything.
- * While it is open the kernel gives new entries what they need to speak
- * (nf_conntrack_events = 2: only while somebody listens). The fd, or -errno.
+ * A listener of DESTROY events that receives none: its filter drops everything. While it is open,
+ * the kernel gives new entries the event extension (with nf_conntrack_events = 2, only while
+ * somebody listens). The fd, or -errno.
  */
 int sentinel_socket_open(void);
 

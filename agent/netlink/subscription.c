@@ -20,7 +20,7 @@ void subscription_close(struct subscription *subscription)
 	close_sentinel(subscription);
 }
 
-/* In this order there is a listener at any moment. */
+/* In this order somebody listens at every moment. */
 static int apply(struct subscription *subscription)
 {
 	int err;
