@@ -5,7 +5,7 @@ static struct check_site *_Atomic first_site;
 
 void check_site_hit(struct check_site *site)
 {
-	/* The one who counts the first hit is the one who links the site. */
+	/* Whoever counts the first hit links the site. */
 	if (atomic_fetch_add_explicit(&site->hits, 1, memory_order_relaxed) != 0)
 		return;
 	struct check_site *head = atomic_load(&first_site);

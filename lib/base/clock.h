@@ -7,8 +7,8 @@
  *                  suspend and is the same for all processes of one boot.
  * clock_real_ns()  CLOCK_REALTIME: shown to people only; it may jump.
  * clock_cpu_ns()   CPU time used by this process.
- * clock_tick_hz()  CONFIG_HZ: CLOCK_MONOTONIC_COARSE moves once a tick, and tells by how much.
- *                  0: it does not tell.
+ * clock_tick_hz()  CONFIG_HZ: from the resolution of CLOCK_MONOTONIC_COARSE, which is one tick.
+ *                  0: not known.
  */
 #ifndef CONNTIDE_BASE_CLOCK_H
 #define CONNTIDE_BASE_CLOCK_H
@@ -48,7 +48,7 @@ static inline uint32_t clock_tick_hz(void)
 
 	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts) < 0 || ts.tv_sec || ts.tv_nsec <= 0)
 		return 0;
-	/* No kernel has HZ above 1200: a finer resolution is not that of the tick. */
+	/* No kernel has HZ above 1200: a finer resolution is not a tick. */
 	if (ts.tv_nsec < (long)NS_PER_S / 1300)
 		return 0;
 	return (uint32_t)(((long)NS_PER_S + ts.tv_nsec / 2) / ts.tv_nsec);

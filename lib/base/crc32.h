@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * CRC-32 as in IEEE 802.3 (reflected, polynomial 0xedb88320): finds a file that was
- * cut or damaged, not one that was forged. Pure.
+ * CRC-32 as in IEEE 802.3 (reflected, polynomial 0xedb88320): detects a truncated or damaged
+ * file, not a forged one. Pure.
  *
  * crc32_bytes(0, data, bytes) is the sum of one piece; given the sum of what came
  * before, that of both together.

@@ -12,7 +12,7 @@
 
 #include "lib/base/num.h"
 
-/* Others may replace the file at the same moment; not again and again. */
+/* Others may replace the file at the same moment; that cannot go on for long. */
 #define ATTEMPTS 8
 
 bool lock_file_holds(int lock_fd, int dir_fd, const char *name)
@@ -24,7 +24,8 @@ bool lock_file_holds(int lock_fd, int dir_fd, const char *name)
 	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
-/* A descriptor; -EAGAIN: another came, or one that others may open is gone now. */
+/* A descriptor; -EAGAIN: another process was first, or a file that others could open was removed.
+ */
 static int open_private(int dir_fd, const char *name)
 {
 	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
@@ -32,8 +33,8 @@ static int open_private(int dir_fd, const char *name)
 	struct stat st;
 	int err = 0;
 
-	/* Not both at once: O_CREAT on another user's file in a sticky directory is refused, to
-	 * root as well (fs.protected_regular), and the agent's user is another one. */
+	/* Two steps: O_CREAT on another user's file in a sticky directory is refused, even to
+	 * root (fs.protected_regular), and the agent's user is another one. */
 	if (fd < 0 && errno == ENOENT)
 		fd = openat(dir_fd, name, flags | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A file that one process at a time has locked: who has the lock may write what it stands for.
+ * A file that one process at a time has locked: the holder may write what the lock protects.
  *
- * flock(2) needs no more than a descriptor, so anyone who may open the file may hold the lock and
- * keep everybody out. The file is therefore its owner's alone (mode 0600). One that others may
- * open is not believed, whoever holds it: it makes room for a new one. The name is not followed
- * if it is a link, and after locking it must still name the file that was locked.
+ * flock(2) needs only a descriptor, so anyone who may open the file could hold the lock and keep
+ * everybody out. The file therefore has mode 0600. One that others may open does not count,
+ * whoever holds it: it is replaced. Symbolic links are not followed, and after locking the name
+ * must still be that of the locked file.
  *
  * The process id in it is for messages only. The file is never removed, and the lock ends with
  * its descriptor.

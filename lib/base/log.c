@@ -77,8 +77,8 @@ static bool is_control(const char *in, size_t bytes)
 	       (bytes == 2 && first == 0xc2 && second < 0xa0);
 }
 
-/* Quotes, backslashes and control characters escaped, and the replacement character for
- * bytes that are no UTF-8: fits logfmt and JSON alike. */
+/* Escapes quotes, backslashes and control characters, and replaces bytes that are not UTF-8:
+ * valid in logfmt and in JSON. */
 static void escape(char *out, size_t room, const char *in)
 {
 	size_t n = 0;
@@ -129,7 +129,7 @@ void log_line(enum log_level level, const char *token, const char *fmt, ...)
 		n = snprintf(line, sizeof(line),
 			     "ts=%s level=%s program=%s subsystem=%s msg=\"%s\"\n", at,
 			     level_names[level], settings.program, token, safe);
-	/* Nowhere to report that the log itself cannot be written. */
+	/* Nothing can report that the log itself cannot be written. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
 }

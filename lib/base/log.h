@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * One line per event on standard error, logfmt or JSON, with a level and the
- * subsystem as token. Included by top-layer files only: everything below
- * returns -errno and leaves the telling to its caller (checked by tests/lint).
+ * subsystem as token. Included by top-layer files only: everything below returns -errno and
+ * leaves the message to its caller (checked by tests/lint).
  *
  * Under systemd (JOURNAL_STREAM set) lines carry the <n> priority prefix and no
  * time of their own. Threads: a line is one write(2), so lines do not mix.

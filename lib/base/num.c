@@ -28,7 +28,7 @@ static int take(const char **text, unsigned int base, uint64_t max, uint64_t *re
 
 		if (digit < 0 || (unsigned int)digit >= base)
 			break;
-		/* All digits are passed over: too large is another fault than no number. */
+		/* Skips all digits: "too large" is another error than "not a number". */
 		if ((unsigned int)digit > max || value > (max - (unsigned int)digit) / base)
 			fits = false;
 		else
@@ -58,7 +58,7 @@ int num_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
 	uint64_t value;
 	int err;
 
-	/* Nothing but digits: else it is no number, however large it begins. */
+	/* Only digits: otherwise it is not a number, however large its beginning. */
 	if (!text || !*text || text[strspn(text, "0123456789")])
 		return -EINVAL;
 	err = num_take_u64(&text, max, &value);

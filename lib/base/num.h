@@ -2,14 +2,14 @@
 /*
  * Numbers and durations from text, each way of writing them parsed once.
  *
- * Strict: what is parsed is what was meant, or it is refused. No blanks, no sign, no
+ * Strict: anything unusual is refused. No blanks, no sign, no
  * hexadecimal or octal prefix, no exponent, no NaN or infinity, nothing after the number.
  * Decimal point '.', whatever the locale (the programs never call setlocale(3)).
  *
- * All return 0, -EINVAL for what is no number, -ERANGE for one outside min..max (both
+ * All return 0, -EINVAL when it is not a number, -ERANGE when it is outside min..max (both
  * inclusive); *ret is written on success only. `text` may be NULL: -EINVAL.
  *
- * clamp_*: what fits, for values that cannot be refused any more.
+ * clamp_*: the nearest value that fits, where refusing is no longer possible.
  */
 #ifndef CONNTIDE_BASE_NUM_H
 #define CONNTIDE_BASE_NUM_H
@@ -29,8 +29,8 @@ int num_double(const char *text, double min, double max, double *ret_value);
 int num_duration_ns(const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t *ret_ns);
 
 /*
- * The digits at *text, which is moved behind them: for numbers inside of something. At most
- * `max`; else as above, and *text stays. num_take_hex() takes 0-9, a-f and A-F.
+ * The digits at *text, which is moved past them: for numbers inside a longer text. At most `max`;
+ * errors as above, and then *text stays. num_take_hex() takes 0-9, a-f and A-F.
  */
 int num_take_u64(const char **text, uint64_t max, uint64_t *ret_value);
 int num_take_hex(const char **text, uint64_t max, uint64_t *ret_value);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * prefetch(): brings the line of an address into the cache, and goes on; any address will
- * do, also one that cannot be read. prefetch_write(): to be written soon.
+ * prefetch(): starts to load the cache line of an address; any address is allowed, even one that
+ * cannot be read. prefetch_write(): to be written soon.
  *
- * gcc takes a function that does nothing but prefetch for one that does nothing, and
- * leaves out its calls; the empty statement is an effect, so they stay. That they do is
- * tested (tests/bench/test_instructions.py).
+ * gcc treats a function that only prefetches as one without effect and drops its calls; the empty
+ * asm statement keeps them (tested by tests/bench/test_instructions.py).
  */
 #ifndef CONNTIDE_BASE_PREFETCH_H
 #define CONNTIDE_BASE_PREFETCH_H

@@ -26,8 +26,8 @@
 static int drop_all(void)
 {
 	capng_clear(CAPNG_SELECT_ALL);
-	/* The bounding set needs CAP_SETPCAP; without it nothing is lost, because
-	 * no-new-privileges keeps anything from being gained through it. */
+	/* Emptying the bounding set needs CAP_SETPCAP. Without it nothing is lost:
+	 * no-new-privileges prevents gaining anything through the set. */
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0)
 		return -EPERM;
 	capng_apply(CAPNG_SELECT_BOUNDS);
@@ -36,8 +36,8 @@ static int drop_all(void)
 	return 0;
 }
 
-/* A change of user forgets which signal the end of the parent is (kernel/cred.c:
- * commit_creds): `conntide run` relies on it. */
+/* A change of user clears the parent-death signal (kernel/cred.c: commit_creds), which `conntide
+ * run` relies on. */
 static void keep_parent_signal(int sig)
 {
 	if (sig)
@@ -72,7 +72,7 @@ int sandbox_become(const char *const *users, const char **ret_user)
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
 		return -errno;
 	keep_parent_signal(sig);
-	/* setuid(2) emptied the sets unless somebody kept them with prctl. */
+	/* setuid(2) has emptied the sets, unless prctl kept them. */
 	if (setuid(0) == 0)
 		return -EPERM;
 	return drop_all();
@@ -171,7 +171,7 @@ int sandbox_allow_only(const char *const *syscalls, size_t count)
 	err = filter ? 0 : -ENOMEM;
 	for (size_t i = 0; i < count && !err; i++)
 		err = allow(filter, syscalls[i]);
-	/* Threads that run already, too, and with it no new privileges for them. */
+	/* Also for threads that run already, with no-new-privileges for them. */
 	if (!err)
 		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Giving up privilege, in the order a process does it: sandbox_become(), then
+ * Gives up privileges, in the order a process does it: sandbox_become(), then
  * sandbox_no_new_privileges(), then sandbox_allow_only(). The only user of
  * libcap-ng and libseccomp. Each returns 0 or -errno and leaves the process as it
  * was or more confined than before; a caller that gets an error ends.
@@ -21,9 +21,9 @@
  */
 int sandbox_become(const char *const *users, const char **ret_user);
 
-/* Is this process root enough to become this user, and to give files to it? Not without
- * CAP_SETUID, CAP_SETGID and CAP_CHOWN, as in a container that has CAP_NET_ADMIN alone, nor
- * where its user namespace has no such ids. */
+/* Can this process become this user, and give files to it? That takes CAP_SETUID, CAP_SETGID and
+ * CAP_CHOWN, which a container with CAP_NET_ADMIN alone lacks, and a user namespace that has
+ * these ids. */
 bool sandbox_may_become(uid_t uid, gid_t gid);
 
 /* Becomes this user, in this group and no other, and keeps CAP_NET_ADMIN of all capabilities.
@@ -41,7 +41,7 @@ int sandbox_keep_net_admin(void);
 /* True while any capability is effective, permitted or ambient. */
 bool sandbox_has_capabilities(void);
 
-/* execve() can no longer give privilege. */
+/* execve() can no longer add privileges. */
 int sandbox_no_new_privileges(void);
 
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Large arrays of which little is used: address space is taken, memory comes page by page
- * when something is written, and what was never written reads as zero.
+ * Large arrays of which little is used: they take address space; memory is allocated page by page
+ * on the first write, and unwritten parts read as zero.
  *
  * The owner calls sparse_free() with the same size; NULL is no error there. Both calls are
  * system calls: not for the path of an event.
@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-/* NULL: no address space. */
+/* NULL: out of address space. */
 void *sparse_alloc(size_t bytes);
 
 /* The same, but nothing may be touched before mprotect(2) has said so. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Keeps the largest N of what it is shown, in order, largest first; of equals the one that
+ * Keeps the largest N of the items it is given, in order, largest first; of equals the one that
  * came first. Items are of any type that has its weight in a uint32_t.
  *
  *	struct top_row rows[10];
@@ -10,9 +10,8 @@
  *	topn_add(&top, &(struct top_row){.row = 7, .entries = 31});
  *
  * The array and the count are the caller's, may be kept from pass to pass and are always in
- * order. No allocation. Most of what is shown is too small to get in and costs a comparison;
- * what gets in costs at most one move of the array, and of M items in random order only about
- * N * ln(M / N) do.
+ * order. No allocation. Most items are too small and cost a comparison; one that gets in costs at
+ * most one move of the array, and of M items in random order only about N * ln(M / N) get in.
  */
 #ifndef CONNTIDE_BASE_TOPN_H
 #define CONNTIDE_BASE_TOPN_H
@@ -49,7 +48,7 @@ static inline uint32_t topn_weight(const struct topn *top, uint32_t i)
 	return weight;
 }
 
-/* The weight that is not enough any more; nothing is refused while there is room. */
+/* An item must weigh more than this to get in; nothing is refused while the list has room. */
 static inline bool topn_refuses(const struct topn *top, uint32_t weight)
 {
 	return *top->count == top->room &&

@@ -90,7 +90,7 @@ bool health_forecast_recent(const struct snapshot *snap)
 	uint64_t beat = (uint64_t)snap->live.heartbeat_boot_ns;
 	uint64_t made = snap->forecast.computed_boot_ns;
 
-	/* It may be a little younger than the heartbeat: they are not written at once. */
+	/* It may be slightly newer than the heartbeat: they are not written together. */
 	return snap->forecast.valid && (beat > made ? beat - made : made - beat) <= SNAP_SILENT_NS;
 }
 
@@ -132,7 +132,7 @@ enum shm_level health_level(const struct snapshot *snap)
 	return (enum shm_level)level;
 }
 
-/* What evicts to stay one entry below its limit is full, not full in 0 s. */
+/* A table that stays one entry below its limit by evictions is full, not "full in 0 s". */
 enum shm_verdict health_verdict(const struct snapshot *snap)
 {
 	if (snap->forecast.verdict == SHM_VERDICT_FILLING && snap->live.level == SHM_LEVEL_FULL)

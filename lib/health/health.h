@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a snapshot means, said once for every rendering: is it fresh, how far can it be
- * trusted, what is the limit, how is the table and why, where does it settle. The level
- * and the data quality are the agent's (lib/health/level.h, lib/mirror/trust.h); a reader
- * adds only that the agent is silent. Pure.
+ * What a snapshot means, decided once for every rendering: whether it is fresh, how exact it is,
+ * what the limit is, the level and its reason, where the table settles. Level and data quality
+ * are the agent's (lib/health/level.h, lib/mirror/trust.h); a reader adds only that the agent is
+ * silent. Pure.
  */
 #ifndef CONNTIDE_HEALTH_HEALTH_H
 #define CONNTIDE_HEALTH_HEALTH_H
@@ -14,8 +14,8 @@
 
 #define HEALTH_WORDS_BYTES 256u
 
-/* An agent that has been silent for longer may have missed anything, though it is not yet
- * taken for gone (SNAP_SILENT_NS). It publishes every second. */
+/* The agent publishes every second. When it has been silent for longer than this, its numbers may
+ * be wrong, although it does not yet count as gone (SNAP_SILENT_NS). */
 #define HEALTH_QUALITY_AGE_NS (UINT64_C(3) * 1000000000u)
 
 /* entries / limit; -1 when nothing limits the table or no limit is known. */
@@ -32,7 +32,7 @@ bool health_fresh(const struct snapshot *snap);
 /* Fresh, subscribed to everything, first dump done: conntide_up. */
 bool health_up(const struct snapshot *snap);
 
-/* What the agent says, but not_exact for numbers that are not fresh. */
+/* The agent's quality; not_exact for numbers that are not fresh. */
 enum shm_quality health_quality(const struct snapshot *snap);
 bool health_exact(const struct snapshot *snap);
 
@@ -43,27 +43,27 @@ const char *health_quality_reason(const struct snapshot *snap);
 /* Since the whole table was last compared with the kernel's; -1: never, or not known. */
 double health_verified_seconds_ago(const struct snapshot *snap);
 
-/* There is a forecast, made within SNAP_SILENT_NS of the agent's last sign of life. */
+/* The snapshot has a forecast, made within SNAP_SILENT_NS of the last heartbeat. */
 bool health_forecast_recent(const struct snapshot *snap);
 
 /*
- * It says something about the future, now: the agent is up and has watched long
- * enough. Else none of its numbers is served as if it were true.
+ * The forecast says something about the future now: the agent is up and has watched long enough.
+ * Otherwise none of its numbers is served.
  */
 bool health_forecast(const struct snapshot *snap);
 
-/* As above; or it did when the agent, which is silent now, gave its last sign of
- * life: for those who ask for old numbers. */
+/* As above; or it did at the last heartbeat of an agent that is silent now, for callers that want
+ * old numbers. */
 bool health_forecast_shown(const struct snapshot *snap);
 
 /*
- * Where the table settles if demand stays as it is: the one value that every voice
- * shows. False when the forecast cannot say; and while it sees the table fill within the
- * hour although that is below the limit: demand does not stay as it is.
+ * Where the table settles if demand stays as it is: the one value that every output shows. False
+ * when the forecast cannot say, and while it expects the table to fill within the hour although
+ * that value is below the limit: demand is not steady then.
  */
 bool health_settles_at(const struct snapshot *snap, uint32_t *ret_entries);
 
-/* The forecast's verdict; while the level is FULL a table that fills is full. */
+/* The forecast's verdict; "fills" becomes "full" while the level is FULL. */
 enum shm_verdict health_verdict(const struct snapshot *snap);
 
 /* The level; UNKNOWN when the numbers are not fresh. */

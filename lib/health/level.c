@@ -7,7 +7,7 @@
 
 #define PPM 1000000
 
-/* On at `on`, held from `hold`. */
+/* On from `on` upwards, held from `hold` upwards. */
 struct bound {
 	int64_t on_ppm;
 	int64_t hold_ppm;
@@ -22,7 +22,7 @@ static const struct bound pool_high = {850000, 830000};
 struct cause {
 	enum shm_level_reason reason;
 	bool on;
-	bool held; /* not gone: keeps a level that is on */
+	bool held; /* still keeps a level that is on */
 	int64_t value;
 };
 
@@ -69,7 +69,7 @@ static struct cause rising(const struct level *level, enum level_counter counter
 	uint64_t sum = sum_of(level, counter);
 
 	cause.on = cause.held = sum > 0;
-	/* At least one: 0 is for what has ended. */
+	/* At least one: 0 means it has ended. */
 	cause.value = (int64_t)((sum + LEVEL_RISE_S - 1) / LEVEL_RISE_S);
 	return cause;
 }
@@ -90,7 +90,7 @@ static int64_t fill_ppm(const struct level_input *in)
 	return (int64_t)((double)in->count_entries * PPM / (double)in->limit_entries);
 }
 
-/* The first cause that is on is the reason; those that only hold keep what was. */
+/* The first cause that is on is the reason; causes that only hold keep the earlier reason. */
 static void judge(struct level_hold *hold, const struct cause *causes, size_t count,
 		  uint64_t now_ns, uint64_t hold_ns)
 {

@@ -31,7 +31,7 @@
 #define LEVEL_HIGH_RATIO     0.80
 #define LEVEL_CRITICAL_RATIO 0.95
 
-/* A counter that rose is rising for so long, and rates are over so long. */
+/* A counter counts as rising for this long after it rose; rates are over this long, too. */
 #define LEVEL_RISE_S 10u
 
 enum level_counter {
@@ -47,9 +47,9 @@ struct level_input {
 	uint64_t now_ns;
 	uint64_t now_real_ns;
 	int64_t count_entries; /* -1: not known */
-	int64_t limit_entries; /* what ends the table; 0 or less: nothing */
+	int64_t limit_entries; /* the lowest limit; 0 or less: none */
 	bool no_events;	       /* nf_conntrack_events=0 */
-	bool counters_known;   /* false before the kernel told them */
+	bool counters_known;   /* false before the kernel has reported them */
 	uint64_t counters[LEVEL_COUNTERS];
 	bool forecast_alarm;
 	bool forecast_filling;	   /* full within the hour, more likely than not */

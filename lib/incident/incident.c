@@ -10,7 +10,7 @@
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snapshot.h"
 
-/* What is in files stays as it is: a change needs another INCIDENT_FORMAT. */
+/* Existing files do not change: another layout needs another INCIDENT_FORMAT. */
 #define AT(field, offset)                                                                          \
 	_Static_assert(offsetof(struct incident_head, field) == (offset), #field " moved")
 AT(body_crc32, 12);
@@ -99,7 +99,7 @@ static void *place(struct incident_image *image, enum shm_section_id id)
 	return (char *)(uintptr_t)image->reader.base + image->reader.sections[id];
 }
 
-/* The content of sections that were not kept: as in a new segment. */
+/* Sections that were not kept look as in a new segment. */
 static void init_contents(struct incident_image *image)
 {
 	struct shm_slots *slots = place(image, SHM_SECTION_SLOTS);
@@ -153,7 +153,7 @@ static int place_piece(const struct incident_head *head, const struct incident_p
 		*ret_bytes = piece->size_bytes;
 		return 0;
 	}
-	/* Scalars that came later are the only thing that grows in place. */
+	/* Only the scalars grow in place. */
 	if (!newer || piece->section != SHM_SECTION_LIVE)
 		return -EINVAL;
 	if (piece->offset_bytes < room)
@@ -187,7 +187,7 @@ static int put_pieces(struct incident_image *image, const uint8_t *body, size_t 
 	return 0;
 }
 
-/* For a reader, each row costs memory, and a lock left taken a long wait. */
+/* Each row costs a reader memory; a lock left taken makes it wait long. */
 static int check_image(struct incident_image *image)
 {
 	const _Atomic uint64_t *map = place(image, SHM_SECTION_ROWMAP);
@@ -243,7 +243,7 @@ int incident_snapshot(struct incident_image *image, struct snapshot *snap)
 
 	if (err)
 		return err;
-	/* Shares are of the whole table, also of rows that were not kept. */
+	/* Shares are of the whole table, including rows that were not kept. */
 	if (all <= snap->live.mirror_entries)
 		return 0;
 	snap->live.mirror_entries = all;

@@ -15,8 +15,8 @@
  *
  * A body put back where its pieces came from, in private memory, is a segment
  * again: incident_image_open() makes a reader of it, so that whatever renders a
- * snapshot renders an incident. It needs a segment of the same major version; what
- * a later minor version has more is left out, what an earlier one lacks is 0. The
+ * snapshot renders an incident. It needs a segment of the same major version; fields of a later
+ * minor version are left out, fields an earlier one lacks are 0. The
  * head does not depend on the segment's version.
  *
  * Files are outside input: they are checked in one order, each failure with its own
@@ -97,7 +97,7 @@ struct incident_head {
 	uint32_t rows_active;
 	uint32_t rows_kept;
 	uint32_t entries_kept; /* in those rows */
-	uint32_t left_out;     /* 1: not all of what belongs here found room */
+	uint32_t left_out;     /* 1: some of the content did not fit */
 	char id[INCIDENT_ID_BYTES];
 	char netns_name[64];
 	char agent_version[32];

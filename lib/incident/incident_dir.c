@@ -44,7 +44,7 @@ static void add_bad(struct incident_list *list, const char *name, int error)
 	bad->error = error;
 }
 
-/* Never waits: a fifo of that name must not. */
+/* Non-blocking, in case a fifo has that name. */
 static int open_file(int dir_fd, const char *name, uint64_t *ret_bytes)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -96,7 +96,7 @@ static int read_head(int dir_fd, const char *name, struct incident_head *head, u
 	return n < 0 ? (int)n : incident_check_head(data, (size_t)n, *ret_bytes, head);
 }
 
-/* Recovery shows a table that has room again: of no use for what was wrong. */
+/* Recovery shows a table with room again, which does not show what was wrong. */
 static int badness(const struct incident_head *head)
 {
 	return head->stage == INCIDENT_RECOVERED ? -1 : (int)head->stage;
@@ -151,7 +151,7 @@ static int look_at(struct incident_list *list, int dir_fd, const char *name)
 		err = -EINVAL;
 	if (!err)
 		err = add_file(list, &head, bytes);
-	/* Dropped while we looked: no fault. */
+	/* Dropped while we read the directory: not an error. */
 	if (err && err != -ENOENT && err != -ENOMEM)
 		add_bad(list, name, err);
 	list->size_bytes += bytes;

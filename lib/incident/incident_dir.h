@@ -20,7 +20,7 @@
 
 /* All files with one id. */
 struct incident_item {
-	struct incident_head last;  /* the newest stage: what is known of the whole */
+	struct incident_head last;  /* the newest stage: has what is known of the whole incident */
 	struct incident_head worst; /* the worst stage that has a file: shown by default */
 	uint32_t stages;	    /* a bit for each stage that has a file */
 	uint32_t followed;	    /* 1: a later one of the same table exists */
@@ -39,7 +39,7 @@ struct incident_list {
 	uint64_t size_bytes; /* of all files, bad ones too */
 	struct incident_bad bad[INCIDENT_BAD_KEPT];
 	size_t bad_count; /* may be more than are named */
-	bool cut;	  /* there are more names than were looked at */
+	bool cut;	  /* there are more names than were examined */
 };
 
 #define INCIDENT_PATH_BYTES 512u

@@ -122,7 +122,7 @@ static int put_ring(struct pack *pack, enum shm_section_id id, uint32_t keep)
 	for (uint64_t i = first; i < end; i++)
 		copy_words(ring + head_bytes + i % slots * element,
 			   copy + (i - first) * (element / 8), element / 8);
-	/* What the writer went over meanwhile, and the slot it may be in. */
+	/* Without what the writer overwrote meanwhile, and the slot it may be writing. */
 	after = reobserve_u64(head);
 	torn = after + 1 > first + slots ? after + 1 - slots - first : 0;
 	torn = torn > count ? count : torn;
@@ -172,8 +172,7 @@ static void choose_rows(struct pack *pack)
 	}
 }
 
-/* The map comes last and is part of the body in any case: a row without its bit is
- * not there. */
+/* The map comes last and is always part of the body: a row without its bit does not exist. */
 static void put_row(struct pack *pack, uint32_t row)
 {
 	const char *cells = shm_reader_section(pack->from, SHM_SECTION_CELLS);
@@ -233,7 +232,7 @@ static void put_details(struct pack *pack)
 		/* It changed hands meanwhile. */
 		if (reobserve_u64(owner) != words[0])
 			continue;
-		/* Whose it is may be 0, and must be there. */
+		/* The owner may be 0, and must be written. */
 		emit(pack, SHM_SECTION_DETAILS, i * sizeof(words), words, 1);
 		emit_runs(pack, SHM_SECTION_DETAILS, i * sizeof(words) + 8, words + 1,
 			  sizeof(words) / 8 - 1);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A segment as the body of an incident (lib/incident/incident.h). It reads as any reader
- * does, without asking or stopping the writer, so the agent does it on a thread
- * of its own; it may sleep for some milliseconds when it meets a write.
+ * A segment as the body of an incident (lib/incident/incident.h). It reads like any reader,
+ * without stopping the writer, so the agent does it on a thread of its own; it may sleep for some
+ * milliseconds when it meets a write.
  *
- * `out` has room for INCIDENT_FILE_MAX bytes: head and body. What matters most comes
- * first; pieces for which there is no room are left out, and the head says so.
- * Fills in of *head what the segment tells (version, sums of rows, top_cell, names);
- * the caller has filled in the rest.
+ * `out` has room for INCIDENT_FILE_MAX bytes: head and body. What matters most comes first;
+ * pieces that do not fit are left out, and the head says so. Fills in the fields of *head that
+ * come from the segment (version, sums of rows, top_cell, names); the caller has filled in the
+ * rest.
  *
  * 0 and *ret_bytes of the file; -EAGAIN when a lock stayed taken; -ENOMEM.
  */

@@ -51,7 +51,7 @@ void incident_id_make(uint64_t began_real_ns, uint32_t random, char out[INCIDENT
 	struct tm tm;
 	size_t n = 0;
 
-	/* After the year 9999 the format has no room; then no time is given. */
+	/* After the year 9999 the format has no room, and no time is shown. */
 	if (seconds < INT64_C(253402300800) && gmtime_r(&seconds, &tm))
 		n = strftime(out, INCIDENT_ID_BYTES, "%Y%m%dT%H%M%SZ", &tm);
 	if (n != strlen("DDDDDDDDTDDDDDDZ"))

@@ -29,11 +29,11 @@
  *	frame hosts	the largest sources of each frame, by its time
  *
  * Sections that hold addresses of hosts are in a file of their own, <name>.hosts, which
- * only the readers' group may read, or the owner alone where there is no group. Which
- * section is where says the table in layout.c; a new section with addresses takes one
- * word there. Offsets count through both files: byte 0 of the hosts file has the offset
- * hosts_offset_bytes, and a reader maps it there, behind the table, or zeros in its place.
- * Both files name the same instance; the hosts file is renamed into place first.
+ * only the readers' group may read, or the owner alone where there is no group. The table in
+ * layout.c says which section is where; a new section with addresses takes one word there. Offsets
+ *count through both files: byte 0 of the hosts file has the offset hosts_offset_bytes, and a reader
+ *maps it there, behind the table, or zeros in its place. Both files name the same instance; the
+ *hosts file is renamed into place first.
  *
  * Rules: fixed-width fields, offsets and never pointers, no implicit padding,
  * units in names. Host byte order: the segment never leaves the machine.
@@ -41,8 +41,8 @@
  * SHM_VERSION_MINOR; layout.c asserts offsets, tests/lint/layout_frozen.py holds
  * them all.
  *
- * Cells, rows and rates are sparse: an untouched page costs nothing, so a
- * reader must not touch a row whose bit in the rowmap is 0.
+ * Cells, rows and rates are sparse: untouched pages cost nothing, so a reader must not touch a
+ * row whose bit in the rowmap is 0.
  */
 #ifndef CONNTIDE_SHM_LAYOUT_H
 #define CONNTIDE_SHM_LAYOUT_H
@@ -67,7 +67,7 @@
 #define SHM_HISTORY_SECONDS  3840u
 #define SHM_HISTORY_MINUTES  1536u
 
-/* What the agent does at present; degradation goes one step at a time. */
+/* What the agent follows at present; it degrades one step at a time. */
 enum shm_mode {
 	SHM_MODE_STARTING,  /* first dump not finished */
 	SHM_MODE_FULL,	    /* new, update and destroy events */
@@ -76,7 +76,7 @@ enum shm_mode {
 	SHM_MODE_COUNT
 };
 
-/* Why the mirror is not called exact, as bits; 0 means exact. */
+/* Why the mirror is not exact, as bits; 0 means exact. */
 enum shm_doubt {
 #define DOUBT(id, bit, name, reason, quality) SHM_DOUBT_##id = 1 << (bit),
 #include "lib/shm/doubts.def"
@@ -88,11 +88,11 @@ enum shm_doubt {
  * How far the numbers can be trusted. 0 is the worst: a new segment
  * must not look exact.
  *
- * EXACT      compared with the kernel recently, and nothing known or likely could have
- *	      changed unheard since
- * VERIFIED   counts are exact; some entries may change without an event, their states
- *	      are as of verified_real_ns. Normal after a start.
- * NOT_EXACT  events lost and not yet repaired, a residual, overload, no events at all
+ * EXACT      compared with the kernel recently, and no missed or silent change is known or likely
+ *	      since
+ * VERIFIED counts are exact; some entries may change without an event, and their states date from
+ *	      verified_real_ns. Normal after a start.
+ * NOT_EXACT  events lost and not yet repaired, a residual, overload, or no events
  */
 enum shm_quality {
 	SHM_QUALITY_NOT_EXACT,
@@ -165,7 +165,7 @@ struct shm_header {
 	_Atomic uint64_t ready;	  /* SHM_MAGIC once the file is complete */
 	_Atomic uint64_t stopped; /* CLOCK_REALTIME ns of a clean stop, else 0 */
 	uint8_t boot_id[16];	  /* /proc/sys/kernel/random/boot_id */
-	uint64_t instance_id;	  /* random, another for each start of an agent */
+	uint64_t instance_id;	  /* random, new at each start of an agent */
 	uint64_t created_real_ns;
 	uint64_t created_boot_ns;
 	uint64_t netns_inode;
@@ -202,7 +202,7 @@ struct shm_live {
 struct shm_row {
 	_Atomic uint64_t new_entries;
 	_Atomic uint64_t destroyed_entries;
-	_Atomic uint64_t timed_entries; /* destroyed ones whose birth was seen... */
+	_Atomic uint64_t timed_entries; /* destroyed entries whose creation was seen... */
 	_Atomic uint64_t timed_ms;	/* ...and the sum of their lifetimes */
 };
 
@@ -213,9 +213,9 @@ struct shm_rate {
 };
 
 /*
- * A port that has series of its own in /metrics. Counters are shown minus the
- * base, which is what the port had when it got the slot: that part is counted in
- * the "other" series for ever, so no series of either ever runs backwards.
+ * A port that has series of its own in /metrics. Counters are shown minus the base, their value
+ * when the port got the slot: the base stays in the "other" series for good, so no series ever
+ * falls.
  */
 struct shm_slot {
 	_Atomic uint32_t row;	     /* ROW_INVALID: free */
@@ -230,8 +230,8 @@ struct shm_other {
 };
 
 struct shm_slots {
-	/* Covers slot[], and what other[][] takes over when a slot changes hands; what is
-	 * counted there by the event is relaxed. */
+	/* Covers slot[], and what other[][] takes over when a slot changes hands; counts per
+	 * event are relaxed. */
 	_Atomic uint64_t seq;
 	struct shm_slot slot[SHM_SLOT_COUNT];
 	struct shm_other other[L4_COUNT][DIR_COUNT];
@@ -275,14 +275,14 @@ struct shm_history {
 #define SHM_FULL_HORIZONS 8u /* 30, 60, 120, 300, 600, 1200, 1800, 3600 s */
 #define SHM_REASONS	  8u
 #define SHM_PASTS	  1536u
-#define SHM_NEVER_MS	  UINT64_MAX /* not within the hour that is looked at */
+#define SHM_NEVER_MS	  UINT64_MAX /* not within the hour */
 #define SHM_NOT_YET	  UINT32_MAX /* that moment has not come */
 
 /* Which limit the forecast is about. */
 enum shm_limit {
 	SHM_LIMIT_NONE,	   /* nf_conntrack_max is 0 */
 	SHM_LIMIT_MAX,	   /* nf_conntrack_max */
-	SHM_LIMIT_CHAIN,   /* the length of hash chains comes first */
+	SHM_LIMIT_CHAIN,   /* hash chains get too long before that */
 	SHM_LIMIT_ASSUMED, /* --assume-max: a rehearsal */
 	SHM_LIMIT_COUNT
 };
@@ -290,7 +290,7 @@ enum shm_limit {
 enum shm_verdict {
 	SHM_VERDICT_WATCHING,	/* cannot say yet */
 	SHM_VERDICT_STEADY,	/* stays where it is */
-	SHM_VERDICT_LEVELS_OFF, /* moves, and stays below the limit */
+	SHM_VERDICT_LEVELS_OFF, /* changes, and stays below the limit */
 	SHM_VERDICT_FILLING,	/* full within the hour, more likely than not */
 	SHM_VERDICT_FULL,
 	SHM_VERDICT_DRAINING,
@@ -298,7 +298,7 @@ enum shm_verdict {
 	SHM_VERDICT_COUNT
 };
 
-/* Why it cannot say; what it says all the same (that the table is full) has no number. */
+/* Why it cannot say. That the table is full it says all the same, without a number. */
 enum shm_silence {
 #define SILENCE(id, name, words) SHM_SILENCE_##id,
 #include "lib/shm/silences.def"
@@ -306,7 +306,7 @@ enum shm_silence {
 	SHM_SILENCE_COUNT
 };
 
-/* Entries at one horizon, as quantiles; and how such forecasts fared so far. */
+/* Entries at one horizon, as quantiles, and the record of such forecasts. */
 struct shm_horizon {
 	_Atomic uint32_t horizon_s;
 	_Atomic uint32_t p50_entries;
@@ -320,20 +320,20 @@ struct shm_horizon {
 
 struct shm_chance {
 	_Atomic uint32_t horizon_s;
-	_Atomic uint32_t full_ppm; /* probability of having been full, in millionths */
+	_Atomic uint32_t full_ppm; /* probability that it was full by then, in millionths */
 	_Atomic uint32_t drop_ppm; /* of a first dropped packet */
 	uint32_t _pad;
 };
 
-/* A class of entries that carries the forecast. */
+/* A class of entries that drives the forecast. */
 struct shm_reason {
 	_Atomic uint32_t key;	 /* l4proto | direction << 8 | port << 16 */
-	_Atomic uint32_t pooled; /* 1: several ports that have no class of their own */
+	_Atomic uint32_t pooled; /* 1: all ports without a class of their own */
 	_Atomic uint32_t entries;
 	_Atomic uint32_t entries_600; /* expected in ten minutes */
 	_Atomic uint32_t settles_at_entries;
 	_Atomic uint32_t new_milli_per_s;
-	_Atomic int32_t slope_micro_per_s2; /* how fast that rate changes */
+	_Atomic int32_t slope_micro_per_s2; /* change of that rate */
 	uint32_t _pad;
 };
 
@@ -349,10 +349,10 @@ struct shm_forecast {
 	_Atomic uint32_t verdict;	     /* enum shm_verdict */
 	_Atomic uint32_t alarm;		     /* 1: full within ten minutes, with hysteresis */
 	_Atomic uint32_t watching_s;	     /* SHM_VERDICT_WATCHING: for how much longer */
-	_Atomic uint32_t count_entries;	     /* what it started from */
+	_Atomic uint32_t count_entries;	     /* the count it started from */
 	_Atomic uint32_t settles_at_entries; /* if demand stays as it is */
 	_Atomic uint32_t soft_entries;	     /* the kernel may evict these when full */
-	_Atomic uint32_t cost_us;	     /* CPU time of the last one */
+	_Atomic uint32_t cost_us;	     /* CPU time of the last forecast */
 	_Atomic uint32_t reason_count;
 	_Atomic uint32_t silence; /* enum shm_silence: why it cannot say */
 	uint32_t _pad;
@@ -361,7 +361,7 @@ struct shm_forecast {
 	struct shm_reason reason[SHM_REASONS];
 };
 
-/* One past forecast, a minute apart; came[] is filled in when its moment comes. */
+/* A past forecast; one is kept each minute. came[] is filled in when its moment comes. */
 struct shm_past {
 	_Atomic uint64_t real_ns; /* when it was made; 0: never written */
 	_Atomic uint32_t p50_entries[SHM_HORIZONS];
@@ -385,14 +385,14 @@ struct shm_pasts {
 #define SHM_DETAIL_POOLS (L4_COUNT * DIR_COUNT)
 #define SHM_STAY_BUCKETS 24u
 
-/* Told by the DESTROY (lib/stats/observer.h says how); before Linux 5.11 it names no timeout
- * and no state, and evictions are counted as expired or closed. */
+/* From the DESTROY event (see lib/stats/observer.h). Before Linux 5.11 it has no timeout and no
+ * state, and evictions are counted as expired or closed. */
 enum shm_end {
 	SHM_END_EXPIRED, /* its timeout ran out while it was open or half open */
 	SHM_END_CLOSED,	 /* its timeout ran out after a close, or a reset or a successor ended it */
 	SHM_END_EVICTED, /* taken by the kernel to make room */
 	SHM_END_DELETED, /* by a program (conntrack -D, -F), or with a masquerading interface */
-	SHM_END_UNSEEN,	 /* nothing told of it: gone when the table was compared, or replaced */
+	SHM_END_UNSEEN,	 /* no event reported it: gone when the table was compared, or replaced */
 	SHM_END_COUNT
 };
 
@@ -407,21 +407,21 @@ struct shm_stays {
  * another one after. A reader takes the generation, copies, and takes it again: odd or
  * not the same means that the copy may be of two rows, and it copies anew. Under one
  * generation row stays the same and counters only rise; they are relaxed and move on
- * meanwhile, so two of them may differ by what happened between their reading. What a
- * detail has counted when it is taken from its row is added to the pool of its protocol
- * and direction: the sum over all details and pools never falls, but a reader that needs
- * it takes differences between two copies only where the generation is the same.
- * A row has at most one detail. Entries of a row are in its detail since it got it, and
- * before that in the pool.
+ * meanwhile, so two of them may differ by what happened between their reading. When a detail is
+ * taken from its row its counts are added to the pool of that protocol and direction, so the sum
+ * over all details and pools never falls. A reader may take differences between two copies of a
+ * detail only where the generation is the same.
+ * A row has at most one detail. Entries of a row count in its detail from the moment it got it,
+ * and in the pool before that.
  */
 struct shm_detail {
 	_Atomic uint32_t row;	     /* ROW_INVALID: free; of a pool: port 0 */
 	_Atomic uint32_t generation; /* odd: changing hands; counters begin at 0 */
 	_Atomic uint64_t ends[SHM_END_COUNT];
-	struct shm_stays whole; /* birth to end, where both were seen */
-	struct shm_stays tail;	/* last change of state to end, of entries whose birth was seen */
-	struct shm_stays
-		states[STATE_SLOTS_MAX]; /* each stay in a state, of the same, whatever ended it */
+	struct shm_stays whole; /* creation to end, where both were seen */
+	struct shm_stays tail; /* last change of state to end, of entries whose creation was seen */
+	struct shm_stays states[STATE_SLOTS_MAX]; /* each stay in a state, of the same entries,
+						     however it ended */
 };
 
 /* --- who ------------------------------------------------------------------------ */
@@ -469,12 +469,12 @@ struct shm_talkers {
 /* --- which ports of NAT ------------------------------------------------------------ */
 
 #define SHM_NAT_POOLS 32u
-#define SHM_NAT_NEVER UINT32_MAX /* a time that is not within sight */
+#define SHM_NAT_NEVER UINT32_MAX /* a time beyond what can be foreseen */
 
 enum {
 	SHM_NAT_TRANSLATED = 1u << 0, /* else local: this host's own connections alone */
-	SHM_NAT_MEASURED = 1u << 1,   /* failing_ppm was measured, else it is what to expect */
-	SHM_NAT_RECLAIMS = 1u << 2    /* closing entries give their ports back: not in `held` */
+	SHM_NAT_MEASURED = 1u << 1,   /* failing_ppm was measured; else it is expected */
+	SHM_NAT_RECLAIMS = 1u << 2    /* ports of closing entries are reclaimed: not in `held` */
 };
 
 /*
@@ -489,8 +489,9 @@ struct shm_nat_pool {
 	_Atomic uint32_t zone_flags;
 	_Atomic uint32_t range; /* first port | last << 16; 0: only its size is known */
 	_Atomic uint32_t used;
-	_Atomic uint32_t closing; /* in TIME_WAIT or CLOSE, which newer kernels take back */
-	_Atomic uint32_t held;	  /* cannot be had: used, less closing where they are taken back */
+	_Atomic uint32_t closing; /* in TIME_WAIT or CLOSE, which newer kernels reclaim */
+	_Atomic uint32_t
+		held; /* not available: used, minus closing where the kernel reclaims those */
 	_Atomic uint32_t size;
 	_Atomic uint32_t error;
 	_Atomic uint32_t more;
@@ -509,7 +510,7 @@ struct shm_nat {
 	_Atomic uint32_t count;		/* of pool[], highest held / size first */
 	_Atomic uint32_t tracked;	/* pools that are counted, local ones among them */
 	_Atomic uint32_t room;
-	_Atomic uint32_t missed; /* no pool that is not counted has more ports in use */
+	_Atomic uint32_t missed; /* no pool outside the list has more ports in use */
 	struct shm_nat_pool pool[SHM_NAT_POOLS];
 };
 
@@ -531,7 +532,7 @@ struct shm_setting_change {
 struct shm_setting {
 	_Atomic uint64_t changed_real_ns; /* 0: never since the agent started */
 	_Atomic uint32_t changes;
-	_Atomic uint32_t rank; /* the how manieth setting to change; 0: it never did */
+	_Atomic uint32_t rank; /* number of its last change, from 1; 0: never changed */
 };
 
 struct shm_settings {

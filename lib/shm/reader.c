@@ -16,7 +16,7 @@
 #include "lib/shm/layout.h"
 #include "lib/shm/seqlock.h"
 
-/* More than any version will hold, and little to map. */
+/* More than any version will need, and cheap to map. */
 #define HOSTS_BYTES_MAX (UINT64_C(16) << 20)
 
 /* Per thread: where to go on when a guarded read meets a missing page. */
@@ -34,7 +34,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		guard_previous.sa_sigaction(sig, info, context);
 		return;
 	}
-	/* Not ours: fall back to what would have happened without us. */
+	/* Not from our mapping: do what would have happened without the guard. */
 	signal(SIGBUS, SIG_DFL);
 	raise(SIGBUS);
 }
@@ -131,7 +131,7 @@ struct check {
 _Static_assert(sizeof(((struct shm_reader *)0)->sections) >= sizeof(((struct check *)0)->sections),
 	       "the reader has room for every section");
 
-/* Newer minor versions append; an older one lacks what we would read. */
+/* Newer minor versions append; an older one lacks fields we read. */
 static bool version_fits(const struct shm_header *header)
 {
 	const uint32_t oldest_minor = SHM_VERSION_MINOR;
@@ -224,7 +224,7 @@ static int map_hosts(const char *table_path, char *base, struct check *check)
 		return err;
 	check->header = (const void *)(base - check->hosts_offset_bytes);
 	err = shm_guarded(check_hosts_header, check);
-	/* Whatever is there is not ours to show. */
+	/* Content of another instance must not be shown. */
 	if (err && mmap(base, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
 			   MAP_FAILED)
 		return -ENOMEM;
@@ -309,14 +309,14 @@ int shm_reader_refresh(struct shm_reader *reader)
 	if (stat(reader->path, &st) < 0)
 		return 0;
 	if (st.st_dev == reader->device && st.st_ino == reader->inode) {
-		/* Cut or grown by a stranger: nothing in it can be trusted. */
+		/* Somebody else truncated or extended it: nothing in it can be trusted. */
 		if ((uint64_t)st.st_size == reader->file_bytes)
 			return 0;
 		shm_reader_close(reader);
 		return -EMSGSIZE;
 	}
-	/* What is there now may be unreadable; then the old one stays in use, and
-	 * its heartbeat tells how old it is. */
+	/* If the new file cannot be read, the old mapping stays in use, and its heartbeat shows
+	 * its age. */
 	err = remap(reader);
 	if (err != -EPROTO)
 		return 0;
@@ -345,14 +345,14 @@ const void *shm_reader_section(const struct shm_reader *reader, unsigned int id)
 	return (const char *)reader->base + reader->sections[id];
 }
 
-/* Versions after an upgrade: the one that was not restarted is the older one. */
+/* After an upgrade the program that was not restarted is the older one. */
 static void explain_version(const struct shm_reader *reader, char *out, size_t out_bytes)
 {
 	bool newer = reader->version_major > SHM_VERSION_MAJOR;
 	char version[32];
 	size_t n = 0;
 
-	/* It goes to terminals and logs: no more than a version is made of. */
+	/* It goes to terminals and logs: only characters that versions consist of. */
 	for (; n + 1 < sizeof(version) && reader->agent_version[n] > ' ' &&
 	       reader->agent_version[n] <= '~';
 	     n++)
@@ -394,7 +394,7 @@ const char *shm_reader_hosts_explain(const struct shm_reader *reader, char *out,
 	return out;
 }
 
-/* An agent has been here: its lock outlives it. */
+/* An agent has run here: its lock file remains. */
 static bool has_lock(const struct shm_reader *reader)
 {
 	int stem = (int)(strlen(reader->path) - strlen(SHM_FILE_SUFFIX));

@@ -17,9 +17,9 @@
  * hosts_error says why; shm_reader_hosts_explain() makes a sentence of it.
  *
  * Which reads which: a reader of version X.Y reads what an agent of X.Y or of X.Z, Z > Y,
- * wrote (minor versions only append). So at an upgrade readers may be behind, never
- * ahead: the agent is restarted first. Else the answer is -EPROTO and a sentence that
- * says which of the two is older, also when an older table was read before.
+ * wrote (minor versions only append). So at an upgrade the agent is restarted first: readers may
+ * be older, never newer. Otherwise the result is -EPROTO and a sentence that says which of the
+ * two is older, even when an older table was read before.
  *
  * A file cut or replaced under the mapping raises SIGBUS in the process that touches
  * it. shm_reader_install_guard() once per process makes reads through
@@ -62,11 +62,10 @@ bool shm_name_is_good(const char *name);
 int shm_reader_init(struct shm_reader *reader, const char *runtime_dir, const char *name);
 
 /*
- * Makes sure that the mapping is of the file that has the name now: maps it
- * the first time, and again when an agent has put a new one there. Cheap (one
- * stat) when nothing changed. If the name is gone or unreadable but an older
- * mapping exists, that one stays in use and 0 is returned; but not if it is of
- * another version: the agent that wrote the older mapping is gone.
+ * Maps the file that has the name now: the first time, and again when an agent has replaced it.
+ * Cheap (one stat) when nothing changed. If the name is gone or unreadable but an older mapping
+ * exists, that one stays in use and 0 is returned; not if the new file is of another version,
+ * because then the agent that wrote the older one is gone.
  */
 int shm_reader_refresh(struct shm_reader *reader);
 
@@ -91,7 +90,7 @@ const char *shm_reader_hosts_explain(const struct shm_reader *reader, char *out,
 
 /* 32 hexadecimal digits with or without dashes -> 16 bytes; 0 or -EINVAL. */
 int boot_id_parse(const char *text, uint8_t ret_id[16]);
-/* That of the running system. 0 or -errno. */
+/* The boot id of the running system. 0 or -errno. */
 int boot_id_read(uint8_t ret_id[16]);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * How long a reader of the segment tries. A writer holds a lock for about a
- * microsecond. A reader that meets it often in a row sleeps, for the writer may
- * have lost its CPU in there; one that met it for 50 ms looks at a writer that died.
+ * microsecond. A reader that meets it several times in a row sleeps, because the writer may have
+ * lost its CPU while writing; after 50 ms the writer must have died.
  *
  *	for (int attempt = 0; attempt < SEQ_ATTEMPTS; attempt++, seq_nap_if_due(attempt))
  */

@@ -51,8 +51,8 @@ static inline bool seq_read_valid(const _Atomic uint64_t *seq, uint64_t at)
 }
 
 /*
- * The same with 32 bits, for what changes hands: the generation is odd meanwhile.
- * What is counted under one generation is relaxed and moves on while it is read.
+ * The same with 32 bits, for slots and details that change hands: the generation is odd
+ * meanwhile. Counts under one generation are relaxed and move on while they are read.
  */
 static inline void hand_over_begin(_Atomic uint32_t *generation)
 {
@@ -81,20 +81,20 @@ static inline bool hand_read_valid(const _Atomic uint32_t *generation, uint32_t 
 	return atomic_load_explicit(generation, memory_order_relaxed) == at;
 }
 
-/* A word that is complete when it is seen: ring heads, the ready word. */
+/* A word that publishes what was stored before it: ring heads, the ready word. */
 static inline void publish_u64(_Atomic uint64_t *word, uint64_t value)
 {
 	atomic_store_explicit(word, value, memory_order_release);
 }
 
-/* The fence keeps what is stored next from being seen before the word. */
+/* The fence keeps later stores from being seen before the word. */
 static inline void publish_i64(_Atomic int64_t *word, int64_t value)
 {
 	atomic_store_explicit(word, value, memory_order_release);
 	atomic_thread_fence(memory_order_release);
 }
 
-/* A word as it is after everything read so far. */
+/* A word, read after everything read so far. */
 static inline int64_t reobserve_i64(const _Atomic int64_t *word)
 {
 	atomic_thread_fence(memory_order_acquire);
@@ -106,7 +106,7 @@ static inline uint64_t observe_u64(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* Again, after relaxed loads of what it stands for: they stay before it. */
+/* Reads it again, after relaxed loads of what it guards: they stay before it. */
 static inline uint64_t reobserve_u64(const _Atomic uint64_t *word)
 {
 	atomic_thread_fence(memory_order_acquire);

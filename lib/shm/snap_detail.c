@@ -12,10 +12,10 @@
 #include "lib/shm/seqlock.h"
 
 #define DETAILS_ALL (SHM_DETAILS + SHM_DETAIL_POOLS)
-#define FAMILY_IPV4 2u /* AF_INET, AF_INET6: as the kernel's attributes have them */
+#define FAMILY_IPV4 2u /* AF_INET, AF_INET6: as in the kernel's attributes */
 #define FAMILY_IPV6 10u
 
-/* Above every counter that can be true, and far below where a sum of 24 wraps. */
+/* Above any possible counter, and far below where a sum of 24 wraps. */
 #define COUNTER_MAX (UINT64_C(1) << 56)
 
 double snap_stay_edge_s(unsigned int i)
@@ -43,7 +43,7 @@ static uint64_t peek_counter(const _Atomic uint64_t *word)
 	return value < COUNTER_MAX ? value : COUNTER_MAX;
 }
 
-/* The sum and the buckets are read one after the other, and may be anything. */
+/* Sum and buckets are read one after the other, from a file that may hold anything. */
 static void copy_stays(const struct shm_stays *from, struct snap_stays *to)
 {
 	double least = 0, most = 0;
@@ -62,8 +62,8 @@ static void copy_stays(const struct shm_stays *from, struct snap_stays *to)
 		to->sum_s = most;
 }
 
-/* A hand-over takes microseconds and comes every ten seconds at most: who meets it twice
- * does without that row. */
+/* A hand-over takes microseconds and comes every ten seconds at most: a reader that meets it
+ * twice leaves out that row. */
 #define HAND_ATTEMPTS 3
 
 static void copy_counters(const struct shm_detail *from, struct snap_row_detail *to)
@@ -96,7 +96,7 @@ static bool copy_detail(const struct shm_detail *from, struct snap_row_detail *t
 	return false;
 }
 
-/* A pool has its place, which its row must name. */
+/* The place of a pool says which row it must name. */
 static bool copy_pool(const struct shm_detail *from, unsigned int index, struct snap_row_detail *to)
 {
 	struct row_key key = {(uint8_t)(index / DIR_COUNT), (uint8_t)(index % DIR_COUNT), 0};
@@ -283,7 +283,7 @@ static void copy_frame_hosts(const void *from_arg, void *to_arg)
 		to->count += copy_talker(&from->hosts[i], false, &to->hosts[to->count]);
 }
 
-/* Two rings, written one after the other: what belongs together has the same time. */
+/* Two rings, written one after the other: a frame and its hosts have the same time. */
 static int take_frame_hosts(struct shm_reader *reader, unsigned int id,
 			    struct snap_table_log *frames)
 {

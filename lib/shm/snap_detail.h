@@ -5,10 +5,9 @@
  * (talkers), and what the table looked like before (frames).
  *
  * Nothing in a segment is trusted. A row, cell, protocol or family that does not
- * exist is left out; lists hold no more than their arrays; a sum of stays that
- * cannot belong to its buckets is brought to what they allow. A detail that changed
- * hands while it was copied, a list of talkers that was being written all the
- * time, and frames the writer went over meanwhile are left out, too.
+ * exist is left out; lists hold no more than their arrays; a sum of stays that its buckets rule
+ * out is clamped to what they allow. A detail that changed hands while it was copied, a list of
+ * talkers that never stood still, and frames overwritten meanwhile are left out, too.
  *
  * Units: entries, s, ms, ns. About 2 MiB when everything is in use, never more:
  * the sections have fixed sizes. Ownership: snap_detail_init() makes an empty one,
@@ -106,7 +105,7 @@ struct snap_table_log {
 struct snap_detail {
 	struct snap_row_detail *details; /* those that hold anything; pools last */
 	size_t detail_count;
-	int hosts_error;     /* 0, or there are no hosts: talkers, and hosts of frames */
+	int hosts_error;     /* not 0: talkers, and hosts of frames, could not be read */
 	char hosts_why[384]; /* the sentence for it */
 	bool talkers_valid;
 	uint64_t talkers_boot_ns; /* when they were taken; 0: never */
@@ -120,11 +119,11 @@ struct shm_reader;
 void snap_detail_init(struct snap_detail *details);
 void snap_detail_free(struct snap_detail *details);
 
-/* 0; -ENOENT when nothing is mapped; -EFAULT when the file was cut; -ENOMEM. On
- * failure *details is valid, and holds nothing that can be relied on. */
+/* 0; -ENOENT when nothing is mapped; -EFAULT when the file was cut; -ENOMEM. On failure *details
+ * can be freed and taken again, but its content means nothing. */
 int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details);
 
-/* The talkers alone: a part of the above, for those who ask often. */
+/* The talkers alone, for callers that need them often. */
 int snapshot_take_talkers(struct shm_reader *reader, struct snap_detail *details);
 
 /* Upper edge of bucket `i`, s; infinite for the last. */

@@ -23,7 +23,7 @@ static uint32_t most(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
-/* What was read between two looks at the lock, not yet looked at itself. */
+/* Copied under the lock, not checked yet. */
 struct raw {
 	struct snap_forecast to;
 	uint32_t verdict;
@@ -91,7 +91,7 @@ static void load_lists(const struct shm_forecast *from, struct raw *raw)
 	}
 }
 
-/* A metric's label is made of these: only words that are known get through. */
+/* These become labels of metrics: only known words get through. */
 static bool words_are_known(const struct raw *raw)
 {
 	const struct snap_forecast *to = &raw->to;
@@ -104,7 +104,7 @@ static bool words_are_known(const struct raw *raw)
 		return false;
 	if (raw->verdict == SHM_VERDICT_UNLIMITED && to->limit_entries != 0)
 		return false;
-	/* What says "full" or "at N %" needs something to be a part of. */
+	/* "Full" and "at N %" need a limit. */
 	if (raw->verdict != SHM_VERDICT_UNLIMITED && raw->verdict != SHM_VERDICT_WATCHING &&
 	    to->limit_entries == 0)
 		return false;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The forecast in the segment, and the past ones with what came of them, as a
- * private copy in which everything has been checked.
+ * The forecast in the segment, and past ones with what came, as a private copy in which every
+ * field is checked.
  *
- * Nothing in a segment is trusted. Words that name something (verdict, limit,
- * horizons) must be known ones, else there is no forecast (`valid` is false).
- * Amounts are brought into order: quantiles do not cross, a probability is at most
- * 1, no more forecasts held than were compared, a time beyond the hour that is
- * looked at is none at all. A reason that names no protocol or direction is left out.
+ * Nothing in a segment is trusted. Enumerations (verdict, limit, horizons) must have known
+ * values, or there is no forecast (`valid` is false). Amounts are put into order: quantiles do
+ * not cross, a probability is at most 1, no more forecasts held than were compared, a time beyond
+ * the hour is never. A reason without a known protocol and direction is left out.
  *
  * Units: entries, ms, s, millionths (ppm). Ownership: struct snap_forecast holds no
  * memory; struct snap_pasts is freed by snap_pasts_free(). Threads: none shared.
@@ -55,7 +54,7 @@ struct snap_reason {
 };
 
 struct snap_forecast {
-	bool valid; /* computed at least once, and every word in it means something */
+	bool valid; /* computed at least once, and every value in it is known */
 	uint64_t computed_boot_ns;
 	uint64_t computed_real_ns;
 	uint64_t full_early_ms; /* <= SNAP_FORECAST_HOUR_MS, or SHM_NEVER_MS; in order */
@@ -65,7 +64,7 @@ struct snap_forecast {
 	uint32_t limit_entries; /* 0 only with SHM_LIMIT_NONE */
 	enum shm_verdict verdict;
 	bool alarm;
-	uint32_t watching_s; /* for how much longer it cannot say, as far as is known */
+	uint32_t watching_s; /* for how much longer it cannot say, if known */
 	enum shm_silence silence;
 	uint32_t count_entries;
 	uint32_t settles_at_entries;
@@ -97,8 +96,8 @@ struct snap_pasts {
 struct shm_reader;
 
 /*
- * Reads shared memory: under shm_guarded(). A writer that never lets go, or
- * anything that cannot be, leaves to->valid false and all else 0.
+ * Reads shared memory: under shm_guarded(). A writer that holds the lock for ever, or an
+ * impossible value, leaves to->valid false and all else 0.
  */
 void snap_forecast_copy(const struct shm_forecast *from, struct snap_forecast *to);
 

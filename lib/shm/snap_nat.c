@@ -8,7 +8,7 @@
 #include "lib/shm/seq_retry.h"
 #include "lib/shm/seqlock.h"
 
-/* AF_INET and AF_INET6 as Linux numbers them: the segment is of this kernel. */
+/* AF_INET and AF_INET6 of Linux: the segment never leaves the machine. */
 #define FAMILY_IPV4 2u
 #define FAMILY_IPV6 10u
 

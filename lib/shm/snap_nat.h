@@ -26,11 +26,11 @@ struct snap_nat_pool {
 	uint16_t first_port; /* 0, 0: only the size is known */
 	uint16_t last_port;
 	bool translated; /* else local: this host's own connections alone */
-	bool measured;	 /* failing_share was measured, else it is what to expect */
+	bool measured;	 /* failing_share was measured; else it is expected */
 	bool reclaims;
 	uint32_t used;
 	uint32_t closing; /* in TIME_WAIT or CLOSE */
-	uint32_t held;	  /* cannot be had */
+	uint32_t held;	  /* not available */
 	uint32_t size;	  /* never 0 */
 	uint32_t error;	  /* how many fewer it may be */
 	uint32_t more;
@@ -38,7 +38,7 @@ struct snap_nat_pool {
 	double ratio;	      /* held / size */
 	double new_per_s;
 	double failing_share;
-	double early_s; /* infinite: not within sight */
+	double early_s; /* infinite: not foreseeable */
 	double likely_s;
 	double late_s;
 };
@@ -48,7 +48,7 @@ struct snap_nat {
 	uint64_t taken_boot_ns;
 	uint32_t tracked; /* pools counted, local ones among them */
 	uint32_t room;
-	uint32_t missed; /* no pool that is not listed nor counted has more ports in use */
+	uint32_t missed; /* no pool outside the list has more ports in use */
 	uint32_t count;
 	struct snap_nat_pool pools[SHM_NAT_POOLS]; /* fullest first */
 };

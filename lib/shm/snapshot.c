@@ -130,7 +130,7 @@ struct copy {
 	const struct shm_row *rows;
 	const struct shm_rate *rates;
 	bool full;  /* rows_room was too small */
-	bool moved; /* a slot changed hands meanwhile: its counts may be there twice */
+	bool moved; /* a slot changed hands meanwhile: its counts may be included twice */
 };
 
 static void copy_slot(const struct slot_view *view, uint32_t row_index, struct snap_row *row)
@@ -237,7 +237,7 @@ static void check_rates(struct copy *copy)
 		snap->rows[i].new_per_s = snap->rows[i].destroyed_per_s = (double)NAN;
 }
 
-/* Names go to terminals, JSON and HTML: a scribbled one must not speak to those. */
+/* Names go to terminals, JSON and HTML: a corrupt one must do no harm there. */
 static void make_printable(char *text, size_t room)
 {
 	text[room - 1] = '\0';
@@ -303,7 +303,7 @@ static void health_agent(const struct shm_reader *reader, uint64_t now_boot_ns,
 	const struct shm_header *header = shm_reader_header(reader);
 	uint64_t beat = (uint64_t)snap->live.heartbeat_boot_ns;
 
-	/* It may be a little younger than `now`, which was read before it. */
+	/* It may be slightly newer than `now`, which was read first. */
 	snap->clock_ahead = beat > now_boot_ns && beat - now_boot_ns > SNAP_SILENT_NS;
 	snap->age_ns = now_boot_ns > beat ? now_boot_ns - beat : 0;
 	if (snap->clock_ahead)
@@ -334,7 +334,7 @@ int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_
 	copy.cells = shm_reader_section(reader, SHM_SECTION_CELLS);
 	copy.rows = shm_reader_section(reader, SHM_SECTION_ROWS);
 	copy.rates = shm_reader_section(reader, SHM_SECTION_RATES);
-	/* Memory grows outside the guard: a jump out of realloc would be a leak. */
+	/* Memory grows outside the guard: a jump out of realloc would leak it. */
 	do {
 		if (copy.full || !snap->rows) {
 			err = grow_rows(snap);

@@ -3,8 +3,8 @@
  * A private copy of a segment at one moment: everything that is rendered,
  * served or computed outside the agent is a function of this and nothing else.
  *
- * The cells are read while the agent goes on writing, so a snapshot is not an
- * instant; but it agrees with itself: mirror_entries is set to the sum of the
+ * The cells are read while the agent goes on writing, so a snapshot is not one instant, but it is
+ * consistent: mirror_entries is set to the sum of the
  * cells that were read, and residual_entries to count - mirror_entries.
  *
  * Ownership: the caller owns the struct and what it points to;
@@ -33,7 +33,7 @@ struct snap_live {
 #undef VALUE
 };
 
-/* A row that holds entries, or whose counters moved lately, or that has a slot. */
+/* A row that holds entries, or whose counters changed lately, or that has a slot. */
 struct snap_row {
 	struct row_key key;
 	int32_t slot;		  /* index of its slot, or -1: part of port="other" */
@@ -89,8 +89,8 @@ enum snap_agent {
 
 struct snapshot {
 	enum snap_agent agent;
-	/* The heartbeat is of a time to come: its clock is not ours (another time namespace, a
-	 * machine that was restored), so nothing is known of its age. The agent is called silent.
+	/* The heartbeat lies in the future: its clock is not ours (another time namespace, a
+	 * restored machine), so its age is not known. The agent counts as silent.
 	 */
 	bool clock_ahead;
 	uint64_t age_ns; /* since the heartbeat; UINT64_MAX after a reboot, and when not known */

@@ -19,7 +19,7 @@
 static int back_range(struct segment *segment, uint64_t offset, uint64_t bytes)
 {
 	uint64_t first = offset / SHM_PAGE_BYTES, last = (offset + bytes - 1) / SHM_PAGE_BYTES;
-	uint64_t before = 0; /* bytes of the mapping that are in the file before */
+	uint64_t before = 0; /* bytes of the mapping that are in the file before it */
 	int fd = segment->fd;
 	bool missing = false;
 
@@ -109,7 +109,7 @@ static int fill_header(struct segment *segment, const struct segment_identity *i
 	return 0;
 }
 
-/* Overflow rows must always be there; so must everything that is not sparse. */
+/* Overflow rows must always be allocated, and so must everything that is not sparse. */
 static int back_fixed(struct segment *segment)
 {
 	int err = back_range(segment, 0, SHM_PAGE_BYTES);
@@ -300,7 +300,7 @@ int segment_set_readers(struct segment *segment, gid_t gid)
 	return 0;
 }
 
-/* The hosts first: who finds the table finds them. */
+/* The hosts first, so that a reader that finds the table finds them, too. */
 static int place(struct segment *segment)
 {
 	if (rename(segment->hosts_temporary, segment->hosts_path) < 0 ||
@@ -336,8 +336,8 @@ int segment_publish(struct segment *segment)
 
 /* --- when somebody removes it ----------------------------------------------------- */
 
-/* Where the path may not be looked at, as below a directory of root's alone, it counts as
- * there until the file has no name at all. */
+/* Where the path cannot be checked, as below a directory only root may enter, the file counts as
+ * in place until it has no name left. */
 static bool names_file(const char *path, int fd)
 {
 	struct stat named, held;
@@ -349,7 +349,7 @@ static bool names_file(const char *path, int fd)
 	return named.st_dev == held.st_dev && named.st_ino == held.st_ino;
 }
 
-/* What is backed, into a file where it is backed as well. */
+/* Copies the allocated pages, into a file where they are allocated as well. */
 static int copy_part(const struct segment *segment, const struct part *part, int fd)
 {
 	uint64_t end = (part->offset + part->bytes) / SHM_PAGE_BYTES;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Creates and publishes the segment: the only writable mapping of it. Its
- * content is for others: nothing is ever read back to decide anything.
+ * Creates and publishes the segment: the only writable mapping of it. The agent never reads its
+ * content back to decide anything.
  *
  * Both files, <name>.table and <name>.hosts (addresses of hosts), are written under
  * another name (.new) and renamed into place complete, the hosts first, over
@@ -62,8 +62,8 @@ int segment_create(struct segment *segment, const char *runtime_dir,
 int segment_set_readers(struct segment *segment, gid_t gid);
 
 /*
- * The files are this user's from now on, and so is the directory if it was made here. A directory
- * of somebody else's stays so, and a path may lead through one: the files get their names now,
+ * This user owns the files from now on, and the directory if it was made here. Another user's
+ * directory keeps its owner, and the path may lead through one: the files get their names now,
  * while that is possible, and readers get -EAGAIN until segment_publish(). 0 or -errno.
  */
 int segment_hand_over(struct segment *segment, uid_t uid, gid_t gid);
@@ -72,13 +72,13 @@ int segment_hand_over(struct segment *segment, uid_t uid, gid_t gid);
 int segment_publish(struct segment *segment);
 
 /*
- * Looks whether both files and the lock are still what their names say; when they were removed
- * or replaced, puts them there anew, with the same content and instance. 0: nothing was wrong;
- * 1: put there anew; -EBUSY: another agent has the name now (*ret_pid, if known); -errno.
+ * Checks that both files and the lock are still under their names; if they were removed or
+ * replaced, restores them with the same content and instance. 0: all in place; 1: restored;
+ * -EBUSY: another agent has the name now (*ret_pid, if known); -errno.
  */
 int segment_keep(struct segment *segment, pid_t *ret_pid);
 
-/* Marks a clean stop: what comes until segment_close() may take long. */
+/* Marks a clean stop early, because the rest until segment_close() may take long. */
 void segment_stopped(struct segment *segment, uint64_t now_real_ns);
 
 /* Unmaps; a published file stays. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Where in the segment what is: for those who fill it. */
+/* Addresses of the sections, for the code that fills them. */
 #include <string.h>
 
 #include "lib/shm/reader.h"

@@ -47,7 +47,7 @@ static void fold(struct shm_stays *into, const struct shm_stays *from)
 	bump_u64(&into->sum_ms, peek_u64(&from->sum_ms));
 }
 
-/* The counts move to where the row is counted from now on. */
+/* The counts move to where the row will be counted. */
 static void fold_into_pool(const struct durations *durations, const struct shm_detail *detail)
 {
 	struct shm_detail *pool = pool_of(durations, peek_u32(&detail->row));

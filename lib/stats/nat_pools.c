@@ -75,7 +75,7 @@ static enum nat_port_class class_of(const struct nat_pools *pools, const struct 
 	return nat_port_class(event->key.l4num, port);
 }
 
-/* IPv4 addresses fit the key as they are; of IPv6 a keyed hash of 64 bits stands for both. */
+/* IPv4 addresses fit into the key; a keyed hash of 64 bits stands for both IPv6 addresses. */
 static struct topk_key pool_key(const struct nat_pools *pools, const struct ct_event *event)
 {
 	uint16_t remote_port = is_icmp(event->key.l4num) ? 0 : event->reply_sport;
@@ -134,7 +134,7 @@ static bool place_of(const struct nat_pools *pools, const struct ct_event *event
 	return true;
 }
 
-/* Hashes are only taken over for the same reply: two lives of one tuple may differ. */
+/* Hashes are reused for the same reply only: two entries of one tuple may differ. */
 static void forget_foreseen(struct nat_pools *pools, const struct ct_event *event)
 {
 	pools->foreseen[event->hash % NAT_POOLS_FORESEEN].tuple_hash = 0;

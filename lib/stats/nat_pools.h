@@ -5,34 +5,32 @@
  *
  *	(l4proto, reply destination, reply source, reply source port, zone)
  *
- * are the ports that are used of one outside address towards one destination: a counter,
- * no set of ports. A pool is that and the class its ports are from (lib/kernel/nat_ports.h),
+ * are the used ports of one outside address towards one destination: a counter, not a set of
+ * ports. A pool is that and the class its ports are from (lib/kernel/nat_ports.h),
  * since each class is a range of its own. ICMP has no remote port: 0.
  *
- * Counted are entries whose source was changed (IPS_SRC_NAT), and those of this host itself
- * (outbound), which take ports of the same address. A pool without a translated entry
+ * Entries whose source was changed (IPS_SRC_NAT) are counted, and those of this host itself
+ * (outbound), which use ports of the same address. A pool without a translated entry
  * is *local*: what this host can open towards one destination, bounded by
  * ip_local_port_range, an estimate: the sockets' own rules of reuse are not known here.
  *
- * Of the entries of a pool those are *closing* whose port newer kernels take back:
- * source-NATed TCP entries in TIME_WAIT or CLOSE. And per pool it is counted which
- * client (original source) has how many.
+ * Entries whose port newer kernels reclaim are *closing*: source-NATed TCP entries in TIME_WAIT
+ * or CLOSE. Each client (original source) of a pool is counted, too.
  *
- * The mirror keeps no tuple. Events and records of dumps carry both, so what they tell of
- * is added and taken away exactly. What is swept after a dump, or replaced by another
- * incarnation unheard, cannot be taken away: as in talkers.h each dump builds a second
+ * The mirror keeps no tuple. Events and records of dumps carry both tuples, so their entries are
+ * added and subtracted exactly. Entries swept after a dump, or replaced by another one without an
+ * event, cannot be subtracted: as in talkers.h each dump builds a second
  * count (FLOW_COUNTED says whether an entry is in it), which takes the place of the first
  * when the dump was valid. In between up to `unsubtracted` entries are counted too many.
- * One case is not covered by that bound: an entry whose birth was lost, under the key and
- * the id of one whose death was lost, with another address; after a loss there is a dump.
+ * One case is not covered by that bound: an entry whose NEW was lost, under the key and the id of
+ * one whose DESTROY was lost, with another address; a dump follows every loss.
  *
  *	used - error  <=  truth  <=  used + more	(lib/stats/topk.h)
  *
  * Memory: three tables of NAT_POOLS_KEYS (topk.h), and the addresses of IPv6 pools and
- * clients beside them: 11.5 MiB at most, made when needed. Cost: an entry is 2 look-ups
- * when it comes and when it goes, and one when it begins to close; entries that are
- * counted nowhere cost a comparison. No allocation but at the start, O(1). One thread.
- * Errors: -ENOMEM.
+ * clients beside them: 11.5 MiB at most, made when needed. Cost: 2 look-ups when an entry comes
+ * and when it goes, and one when it begins to close; entries in no pool cost a comparison. No
+ *allocation but at the start, O(1). One thread. Errors: -ENOMEM.
  */
 #ifndef CONNTIDE_STATS_NAT_POOLS_H
 #define CONNTIDE_STATS_NAT_POOLS_H
@@ -45,7 +43,7 @@
 #include "lib/stats/topk.h"
 
 #define NAT_POOLS_KEYS 65536u
-/* As many as are followed and published. */
+/* Pools that are followed and published. */
 #define NAT_POOLS_TOP 32u
 /* Batches of events are foreseen, as in talkers.h. */
 #define NAT_POOLS_FORESEEN 256u
@@ -117,15 +115,15 @@ int nat_pools_create(struct nat_pools *pools, uint32_t keys);
 void nat_pools_destroy(struct nat_pools *pools);
 
 /*
- * Is the entry in a pool? `outbound`: the direction of its cell. The same must be said
- * of it as long as it lives, or it must be taken away and added.
+ * Is the entry in a pool? `outbound`: the direction of its cell. The answer must not change
+ * during its life, or it must be removed and added again.
  */
 static inline bool nat_pools_counts(const struct ct_event *event, bool outbound)
 {
 	return event->status & CT_STATUS_SRC_NAT || outbound;
 }
 
-/* The entry of `event` has a port that can be taken back in this state. */
+/* The kernel can reclaim the port of this entry in this state. */
 bool nat_pools_closing(const struct ct_event *event, unsigned int state);
 
 /* It appeared; `born`: an event said that it is new. `built`: also in the count that is
@@ -143,8 +141,8 @@ void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool 
 /* An entry went; its pool, if any, is not known. */
 void nat_pools_lost(struct nat_pools *pools, bool built);
 
-/* Of a batch of events about to be told: hashes them and brings heads, then records, into
- * the cache. Only for those that nat_pools_counts(event, false). */
+/* For a batch of events: hashes them, and prefetches heads, then records. Only for those that
+ * nat_pools_counts(event, false). */
 void nat_pools_foresee(struct nat_pools *pools, const struct ct_event *event);
 void nat_pools_foresee_records(const struct nat_pools *pools, const struct ct_event *event);
 
@@ -153,12 +151,12 @@ void nat_pools_begin(struct nat_pools *pools);
 void nat_pools_drop(struct nat_pools *pools);
 void nat_pools_complete(struct nat_pools *pools);
 
-/* Once a second: clears some of what was thrown away. */
+/* Once a second: clears part of the discarded count. */
 void nat_pools_tidy(struct nat_pools *pools);
 
 /*
- * The pools that are fullest, by used / size, with who holds most of each: how many. A walk
- * through two tables, of half a millisecond each when they are full; once a second.
+ * The fullest pools, by used / size, each with the client that holds most of it; returns how many.
+ * A walk through two tables, of half a millisecond each when they are full; once a second.
  * ret_translated: pools of translated entries. ret_hidden: no pool outside the list
  * has more ports used that are not counted.
  */

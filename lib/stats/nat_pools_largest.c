@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Which pools are fullest, and who holds most of them: walks through what was counted. */
+/* Finds the fullest pools and the clients that hold most of them, by walking through the counts. */
 #include <string.h>
 #include <sys/socket.h>
 

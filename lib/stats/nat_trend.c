@@ -39,7 +39,7 @@ uint32_t nat_trend_full(uint32_t size)
 	return low;
 }
 
-/* What one window says: new connections at this rate, leaving as they left. */
+/* The answer of one window: new connections at its rate, leaving at its share. */
 static double window_time(const struct nat_trend_sample *from, const struct nat_trend_sample *to,
 			  double seconds, double now, double full)
 {
@@ -121,7 +121,7 @@ static double ratio_of(const struct nat_pool *pool, bool reclaims)
 	return (double)held_of(pool, reclaims) / pool->size;
 }
 
-/* Those of before that are in the list stay where they are, others give way. */
+/* Pools that are still listed keep their places; the others give way. */
 static void follow(struct nat_trend *trend)
 {
 	for (uint32_t i = 0; i < NAT_POOLS_TOP; i++) {
@@ -169,7 +169,7 @@ static uint64_t failures_at(const struct nat_trend *trend, uint32_t seconds_ago)
 	return trend->failures[(trend->seconds - seconds_ago) % NAT_TREND_SECONDS];
 }
 
-/* The seconds from the first failure of the last ten on; 0: there is none. */
+/* Seconds since the first failure within the last ten; 0: no failure. */
 static uint32_t failing_seconds(const struct nat_trend *trend)
 {
 	uint32_t back = trend->seconds < MEASURE_SECONDS ? trend->seconds : MEASURE_SECONDS;
@@ -300,7 +300,7 @@ static void summarize(struct nat_trend_summary *summary, const struct nat_pool *
 	summary->late_ms = outlook->time.late_s < 4e6 ? (int64_t)to_ms(outlook->time.late_s) : -1;
 }
 
-/* How many translated pools are so full that failures are theirs. */
+/* How many translated pools are full enough to be the cause of failures. */
 static uint32_t crowded_pools(const struct nat_trend *trend, bool reclaims)
 {
 	uint32_t crowded = 0;

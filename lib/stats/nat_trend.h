@@ -17,9 +17,9 @@
  * 1, 2, 5 or 10 s, the shortest whose answer is no further ahead than twenty times what was
  * looked at. Nothing is said before six seconds.
  *
- * A failed insertion names no connection: they are counted as NAT failures while a
- * translated pool is 85 % full or more, less those that chains refused; and taken for
- * the fullest pool's when it is the only one so full.
+ * The kernel does not say which connection failed to be inserted: failures count as NAT failures
+ * while a translated pool is at least 85 % full, minus those that chains refused, and are
+ * attributed to the fullest pool when it is the only one that full.
  *
  * One thread; time is an argument; no allocation. Cost: that of nat_pools_largest().
  */
@@ -52,10 +52,10 @@ struct nat_trend_second {
 	uint64_t insert_failed; /* the kernel's counters */
 	uint64_t chaintoolong;
 	bool counters_known;
-	bool reclaims; /* the kernel takes closing entries' ports back */
+	bool reclaims; /* the kernel reclaims ports of closing entries */
 };
 
-/* Of the translated pools; what may be told without an address. */
+/* Of the translated pools; may be shown without addresses. */
 struct nat_trend_summary {
 	uint32_t pools;
 	int64_t ratio_ppm; /* held / size of the fullest; -1: there is none */
@@ -65,7 +65,7 @@ struct nat_trend_summary {
 	uint32_t size;
 	uint32_t failing_ppm;
 	uint64_t failures; /* ever */
-	int64_t early_ms;  /* of the one that is full first; -1: none is within sight */
+	int64_t early_ms;  /* of the pool that fills first; -1: none foreseeable */
 	int64_t likely_ms;
 	int64_t late_ms;
 	int64_t local_ratio_ppm; /* of the fullest local pool, an estimate; -1: none */
@@ -77,7 +77,7 @@ struct nat_trend {
 	uint32_t count;
 	struct nat_trend_summary summary;
 	uint64_t failures[NAT_TREND_SECONDS]; /* as of each second */
-	uint64_t failed_before; /* insert_failed less chaintoolong, when last looked at */
+	uint64_t failed_before; /* insert_failed minus chaintoolong, at the last second */
 	bool counters_seen;
 	uint32_t seconds;
 };

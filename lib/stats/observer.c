@@ -17,7 +17,7 @@ static struct observer *of_hook(struct entry_hook *hook)
 
 _Static_assert(offsetof(struct observer, hook) == 0, "of_hook() relies on it");
 
-/* The forecast's stage of a state; what a state slot does not name is unknown. */
+/* The forecast's stage of a state; unknown where the slot names no state. */
 static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
 	[ST_TCP_NONE] = FC_UNKNOWN,
 	[ST_TCP_SYN_SENT] = FC_SYN_SENT,
@@ -140,7 +140,7 @@ unsigned int observer_end(const struct observer *observer, const struct entry_ch
 		return SHM_END_UNSEEN;
 	if (event->portid)
 		return SHM_END_DELETED;
-	/* It may know of a state that no event told. */
+	/* The DESTROY may have a state that no event reported. */
 	last = state;
 	if ((key.l4proto == L4_TCP || key.l4proto == L4_SCTP) && event->has & CT_HAS_PROTO_STATE)
 		last = event->proto_state;
@@ -165,7 +165,7 @@ void observer_limit(struct observer *observer, int64_t max_entries, uint64_t dro
 
 /* --- the forecast ----------------------------------------------------------- */
 
-/* Ticks back to the clock they were cut from: wraps are years apart. */
+/* From ticks back to the clock they were cut from: wraps are years apart. */
 static int64_t tick_ns(uint64_t now_ns, uint32_t tick)
 {
 	uint64_t now = now_ns >> FLOW_TICK_SHIFT;
@@ -189,7 +189,7 @@ static uint8_t forecast_end(const struct observer *observer, const struct entry_
 	return timeout_left(seen->event) ? FC_END_EARLY : FC_END_EXPIRED;
 }
 
-/* The same entry under another row, because what is local has changed. */
+/* The same entry in another row, because local addresses have changed. */
 static void tell_rerouted(struct forecast *forecast, struct fc_move *move,
 			  const struct row_key *from, const struct row_key *to)
 {
@@ -215,7 +215,7 @@ static void tell_forecast(const struct observer *observer, struct entry_change *
 	unsigned int state;
 	bool was = cell_key_of(seen->from_cell, &from, &state);
 
-	/* Whole ticks, so that what is kept of a time names the same second later. */
+	/* Whole ticks, so that a stored time still means the same second later. */
 	move.now_ns = (int64_t)(seen->now_ns >> FLOW_TICK_SHIFT << FLOW_TICK_SHIFT);
 	if (was)
 		move.from = observer_stage(from.l4proto, state);
@@ -248,7 +248,8 @@ static uint64_t ticks_ns(uint32_t ticks)
 	return (uint64_t)ticks << FLOW_TICK_SHIFT;
 }
 
-/* Mute entries change unheard; of those found, the first state began unseen. */
+/* Silent entries change without events; for entries found by a dump, the first state began unseen.
+ */
 static bool has_known_stay(const struct flow *flow)
 {
 	return (flow->cell_flags & (FLOW_BORN_SEEN | FLOW_MUTE | FLOW_SINCE_UNKNOWN)) ==
@@ -294,7 +295,7 @@ static void tell_talkers(const struct observer *observer, const struct entry_cha
 
 /* --- which port of NAT it has ---------------------------------------------------- */
 
-/* Where a cell stands in the pools. */
+/* How a cell counts in the pools. */
 struct pool_place {
 	bool counts;
 	bool closing;
@@ -399,7 +400,7 @@ static void dump_step(struct entry_hook *hook, enum entry_dump step)
 		hook->counted_flag ^= FLOW_COUNTED;
 }
 
-/* The same state in another row, because what is local has changed. */
+/* The same state in another row, because local addresses have changed. */
 static bool only_rerouted(const struct entry_change *seen)
 {
 	return seen->from_cell != CELL_INVALID && seen->to_cell != CELL_INVALID &&

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What entries do, passed on to the statistics: the one place where
- * the mirror's changes leave it for the forecast, for how long entries stay (durations.h),
- * for who holds them (talkers.h) and for the ports of NAT (nat_pools.h). It is the mirror's hook
- *(change.h).
+ * Passes the mirror's changes on to the statistics: the forecast, durations of states
+ * (durations.h), talkers (talkers.h) and NAT pools (nat_pools.h). It is the mirror's only hook
+ * (lib/mirror/change.h).
  *
  * How an entry ended, by what the DESTROY says (nf_conntrack_core.c,
  * nf_conntrack_proto_tcp.c, nf_conntrack_netlink.c; CTA_TIMEOUT and CTA_PROTOINFO are in
@@ -11,7 +10,7 @@
  *
  *	somebody's port id			deleted by a program
  *	no time left				closed or expired, by its last state
- *	state CLOSE, which nothing told before	a reset killed it: closed
+ *	state CLOSE, which no event reported before	a reset killed it: closed
  *	closing, unassured, table crowded	evicted (early drop)
  *	closing, crowded, packets dropped	evicted (the collector takes them then)
  *	closing					closed: a new connection took its place
@@ -41,8 +40,8 @@ struct durations;
 struct nat_pools;
 struct talkers;
 
-/* For so long after a dropped packet the kernel's collector may evict: its runs are no
- * more than a minute apart (GC_SCAN_INTERVAL_MAX), and the counter is read once a second. */
+/* For this long after a dropped packet the kernel's collector may evict: its runs are at most a
+ * minute apart (GC_SCAN_INTERVAL_MAX), and the counter is read once a second. */
 #define OBSERVER_DROPPING_NS UINT64_C(120000000000)
 /* Until the counters of before the start have arrived. */
 #define OBSERVER_COUNTERS_NS UINT64_C(5000000000)
@@ -62,8 +61,8 @@ struct observer {
 /* Sets the hook that the mirror calls; the rest of *observer is zero or set by the caller. */
 void observer_init(struct observer *observer);
 
-/* Of a batch of events about to be told, what they lead to is brought into the cache: the
- * one for each event of it, then the other for each. */
+/* Prefetch for a batch of events, in two rounds: the first for each event, then the second for
+ * each. */
 void observer_foresee(struct observer *observer, const struct ct_event *event);
 void observer_foresee_records(const struct observer *observer, const struct ct_event *event);
 
@@ -74,10 +73,10 @@ void observer_limit(struct observer *observer, int64_t max_entries, uint64_t dro
 /* enum fc_stage of a protocol's state. */
 uint8_t observer_stage(unsigned int l4proto, unsigned int state);
 
-/* Tells a forecast that this timeout (enum timeout_id) is so long from now on. */
+/* Tells the forecast the present value of a timeout (enum timeout_id). */
 void observer_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s);
 
-/* How an entry ended, by what is known of it: enum shm_end. */
+/* How an entry ended, from what is known about it: enum shm_end. */
 unsigned int observer_end(const struct observer *observer, const struct entry_change *seen);
 
 #endif

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Settings of the kernel as facts with a date: which one changed, from what to what, when.
- * Told all values once a second, it keeps the last SHM_SETTING_CHANGES changes. The values
- * it is told first are no change, and a value that is not known (-1) is none either: the
- * one before stays what it was.
+ * Given all values once a second, it keeps the last SHM_SETTING_CHANGES changes. The first values
+ * are not a change, nor is an unknown value (-1): the last known one stays.
  *
- * Two programs that write the same setting are told by back and forth: a change swings
- * when it puts back what the change before it replaced, SETTINGS_SWING_NS ago at most. The
+ * Two programs that overwrite each other's setting are recognised by back and forth: a change
+ * swings when it restores the value that the change before it replaced, SETTINGS_SWING_NS ago at
+ * most. The
  * first change of a row counts 1, each that swings one more.
  *
  * Pure: time and values are given. One thread.
