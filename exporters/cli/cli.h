@@ -85,7 +85,7 @@ int cli_check_netns(const char *name);
  */
 int cli_snapshot(const struct cli *cli, struct snapshot *snap);
 
-/* There are no numbers: neither of now nor old ones. */
+/* No numbers at all, neither current nor old. */
 static inline bool cli_failed(int status)
 {
 	return status == CLI_ERROR || status == CLI_MISSING;
@@ -93,8 +93,8 @@ static inline bool cli_failed(int status)
 
 #define CLI_WHY_BYTES 512u
 
-/* The same, and says nothing itself: 0, or -errno and `why`. Whether the numbers are fresh is
- * for the caller to see. */
+/* The same, and says nothing itself: 0, or -errno and `why`. The caller checks whether the
+ * numbers are fresh. */
 int cli_look(const struct cli *cli, struct snapshot *snap, char why[CLI_WHY_BYTES]);
 
 struct shm_reader;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The words of a command line become options, by the tables of options.h. What a word is that
- * is not known is said on standard error, in one line, with what may have been meant.
+ * Turns the words of a command line into options, by the tables of options.h. An unknown word
+ * gets one line on standard error, with what may have been meant.
  */
 #ifndef CONNTIDE_CLI_PARSE_H
 #define CONNTIDE_CLI_PARSE_H

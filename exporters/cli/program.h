@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The other programs of conntide, started by this one. They are looked for beside us
- * first, so that a build directory does not run what is installed, then in PATH.
+ * The other programs of conntide, started by this one. Looked for beside this program first, so
+ * that a build directory does not run installed ones, then in PATH.
  */
 #ifndef CONNTIDE_CLI_PROGRAM_H
 #define CONNTIDE_CLI_PROGRAM_H

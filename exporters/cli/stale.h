@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a command prints before any number: that this is a rehearsal, or that the agent
- * does not run. Old numbers must not pass for numbers of now, least of all in a pipe that
- * drops the exit status.
+ * What a command prints before any number: that this is a rehearsal, or that the agent does not
+ * run. Old numbers must not look current, least of all in a pipe, which loses the exit status.
  */
 #ifndef CONNTIDE_CLI_STALE_H
 #define CONNTIDE_CLI_STALE_H
@@ -12,7 +11,7 @@
 #include "exporters/cli/cli.h"
 #include "exporters/render/text.h"
 
-/* May old numbers be shown to people below the banner? What draws conclusions may not. */
+/* May old numbers be shown to people below the banner? Not by commands that draw conclusions. */
 enum old_numbers { OLD_SHOWN, OLD_MISLEAD };
 
 /*

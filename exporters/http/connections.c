@@ -24,7 +24,7 @@ static void doom(struct connections *connections, struct conn *conn)
 	shutdown(conn->fd, SHUT_RDWR);
 }
 
-/* Lower goes first: who never asked anything, who rests, who is being served. */
+/* Lower goes first: no request yet, idle, being served. */
 static int usefulness(const struct conn *conn)
 {
 	switch (conn->phase) {
@@ -153,8 +153,8 @@ static void measure(const struct connections *connections, struct conn *conn, ui
 	conn->measured_ns = now_ns;
 }
 
-/* Ends the reply that is taken slowest, of this peer's or of all but `newcomer`; of several
- * the oldest. False: there is none that is slow, or nothing is known of any yet. */
+/* Ends the reply that is read slowest, among this peer's or among all but `newcomer`'s; of
+ * several the oldest. False: none is slow, or none has been measured yet. */
 static bool end_slowest(struct connections *connections, const struct conn *newcomer, bool of_peer,
 			uint64_t now_ns)
 {

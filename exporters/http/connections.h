@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Every open connection, and who has to go. libmicrohttpd leaves clients hanging
- * at its connection limit, and its timeout is restarted by each byte; here the
- * newcomer is always let in and the one that did least goes, and a connection has
- * a total budget for its header, for its reply and between requests.
+ * Every open connection, and which one must go. libmicrohttpd leaves clients hanging at its
+ * connection limit, and each byte restarts its timeout. Here a newcomer is always let in and the
+ * least useful connection goes, and a connection has a total time budget for its header, for its
+ * reply and between requests.
  *
- * Replies under way at once are limited, and of those one peer has a share only. Where the
- * limit is reached the reader that takes least goes, if it takes less than
- * CONN_SLOW_BYTES_PER_S; where all take more, the newcomer is refused. A peer of zeros is
- * this machine, which may be a proxy for many: it has no share to stay in.
+ * Replies under way at once are limited, and one peer may have only a share of them. At the limit
+ * the slowest reader goes if it reads less than CONN_SLOW_BYTES_PER_S; if all are faster, the
+ * newcomer is refused. A peer of zeros is this machine, which may be a proxy for many: its share
+ * is not limited.
  *
- * Nothing is closed here: a verdict is carried out with shutdown(2), upon which
- * libmicrohttpd closes as it would for a client that left. Pure except for that; the
+ * Nothing is closed here: connections are ended with shutdown(2), and libmicrohttpd closes them
+ * as if the client had left. Pure except for that; the
  * clock is an argument. One thread.
  */
 #ifndef CONNTIDE_HTTP_CONNECTIONS_H
@@ -54,7 +54,7 @@ struct conn_limits {
 	size_t per_peer; /* from one address */
 	size_t busy;	 /* replies under way at once; 0: no limit */
 	size_t busy_per_peer;
-	uint64_t (*sent_bytes)(int fd); /* that the other side has taken; NULL: not known */
+	uint64_t (*sent_bytes)(int fd); /* that the other side has read; NULL: not known */
 	uint64_t header_ns;
 	uint64_t reply_ns;
 	uint64_t idle_ns;
@@ -87,10 +87,10 @@ void connections_remove(struct connections *connections, struct conn *conn);
 void connections_set_phase(struct connections *connections, struct conn *conn,
 			   enum conn_phase phase, uint64_t now_ns);
 
-/* Makes it CONN_BUSY. False: too many are, and no slow one was found to end in its place. */
+/* Makes it CONN_BUSY. False: too many are busy, and none is slow enough to end instead. */
 bool connections_begin(struct connections *connections, struct conn *conn, uint64_t now_ns);
 
-/* Shuts it down: its other side has left. */
+/* Shuts it down: the client has left. */
 void connections_end(struct connections *connections, struct conn *conn);
 
 /* How many a group has, and the end of those that are between requests. */

@@ -86,7 +86,7 @@ static const struct {
 
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
 
-/* What serving takes, in glibc, libmicrohttpd, GnuTLS, zlib and this program. */
+/* System calls needed for serving, by glibc, libmicrohttpd, GnuTLS, zlib and this program. */
 static const char *const allowed[] = {
 	/* clang-format off */
 	"accept4", "brk", "clock_gettime", "clock_nanosleep", "close", "epoll_create1",
@@ -258,7 +258,7 @@ static void parse_options(struct settings *settings, int argc, char **argv)
 		usage("unexpected argument", argv[optind]);
 }
 
-/* Each connection is a descriptor: fewer connections where there are fewer of those. */
+/* Each connection needs a descriptor: fewer connections where descriptors are fewer. */
 static void fit_descriptors(struct settings *settings)
 {
 	size_t *connections = &settings->server.max_connections;
@@ -305,7 +305,7 @@ static int open_listeners(struct settings *settings)
 	return err;
 }
 
-/* Nothing that comes from the network is read before this. */
+/* Nothing is read from the network before this. */
 static int give_up_privilege(const struct settings *settings, struct server *server)
 {
 	static const char *const users[] = {"conntide", "nobody", NULL};
@@ -323,7 +323,7 @@ static int give_up_privilege(const struct settings *settings, struct server *ser
 	}
 	if (user)
 		log_info("sandbox", "running as %s, without capabilities", user);
-	/* A thread takes over what is given up so far, and the filter is for all threads. */
+	/* New threads inherit the privileges left so far; the filter is for all threads. */
 	err = server_start_threads(server);
 	if (!err)
 		err = sandbox_no_new_privileges();
@@ -368,8 +368,8 @@ int main(int argc, char **argv)
 					   .seccomp = true};
 	int err;
 
-	/* Replies of megabytes go back to the system when they are sent, instead of
-	 * staying in a heap that some small thing on top keeps large. */
+	/* Memory of large replies goes back to the system once they are sent, instead of staying
+	 * in a heap that a small allocation at its top keeps large. */
 	mallopt(M_MMAP_THRESHOLD, REPLY_MMAP_BYTES);
 	log_init("conntide-exporter");
 	parse_options(&settings, argc, argv);

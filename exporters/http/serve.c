@@ -36,7 +36,7 @@ struct server {
 	struct server_options options;
 	struct listeners *listeners;
 	struct endpoint endpoints[ENDPOINTS_MAX];
-	struct endpoint *tcp;	/* the one newcomers are given to */
+	struct endpoint *tcp;	/* for new connections */
 	struct endpoint *local; /* unix sockets */
 	uint64_t ticked_ns;
 	uint64_t watchdog_ns;
@@ -50,7 +50,7 @@ struct server {
 static void endpoint_retire(struct server *server, struct endpoint *endpoint, uint64_t now_ns)
 {
 	endpoint->retired_ns = now_ns;
-	/* Those at rest need not wait; the others finish what they are at. */
+	/* Idle connections end at once; the others finish their reply. */
 	connections_drop_idle(&server->core.connections, endpoint);
 }
 
@@ -75,7 +75,7 @@ static void sweep_retired(struct server *server, uint64_t now_ns)
 	}
 }
 
-/* One that is free; else the one that drains longest drains no longer. */
+/* A free one; else the one that has drained longest is stopped. */
 static struct endpoint *free_endpoint(struct server *server)
 {
 	struct endpoint *oldest = NULL;
@@ -110,8 +110,8 @@ static int adopt(struct server *server, struct web *web)
 	return 0;
 }
 
-/* What is broken now may be sound in a second without a change of this file: a certificate
- * that comes later, a file that was being written. It is tried until it is. */
+/* A broken configuration may become valid without a change of this file: a certificate arrives, a
+ * file is written to its end. So it is tried again until it is valid. */
 static void refuse_config(struct server *server, const char *why, bool asked)
 {
 	server->core.stats.config_ok = false;
@@ -122,9 +122,9 @@ static void refuse_config(struct server *server, const char *why, bool asked)
 }
 
 /*
- * Whatever is in the file in the end gets into force: a configuration knows the signature
- * of the bytes it was made from, taken before they were read, so what is written later is
- * seen; and one that is refused is tried again every second.
+ * The last content of the file always takes effect: a configuration knows the signature of the
+ * bytes it was made from, taken before they were read, so later writes are noticed; a refused one
+ * is tried again every second.
  */
 static void reload(struct server *server, bool asked)
 {
@@ -192,8 +192,8 @@ static void take_signals(struct server *server)
 	}
 }
 
-/* Read every second even without requests: the pages stay mapped, and the log
- * says when the agent went away. An agent started along with us gets some time. */
+/* Reads every second even without requests: the pages stay mapped, and the log says when the
+ * agent goes away. An agent that starts together with us gets some time. */
 static void watch_table(struct server *server, uint64_t now_ns)
 {
 	struct source *source = &server->core.app->source;
@@ -230,7 +230,7 @@ static int wait_ms(struct server *server)
 {
 	unsigned long long shortest_ms = TICK_NS / NS_PER_MS;
 
-	/* libmicrohttpd would ask without a pause for those whose password is checked. */
+	/* libmicrohttpd would poll connections whose password is being checked without a pause. */
 	if (auth_collect(&server->core.gate.auth))
 		return PENDING_MS;
 	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
@@ -266,7 +266,7 @@ static int serve_once(struct server *server)
 	return 0;
 }
 
-/* Unix sockets do not tell; there the oldest goes. */
+/* Unix sockets do not report this; there the oldest goes. */
 static uint64_t sent_bytes(int fd)
 {
 	struct tcp_info info;

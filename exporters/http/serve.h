@@ -27,8 +27,8 @@ struct server;
 struct server *server_start(const struct server_options *options, struct app *app,
 			    struct listeners *listeners);
 
-/* What needs a thread: checks of passwords. After privileges were given up, which is done
- * thread by thread, and before the filter of system calls. 0 or -errno. */
+/* Starts the thread that checks passwords. Call it after privileges are dropped, which is done
+ * thread by thread, and before the system call filter. 0 or -errno. */
 int server_start_threads(struct server *server);
 
 /* 0 after SIGINT or SIGTERM, or -errno. */

@@ -16,12 +16,12 @@
 
 #define EXCHANGE_MAGIC 0x78636867u
 #define MEMORY_BYTES   ((size_t)32 * 1024) /* of one connection: header and reply's head */
-#define CLOSING_ROOM   128u		   /* evicted ones on their way out */
+#define CLOSING_ROOM   128u		   /* ended ones that are not closed yet */
 
 /* What belongs to one request. */
 struct exchange {
 	uint32_t magic;
-	bool seen; /* the first callback is behind us */
+	bool seen; /* the first callback has been called */
 	struct gate_request gate;
 	struct query query;
 };
@@ -53,7 +53,7 @@ static bool sees_hosts(const struct endpoint *endpoint, struct MHD_Connection *c
 	enum show_hosts show = endpoint->core->app->options.show_hosts;
 
 	if (show == SHOW_HOSTS_ALL || conn->is_unix || endpoint->core->gate.web->config.user_count)
-		return true; /* with users, who comes this far has logged in */
+		return true; /* with users configured, this client has logged in */
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (info && endpoint->web && endpoint->web->config.tls &&
 	    tls_client_verified(info->tls_session, &endpoint->web->tls))
@@ -63,8 +63,8 @@ static bool sees_hosts(const struct endpoint *endpoint, struct MHD_Connection *c
 	       gate_is_direct(view);
 }
 
-/* Came in under a configuration that is no longer in force, and whose TLS let it in. Users
- * and passwords are those in force in any case. */
+/* Connected under an earlier configuration, whose TLS accepted it. Users and passwords are always
+ * those now in force. */
 static bool is_outdated(const struct endpoint *endpoint)
 {
 	return endpoint->retired_ns &&
@@ -144,8 +144,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	OBJECT_TAKE(exchange, *context, EXCHANGE_MAGIC);
 	core = endpoint->core;
 	MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &view);
-	/* Answered before a body could be read, libmicrohttpd closes the connection.
-	 * Only what announces none may wait for the second call, and keeps it. */
+	/* If the answer comes before a body could be read, libmicrohttpd closes the connection.
+	 * Only requests without a body wait for the second call, and keep it open. */
 	if (!exchange->seen && gate_is_plain(method, &view)) {
 		exchange->seen = true;
 		return MHD_YES;
@@ -153,7 +153,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	response_init(&response);
 	exchange->gate.method = method;
 	verdict = gate_admit(&core->gate, &exchange->gate, &view, clock_boot_ns(), &response);
-	/* Without a response libmicrohttpd asks again, each time it runs. */
+	/* Without a response libmicrohttpd calls again each time it runs. */
 	if (verdict == GATE_WAIT)
 		return MHD_YES;
 	if (!connections_begin(&core->connections, conn, clock_boot_ns()) && verdict == GATE_ADMIT)
@@ -209,7 +209,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	if (!conn)
 		return;
 	connections_set_phase(&endpoint->core->connections, conn, CONN_IDLE, clock_boot_ns());
-	/* With edges of epoll(7) libmicrohttpd has missed an end that came with the request. */
+	/* With edge-triggered epoll(7) libmicrohttpd misses an end that comes together with the
+	 * request. */
 	if (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		connections_end(&endpoint->core->connections, conn);
 }

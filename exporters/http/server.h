@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The only user of libmicrohttpd, which is given accepted sockets and does nothing
- * else by itself: who is accepted, who has to go, and for how long a client may take
- * is decided in connections.c and serve.c.
+ * The only user of libmicrohttpd, which is handed accepted sockets and decides nothing:
+ * connections.c and serve.c decide whom to accept, whom to end, and how long a client may take.
  *
- * What libmicrohttpd 0.9.75 gets wrong is kept away from it: requests that
- * announce a body, in whatever way, and those of another method or with a
- * malformed header are refused in the first callback, before it could read on, and
- * their connection is closed. So nothing can be smuggled in behind a header.
+ * Requests that libmicrohttpd 0.9.75 mishandles never reach it: those that announce a body in any
+ * way, of another method, or with a malformed header are refused in the first callback, before it
+ * reads on, and their connection is closed. So no request can be smuggled in behind a header.
  */
 #ifndef CONNTIDE_HTTP_SERVER_H
 #define CONNTIDE_HTTP_SERVER_H
@@ -48,7 +46,7 @@ int endpoint_start(struct endpoint *endpoint, struct server_core *core, struct w
 		   bool is_local);
 void endpoint_stop(struct endpoint *endpoint);
 
-/* Takes the socket over, also when it fails. */
+/* Takes over the socket, even on failure. */
 bool endpoint_add(struct endpoint *endpoint, int fd, const struct sockaddr *peer, socklen_t bytes);
 
 /* To be called when epoll_fd is readable and after endpoint_wait_ms(). */

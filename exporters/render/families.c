@@ -84,7 +84,7 @@ static bool slot_shown(const struct build *build, const struct snap_row *row)
 	return row->slot >= 0 && (uint32_t)row->slot < SHM_SLOT_COUNT - build->memory->slots_hidden;
 }
 
-/* What was shown of a slot belongs to the port that had it then. */
+/* What was shown for a slot belongs to the port that had it then. */
 static uint16_t states_to_show(struct build *build, const struct snap_row *row)
 {
 	struct series_memory *memory = build->memory;
@@ -103,8 +103,8 @@ static uint16_t states_to_show(struct build *build, const struct snap_row *row)
 }
 
 /*
- * Entries by state, of the states in `shown`. Codes that no state of the protocol has are
- * one series, "unknown": a segment may be damaged, but no series is there twice.
+ * Entries by state, of the states in `shown`. Codes that are no state of the protocol share one
+ * series, "unknown": even a damaged segment gives no series twice.
  */
 static void add_states(struct build *build, const struct row_key *key, const char *port,
 		       uint16_t shown, const uint64_t states[STATE_SLOTS_MAX])
@@ -165,7 +165,7 @@ struct rest {
 static void add_rest(struct build *build, unsigned int l4proto, unsigned int direction,
 		     const struct rest *rest)
 {
-	/* Known in advance: these are there on every host. */
+	/* Known in advance: every host has these. */
 	bool known = l4proto == L4_TCP || l4proto == L4_UDP;
 	uint16_t *seen = &build->memory->other_states[l4proto][direction];
 	const struct row_key key = {(uint8_t)l4proto, (uint8_t)direction, 0};
@@ -311,7 +311,7 @@ static void add_set(struct build *build, const struct state_set *set, int now)
 				     with_one(build, set->label, set->name(i)), i == now);
 }
 
-/* The level also of an agent that does not run: then it is UNKNOWN. */
+/* The level even if the agent does not run: UNKNOWN. */
 static void add_level(struct build *build)
 {
 	static const struct state_set levels = {FAMILY_LEVEL, "level", SHM_LEVEL_COUNT,

@@ -26,8 +26,7 @@ enum family_id {
 	FAMILY_COUNT
 };
 
-/* UNTYPED: the kernel's names, which end in ways that no type allows ("unknown" in
- * OpenMetrics). */
+/* UNTYPED: the kernel's names, whose endings fit no type ("unknown" in OpenMetrics). */
 enum family_type { FAMILY_GAUGE, FAMILY_COUNTER, FAMILY_HISTOGRAM, FAMILY_UNTYPED };
 
 struct family_info {
@@ -67,15 +66,14 @@ struct families {
 };
 
 /*
- * What has been shown before, so that a series that was there stays there, as 0.
- * One per table; zeroed before its first use. Kept by the caller between scrapes. What was shown
- * of a slot is of one port, one handing over, one agent: an agent that starts anew
- * numbers from the beginning.
+ * What has been shown before, so that a series that was shown stays, as 0. One per table; zeroed
+ * before its first use. Kept by the caller between scrapes. What was shown for a slot is valid
+ * for one port, one hand-over and one agent: a new agent numbers from the beginning.
  *
- * Where series are too many, the entries by state of the last slots join "other", for
- * good, so that nothing flaps; their counters stay as they are, since a counter that
- * depends on who looks would fall when the exporter is restarted. Only where a limit is
- * so small that even the counters are too many do all of these join "other", at once.
+ * With too many series, the entries by state of the last slots join "other", for good, so that
+ * nothing flaps. Their counters stay, because a counter that depends on the exporter's limit
+ * would fall when the exporter restarts. Only if the limit is too small even for the counters do
+ * all of them join "other", at once.
  */
 struct series_memory {
 	uint64_t instance_id;
@@ -130,7 +128,7 @@ void families_add_nat(struct families *families, const struct snap_live *live, c
 void families_add_nat_pools(struct families *families, const struct snap_nat *nat,
 			    const char *prefix);
 
-/* The share of the largest source, and where options say so the sources by address. */
+/* The share of the largest source and, if the options allow it, the sources by address. */
 void families_add_talkers(struct families *families, const struct snapshot *snap,
 			  const struct families_options *options, const char *prefix);
 

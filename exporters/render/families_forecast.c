@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The forecast as metrics: 31 series at most. While it cannot say, what it would say
- * is absent and not 0 or NaN: an alert on a series that is not there does not fire, and
- * a graph has a gap. Its accuracy stays.
+ * The forecast as metrics: at most 31 series. While it cannot say, its series are absent, not 0
+ * or NaN: an alert on an absent series does not fire, and a graph shows a gap. Its accuracy
+ * stays.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -14,7 +14,7 @@
 #define COUNT(list)  (sizeof(list) / sizeof((list)[0]))
 #define LABELS_BYTES 320u
 
-/* Of the eight horizons of the probabilities those that decisions are made by. */
+/* Of the eight horizons of probabilities, those that decisions depend on. */
 static const uint32_t chance_horizons_s[] = {600, 3600};
 
 struct target {

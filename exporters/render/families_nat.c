@@ -40,7 +40,8 @@ void families_add_nat(struct families *families, const struct snap_live *live, c
 	add_time(families, prefix, "late", live->nat_full_late_ms);
 }
 
-/* Zone and class of ports are no labels: of those alike the first, the fullest, is shown. */
+/* Zone and class of ports are not labels: of pools with equal labels the first, fullest, is shown.
+ */
 static bool shown_before(const struct snap_nat *nat, uint32_t at)
 {
 	const struct snap_nat_pool *pool = &nat->pools[at];

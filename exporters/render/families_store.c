@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What families are, and the samples of them as they are collected. */
+/* The families, and their samples while they are collected. */
 #include "exporters/render/families.h"
 
 #include <stdlib.h>

@@ -207,7 +207,7 @@ static void add_reasons(const struct snap_forecast *forecast, bool shown, struct
 	rows_end(&rows);
 }
 
-/* Known from the first comparison on, whatever it says of the future. */
+/* Known from the first comparison on, whatever the forecast says now. */
 static void add_hits(const struct snap_forecast *forecast, struct text *out)
 {
 	struct rows rows;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The forecast as a document (JSON) or as a person reads it, and the past ones as
- * rows. Pure.
+ * The forecast as a document (JSON) or as text for people, and past forecasts as rows. Pure.
  *
- * What is not known is null, and a list of what is not known is empty: while the
- * agent has not watched long enough, while it does not see all changes, and where
- * nothing happens within the hour that is looked at. Numbers of an agent that is
- * silent are its last ones: the caller must say so.
+ * Unknown values are null, and unknown lists empty: while the agent has not watched long enough,
+ * while it does not see all changes, and for events beyond the hour. The numbers of a silent
+ * agent are its last ones: the caller must say so.
  */
 #ifndef CONNTIDE_RENDER_FORECAST_H
 #define CONNTIDE_RENDER_FORECAST_H

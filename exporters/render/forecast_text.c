@@ -19,7 +19,7 @@ const char *forecast_limit_words(enum shm_limit limit)
 	return (size_t)limit < SHM_LIMIT_COUNT ? words[limit] : "an unknown limit";
 }
 
-/* The early bound is rounded down, the late one up: never narrower than it was. */
+/* The early bound is rounded down, the late one up, so that the interval never gets narrower. */
 enum rounding { DOWN, NEAREST, UP };
 
 static uint64_t in_units(uint64_t ms, uint64_t unit_ms, enum rounding rounding)
@@ -68,7 +68,7 @@ const char *forecast_when(const struct snapshot *snap, char out[FORECAST_WORDS_B
 	return out;
 }
 
-/* " against the assumed limit of 1000 entries"; nothing for the limit everybody means. */
+/* " against the assumed limit of 1000 entries"; nothing for nf_conntrack_max. */
 static const char *which_limit(const struct snap_forecast *forecast, const char *before,
 			       char out[96])
 {
@@ -178,7 +178,7 @@ static void say_silence(const struct snap_forecast *forecast, char out[FORECAST_
 			 forecast->watching_s);
 }
 
-/* What its numbers say, whatever their age. */
+/* The verdict of the numbers, whatever their age. */
 static void say(const struct snapshot *snap, char out[FORECAST_WORDS_BYTES])
 {
 	const struct snap_forecast *forecast = &snap->forecast;

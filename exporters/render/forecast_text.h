@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The forecast in words, made from its numbers and from how far they can be
- * trusted. The one place that words it: terminal, HTTP, page and status agree. Pure.
+ * The forecast in words, made from its numbers and their quality. The only place that words it,
+ * so that terminal, HTTP, page and status agree. Pure.
  *
  *	"steady at 43 %"			"levels off at 71 %"
  *	"full in about 4 min (2-9)"		"full against the assumed limit of 1000 entries"

@@ -6,8 +6,8 @@
 #include "exporters/render/text.h"
 #include "lib/shm/snapshot.h"
 
-/* What must be said before any number: that it is a rehearsal, that the agent does not
- * run. A line for each; nothing where all is well. */
+/* Warnings that come before any number: a rehearsal, an agent that does not run. A line for each;
+ * nothing when all is well. */
 void head_banner(const struct snapshot *snap, struct text *out);
 
 /* "1240 of 4096 entries, 30.3 % full"; names the limit where it is not nf_conntrack_max. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Incidents for people and programs: the list, and one of them whole. Pure: who reads
- * the files is the caller.
+ * Incidents for people and programs: the list, and one of them whole. Pure: the caller reads the
+ * files.
  */
 #ifndef CONNTIDE_RENDER_INCIDENTS_H
 #define CONNTIDE_RENDER_INCIDENTS_H

@@ -91,7 +91,7 @@ static void add_counters(cJSON *object, const struct snap_live *live)
 {
 	cJSON *counters = cJSON_AddObjectToObject(object, "counters");
 
-	/* Nanoseconds stand elsewhere, in seconds: a JSON number holds 53 bits. */
+	/* Nanoseconds are shown elsewhere, in seconds: a JSON number holds 53 bits. */
 #define ONE(field) add_number(counters, #field, (double)live->field);
 #define NS(field)
 #define VALUE(field, family, label, label_value, scale) scale(field)

@@ -13,15 +13,15 @@
 #include "exporters/render/text.h"
 #include "lib/shm/snapshot.h"
 
-/* The fixed fields, then everything that says how far they can be trusted. */
+/* The fixed fields, then everything about their quality. */
 void json_status(const struct snapshot *snap, struct text *out);
 
-/* Its fixed fields; "null" is for when nothing is known. */
+/* Its fixed fields; "null" means not known. */
 extern const struct column status_columns[];
 extern const size_t status_column_count;
 
 /* The same, when there is no snapshot at all; `reason` says what to do. */
-/* The agent does not run: that, and no number but the age of those there were. */
+/* The agent does not run: says so, with no number but the age of the last ones. */
 void json_stale(const struct snapshot *snap, struct text *out);
 
 void json_status_missing(const char *netns, const char *reason, struct text *out);
@@ -31,9 +31,9 @@ void json_problem(unsigned int status, const char *title, const char *detail, co
 		  const char *parameter, struct text *out);
 
 /*
- * A document in the making: json_begin(), members in order, json_end(). Within an
- * array names are NULL. The opener closes. Running out of memory is remembered,
- * and told by `out` in the end.
+ * A document under construction: json_begin(), members in order, json_end(). Within an array
+ * names are NULL. Whoever opens, closes. Running out of memory is remembered, and reported
+ * through `out` at the end.
  */
 struct cJSON;
 

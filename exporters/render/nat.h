@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * NAT pools as rows and sentences. Rows name addresses: the caller has made
- * sure that they may be shown. The summary names none. Pure.
+ * NAT pools as rows and sentences. Rows name addresses: the caller checks that those may be
+ * shown. The summary names none. Pure.
  */
 #ifndef CONNTIDE_RENDER_NAT_H
 #define CONNTIDE_RENDER_NAT_H
@@ -30,10 +30,9 @@ void render_nat(const struct snap_nat *nat, size_t limit, enum rows_format forma
 const char *nat_pool_name(const struct snap_nat_pool *pool, char out[NAT_NAME_BYTES]);
 
 /*
- * What there is to say of the fullest translated pool, without an address, as a
- * sentence without a full stop: "the ports of a pool towards tcp/443 are 94 % held (60,641 of
- * 64,512): 4 % of its new connections fail; a larger table does nothing". "" when
- * nothing is translated.
+ * The fullest translated pool, without an address, as a sentence without a full stop: "the ports of
+ * a pool towards tcp/443 are 94 % held (60,641 of 64,512): 4 % of its new connections fail; a
+ * larger table does nothing". "" when nothing is translated.
  */
 const char *nat_words(const struct snap_live *live, char out[NAT_WORDS_BYTES]);
 

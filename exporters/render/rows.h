@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One walk, four writings: rows of named fields as a JSON array, as one JSON
- * object a line, as CSV, or as an aligned table. Fields must be given in the
+ * Rows of named fields, written as a JSON array, as one JSON object per line, as CSV, or as an
+ * aligned table. Fields must be given in the
  * order of the columns, every one of them in every row.
  */
 #ifndef CONNTIDE_RENDER_ROWS_H
@@ -50,7 +50,7 @@ const char *rows_format_media_type(enum rows_format format);
 void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
 		const struct column *columns, size_t column_count);
 void rows_string(struct rows *rows, const char *value);
-/* A value that is not text: as JSON, and as plain text. */
+/* A value that is not a string: as JSON, and as plain text. */
 void rows_value(struct rows *rows, const char *json, const char *plain);
 void rows_u64(struct rows *rows, uint64_t value);
 void rows_u64_or_null(struct rows *rows, bool known, uint64_t value);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which rows or cells of a snapshot are wanted, in which order, and how many.
- * Pure: nothing but the snapshot is read, and it must outlive the selection.
+ * Selects rows or cells of a snapshot, in an order, up to a number. Pure: reads only the
+ * snapshot, which must outlive the selection.
  */
 #ifndef CONNTIDE_RENDER_SELECT_H
 #define CONNTIDE_RENDER_SELECT_H

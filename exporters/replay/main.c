@@ -41,7 +41,7 @@ struct progress {
 #define PROGRESS_LINES 8192u
 #define PROGRESS_NS    (500 * NS_PER_MS)
 
-/* For a person at a terminal only: not into a file, not between answers. */
+/* Only at a terminal: never into a file or between answers. */
 static struct progress progress_of(FILE *in)
 {
 	struct progress progress = {.next_ns = clock_boot_ns() + 2 * PROGRESS_NS};

@@ -4,8 +4,8 @@
  *
  * 	trace line -> struct ct_event -> tracker, resync -> observer -> forecast
  *
- * What a live agent has and a replay does not: the addresses of the host, so every entry
- * counts as forwarded; and a kernel to ask. Where events are missing from the trace the
+ * A replay lacks what a live agent has: the addresses of the host, so every entry counts as
+ * forwarded; and a kernel to ask. Where events are missing from the trace the
  * mirror keeps entries that are gone and lacks some that exist; a live agent would see that
  * in the kernel's count and dump the table. Here the difference is carried along and shown
  * (residual), and the forecast, which is given the kernel's count, treats it as it does

@@ -3,8 +3,8 @@
  * The output of conntide-replay: the answer to an EVAL line as one line of JSON, and at the
  * end a summary of the trace, as text or as JSON.
  *
- * Numbers are always finite: what lies beyond the horizon is null. Stream errors stay in the
- * stream; the caller checks ferror(). Threads: one.
+ * Numbers are always finite: null beyond the horizon. Stream errors stay in the stream; the
+ * caller checks ferror(). Threads: one.
  */
 #ifndef CONNTIDE_REPLAY_REPLAY_PRINT_H
 #define CONNTIDE_REPLAY_REPLAY_PRINT_H

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The fullest NAT pools as a reader sees them: a checked copy of struct shm_nat. Part of
- * struct snapshot. They name addresses: the caller has made sure that they may be
- * shown. Not there where the file with the hosts cannot be read (snap_detail.hosts_error).
+ * struct snapshot. They name addresses: the caller checks that those may be shown. Not there where
+ * the file with the hosts cannot be read (snap_detail.hosts_error).
  *
- * Every number is within what its meaning allows, whatever the file holds. Pure.
+ * Every number is within its range, whatever the file holds. Pure.
  */
 #ifndef CONNTIDE_SHM_SNAP_NAT_H
 #define CONNTIDE_SHM_SNAP_NAT_H

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The fullest NAT pools, second by second: how many ports cannot be had, how many new
- * connections come, when the pool is full, and what share of new ones fails; written
+ * The fullest NAT pools, second by second: how many ports are taken, how many new connections
+ * come, when the pool is full, and what share of new ones fails; written
  * to the segment, rows (struct shm_nat) and the summary (struct nat_trend_summary).
  *
- * *Held* are the ports that cannot be had: those used, less the closing ones where the
- * kernel takes them back (lib/kernel/nat_ports.h).
+ * *Held* ports are not available: those used, minus the closing ones where the kernel reclaims
+ * them (lib/kernel/nat_ports.h).
  *
- * *Full* is a slope: taken is the moment when one new connection in ten fails, by
- * nat_failing_share(); of small ranges that is the last port.
+ * *Full* is a slope; the moment given is when one new connection in ten fails, by
+ * nat_failing_share(), which in small ranges is the last port.
  *
  * The time is the pool's own history, cut into six windows: in each, new connections per
  * second and what left, as a share of what was there, lead to a level at which the pool

@@ -3,8 +3,8 @@
  * A screen as an array of characters, each with a style: what conntide top draws on. A
  * terminal shows it (screen.h), batch mode prints it, a test reads it.
  *
- * What lies outside is cut off, so that nothing above needs to know how small a terminal
- * is. One character takes one column; characters that would take none or two become '?'.
+ * What lies outside is cut off, so that the caller need not know how small a terminal is. One
+ * character takes one column; characters that would take none or two become '?'.
  *
  * Pure, but for the character set of the locale (LC_CTYPE), which the caller has set.
  * Threads: one per canvas. Running out of memory leaves a canvas of no size.

@@ -16,8 +16,8 @@ static volatile sig_atomic_t ended;
 static bool open_now;
 static bool colours;
 
-/* What a signal handler needs to give the terminal back: prepared, since nothing that
- * ncurses does is safe there. */
+/* What a signal handler needs to restore the terminal: prepared here, because ncurses is not safe
+ * there. */
 static struct termios before;
 static char goodbye[256];
 
@@ -38,7 +38,7 @@ static void on_end(int signal)
 static void on_crash(int signal)
 {
 	restore();
-	/* SA_RESETHAND: what it would have done without us. */
+	/* SA_RESETHAND: then do what it would have done without us. */
 	raise(signal);
 }
 

@@ -2,11 +2,11 @@
 /*
  * The terminal: the only user of ncurses. A canvas goes out, keys come in.
  *
- * From screen_open() on the terminal is ours; it is given back by screen_close(), at exit,
- * and when a signal ends the process, be it SIGTERM or a crash.
+ * screen_open() takes over the terminal; screen_close() restores it, and so do exit and a signal
+ * that ends the process, be it SIGTERM or a crash.
  *
- * Colours only where the terminal has them and NO_COLOR is not set (no-color.org); then
- * bold, dim and reverse tell the same. Threads: one. One screen per process.
+ * Colours only where the terminal has them and NO_COLOR is not set (no-color.org); otherwise
+ * bold, dim and reverse stand for them. Threads: one. One screen per process.
  */
 #ifndef CONNTIDE_CLI_TOP_SCREEN_H
 #define CONNTIDE_CLI_TOP_SCREEN_H

@@ -11,7 +11,7 @@
 
 #include "exporters/render/select.h"
 
-/* Keys that are no characters; above all of Unicode. */
+/* Keys that are not characters; beyond all of Unicode. */
 enum top_key {
 	TOP_KEY_UP = 0x110000,
 	TOP_KEY_DOWN,

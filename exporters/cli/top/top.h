@@ -4,9 +4,9 @@
  *
  *	segment -> snapshot (top.c) -> canvas (view.c) -> terminal (screen.c)
  *
- * Reads shared memory only, so that it opens at once whatever the table holds and goes
- * on while the table is full. A table that is not there yet, or whose agent has ended, is
- * looked for again at each refresh. Threads: one.
+ * Reads shared memory only, so that it opens at once however large the table is, and keeps
+ * working while the table is full. Where no agent runs yet, or no longer, each refresh tries
+ * again. Threads: one.
  */
 #ifndef CONNTIDE_CLI_TOP_TOP_H
 #define CONNTIDE_CLI_TOP_TOP_H

@@ -265,7 +265,7 @@ static void draw_port(struct canvas *canvas, int y, const struct top_data *data,
 	put_field(canvas, y, &x, COLUMN_STATES, STYLE_DIM, text);
 }
 
-/* All that a filter may name, in one text. */
+/* All that a filter may match, in one text. */
 static bool row_matches(const struct snap_row *row, const struct services *services,
 			const char *filter)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the routes under /api/v1/ share: their parameters, checked; a snapshot that is
- * fresh unless old ones were asked for; the headers that tell its age. A function that
- * returns false or NULL has made the response an error. One thread.
+ * Shared by the routes under /api/v1/: checked parameters; a snapshot that is fresh unless an old
+ * one was asked for; headers with its age. A function that returns false or NULL has made the
+ * response an error. One thread.
  */
 #ifndef CONNTIDE_HTTP_ROUTES_API_H
 #define CONNTIDE_HTTP_ROUTES_API_H
@@ -30,10 +30,10 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 bool api_take_document(const struct request *request, const char *what,
 		       enum rows_format *ret_format, struct response *response);
 
-/* Rows carry no age, so old ones are given only to those who ask for old ones. */
+/* Rows carry no age, so old ones are only given on request (stale=1). */
 const struct snapshot *api_snapshot(struct app *app, bool stale, struct response *response);
 
-/* The type of a reply with rows and, for people, what must be said before any of them. */
+/* The type of a reply with rows and, for people, the warnings that come before them. */
 void api_begin_rows(const struct snapshot *snap, enum rows_format format,
 		    struct response *response);
 

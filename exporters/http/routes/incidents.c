@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The incidents that were kept. Read for each request: they must not need an agent. */
+/* The incidents on disk. Read for each request, so that they need no agent. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include "exporters/http/routes/routes.h"
 #include "exporters/render/incidents.h"
 
-/* A directory that is not there yet holds no incident; else false after a problem. */
+/* A missing directory means no incidents; false after any other problem. */
 static bool read_list(const struct app *app, int *ret_fd, struct incident_list *list,
 		      struct response *response)
 {

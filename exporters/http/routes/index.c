@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* /api/v1: what is served, for those who type an address without knowing more. */
+/* /api/v1: the list of what is served, for people who start with the address alone. */
 #include <string.h>
 
 #include "exporters/http/routes/api.h"

@@ -69,7 +69,7 @@ static void add_changes(struct text *out)
 		WHATIF_RATE_MAX);
 }
 
-/* The query's, and those the braces in the path name. */
+/* Parameters of the query, and those named in braces in the path. */
 static void add_params(struct text *out, const struct route *route)
 {
 	const char *separator = "";

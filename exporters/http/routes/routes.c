@@ -151,7 +151,7 @@ static bool path_matches(const char *pattern, const char *path, struct route_mat
 			return false;
 		}
 	}
-	/* A slash too many at the end is forgiven. */
+	/* One slash too many at the end is accepted. */
 	return !*pattern && (!*path || !strcmp(path, "/"));
 }
 

@@ -65,7 +65,7 @@ void routes_handle(struct app *app, const struct request *request, struct respon
 /* NULL when there is none; *match is filled otherwise. */
 const struct route *route_find(const struct app *app, const char *path, struct route_match *match);
 
-/* Is this route for a client that may see addresses of hosts, or may not? */
+/* May this client use the route: it may see hosts, or the route names none? */
 bool route_allowed(const struct route *route, bool sees_hosts);
 
 /* Words a parameter may be on this route: documents have fewer formats than rows.

@@ -39,7 +39,7 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 		if (!err)
 			err = snapshot_take(&source->reader, now_boot_ns, now_real_ns,
 					    &source->snap);
-		/* Cut under the mapping: the next look maps what is there by then. */
+		/* Truncated under the mapping: the next request maps the file that exists then. */
 		if (err == -EFAULT)
 			shm_reader_close(&source->reader);
 		if (err && !is_absent(err))
@@ -55,7 +55,7 @@ const struct snapshot *source_snapshot(struct source *source, uint64_t now_boot_
 static bool taken(struct source *source, int err)
 {
 	if (err) {
-		/* As above: also where only the file of the hosts was cut. */
+		/* As above, even if only the hosts file was truncated. */
 		if (err == -EFAULT)
 			shm_reader_close(&source->reader);
 		source->errors++;
@@ -73,7 +73,7 @@ const struct snap_history *source_history(struct source *source, bool minutes)
 
 const struct snap_detail *source_detail(struct source *source)
 {
-	/* As old as the snapshot, and as seldom: it is a megabyte. */
+	/* Taken with the snapshot, and no more often: it is a megabyte. */
 	if (source->detail_of_boot_ns != source->taken_boot_ns) {
 		if (!taken(source, snapshot_take_detail(&source->reader, &source->details)))
 			return NULL;

@@ -4,8 +4,8 @@
  * number of requests costs four scans of shared memory a second at most. The
  * kernel is never asked anything.
  *
- * After a failure the error is kept for as long, and there is no snapshot: what
- * was read before is never served as if it were new.
+ * After a failure the error is kept equally long, and there is no snapshot: old numbers are never
+ * served as new.
  */
 #ifndef CONNTIDE_HTTP_ROUTES_SOURCE_H
 #define CONNTIDE_HTTP_ROUTES_SOURCE_H
