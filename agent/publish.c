@@ -110,6 +110,8 @@ static void write_kernel(const struct agent *agent, struct shm_live *live)
 	set(&live->stat_invalid, (int64_t)values[CT_STAT_INVALID]);
 	set(&live->stat_error, (int64_t)values[CT_STAT_ERROR]);
 	set(&live->stat_search_restart, (int64_t)values[CT_STAT_SEARCH_RESTART]);
+	set(&live->expectations, ct_expectations(&agent->kernel.counters));
+	set(&live->expectations_max, agent->kernel.settings.values[SETTING_EXPECT_MAX]);
 }
 
 static void write_mirror(const struct agent *agent, struct shm_live *live)
@@ -298,6 +300,14 @@ static void forecast_now(struct agent *agent)
 
 /* --- the level ---------------------------------------------------------------------- */
 
+static int64_t expectations_ppm(const struct agent *agent)
+{
+	int64_t max = agent->kernel.settings.values[SETTING_EXPECT_MAX];
+	int64_t count = ct_expectations(&agent->kernel.counters);
+
+	return max > 0 && count > 0 ? count * 1000000 / max : 0;
+}
+
 static void level_now(struct agent *agent)
 {
 	const struct shm_forecast *forecast = agent->stats.forecast_publish.to;
@@ -317,6 +327,7 @@ static void level_now(struct agent *agent)
 			     [LEVEL_INSERT_FAILED] = values[CT_STAT_INSERT_FAILED]},
 		.nat_pool_ppm =
 			atomic_load_explicit(&live->nat_used_ratio_ppm, memory_order_relaxed),
+		.expectations_ppm = expectations_ppm(agent),
 		.forecast_alarm = peek_u32(&forecast->alarm) != 0,
 		.forecast_filling = verdict == SHM_VERDICT_FILLING,
 		.forecast_full_ms = peek_u64(&forecast->full_likely_ms),

@@ -17,17 +17,22 @@
 static const struct {
 	uint16_t attr;
 	const char *column; /* of /proc/net/stat/nf_conntrack */
+	uint16_t subsys;    /* 0: NFNL_SUBSYS_CTNETLINK */
 } stats_table[CT_STATS] = {
-	[CT_STAT_FOUND] = {CTA_STATS_FOUND, "found"},
-	[CT_STAT_INVALID] = {CTA_STATS_INVALID, "invalid"},
-	[CT_STAT_INSERT_FAILED] = {CTA_STATS_INSERT_FAILED, "insert_failed"},
-	[CT_STAT_DROP] = {CTA_STATS_DROP, "drop"},
-	[CT_STAT_EARLY_DROP] = {CTA_STATS_EARLY_DROP, "early_drop"},
-	[CT_STAT_ERROR] = {CTA_STATS_ERROR, "icmp_error"},
-	[CT_STAT_SEARCH_RESTART] = {CTA_STATS_SEARCH_RESTART, "search_restart"},
-	[CT_STAT_CLASH_RESOLVE] = {CTA_STATS_CLASH_RESOLVE, "clashres"},
-	[CT_STAT_CHAINTOOLONG] = {CTA_STATS_CHAIN_TOOLONG, "chainlength"},
-	[CT_STAT_INSERT] = {CTA_STATS_INSERT, "insert"},
+	[CT_STAT_FOUND] = {CTA_STATS_FOUND, "found", 0},
+	[CT_STAT_INVALID] = {CTA_STATS_INVALID, "invalid", 0},
+	[CT_STAT_INSERT_FAILED] = {CTA_STATS_INSERT_FAILED, "insert_failed", 0},
+	[CT_STAT_DROP] = {CTA_STATS_DROP, "drop", 0},
+	[CT_STAT_EARLY_DROP] = {CTA_STATS_EARLY_DROP, "early_drop", 0},
+	[CT_STAT_ERROR] = {CTA_STATS_ERROR, "icmp_error", 0},
+	[CT_STAT_SEARCH_RESTART] = {CTA_STATS_SEARCH_RESTART, "search_restart", 0},
+	[CT_STAT_CLASH_RESOLVE] = {CTA_STATS_CLASH_RESOLVE, "clashres", 0},
+	[CT_STAT_CHAINTOOLONG] = {CTA_STATS_CHAIN_TOOLONG, "chainlength", 0},
+	[CT_STAT_INSERT] = {CTA_STATS_INSERT, "insert", 0},
+	[CT_STAT_EXPECT_CREATE] = {CTA_STATS_EXP_CREATE, "expect_create",
+				   NFNL_SUBSYS_CTNETLINK_EXP},
+	[CT_STAT_EXPECT_DELETE] = {CTA_STATS_EXP_DELETE, "expect_delete",
+				   NFNL_SUBSYS_CTNETLINK_EXP},
 };
 
 /* More CPUs than any machine has: a bound on what a message can make us allocate. */
@@ -66,6 +71,16 @@ static void advance(struct ct_counters *counters, uint32_t *row, unsigned int st
 {
 	counters->values[stat] += (uint32_t)(value - row[stat]);
 	row[stat] = value;
+	counters->expectations_told |= stat == CT_STAT_EXPECT_CREATE;
+}
+
+int64_t ct_expectations(const struct ct_counters *counters)
+{
+	/* Each CPU's counter wraps, and they are not read at once. */
+	int32_t count = (int32_t)(uint32_t)(counters->values[CT_STAT_EXPECT_CREATE] -
+					    counters->values[CT_STAT_EXPECT_DELETE]);
+
+	return !counters->expectations_told ? -1 : count > 0 ? count : 0;
 }
 
 struct attr_pick {
@@ -95,7 +110,7 @@ static int parse(const void *nlmsg, size_t len, uint16_t type, struct attr_pick 
 	if (len < sizeof(*nlh) || nlh->nlmsg_len > len ||
 	    ((size_t)nlh->nlmsg_len + 3u) / 4u * 4u > len)
 		return -EBADMSG;
-	if (nlh->nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | type))
+	if (nlh->nlmsg_type != type)
 		return -ENOMSG;
 	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*nfg)))
 		return -EBADMSG;
@@ -105,20 +120,32 @@ static int parse(const void *nlmsg, size_t len, uint16_t type, struct attr_pick 
 	return mnl_attr_parse(nlh, sizeof(*nfg), pick_u32, pick) < 0 ? -EBADMSG : 0;
 }
 
+#define MESSAGE(subsys, type) (uint16_t)((subsys) << 8 | (type))
+
 int ct_counters_message(struct ct_counters *counters, const void *nlmsg, size_t len)
 {
 	struct attr_pick pick;
-	uint16_t cpu;
+	uint16_t cpu, subsys = 0;
 	uint32_t *row;
-	int err = parse(nlmsg, len, IPCTNL_MSG_CT_GET_STATS_CPU, &pick, &cpu);
+	int err = parse(nlmsg, len, MESSAGE(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS_CPU),
+			&pick, &cpu);
 
+	/* The kernel answers in the name of the other subsystem (ctnetlink_exp_stat_fill_info). */
+	if (err == -ENOMSG) {
+		subsys = NFNL_SUBSYS_CTNETLINK_EXP;
+		err = parse(nlmsg, len,
+			    MESSAGE(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_EXP_GET_STATS_CPU), &pick,
+			    &cpu);
+	}
+	if (err == -ENOMSG)
+		err = parse(nlmsg, len, MESSAGE(subsys, IPCTNL_MSG_EXP_GET_STATS_CPU), &pick, &cpu);
 	if (err)
 		return err;
 	row = row_of_cpu(counters, cpu);
 	if (!row)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < CT_STATS; i++)
-		if (pick.has >> stats_table[i].attr & 1u)
+		if (stats_table[i].subsys == subsys && pick.has >> stats_table[i].attr & 1u)
 			advance(counters, row, i, pick.values[stats_table[i].attr]);
 	return 0;
 }
@@ -127,7 +154,8 @@ int ct_limits_message(struct ct_limits *limits, const void *nlmsg, size_t len)
 {
 	struct attr_pick pick;
 	uint16_t unused;
-	int err = parse(nlmsg, len, IPCTNL_MSG_CT_GET_STATS, &pick, &unused);
+	int err = parse(nlmsg, len, MESSAGE(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS), &pick,
+			&unused);
 
 	if (err)
 		return err;

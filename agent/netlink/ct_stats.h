@@ -28,6 +28,8 @@ enum ct_stat {
 	CT_STAT_CLASH_RESOLVE,
 	CT_STAT_CHAINTOOLONG,
 	CT_STAT_INSERT,
+	CT_STAT_EXPECT_CREATE, /* of expectations; from IPCTNL_MSG_EXP_GET_STATS_CPU */
+	CT_STAT_EXPECT_DELETE,
 	CT_STATS
 };
 
@@ -35,12 +37,18 @@ struct ct_counters {
 	uint64_t values[CT_STATS];
 	uint32_t *last; /* [cpu][stat] */
 	uint32_t cpu_room;
+	bool expectations_told; /* the kernel says how many were made and removed */
 };
 
 void ct_counters_init(struct ct_counters *counters);
 void ct_counters_free(struct ct_counters *counters);
 
-/* One message of a CT_GET_STATS_CPU dump. 0; -ENOMSG for others; -EBADMSG; -ENOMEM. */
+/* Expectations of this namespace now; -1: not known. The kernel counts none, but makes and
+ * removes each under one of the two counters. */
+int64_t ct_expectations(const struct ct_counters *counters);
+
+/* One message of a CT_GET_STATS_CPU or EXP_GET_STATS_CPU dump. 0; -ENOMSG for others; -EBADMSG;
+ * -ENOMEM. */
 int ct_counters_message(struct ct_counters *counters, const void *nlmsg, size_t len);
 /* The text of /proc/net/stat/nf_conntrack; columns are found by their names. */
 int ct_counters_text(struct ct_counters *counters, const char *text);

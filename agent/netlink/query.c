@@ -99,13 +99,13 @@ static int get_all(struct query *query, uint8_t *buf, struct query_answer *answe
 	return 0;
 }
 
-static int ask_stats(struct query *query, uint16_t type, uint16_t flags)
+static int ask_stats(struct query *query, uint16_t subsys, uint16_t type, uint16_t flags)
 {
 	uint8_t request[REQUEST_BYTES];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
 	struct nfgenmsg *nfg;
 
-	nlh->nlmsg_type = (uint16_t)((NFNL_SUBSYS_CTNETLINK << 8) | type);
+	nlh->nlmsg_type = (uint16_t)((subsys << 8) | type);
 	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
 	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 	nfg->nfgen_family = AF_UNSPEC;
@@ -113,34 +113,46 @@ static int ask_stats(struct query *query, uint16_t type, uint16_t flags)
 	return request_send(&query->get, nlh);
 }
 
-static int stats(struct query *query, uint8_t *buf, struct query_answer *answer)
+/* A dump of counters, from *at on; at the next multiple of four after it. */
+static int cpu_stats(struct query *query, uint8_t *buf, size_t *at, uint16_t subsys, uint16_t type)
 {
-	size_t at = 0;
-	ssize_t n;
-	int end = ask_stats(query, IPCTNL_MSG_CT_GET_STATS, 0);
+	int end = ask_stats(query, subsys, type, NLM_F_DUMP);
 
-	if (end < 0)
-		return end;
-	n = request_receive(&query->get, buf, NLSOCK_CHUNK_BYTES);
-	if (n < 0)
-		return (int)n;
-	end = request_end(buf, (size_t)n);
-	if (end < 0)
-		return end;
-	at = (size_t)n;
-	end = ask_stats(query, IPCTNL_MSG_CT_GET_STATS_CPU, NLM_F_DUMP);
 	while (end == 0) {
-		if (ANSWER_BYTES - at < NLSOCK_CHUNK_BYTES)
-			end = -EMSGSIZE;
-		n = end ? end : request_receive(&query->get, buf + at, NLSOCK_CHUNK_BYTES);
-		end = n < 0 ? (int)n : request_end(buf + at, (size_t)n);
-		at += n < 0 ? 0 : ((size_t)n + 3u) & ~(size_t)3u;
+		ssize_t n = -EMSGSIZE;
+
+		if (ANSWER_BYTES - *at >= NLSOCK_CHUNK_BYTES)
+			n = request_receive(&query->get, buf + *at, NLSOCK_CHUNK_BYTES);
+		end = n < 0 ? (int)n : request_end(buf + *at, (size_t)n);
+		*at += n < 0 ? 0 : ((size_t)n + 3u) & ~(size_t)3u;
 	}
 	/* A dump that is not read to its end would refuse the next one (EBUSY). */
 	if (end < 0)
 		request_close(&query->get);
-	answer->len = at;
 	return end < 0 ? end : 0;
+}
+
+static int stats(struct query *query, uint8_t *buf, struct query_answer *answer)
+{
+	ssize_t n;
+	int err = ask_stats(query, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS, 0);
+
+	if (err < 0)
+		return err;
+	n = request_receive(&query->get, buf, NLSOCK_CHUNK_BYTES);
+	if (n < 0)
+		return (int)n;
+	err = request_end(buf, (size_t)n);
+	if (err < 0)
+		return err;
+	answer->len = (size_t)n;
+	err = cpu_stats(query, buf, &answer->len, NFNL_SUBSYS_CTNETLINK,
+			IPCTNL_MSG_CT_GET_STATS_CPU);
+	/* Without expectations the rest is as good. */
+	if (!err)
+		cpu_stats(query, buf, &answer->len, NFNL_SUBSYS_CTNETLINK_EXP,
+			  IPCTNL_MSG_EXP_GET_STATS_CPU);
+	return err;
 }
 
 static int ask_addresses(struct request_socket *socket)

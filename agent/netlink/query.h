@@ -30,7 +30,7 @@ enum query_kind {
 	QUERY_DUMP_START, /* sends the dump request; no answer but success */
 	QUERY_DUMP_NEXT,  /* the next chunk; `ended` with the last */
 	QUERY_GETS,	  /* one answer a key, in order, see query_get_answer() */
-	QUERY_STATS,	  /* CT_GET_STATS, then CT_GET_STATS_CPU messages */
+	QUERY_STATS,	  /* CT_GET_STATS, then CT_GET_STATS_CPU, EXP_GET_STATS_CPU messages */
 	QUERY_ADDRESSES,  /* the namespace's addresses, in `addrs` */
 	QUERY_KINDS
 };

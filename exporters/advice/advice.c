@@ -365,6 +365,17 @@ static void advise_nat_pool(struct maker *maker, const struct finding *finding)
 	}
 }
 
+static void advise_expectations(struct maker *maker, const struct finding *finding)
+{
+	struct advice_item *item = item_new(maker, finding, MERIT_LOSS, "expectations");
+	double max = (double)maker->why->snap->live.expectations_max;
+
+	if (!item)
+		return;
+	title(item, "room for more expectations: %.0f instead of %.0f", 4 * max, max);
+	remedy_expectations(item, max, 4 * max);
+}
+
 static void advise_open(struct maker *maker, const struct finding *finding)
 {
 	struct advice_item *item;
@@ -409,6 +420,9 @@ static void advise(struct maker *maker, const struct finding *finding)
 	case PATTERN_TABLE_FULL:
 	case PATTERN_CHAIN_DROPS:
 		advise_size(maker, finding);
+		break;
+	case PATTERN_EXPECTATIONS:
+		advise_expectations(maker, finding);
 		break;
 	case PATTERN_NAT_POOL:
 		advise_nat_pool(maker, finding);

@@ -23,6 +23,10 @@ static const struct {
 	[PATTERN_CHAIN_DROPS] = {{"chain-drops", "hash chains are too long, below the limit",
 				  "raise nf_conntrack_buckets"},
 				 pattern_chain_drops},
+	[PATTERN_EXPECTATIONS] = {{"expectations", "the table of expectations is full, or nearly",
+				   "raise nf_conntrack_expect_max; a larger nf_conntrack_max does "
+				   "nothing"},
+				  pattern_expectations},
 	[PATTERN_NAT_POOL] = {{"nat-pool", "source NAT runs out of ports towards one destination",
 			       "more outside addresses, connections that are used again, or a "
 			       "wider range of ports; a larger table does nothing"},

@@ -72,6 +72,7 @@ void patterns_look(struct why *why);
 
 void pattern_table_full(struct look *look);
 void pattern_chain_drops(struct look *look);
+void pattern_expectations(struct look *look);
 void pattern_nat_pool(struct look *look);
 void pattern_nat_collisions(struct look *look);
 void pattern_upstream(struct look *look);

@@ -214,6 +214,12 @@ void remedy_size(struct advice_item *item, const struct settings *now, double ma
 	remedy_say(item, TOOL_UNDO, "rm -f " MODULES_FILE);
 }
 
+void remedy_expectations(struct advice_item *item, double now, double then)
+{
+	set_sysctl(item, "nf_conntrack_expect_max", now, then);
+	remedy_say(item, TOOL_SHELL, "# who: conntrack -L expect");
+}
+
 /* --- what comes from outside ------------------------------------------------------------ */
 
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key)

@@ -23,6 +23,7 @@ void remedy_port_timeout(struct advice_item *item, const struct row_key *key, co
 			 double then_s);
 /* A number that is 0 or as it is stays out. */
 void remedy_size(struct advice_item *item, const struct settings *now, double max, double buckets);
+void remedy_expectations(struct advice_item *item, double now, double then);
 void remedy_keepalive(struct advice_item *item, const struct row_key *key, double idle);
 void remedy_dead_backend(struct advice_item *item, const struct row_key *key);
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key);

@@ -341,6 +341,12 @@ static void add_limit(struct build *build)
 			build->families, FAMILY_LIMIT,
 			with_one(build, "limit", snap_limit_name((enum shm_limit)live->limit_kind)),
 			live->limit_entries);
+	if (live->expectations >= 0)
+		families_add_integer(build->families, FAMILY_EXPECTATIONS, with(build, ""),
+				     live->expectations);
+	if (live->expectations_max >= 0)
+		families_add_integer(build->families, FAMILY_EXPECTATIONS_LIMIT, with(build, ""),
+				     live->expectations_max);
 	if (live->wrong_found_share_ppm >= 0)
 		families_add_double(build->families, FAMILY_WRONG_FOUND, with(build, ""),
 				    (double)live->wrong_found_share_ppm / 1e6);

@@ -35,6 +35,8 @@ const struct column status_columns[] = {
 	{"forecast", 0, "", "object|null",
 	 "verdict, verdict_code, alarm, time_to_full_seconds and settles_at_entries, as in "
 	 "forecast"},
+	{"expectations", 0, "", "object|null",
+	 "entries (of this namespace) and max (nf_conntrack_expect_max); null: not known"},
 	{"setting_changes", 0, "", "array",
 	 "settings of the kernel that changed while the agent ran, the last 32, newest first: "
 	 "setting, old, new, changed_at, back_and_forth and words"},
@@ -201,6 +203,19 @@ static void add_forecast(cJSON *object, const struct snapshot *snap)
 	add_or_null(to, "settles_at_entries", says && settles, settles_at);
 }
 
+static void add_expectations(cJSON *object, const struct snap_live *live)
+{
+	cJSON *to;
+
+	if (live->expectations < 0) {
+		cJSON_AddNullToObject(object, "expectations");
+		return;
+	}
+	to = cJSON_AddObjectToObject(object, "expectations");
+	add_number(to, "entries", (double)live->expectations);
+	add_or_null(to, "max", live->expectations_max >= 0, (double)live->expectations_max);
+}
+
 static void add_settings(cJSON *object, const struct snapshot *snap)
 {
 	struct text list;
@@ -231,6 +246,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_losses(object, live);
 	add_lost(object, live);
 	add_forecast(object, snap);
+	add_expectations(object, live);
 	add_settings(object, snap);
 	add_number(object, "mirror_entries", (double)live->mirror_entries);
 	add_number(object, "residual_entries", (double)live->residual_entries);
@@ -279,6 +295,7 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 					      "losses_per_second",
 					      "losses",
 					      "forecast",
+					      "expectations",
 					      "mirror_entries",
 					      "residual_entries",
 					      "mute_entries",

@@ -46,6 +46,11 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 		live->max_entries > 0 && live->chain_limit_entries < live->max_entries
 			? ", BELOW the limit: raise nf_conntrack_buckets"
 			: "");
+	if (live->expectations > 0) {
+		label(out, "expected");
+		text_add_format(out, "%" PRId64 " of %" PRId64 " expectations\n",
+				live->expectations, live->expectations_max);
+	}
 	label(out, "lost");
 	text_add_format(out,
 			"%" PRId64 " dropped, %" PRId64 " evicted, %" PRId64 " chain, %" PRId64

@@ -180,6 +180,18 @@ static void say_share(const struct snap_live *live, const char *before, const ch
 		 after);
 }
 
+static void say_refused(const struct snap_live *live, char out[HEALTH_WORDS_BYTES])
+{
+	if (live->expectations < live->expectations_max)
+		snprintf(out, HEALTH_WORDS_BYTES,
+			 "the table of expectations was full less than 30 s ago");
+	else
+		snprintf(out, HEALTH_WORDS_BYTES,
+			 "the table of expectations is full (%" PRId64 " of %" PRId64
+			 "): new ones are refused",
+			 live->expectations, live->expectations_max);
+}
+
 const char *health_level_reason(const struct snapshot *snap, char out[HEALTH_WORDS_BYTES])
 {
 	const struct snap_live *live = &snap->live;
@@ -207,6 +219,9 @@ const char *health_level_reason(const struct snapshot *snap, char out[HEALTH_WOR
 		break;
 	case SHM_LEVEL_REASON_EXPECTATIONS:
 		say_share(live, "the table of expectations is ", " full", out);
+		break;
+	case SHM_LEVEL_REASON_EXPECTATIONS_REFUSED:
+		say_refused(live, out);
 		break;
 	case SHM_LEVEL_REASON_FULL_SOON:
 	case SHM_LEVEL_REASON_FULL_WITHIN_HOUR:

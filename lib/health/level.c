@@ -18,6 +18,9 @@ static const struct bound fill_high = {800000, 780000};
 static const struct bound pool_critical = {940000, 920000};
 static const struct bound pool_high = {850000, 830000};
 
+/* No counter tells of expectations that the kernel refuses: it refuses all at the limit. */
+static const struct bound expectations_critical = {PPM, 980000};
+
 /* A cause as it is this second. */
 struct cause {
 	enum shm_level_reason reason;
@@ -148,7 +151,8 @@ static void judge_critical(struct level *level, const struct level_input *in)
 		{SHM_LEVEL_REASON_FULL_SOON, in->forecast_alarm, in->forecast_alarm, full_ms(in)},
 		beyond(in->nat_pool_ppm, pool_critical, SHM_LEVEL_REASON_NAT_POOL),
 		rising(level, LEVEL_CHAIN_DROPS, SHM_LEVEL_REASON_CHAINS),
-		rising(level, LEVEL_EXPECTATIONS_REFUSED, SHM_LEVEL_REASON_EXPECTATIONS_REFUSED),
+		beyond(in->expectations_ppm, expectations_critical,
+		       SHM_LEVEL_REASON_EXPECTATIONS_REFUSED),
 	};
 
 	judge(&level->holds[SHM_LEVEL_CRITICAL], causes, sizeof(causes) / sizeof(causes[0]),

@@ -6,7 +6,8 @@
  *	FULL	  at the limit; an entry evicted early; a packet dropped while the table is
  *		  more than half full (the kernel counts clashes as dropped packets, too)
  *	CRITICAL  95 % of the limit; the forecast's alarm (full within ten minutes); a NAT
- *		  pool at 94 %; chains too long or expectations refused
+ *		  pool at 94 %; chains too long; as many expectations as may be, so that new
+ *		  ones are refused
  *	HIGH	  80 % of the limit; full within the hour more likely than not; a NAT pool or
  *		  the table of expectations at 85 %
  *	UNKNOWN	  no count; or nothing of the above and no events
@@ -38,7 +39,6 @@ enum level_counter {
 	LEVEL_DROPS,
 	LEVEL_EARLY_DROPS,
 	LEVEL_CHAIN_DROPS,
-	LEVEL_EXPECTATIONS_REFUSED,
 	LEVEL_INSERT_FAILED, /* for its rate alone */
 	LEVEL_COUNTERS
 };

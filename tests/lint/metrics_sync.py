@@ -11,7 +11,7 @@ NAME = re.compile(r"(?<![\w/.:-])((?:conntide|node_nf_conntrack|nf_conntrack)_[a
 SUFFIXES = ("_bucket", "_sum", "_count")
 
 # Names of the kernel's or of programs that look like metrics and are none.
-OTHERS = {"nf_conntrack_buckets", "nf_conntrack_events", "nf_conntrack_netlink",
+OTHERS = {"nf_conntrack_buckets", "nf_conntrack_events", "nf_conntrack_expect_max", "nf_conntrack_netlink",
           "nf_conntrack_acct", "nf_conntrack_timestamp"}
 
 

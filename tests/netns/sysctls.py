@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The two sysctls that belong to the whole machine, changed and put back.
+"""The sysctls that belong to the whole machine, changed and put back.
 
-nf_conntrack_max and nf_conntrack_buckets are global. Their values before the first
+nf_conntrack_max, nf_conntrack_buckets and nf_conntrack_expect_max are global. Their values before the first
 change are written to a file at once; whoever finds that file later, because a run was
 killed, puts them back before anything else.
 """
@@ -13,7 +13,7 @@ import os
 STATE = "/run/conntide-tests.sysctls"
 LOCK = "/run/conntide-tests.lock"
 BASE = "/proc/sys/net/netfilter/nf_conntrack_"
-KEYS = ("max", "buckets")
+KEYS = ("max", "buckets", "expect_max")
 
 
 def read(key):
@@ -37,7 +37,7 @@ def _put_back():
     except (OSError, ValueError):
         return
     # The hash first: changing it may not touch max, changing max never touches the hash.
-    for key in ("buckets", "max"):
+    for key in ("buckets", "max", "expect_max"):
         if key in saved and read(key) != saved[key]:
             write(key, saved[key])
     with contextlib.suppress(OSError):

@@ -87,7 +87,7 @@ static void test_cpu_that_comes_late(void **state)
 
 static void test_every_attribute(void **state)
 {
-	static const uint16_t attrs[CT_STATS] = {
+	static const uint16_t attrs[CT_STAT_EXPECT_CREATE] = {
 		[CT_STAT_FOUND] = CTA_STATS_FOUND,
 		[CT_STAT_INVALID] = CTA_STATS_INVALID,
 		[CT_STAT_INSERT_FAILED] = CTA_STATS_INSERT_FAILED,
@@ -101,7 +101,7 @@ static void test_every_attribute(void **state)
 	};
 
 	(void)state;
-	for (unsigned int i = 0; i < CT_STATS; i++) {
+	for (unsigned int i = 0; i < CT_STAT_EXPECT_CREATE; i++) {
 		assert_int_equal(tell_cpu(0, attrs[i], 10 + i), 0);
 		assert_int_equal(counters.values[i], 10 + i);
 	}
@@ -112,7 +112,7 @@ static void test_every_attribute(void **state)
 
 	mnl_attr_put_u64(nlh, CTA_STATS_DROP, UINT64_MAX);
 	assert_int_equal(ct_counters_message(&counters, nlh, nlh->nlmsg_len), 0);
-	for (unsigned int i = 0; i < CT_STATS; i++)
+	for (unsigned int i = 0; i < CT_STAT_EXPECT_CREATE; i++)
 		assert_int_equal(counters.values[i], 10 + i);
 }
 
@@ -182,6 +182,30 @@ static void test_proc_text(void **state)
 	assert_int_equal(counters.values[CT_STAT_DROP], 0x66);
 }
 
+/* Made less removed, whichever CPU did which, and beyond a wrap. */
+static void test_expectations(void **state)
+{
+	struct nlmsghdr *nlh;
+
+	(void)state;
+	assert_int_equal(ct_expectations(&counters), -1);
+	for (uint16_t cpu = 0; cpu < 2; cpu++) {
+		nlh = head(IPCTNL_MSG_EXP_GET_STATS_CPU, cpu);
+		/* As the kernel has it, and as it should be. */
+		if (cpu)
+			nlh->nlmsg_type =
+				NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_GET_STATS_CPU;
+		mnl_attr_put_u32(nlh, CTA_STATS_EXP_CREATE, htonl(cpu ? UINT32_MAX : 10));
+		mnl_attr_put_u32(nlh, CTA_STATS_EXP_DELETE, htonl(cpu ? 2 : UINT32_MAX - 3));
+		assert_int_equal(ct_counters_message(&counters, nlh, nlh->nlmsg_len), 0);
+	}
+	assert_int_equal(ct_expectations(&counters), 11);
+	/* What the same numbers mean in the other subsystem is something else. */
+	assert_int_equal(counters.values[CT_STAT_FOUND], 0);
+	assert_int_equal(tell_cpu(0, CTA_STATS_EXP_CREATE, 0), 0);
+	assert_int_equal(ct_expectations(&counters), 11);
+}
+
 /* Columns are found by their names: others, fewer, in another order. */
 static void test_proc_text_of_other_kernels(void **state)
 {
@@ -230,6 +254,7 @@ int main(void)
 		TEST(test_bad_messages),
 		TEST(test_limits_message),
 		TEST(test_proc_text),
+		TEST(test_expectations),
 		TEST(test_proc_text_of_other_kernels),
 		TEST(test_proc_text_that_is_not),
 		TEST(test_chain_limit),

@@ -19,7 +19,7 @@ static int set_up(void **state)
 				  .count_entries = LIMIT / 10,
 				  .limit_entries = LIMIT,
 				  .counters_known = true,
-				  .counters = {1000, 1000, 1000, 1000, 1000},
+				  .counters = {1000, 1000, 1000, 1000},
 				  .forecast_full_ms = SHM_NEVER_MS};
 	return 0;
 }
@@ -137,8 +137,12 @@ static void test_hidden_limits(void **state)
 	assert_int_equal(after(100), SHM_LEVEL_OK);
 	in.expectations_ppm = 900000;
 	assert_int_equal(after(1), SHM_LEVEL_HIGH);
-	in.counters[LEVEL_EXPECTATIONS_REFUSED]++;
+	in.expectations_ppm = 999999;
+	assert_int_equal(after(1), SHM_LEVEL_HIGH);
+	assert_int_equal(level.reason, SHM_LEVEL_REASON_EXPECTATIONS);
+	in.expectations_ppm = 1000000;
 	assert_int_equal(after(1), SHM_LEVEL_CRITICAL);
+	assert_int_equal(level.reason, SHM_LEVEL_REASON_EXPECTATIONS_REFUSED);
 	in.expectations_ppm = 0;
 	assert_int_equal(after(100), SHM_LEVEL_OK);
 	in.counters[LEVEL_CHAIN_DROPS]++;
