@@ -26,7 +26,7 @@ struct config {
 	uint32_t event_buffer_max_bytes;
 	uint32_t pace_us;
 	uint32_t resync_interval_s;
-	uint32_t mute_interval_s;
+	uint32_t silent_interval_s;
 	uint32_t audit_rate;		 /* entries a second */
 	uint32_t max_entries;		 /* of the mirror; 0: from nf_conntrack_max */
 	uint32_t assume_max_entries;	 /* what to forecast against, if lower; 0: none */

@@ -121,7 +121,7 @@ static void write_mirror(const struct agent *agent, struct shm_live *live)
 
 	set(&live->mirror_entries, mirror->entries);
 	set(&live->residual_entries, publish_residual(agent));
-	set(&live->mute_entries, mirror->mute_entries);
+	set(&live->silent_entries, mirror->silent_entries);
 	set(&live->unassured_entries, mirror->unassured_entries);
 	set(&live->events_new, (int64_t)counters->events[CT_NEW]);
 	set(&live->events_update, (int64_t)counters->events[CT_UPDATE]);

@@ -38,7 +38,7 @@ bool quality_gap_explains(const struct agent *agent)
 void quality_missed(struct agent *agent)
 {
 	agent->losses.gap = true;
-	agent->mirror.corrections_mute = !quality_gap_explains(agent);
+	agent->mirror.corrections_silent = !quality_gap_explains(agent);
 }
 
 static void watch_events_mode(struct agent *agent)
@@ -153,7 +153,7 @@ void quality_resync_ended(struct agent *agent, bool valid)
 		if (found)
 			schedule_confirm(&agent->schedule, mirror->now_ns);
 	}
-	mirror->corrections_mute = !quality_gap_explains(agent);
+	mirror->corrections_silent = !quality_gap_explains(agent);
 }
 
 /* --- the verdict ---------------------------------------------------------------- */
@@ -180,7 +180,7 @@ static uint32_t doubts(const struct agent *agent)
 		.last_ghost_ns = mirror->last_ghost_ns,
 		.events_off_ns = quality->events_off_ns,
 		.verified_ns = verified_ns(agent),
-		.interval_ns = schedule_interval_ns(&agent->schedule, mirror->mute_entries > 0),
+		.interval_ns = schedule_interval_ns(&agent->schedule, mirror->silent_entries > 0),
 		.kernel_entries = agent->kernel.limits.count_entries,
 		.mirror_entries = mirror->entries,
 		.in_flight = agent->losses.in_flight,
@@ -188,7 +188,7 @@ static uint32_t doubts(const struct agent *agent)
 			mirror->now_ns -
 				quality->residual_since_ns<
 					       RESIDUAL_LASTS_NS,
-					       .mute_entries = mirror->mute_entries,
+					       .silent_entries = mirror->silent_entries,
 					       .unknown_entries = mirror->unknown_entries,
 					       .verify_pending = verify_pending(&agent->verify),
 					       .out_of_memory = mirror->counters.refused_entries>
@@ -206,7 +206,7 @@ struct quality_view quality_view(const struct agent *agent)
 {
 	const struct mirror *mirror = &agent->mirror;
 	uint64_t verified = verified_ns(agent);
-	uint64_t interval_ns = schedule_interval_ns(&agent->schedule, mirror->mute_entries > 0);
+	uint64_t interval_ns = schedule_interval_ns(&agent->schedule, mirror->silent_entries > 0);
 	const struct trust_reach reach = {
 		.dump_interval_ns = interval_ns,
 		.dump_ns = agent->schedule.last_duration_ns,

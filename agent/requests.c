@@ -132,7 +132,7 @@ static void resync_ended(struct agent *agent, bool valid)
 	log_line(first ? LOG_INFO : LOG_DEBUG, "resync",
 		 "%s %u entries in %.3f s: %llu records, %u silent",
 		 first ? "mirroring" : "compared", agent->mirror.entries, (double)took_ns / 1e9,
-		 (unsigned long long)agent->resync.records, agent->mirror.mute_entries);
+		 (unsigned long long)agent->resync.records, agent->mirror.silent_entries);
 }
 
 static void abandon_dump(struct agent *agent, int err)
@@ -308,7 +308,7 @@ static void ask_next(struct agent *agent)
 		if (agent->dump.progress == DUMP_READING)
 			ask_chunk(agent);
 	} else if (agent->resync.phase == RESYNC_IDLE &&
-		   schedule_resync_due(&agent->schedule, agent->mirror.mute_entries > 0,
+		   schedule_resync_due(&agent->schedule, agent->mirror.silent_entries > 0,
 				       agent->mirror.now_ns)) {
 		begin_dump(agent);
 	}

@@ -2,12 +2,12 @@
 #include "agent/schedule.h"
 
 void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
-		   uint64_t mute_interval_ns, uint64_t now_ns)
+		   uint64_t silent_interval_ns, uint64_t now_ns)
 {
 	*schedule = (struct schedule){
 		.resync_interval_ns = resync_interval_ns,
-		.mute_interval_ns = mute_interval_ns,
-		.mute_now_ns = mute_interval_ns,
+		.silent_interval_ns = silent_interval_ns,
+		.silent_now_ns = silent_interval_ns,
 		.look_ns = SCHEDULE_QUIET_NS,
 		.mode = SHM_MODE_STARTING,
 		.due_ns = now_ns,
@@ -62,7 +62,7 @@ void schedule_repair(struct schedule *schedule, uint64_t now_ns)
 void schedule_look(struct schedule *schedule, uint64_t now_ns)
 {
 	schedule->look_due = true;
-	schedule->mute_now_ns = schedule->mute_interval_ns;
+	schedule->silent_now_ns = schedule->silent_interval_ns;
 	schedule_repair(schedule, later_of(now_ns, schedule->last_end_ns + schedule->look_ns));
 }
 
@@ -75,12 +75,12 @@ void schedule_confirm(struct schedule *schedule, uint64_t now_ns)
 void schedule_found(struct schedule *schedule, bool silent_changes)
 {
 	if (silent_changes) {
-		schedule->mute_now_ns = schedule->mute_interval_ns;
+		schedule->silent_now_ns = schedule->silent_interval_ns;
 		return;
 	}
-	schedule->mute_now_ns =
-		earlier_of(2 * schedule->mute_now_ns,
-			   later_of(schedule->resync_interval_ns, schedule->mute_interval_ns));
+	schedule->silent_now_ns =
+		earlier_of(2 * schedule->silent_now_ns,
+			   later_of(schedule->resync_interval_ns, schedule->silent_interval_ns));
 	schedule->look_ns = SCHEDULE_QUIET_NS;
 }
 
@@ -89,7 +89,7 @@ void schedule_resync_begun(struct schedule *schedule)
 	if (schedule->look_due)
 		schedule->look_ns =
 			earlier_of(2 * schedule->look_ns,
-				   later_of(schedule->mute_interval_ns, SCHEDULE_QUIET_NS));
+				   later_of(schedule->silent_interval_ns, SCHEDULE_QUIET_NS));
 	schedule->look_due = false;
 	schedule->due_ns = UINT64_MAX;
 }
@@ -122,22 +122,22 @@ static uint64_t stretched(const struct schedule *schedule, uint64_t interval_ns)
 	return interval_ns > least_ns ? interval_ns : least_ns;
 }
 
-uint64_t schedule_interval_ns(const struct schedule *schedule, bool mute_entries)
+uint64_t schedule_interval_ns(const struct schedule *schedule, bool silent_entries)
 {
 	uint64_t interval_ns = schedule->resync_interval_ns;
 
-	if (mute_entries)
-		interval_ns = earlier_of(interval_ns, schedule->mute_now_ns);
+	if (silent_entries)
+		interval_ns = earlier_of(interval_ns, schedule->silent_now_ns);
 	if (schedule->mode != SHM_MODE_FULL)
 		interval_ns = earlier_of(interval_ns, SCHEDULE_POLL_NS);
 	return stretched(schedule, interval_ns);
 }
 
-bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uint64_t now_ns)
+bool schedule_resync_due(const struct schedule *schedule, bool silent_entries, uint64_t now_ns)
 {
 	return now_ns >= schedule->due_ns ||
 	       (schedule->last_end_ns &&
-		now_ns - schedule->last_end_ns >= schedule_interval_ns(schedule, mute_entries));
+		now_ns - schedule->last_end_ns >= schedule_interval_ns(schedule, silent_entries));
 }
 
 static bool step(struct schedule *schedule, enum shm_mode mode, bool up, uint64_t now_ns)

@@ -4,11 +4,11 @@
  *
  * A resync is due: at the start; SCHEDULE_QUIET_NS after a loss (not re-armed
  * while pending, and backed off after failures: under overload a dump makes it
- * worse); on request; while mute entries exist every `mute_interval`, which doubles,
+ * worse); on request; while silent entries exist every `silent_interval`, which doubles,
  * up to `resync_interval`, with each dump that found them unchanged; every
  * `resync_interval` at any rate. The periodic ones, and those that are asked for because
  * of silent changes, are stretched so that dumps take at most a twentieth of the time;
- * the latter come less and less often, down to every `mute_interval`, while each finds
+ * the latter come less and less often, down to every `silent_interval`, while each finds
  * more of the same.
  *
  * Overload means losses in most of the last ten seconds although the buffer is at its largest.
@@ -38,10 +38,10 @@
 
 struct schedule {
 	uint64_t resync_interval_ns;
-	uint64_t mute_interval_ns;
-	uint64_t mute_now_ns; /* mute_interval_ns, or longer: what is mute did not change */
-	uint64_t look_ns;     /* least time between dumps because of silent changes */
-	bool look_due;	      /* due_ns is because of one */
+	uint64_t silent_interval_ns;
+	uint64_t silent_now_ns; /* silent_interval_ns, or longer: what is silent did not change */
+	uint64_t look_ns;	/* least time between dumps because of silent changes */
+	bool look_due;		/* due_ns is because of one */
 	enum shm_mode mode;
 	uint64_t due_ns; /* of a loss or a request; UINT64_MAX: none */
 	uint64_t backoff_ns;
@@ -54,7 +54,7 @@ struct schedule {
 };
 
 void schedule_init(struct schedule *schedule, uint64_t resync_interval_ns,
-		   uint64_t mute_interval_ns, uint64_t now_ns);
+		   uint64_t silent_interval_ns, uint64_t now_ns);
 
 void schedule_loss(struct schedule *schedule, uint64_t now_ns);
 void schedule_request(struct schedule *schedule, uint64_t now_ns);
@@ -72,8 +72,8 @@ void schedule_resync_ended(struct schedule *schedule, bool valid, uint64_t began
 			   uint64_t now_ns);
 
 /* The longest time between two dumps at present. */
-uint64_t schedule_interval_ns(const struct schedule *schedule, bool mute_entries);
-bool schedule_resync_due(const struct schedule *schedule, bool mute_entries, uint64_t now_ns);
+uint64_t schedule_interval_ns(const struct schedule *schedule, bool silent_entries);
+bool schedule_resync_due(const struct schedule *schedule, bool silent_entries, uint64_t now_ns);
 
 /* Once a second; `buffer_at_max`: it cannot be grown any further. Returns true when
  * the mode changed: subscribe accordingly and request a resync. */

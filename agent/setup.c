@@ -379,7 +379,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 	ct_counters_init(&agent->kernel.counters);
 	resync_init(&agent->resync);
 	schedule_init(&agent->schedule, config->resync_interval_s * NS_PER_S,
-		      config->mute_interval_s * NS_PER_S, agent->loop.started_ns);
+		      config->silent_interval_s * NS_PER_S, agent->loop.started_ns);
 	incident_recorder_init(&agent->incidents, agent->loop.started_ns);
 	ct_proc_open(&agent->kernel.proc);
 	ct_timeouts_open(&agent->kernel.timeouts);

@@ -8,7 +8,7 @@ def trust_row(grid):
         series(grid, "Kernel minus mirror", "Around 0 at rest; entries in flight otherwise.",
                "short", [(f"conntide_mirror_residual_entries{{{SELECT}}}",
                           "residual {{instance}} {{netns}}"),
-                         (f"conntide_mute_entries{{{SELECT}}}", "mute {{instance}} {{netns}}"),
+                         (f"conntide_silent_entries{{{SELECT}}}", "silent {{instance}} {{netns}}"),
                          (f"conntide_unassured_entries{{{SELECT}}}",
                           "unassured {{instance}} {{netns}}")], signed=True),
         series(grid, "Events", "What the agent hears, and what it does not.", "cps",

@@ -42,7 +42,7 @@ const struct column status_columns[] = {
 	 "setting, old, new, changed_at, back_and_forth and words"},
 	{"mirror_entries", 0, "", "integer|null", "entries in the mirror"},
 	{"residual_entries", 0, "", "integer|null", "entries - mirror_entries"},
-	{"mute_entries", 0, "", "integer|null", "entries that may change without telling"},
+	{"silent_entries", 0, "", "integer|null", "entries that may change without an event"},
 	{"unassured_entries", 0, "", "integer|null", "entries the kernel may drop early"},
 	{"exact", 0, "", "boolean", "quality is exact"},
 	{"mode", 0, "", "string", "starting, full, no-update, polling or unknown"},
@@ -250,7 +250,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_settings(object, snap);
 	add_number(object, "mirror_entries", (double)live->mirror_entries);
 	add_number(object, "residual_entries", (double)live->residual_entries);
-	add_number(object, "mute_entries", (double)live->mute_entries);
+	add_number(object, "silent_entries", (double)live->silent_entries);
 	add_number(object, "unassured_entries", (double)live->unassured_entries);
 	cJSON_AddBoolToObject(object, "exact", health_exact(snap));
 	cJSON_AddStringToObject(object, "mode", snap_mode_name(live->mode));
@@ -298,7 +298,7 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 					      "expectations",
 					      "mirror_entries",
 					      "residual_entries",
-					      "mute_entries",
+					      "silent_entries",
 					      "unassured_entries"};
 	cJSON *object = cJSON_CreateObject();
 

@@ -93,7 +93,7 @@ static void add_trust(const struct snapshot *snap, struct text *out)
 	text_add_format(out,
 			"%" PRId64 " entries, residual %" PRId64 ", silent %" PRId64
 			", unassured %" PRId64 "\n",
-			live->mirror_entries, live->residual_entries, live->mute_entries,
+			live->mirror_entries, live->residual_entries, live->silent_entries,
 			live->unassured_entries);
 	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++) {
 		if (!(live->doubts & (int64_t)1 << bit))

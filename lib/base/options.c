@@ -20,9 +20,15 @@ bool option_is(const char *arg, const char *name, const char **ret_value)
 
 const char *option_hint(const char *arg)
 {
+	static const struct {
+		const char *old, *hint;
+	} renamed[] = {{"name", ": use --netns"}, {"mute-interval", ": use --silent-interval"}};
 	const char *value;
 
-	return option_is(arg, "name", &value) ? ": use --netns" : "";
+	for (size_t i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++)
+		if (option_is(arg, renamed[i].old, &value))
+			return renamed[i].hint;
+	return "";
 }
 
 void option_one_line(char *text)

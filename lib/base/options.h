@@ -30,7 +30,7 @@ const char *option_message(char out[OPTION_MESSAGE_BYTES], const char *program, 
 /* Control characters become '?', so that quoted text cannot end the line. */
 void option_one_line(char *text);
 
-/* ": use --netns" for an option that has that name now, "" for all others. */
+/* ": use --netns" for an option that was renamed, "" for all others. */
 const char *option_hint(const char *arg);
 
 #endif

@@ -9,7 +9,7 @@
 static void note_unheard(struct mirror *mirror, struct flow *flow)
 {
 	flow->stamp &= ~FLOW_FOUND;
-	if (mirror->corrections_mute)
+	if (mirror->corrections_silent)
 		return;
 	flow->stamp |= FLOW_FOUND;
 	mirror->found_total++;
@@ -31,7 +31,7 @@ bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *r
 
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)
 {
-	uint32_t at = entry_insert(mirror, event, FLOW_MUTE);
+	uint32_t at = entry_insert(mirror, event, FLOW_SILENT);
 
 	if (at != FLOW_NONE)
 		note_unheard(mirror, flow_at(&mirror->table, at));
@@ -66,11 +66,11 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 	if (state != had && !entry_cell_unknown(flow_cell(flow))) {
 		mirror->counters.repairs_state++;
 		/* A loss does not explain one that is known to be silent. */
-		if (!(flags & FLOW_MUTE) || flow->stamp & FLOW_FOUND)
+		if (!(flags & FLOW_SILENT) || flow->stamp & FLOW_FOUND)
 			note_unheard(mirror, flow);
-		flags |= FLOW_MUTE;
+		flags |= FLOW_SILENT;
 	} else if (confirmed(mirror, flow)) {
-		flags &= ~FLOW_MUTE;
+		flags &= ~FLOW_SILENT;
 		flow->stamp &= ~FLOW_FOUND;
 	}
 	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
@@ -80,7 +80,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
 {
 	mirror->counters.repairs_replaced++;
-	entry_replace(mirror, at, event, FLOW_MUTE);
+	entry_replace(mirror, at, event, FLOW_SILENT);
 	note_unheard(mirror, flow_at(&mirror->table, at));
 }
 
@@ -89,7 +89,7 @@ void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_e
 static void note_mismatch(struct mirror *mirror, const struct flow *flow, bool gone)
 {
 	mirror->counters.audits_mismatch++;
-	if (!mirror->corrections_mute || flow->cell_flags & FLOW_MUTE)
+	if (!mirror->corrections_silent || flow->cell_flags & FLOW_SILENT)
 		return;
 	if (gone)
 		mirror->last_ghost_ns = mirror->now_ns;

@@ -85,7 +85,7 @@ static void count(struct mirror *mirror, const struct flow *flow)
 {
 	histogram_enter(mirror->hist, flow_cell(flow));
 	mirror->entries++;
-	mirror->mute_entries += !!(flow->cell_flags & FLOW_MUTE);
+	mirror->silent_entries += !!(flow->cell_flags & FLOW_SILENT);
 	mirror->unassured_entries += !(flow->cell_flags & FLOW_ASSURED);
 	mirror->unknown_entries += entry_cell_unknown(flow_cell(flow));
 }
@@ -94,7 +94,7 @@ static void uncount(struct mirror *mirror, const struct flow *flow)
 {
 	histogram_leave(mirror->hist, flow_cell(flow));
 	mirror->entries--;
-	mirror->mute_entries -= !!(flow->cell_flags & FLOW_MUTE);
+	mirror->silent_entries -= !!(flow->cell_flags & FLOW_SILENT);
 	mirror->unassured_entries -= !(flow->cell_flags & FLOW_ASSURED);
 	mirror->unknown_entries -= entry_cell_unknown(flow_cell(flow));
 }

@@ -35,7 +35,7 @@
 #define FLOW_CELL_MASK	   0x00ffffffu
 #define FLOW_LIVE	   (1u << 24)
 #define FLOW_TOMBSTONE	   (1u << 25)
-#define FLOW_MUTE	   (1u << 26) /* silent: may change without an event */
+#define FLOW_SILENT	   (1u << 26) /* silent: may change without an event */
 #define FLOW_SEEN_REPLY	   (1u << 27)
 #define FLOW_ASSURED	   (1u << 28)
 #define FLOW_BORN_SEEN	   (1u << 29) /* its NEW was received: the age is true */
@@ -43,7 +43,7 @@
 #define FLOW_COUNTED	   (1u << 31) /* for talkers.h: which count includes it */
 
 /* Stamp: epoch of the last dump that showed it, FLOW_FOUND, and mark of its last event.
- * FLOW_FOUND is set with FLOW_MUTE when a dump after a loss corrected the entry: its event may
+ * FLOW_FOUND is set with FLOW_SILENT when a dump after a loss corrected the entry: its event may
  * have been lost, so another dump that finds it unchanged clears both. */
 #define FLOW_MARK_MASK	 0x007fffffu
 #define FLOW_MARK_NONE	 0u

@@ -26,7 +26,7 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	if (mirror->hook)
 		mirror->hook->dump(mirror->hook, ENTRY_DUMP_BEGINS);
 	/* Entries found at the start were created unheard, whatever the reason. */
-	mirror->corrections_mute = resync->first || !explained;
+	mirror->corrections_silent = resync->first || !explained;
 	resync->begin_mark = mirror_mark(mirror);
 	/* The kernel fills chunk 1 while the request is sent. */
 	resync->next_fill_mark = resync->begin_mark;
@@ -108,7 +108,7 @@ void resync_dump_done(struct resync *resync, struct mirror *mirror, bool valid,
 	resync->phase = RESYNC_COUNTING;
 	resync->cursor = (struct flow_cursor){0, SWEEP_STEP_BUCKETS};
 	mirror->dump_running = false;
-	mirror->corrections_mute = true;
+	mirror->corrections_silent = true;
 }
 
 struct sweep {

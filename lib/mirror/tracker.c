@@ -15,7 +15,7 @@ int mirror_create(struct mirror *mirror, uint32_t limit_entries, struct histogra
 	mirror->addrs = addrs;
 	mirror->verify = verify;
 	mirror->mark = 1;
-	mirror->corrections_mute = true;
+	mirror->corrections_silent = true;
 	err = sample_create(&mirror->sample, verify->random);
 	return err ? err : flow_table_create(&mirror->table, limit_entries);
 }

@@ -68,15 +68,15 @@ struct mirror {
 				    never */
 	uint64_t found_total;	 /* entries that got FLOW_FOUND */
 	struct sample sample;
-	uint32_t mark;	       /* 1 .. FLOW_MARK_MASK */
-	uint8_t epoch;	       /* of the last dump begun */
-	bool dump_running;     /* keep tombstones */
-	bool corrections_mute; /* corrections are silent changes, not lost events */
-	uint32_t tomb_oldest;  /* FIFO linked through flow.stamp */
+	uint32_t mark;		 /* 1 .. FLOW_MARK_MASK */
+	uint8_t epoch;		 /* of the last dump begun */
+	bool dump_running;	 /* keep tombstones */
+	bool corrections_silent; /* corrections are silent changes, not lost events */
+	uint32_t tomb_oldest;	 /* FIFO linked through flow.stamp */
 	uint32_t tomb_youngest;
 	uint32_t tombstones;
 	uint32_t entries; /* live */
-	uint32_t mute_entries;
+	uint32_t silent_entries;
 	uint32_t unassured_entries;
 	uint32_t unknown_entries; /* state unknown */
 	struct mirror_counters counters;

@@ -7,7 +7,7 @@ static bool residual(const struct trust_inputs *in)
 
 	if (in->kernel_entries < 0)
 		return true;
-	if (off < 0 && -off <= (int64_t)in->mute_entries)
+	if (off < 0 && -off <= (int64_t)in->silent_entries)
 		return false;
 	return !in->residual_is_new && (off < 0 ? -off : off) > (int64_t)in->in_flight;
 }
@@ -35,8 +35,8 @@ uint32_t trust_doubts(const struct trust_inputs *in)
 		doubts |= SHM_DOUBT_LOSS;
 	if (in->mode == SHM_MODE_NO_UPDATE || in->mode == SHM_MODE_POLLING)
 		doubts |= SHM_DOUBT_DEGRADED;
-	if (in->mute_entries > 0)
-		doubts |= SHM_DOUBT_MUTE;
+	if (in->silent_entries > 0)
+		doubts |= SHM_DOUBT_SILENT_ENTRIES;
 	if (in->unknown_entries > 0)
 		doubts |= SHM_DOUBT_UNKNOWN;
 	if (in->verify_pending > 0)

@@ -38,7 +38,7 @@ struct trust_inputs {
 	uint32_t mirror_entries;
 	uint32_t in_flight;   /* events between reading the count and now */
 	bool residual_is_new; /* the difference may be entries whose event is still queued */
-	uint32_t mute_entries;
+	uint32_t silent_entries;
 	uint32_t unknown_entries;
 	uint32_t verify_pending;
 	bool out_of_memory;	 /* entries or rows had to be refused */

@@ -252,7 +252,7 @@ static uint64_t ticks_ns(uint32_t ticks)
  */
 static bool has_known_stay(const struct flow *flow)
 {
-	return (flow->cell_flags & (FLOW_BORN_SEEN | FLOW_MUTE | FLOW_SINCE_UNKNOWN)) ==
+	return (flow->cell_flags & (FLOW_BORN_SEEN | FLOW_SILENT | FLOW_SINCE_UNKNOWN)) ==
 	       FLOW_BORN_SEEN;
 }
 

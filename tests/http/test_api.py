@@ -12,7 +12,7 @@ import time
 import jsonschema
 import pytest
 
-STATUS_FIELDS = ("netns entries max fill_ratio mirror_entries residual_entries mute_entries "
+STATUS_FIELDS = ("netns entries max fill_ratio mirror_entries residual_entries silent_entries "
                  "exact mode agent_up age_seconds").split()
 PORT_FIELDS = ("l4proto direction port service entries share new_per_second "
                "destroyed_per_second mean_lifetime_seconds states").split()
@@ -48,7 +48,7 @@ def test_doubts_are_named(exporter, segment):
     time.sleep(0.3)
     status = exporter.get("/api/v1/status").json()
     assert status["exact"] is False
-    assert [doubt["name"] for doubt in status["doubts"]] == ["events-lost", "mute-entries"]
+    assert [doubt["name"] for doubt in status["doubts"]] == ["events-lost", "silent-entries"]
 
 
 def test_cells(exporter):

@@ -120,7 +120,7 @@ def test_chaos(lab, pair, start_agent, seed):
     for state in ("syn_recv", "close_wait", "last_ack", "close", "fin_wait"):
         lab.middle.conntrack_sysctl(f"tcp_timeout_{state}", 600)
     # Receivers of spoofed RSTs and FINs change silently at times: dumps every 3 s find it.
-    agent = start_agent(lab.middle, "--mute-interval", "3", "--resync-interval", "3")
+    agent = start_agent(lab.middle, "--silent-interval", "3", "--resync-interval", "3")
     game = Game(lab, pair, agent, random.Random(seed))
     for turn in range(4):
         game.play(STEPS)

@@ -17,7 +17,7 @@ START_SECONDS = 10
 # nf_conntrack_events: 0 makes entries without the extension that events need. They are
 # what entries born with 2 and no listener are, but here no listener elsewhere on the
 # machine (the flag is global) can spoil the test.
-MUTE_BIRTH = 0
+SILENT_BIRTH = 0
 
 
 def tcp_in_each_state(pair, sport=40000):
@@ -44,36 +44,36 @@ def test_entries_born_before_the_agent(lab, pair, start_agent):
 
 
 @pytest.mark.parametrize("events", [0, pytest.param(2, marks=pytest.mark.alone)])
-def test_mute_entries_are_counted_and_reconciled(lab, pair, start_agent, events):
-    """Entries that never speak: counted as mute, never exact, put right by dumps."""
+def test_silent_entries_are_counted_and_reconciled(lab, pair, start_agent, events):
+    """Entries that never speak: counted as silent, never exact, put right by dumps."""
     if events == 2 and somebody_listens(lab):
-        pytest.skip("another ctnetlink listener on this machine: no entry is born mute")
+        pytest.skip("another ctnetlink listener on this machine: no entry is born silent")
     lab.middle.conntrack_sysctl("events", events)
     old = traffic.Tcp(pair.flow(), 40000, 302)
     old.drive("ESTABLISHED")
     doomed = traffic.Tcp(pair.flow(), 40000, 303)
     doomed.drive("ESTABLISHED")
     lab.middle.conntrack_sysctl("events", 2)
-    agent = start_agent(lab.middle, "--mute-interval", "2")
+    agent = start_agent(lab.middle, "--silent-interval", "2")
     agent.wait_equal(START_SECONDS, label="start", exact=False, expect={
         Cell("tcp", "forwarded", port, "ESTABLISHED"): 1 for port in (302, 303)})
-    status = agent.wait_status(lambda status: status["mute_entries"] == 2, 3, "two mute")
-    assert "mute-entries" in agent.doubts(status)
+    status = agent.wait_status(lambda status: status["silent_entries"] == 2, 3, "two silent")
+    assert "silent-entries" in agent.doubts(status)
     old.step("FIN_WAIT")
     lab.middle.conntrack("-D", "-p", "tcp", "--dport", "303")
-    # --mute-interval 2, then the dump; three times that is the promise of the deadline.
+    # --silent-interval 2, then the dump; three times that is the promise of the deadline.
     agent.wait_equal(6, exact=False, label="changed and deleted unheard", expect={
         Cell("tcp", "forwarded", 302, "FIN_WAIT"): 1,
         Cell("tcp", "forwarded", 303, "ESTABLISHED"): 0})
-    agent.wait_status(lambda status: status["mute_entries"] == 1, 3, "one mute")
+    agent.wait_status(lambda status: status["silent_entries"] == 1, 3, "one silent")
     # A speaking entry beside it: its events are live, and the sum is not exact for that.
     traffic.Tcp(pair.flow(), 40001, 304).drive("ESTABLISHED")
     agent.wait_equal(expect={Cell("tcp", "forwarded", 304, "ESTABLISHED"): 1}, exact=False,
                      label="a speaking one")
     lab.middle.conntrack("-D", "-p", "tcp", "--dport", "302")
-    agent.wait_equal(6, exact=True, label="the last mute one died")
-    agent.wait_status(lambda status: status["mute_entries"] == 0 and not agent.doubts(status), 3,
-                      "none mute")
+    agent.wait_equal(6, exact=True, label="the last silent one died")
+    agent.wait_status(lambda status: status["silent_entries"] == 0 and not agent.doubts(status), 3,
+                      "none silent")
 
 
 def somebody_listens(lab):
@@ -100,9 +100,9 @@ def somebody_listens(lab):
         probe.run("nft", "flush", "ruleset")
 
 
-def test_entries_born_mute_while_the_agent_runs(lab, pair, start_agent):
+def test_entries_born_silent_while_the_agent_runs(lab, pair, start_agent):
     """events=0 under a running agent: nothing is told, but the count shows it."""
-    agent = start_agent(lab.middle, "--mute-interval", "2")
+    agent = start_agent(lab.middle, "--silent-interval", "2")
     agent.wait_equal(exact=True, label="empty")
     lab.middle.conntrack_sysctl("events", 0)
     for sport in range(50):
@@ -110,7 +110,7 @@ def test_entries_born_mute_while_the_agent_runs(lab, pair, start_agent):
     agent.wait_status(lambda status: not status["exact"], 6, "50 entries unheard, called exact")
     agent.wait_equal(10, exact=False, label="found", expect={
         Cell("tcp", "forwarded", 305, "ESTABLISHED"): 50})
-    agent.wait_status(lambda status: status["mute_entries"] == 50, 3, "50 mute")
+    agent.wait_status(lambda status: status["silent_entries"] == 50, 3, "50 silent")
 
 
 def test_restart(lab, pair, start_agent):

@@ -183,7 +183,7 @@ def test_dumps_under_churn_repair_nothing(host, start_agent, flood):
     """Dump after dump while entries are born and die: each agrees with the events.
 
     A dump is seconds old when it is read. One that "repaired" anything here would have
-    broken it: no event is lost and no entry is mute.
+    broken it: no event is lost and no entry is silent.
     """
     host.conntrack_sysctl("udp_timeout", 1)
     agent = start_agent(host, "--audit-rate", "0")

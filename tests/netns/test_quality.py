@@ -83,9 +83,9 @@ def speaking(lab):
 def test_connections_open_before_the_agent(lab, pair, speaking, start_agent):
     """20 of them: verified some seconds ago, no alert, and dumps become rarer."""
     flows = established(pair, 20, 501)
-    agent = start_agent(lab.middle, "--mute-interval", "1", "--resync-interval", "300")
+    agent = start_agent(lab.middle, "--silent-interval", "1", "--resync-interval", "300")
     status = wait_quality(agent, "verified", 10)
-    assert agent.doubts(status) == {"mute-entries"}, status
+    assert agent.doubts(status) == {"silent-entries"}, status
     time.sleep(12)
     status = agent.status()
     assert status["quality"] == "verified", status
@@ -104,7 +104,7 @@ def test_connections_open_before_the_agent(lab, pair, speaking, start_agent):
 
 
 def test_old_connections_that_end_unheard(lab, pair, start_agent):
-    """Born mute, and deleted: the host is healthy, the count right again within seconds."""
+    """Born silent, and deleted: the host is healthy, the count right again within seconds."""
     lab.middle.conntrack_sysctl("events", 0)
     established(pair, 50, 502)
     lab.middle.conntrack_sysctl("events", 1)
@@ -197,7 +197,7 @@ def lose_events(agent, namespace, flood):
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_born_mute_then_a_loss(host, start_agent, flood, hidden):
+def test_born_silent_then_a_loss(host, start_agent, flood, hidden):
     """Entries without events, then a loss: it is no reason to believe that they speak.
 
     hidden: the sysctl is 0 only while the agent is stopped, and cannot be seen.
@@ -221,7 +221,7 @@ def test_born_mute_then_a_loss(host, start_agent, flood, hidden):
     if not hidden:
         def known_to_be_silent(status):
             assert status["quality"] != "exact", status
-            return status["mute_entries"] == 100 and status["quality"] == "verified"
+            return status["silent_entries"] == 100 and status["quality"] == "verified"
         agent.wait_status(known_to_be_silent, 15, "not known to be silent")
         time.sleep(5)
         assert quality(agent) == "verified", "a second dump is no proof here"
@@ -326,7 +326,7 @@ def test_loss_then_confirmed_by_a_second_dump(host, start_agent, flood):
     status = agent.wait_status(lambda status: status["events_lost"] > 0
                                and status["quality"] != "exact", 10, "not doubted")
     status = agent.wait_equal(20, exact=True, label="confirmed")
-    assert status["mute_entries"] == 0 and status["resyncs"] >= 3, status
+    assert status["silent_entries"] == 0 and status["resyncs"] >= 3, status
 
 
 @pytest.mark.slow
@@ -360,5 +360,5 @@ def test_share_found_within_a_minute_is_published(lab, pair, speaking, start_age
     established(pair, 20, 514)
     agent = start_agent(speaking)
     agent_module.poll(lambda: found_share(agent) == 1, 10, "not whole")
-    other = start_agent(speaking, "--audit-rate", "0", "--mute-interval", "300")
+    other = start_agent(speaking, "--audit-rate", "0", "--silent-interval", "300")
     agent_module.poll(lambda: 0.15 < found_share(other) < 0.25, 10, lambda: found_share(other))

@@ -124,7 +124,7 @@ def settle(recording, namespace):
 
 def test_every_state_before_and_after_the_dump(lab, pair, record):
     """Entries the dump shows, entries events tell of, and those that die meanwhile."""
-    # Born before anybody listened, they would be mute otherwise.
+    # Born before anybody listened, they would be silent otherwise.
     lab.middle.conntrack_sysctl("events", 1)
     every_state(pair, 2000)
     gone = traffic.Tcp(pair.flow(), 50000, 2900)

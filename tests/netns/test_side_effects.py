@@ -52,7 +52,7 @@ def test_watching_changes_nothing(lab, pair, start_agent):
                 lab.middle.run("ip", "rule"))
     before = everything()
     assert len(before[1]) == len(traffic.TCP_STATES) + 1
-    agent = start_agent(lab.middle, "--mute-interval", "1", "--resync-interval", "1",
+    agent = start_agent(lab.middle, "--silent-interval", "1", "--resync-interval", "1",
                         "--audit-rate", "256")
     agent.wait_equal(10)
     resyncs = agent.status()["resyncs"]

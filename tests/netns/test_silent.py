@@ -36,7 +36,7 @@ table inet mask {
 	}
 }
 """)
-    agent = start_agent(lab.middle, "--mute-interval", "3")
+    agent = start_agent(lab.middle, "--silent-interval", "3")
     masked = {Cell("tcp", "forwarded", 401, "TIME_WAIT"): 40}
     silent = [traffic.Tcp(pair.flow(), 23000 + sport, 401) for sport in range(40)]
     for sport, connection in enumerate(silent):
@@ -45,10 +45,10 @@ table inet mask {
     kernel_has(agent, masked)
     agent.wait_status(lambda status: not status["exact"], AUDIT_SECONDS,
                       "40 wrong states, and still called exact")
-    # Audit, then a dump within --mute-interval.
+    # Audit, then a dump within --silent-interval.
     agent.wait_equal(AUDIT_SECONDS + 2 * 3, label="by a dump", exact=False, expect={
         **masked, Cell("tcp", "forwarded", 402, "ESTABLISHED"): 40})
-    # The next silent change of entries known for it: within --mute-interval, never exact.
+    # The next silent change of entries known for it: within --silent-interval, never exact.
     for connection in silent:
         connection.client(traffic.RST | traffic.ACK)
     kernel_has(agent, {Cell("tcp", "forwarded", 401, "CLOSE"): 40})
@@ -71,7 +71,7 @@ table inet drops {
 def test_reset_dropped_after_conntrack(lab, pair, start_agent):
     """A filter that drops RSTs: the kernel says CLOSE and tells nobody."""
     drop_resets(lab.middle)
-    agent = start_agent(lab.middle, "--mute-interval", "3")
+    agent = start_agent(lab.middle, "--silent-interval", "3")
     for sport in range(40):
         traffic.Tcp(pair.flow(), 24000 + sport, 403).drive("CLOSE")
     kernel_has(agent, {Cell("tcp", "forwarded", 403, "CLOSE"): 40})
@@ -85,7 +85,7 @@ def test_reset_dropped_after_conntrack(lab, pair, start_agent):
 def test_reset_dropped_long_after_the_last_event(lab, pair, start_agent):
     """Without audits: the periodic dump finds it, and then doubts."""
     drop_resets(lab.middle)
-    agent = start_agent(lab.middle, "--resync-interval", "4", "--mute-interval", "4",
+    agent = start_agent(lab.middle, "--resync-interval", "4", "--silent-interval", "4",
                         "--audit-rate", "0")
     flows = [traffic.Tcp(pair.flow(), 24000 + sport, 404) for sport in range(40)]
     for flow in flows:

@@ -99,7 +99,7 @@ def test_deleted_by_a_program(lab, agent, pair):
 
 def test_there_before_the_agent(lab, pair, start_agent):
     """How it ended is known, for how long it was there is not."""
-    # Born before anybody listened, it would be mute otherwise.
+    # Born before anybody listened, it would be silent otherwise.
     lab.middle.conntrack_sysctl("events", 1)
     connection = traffic.Tcp(pair.flow(), 40000, 87)
     connection.drive("ESTABLISHED")

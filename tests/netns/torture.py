@@ -235,7 +235,7 @@ class Torture:
             self.agent.stop()
         self.some_traffic()
         self.agent.args = self.dice.choice(([], ["--event-buffer", "8192", "--event-buffer-max",
-                                                 "8192"], ["--mute-interval", "5"],
+                                                 "8192"], ["--silent-interval", "5"],
                                             ["--event-buffer", "65536"]))
         self.agent.start()
 

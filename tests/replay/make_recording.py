@@ -74,7 +74,7 @@ def record(path):
     try:
         pair = traffic.Pair(lab)
         states(pair, 4, 41000, 2500)
-        agent = agent_module.Agent(lab.middle, "--record", path, "--mute-interval", "1")
+        agent = agent_module.Agent(lab.middle, "--record", path, "--silent-interval", "1")
         make_traffic(lab, pair, agent)
         # What it held when it ended: the segment stays.
         agent.stop()

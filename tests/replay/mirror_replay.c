@@ -283,9 +283,9 @@ static void print_counters(const struct mirror_offline *offline)
 	const struct mirror *mirror = &offline->mirror;
 	const struct mirror_counters *counters = &mirror->counters;
 
-	printf("{\"mirror_entries\":%u,\"mute_entries\":%u,\"unassured_entries\":%u,"
+	printf("{\"mirror_entries\":%u,\"silent_entries\":%u,\"unassured_entries\":%u,"
 	       "\"unknown_entries\":%u,\"tombstones\":%u,\n",
-	       mirror->entries, mirror->mute_entries, mirror->unassured_entries,
+	       mirror->entries, mirror->silent_entries, mirror->unassured_entries,
 	       mirror->unknown_entries, mirror->tombstones);
 	printf("\"events_new\":%" PRIu64 ",\"events_update\":%" PRIu64
 	       ",\"events_destroy\":%" PRIu64 ",\"clash_events\":%" PRIu64

@@ -15,7 +15,7 @@
 uint64_t offline_cells(const struct histogram *hist);
 
 /*
- * Everything the mirror counts, counted again from its records: entries, mute,
+ * Everything the mirror counts, counted again from its records: entries, silent,
  * unassured, unknown, and each record's cell. NULL, or what does not agree.
  */
 const char *offline_disagrees(struct mirror_offline *offline);

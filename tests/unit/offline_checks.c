@@ -25,7 +25,7 @@ struct recount {
 	const struct histogram *hist;
 	uint32_t live;
 	uint32_t buried;
-	uint32_t mute;
+	uint32_t silent;
 	uint32_t unassured;
 	uint32_t unknown;
 	bool cell_is_empty;
@@ -43,7 +43,7 @@ static bool recount_one(void *arg, struct flow *flow, uint32_t at)
 		return false;
 	}
 	count->live++;
-	count->mute += !!(flow->cell_flags & FLOW_MUTE);
+	count->silent += !!(flow->cell_flags & FLOW_SILENT);
 	count->unassured += !(flow->cell_flags & FLOW_ASSURED);
 	if (peek_u32(&count->hist->cells[flow_cell(flow)]) == 0 ||
 	    !cell_key_of(flow_cell(flow), &key, &state))
@@ -69,8 +69,8 @@ const char *offline_disagrees(struct mirror_offline *offline)
 		return "entries and cells";
 	if (count.buried != mirror->tombstones)
 		return "tombstones";
-	if (count.mute != mirror->mute_entries)
-		return "mute entries";
+	if (count.silent != mirror->silent_entries)
+		return "silent entries";
 	if (count.unassured != mirror->unassured_entries)
 		return "unassured entries";
 	if (count.unknown != mirror->unknown_entries)

@@ -123,7 +123,7 @@ static void test_a_masked_entry(void **state)
 	assert_int_equal(offline.mirror.counters.audits_mismatch, 1);
 	assert_int_equal(offline.mirror.last_silent_ns, offline.mirror.now_ns);
 	assert_int_equal(offline.mirror.last_ghost_ns, 0);
-	assert_int_equal(offline.mirror.mute_entries, 1);
+	assert_int_equal(offline.mirror.silent_entries, 1);
 	/* The next change of the same one tells nothing new. */
 	offline.mirror.last_silent_ns = 0;
 	answer(7, 9);
@@ -150,13 +150,13 @@ static void test_wrong_after_a_loss(void **state)
 {
 	(void)state;
 	born(0, 100);
-	offline.mirror.corrections_mute = false;
+	offline.mirror.corrections_silent = false;
 	answer(7, -1);
 	answer(8, 8);
 	assert_int_equal(offline.mirror.counters.audits_mismatch, 2);
 	assert_int_equal(offline.mirror.last_ghost_ns, 0);
 	assert_int_equal(offline.mirror.last_silent_ns, 0);
-	assert_int_equal(offline.mirror.mute_entries, 1);
+	assert_int_equal(offline.mirror.silent_entries, 1);
 	assert_int_equal(offline.mirror.found_total, 1);
 }
 

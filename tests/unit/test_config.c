@@ -46,7 +46,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.event_buffer_max_bytes, 256 << 20);
 	assert_int_equal(config.pace_us, 1000);
 	assert_int_equal(config.resync_interval_s, 300);
-	assert_int_equal(config.mute_interval_s, 60);
+	assert_int_equal(config.silent_interval_s, 60);
 	assert_int_equal(config.audit_rate, 160);
 	assert_int_equal(config.max_entries, 0);
 	assert_int_equal(config.top_ports, 16);
@@ -68,7 +68,7 @@ static void test_every_option(void **state)
 		 1u << 30},
 		{"--pace", offsetof(struct config, pace_us), 0, 100000},
 		{"--resync-interval", offsetof(struct config, resync_interval_s), 1, 86400},
-		{"--mute-interval", offsetof(struct config, mute_interval_s), 1, 86400},
+		{"--silent-interval", offsetof(struct config, silent_interval_s), 1, 86400},
 		{"--audit-rate", offsetof(struct config, audit_rate), 0, 256},
 		{"--max-entries", offsetof(struct config, max_entries), 1024, 67108864},
 		{"--top-ports", offsetof(struct config, top_ports), 1, 64},

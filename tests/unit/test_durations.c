@@ -162,7 +162,7 @@ static void test_a_whole_life(void **state)
 	house_destroy(&house);
 }
 
-/* Found by a dump, mute, or gone unheard: how it ended counts, for how long does not. */
+/* Found by a dump, silent, or gone unheard: how it ended counts, for how long does not. */
 static void test_only_what_was_seen(void **state)
 {
 	struct house house;

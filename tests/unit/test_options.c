@@ -37,6 +37,7 @@ static void test_hints(void **state)
 	(void)state;
 	assert_string_equal(option_hint("--name"), ": use --netns");
 	assert_string_equal(option_hint("--name=blue"), ": use --netns");
+	assert_string_equal(option_hint("--mute-interval"), ": use --silent-interval");
 	assert_string_equal(option_hint("--names"), "");
 	assert_string_equal(option_hint("name"), "");
 	assert_string_equal(option_hint("-x"), "");

@@ -93,7 +93,7 @@ static void test_first_dump_fills_an_empty_mirror(void **state)
 	assert_int_equal(whole_dump(0, 1000, 1000), RESYNC_VALID);
 	assert_int_equal(offline.mirror.entries, 1000);
 	/* Who has spoken nobody knows yet; and nothing was missing at the first one. */
-	assert_int_equal(offline.mirror.mute_entries, 1000);
+	assert_int_equal(offline.mirror.silent_entries, 1000);
 	assert_int_equal(offline.mirror.counters.repairs_missing, 0);
 	assert_int_equal(offline.mirror.counters.new_entries, 0);
 	assert_int_equal(whole_dump(0, 1010, 1010), RESYNC_VALID);
@@ -115,9 +115,9 @@ static void test_duplicates_in_the_dump(void **state)
 }
 
 /* After a loss what is missing was born while we listened: it can speak, perhaps. It is
- * doubted until it does, or until another dump finds it unchanged. What was known to be mute
+ * doubted until it does, or until another dump finds it unchanged. What was known to be silent
  * before stays so. */
-static void test_explained_gaps_are_not_mute(void **state)
+static void test_explained_gaps_are_not_silent(void **state)
 {
 	(void)state;
 	whole_dump(0, 10, 10);
@@ -127,11 +127,11 @@ static void test_explained_gaps_are_not_mute(void **state)
 		record(i, i + 1, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, i < 5 ? 7 : 3);
 	assert_int_equal(finish(true, 20), RESYNC_VALID);
 	assert_int_equal(offline.mirror.entries, 20);
-	assert_int_equal(offline.mirror.mute_entries, 20);
+	assert_int_equal(offline.mirror.silent_entries, 20);
 	assert_int_equal(offline.mirror.counters.repairs_state, 5);
 	/* One speaks, one changes unheard, eight are confirmed. */
 	tell(CT_UPDATE, 10, 11, CT_STATUS_SEEN_REPLY | CT_STATUS_ASSURED, 4);
-	assert_int_equal(offline.mirror.mute_entries, 19);
+	assert_int_equal(offline.mirror.silent_entries, 19);
 	begin();
 	receive();
 	for (uint32_t i = 0; i < 20; i++)
@@ -141,14 +141,14 @@ static void test_explained_gaps_are_not_mute(void **state)
 		       : i == 11 ? 8
 				 : 3);
 	assert_int_equal(finish(true, 20), RESYNC_VALID);
-	assert_int_equal(offline.mirror.mute_entries, 11);
+	assert_int_equal(offline.mirror.silent_entries, 11);
 	assert_int_equal(offline.mirror.counters.repairs_state, 6);
 	/* At the very start nothing is explained. */
 	resync_init(&offline.resync);
 	resync_begin(&offline.resync, &offline.mirror, true);
 	receive();
 	record(50, 51, 0, 3);
-	assert_int_equal(offline.mirror.mute_entries, 12);
+	assert_int_equal(offline.mirror.silent_entries, 12);
 	assert_int_equal(finish(false, 21), RESYNC_INVALID);
 }
 
@@ -168,15 +168,15 @@ static void test_new_after_its_record(void **state)
 	assert_int_equal(finish(false, 2), RESYNC_INVALID);
 }
 
-/* A mute entry died unheard, and its tuple and id live again: not the same life. */
-static void test_new_over_an_old_mute_entry(void **state)
+/* A silent entry died unheard, and its tuple and id live again: not the same life. */
+static void test_new_over_an_old_silent_entry(void **state)
 {
 	(void)state;
 	whole_dump(0, 1, 1);
 	tell(CT_NEW, 0, 1, 0, 1);
 	assert_int_equal(tcp_entries(0, 1), 1);
 	assert_int_equal(tcp_entries(0, 3), 0);
-	assert_int_equal(offline.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.silent_entries, 0);
 	assert_int_equal(offline.mirror.counters.stale_updates, 0);
 	assert_int_equal(offline.mirror.counters.destroyed_entries, 1);
 }
@@ -193,7 +193,7 @@ static void test_event_wins_over_an_older_record(void **state)
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 	assert_int_equal(tcp_entries(1, 3), 1);
 	assert_int_equal(offline.mirror.counters.repairs_state, 0);
-	assert_int_equal(offline.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.silent_entries, 0);
 }
 
 /* A change that no event told of, seen by the record. */
@@ -206,7 +206,7 @@ static void test_record_newer_than_every_event(void **state)
 	record(1, 7, CT_STATUS_SEEN_REPLY, 8);
 	assert_int_equal(tcp_entries(1, 8), 1);
 	assert_int_equal(offline.mirror.counters.repairs_state, 1);
-	assert_int_equal(offline.mirror.mute_entries, 1);
+	assert_int_equal(offline.mirror.silent_entries, 1);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 }
 
@@ -240,7 +240,7 @@ static void test_event_wins_but_the_unknown_is_filled(void **state)
 	record(1, 7, CT_STATUS_SEEN_REPLY, 3);
 	assert_int_equal(tcp_entries(1, 3), 1);
 	assert_int_equal(offline.mirror.unknown_entries, 0);
-	assert_int_equal(offline.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.silent_entries, 0);
 	assert_int_equal(finish(true, 1), RESYNC_VALID);
 }
 
@@ -485,9 +485,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_first_dump_fills_an_empty_mirror),
 		TEST(test_duplicates_in_the_dump),
-		TEST(test_explained_gaps_are_not_mute),
+		TEST(test_explained_gaps_are_not_silent),
 		TEST(test_new_after_its_record),
-		TEST(test_new_over_an_old_mute_entry),
+		TEST(test_new_over_an_old_silent_entry),
 		TEST(test_event_wins_over_an_older_record),
 		TEST(test_record_newer_than_every_event),
 		TEST(test_fill_mark_is_one_receive_back),

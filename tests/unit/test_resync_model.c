@@ -2,7 +2,7 @@
 /*
  * A model of the kernel (a table, a queue of events, a dump filled chunk by chunk)
  * and the mirror, with everything between them interleaved at random: entries
- * that are mute, change silently, are masked; events lost; the hash resized in
+ * that are silent, change silently, are masked; events lost; the hash resized in
  * the middle of a dump; GETs answered late. Whenever a resync ended as valid and
  * the queue is drained, the mirror must be the table; entries that changed
  * silently since that dump began are excepted. And after each step, what is counted by
@@ -32,7 +32,7 @@ struct entry {
 	bool there;
 	bool dying;	   /* its DESTROY is sent, but it is still linked */
 	bool untold;	   /* linked, its NEW not sent yet */
-	bool mute;	   /* no extension: never tells */
+	bool silent;	   /* no extension: never tells */
 	bool masked;	   /* tells of new and destroy only */
 	bool excepted;	   /* changed silently since the dump began */
 	bool state_untold; /* changed silently, and no event has named the state since */
@@ -135,7 +135,7 @@ static void tell_birth(struct model *model, uint32_t key)
 
 	if (entry->there && entry->untold) {
 		entry->untold = false;
-		if (!entry->mute)
+		if (!entry->silent)
 			send_event(model, key, CT_NEW, true);
 	}
 }
@@ -143,23 +143,23 @@ static void tell_birth(struct model *model, uint32_t key)
 static void be_born(struct model *model, uint32_t key)
 {
 	struct entry *entry = &model->entries[key];
-	bool mute = !model->quiet && rng_percent(&model->rng, 10);
-	/* A mute one that takes the id of one that died in the same dump cannot be told
+	bool silent = !model->quiet && rng_percent(&model->rng, 10);
+	/* A silent one that takes the id of one that died in the same dump cannot be told
 	 * from the dead: it is found by the next dump. Not modelled. */
 	bool same_id =
-		entry->id && rng_percent(&model->rng, 50) && !(mute && model->step != DUMP_NONE);
+		entry->id && rng_percent(&model->rng, 50) && !(silent && model->step != DUMP_NONE);
 
 	*entry = (struct entry){
 		.there = true,
 		.untold = true,
-		.mute = mute,
+		.silent = silent,
 		.masked = !model->quiet && rng_percent(&model->rng, 10),
 		.excepted = entry->excepted,
 		.id = same_id ? entry->id : ++model->last_id,
 		.state = 1,
 	};
-	entry->excepted |= entry->mute;
-	note("  born: key %u id %u%s%s\n", key, entry->id, entry->mute ? " mute" : "",
+	entry->excepted |= entry->silent;
+	note("  born: key %u id %u%s%s\n", key, entry->id, entry->silent ? " silent" : "",
 	     entry->masked ? " masked" : "");
 	if (rng_percent(&model->rng, 80))
 		tell_birth(model, key);
@@ -169,7 +169,7 @@ static void die(struct model *model, uint32_t key, bool silently)
 {
 	struct entry *entry = &model->entries[key];
 
-	if (entry->mute || silently) {
+	if (entry->silent || silently) {
 		note("  gone silently: key %u\n", key);
 		entry->excepted = true;
 		entry->there = false;
@@ -193,7 +193,7 @@ static void change(struct model *model, uint32_t key, bool silently)
 		entry->state = 1 + (int)rng_below(&model->rng, 9);
 	if (rng_percent(&model->rng, 40))
 		entry->status |= rng_percent(&model->rng, 50) ? STATUS_BOTH : CT_STATUS_SEEN_REPLY;
-	if (entry->mute || entry->masked || silently) {
+	if (entry->silent || entry->masked || silently) {
 		note("  changed silently: key %u state %d\n", key, entry->state);
 		entry->excepted |= !same;
 		entry->state_untold |= !same;
@@ -226,7 +226,7 @@ static void kernel_step(struct model *model)
 		entry->dying = false;
 	} else if (entry->untold) {
 		tell_birth(model, key);
-	} else if (model->quiet && (entry->mute || entry->masked)) {
+	} else if (model->quiet && (entry->silent || entry->masked)) {
 		/* Those who cannot speak keep still, so that there is a right answer. */
 		return;
 	} else if (rng_percent(&model->rng, 30)) {

@@ -102,7 +102,7 @@ static void test_requests_are_spaced(void **state)
 	assert_true(due_in(0));
 }
 
-static void test_mute_entries_shorten_the_interval(void **state)
+static void test_silent_entries_shorten_the_interval(void **state)
 {
 	(void)state;
 	resync(true, S / 10);
@@ -112,7 +112,7 @@ static void test_mute_entries_shorten_the_interval(void **state)
 }
 
 /* Those that do not change are looked at less and less often; and often again once they do. */
-static void test_unchanged_mute_entries_are_left_alone(void **state)
+static void test_unchanged_silent_entries_are_left_alone(void **state)
 {
 	(void)state;
 	resync(true, S / 10);
@@ -323,8 +323,8 @@ int main(void)
 		TEST(test_loss_waits_and_is_not_armed_again),
 		TEST(test_failures_back_off_to_a_cap),
 		TEST(test_requests_are_spaced),
-		TEST(test_mute_entries_shorten_the_interval),
-		TEST(test_unchanged_mute_entries_are_left_alone),
+		TEST(test_silent_entries_shorten_the_interval),
+		TEST(test_unchanged_silent_entries_are_left_alone),
 		TEST(test_looks_become_rarer),
 		TEST(test_looks_and_repairs_are_bounded_by_cost),
 		TEST(test_cost_stretches_intervals),

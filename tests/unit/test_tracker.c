@@ -265,7 +265,7 @@ static void test_update_of_the_unknown_inserts(void **state)
 	tell(CT_UPDATE, 1, 7, ASSURED, 3);
 	assert_tcp(1, ESTABLISHED, 1);
 	assert_int_equal(peek_u64(&row_counters(1)->new_entries), 0);
-	assert_int_equal(offline.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.silent_entries, 0);
 	/* Without PROTOINFO the state is not known, and is asked for. */
 	tell(CT_UPDATE, 8, 9, ASSURED, NO_STATE);
 	assert_tcp(8, UNKNOWN, 1);
@@ -477,11 +477,11 @@ static void test_answer_is_believed_the_second_time(void **state)
 	assert_tcp(1, ESTABLISHED, 1);
 	assert_int_equal(offline.mirror.counters.audits_mismatch, 1);
 	assert_int_equal(offline.mirror.counters.repairs_state, 1);
-	assert_int_equal(offline.mirror.mute_entries, 1);
+	assert_int_equal(offline.mirror.silent_entries, 1);
 	assert_int_equal(offline.mirror.last_silent_ns, offline.mirror.now_ns);
-	/* It speaks again: no longer mute. */
+	/* It speaks again: no longer silent. */
 	tell(CT_UPDATE, 1, 7, ASSURED, 4);
-	assert_int_equal(offline.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.silent_entries, 0);
 }
 
 static void test_answer_absent(void **state)
@@ -540,7 +540,7 @@ static void test_answer_fills_the_unknown(void **state)
 	answer(1, 0, false, 7, ASSURED, 3, mark);
 	assert_tcp(1, ESTABLISHED, 1);
 	assert_int_equal(offline.mirror.unknown_entries, 0);
-	assert_int_equal(offline.mirror.mute_entries, 0);
+	assert_int_equal(offline.mirror.silent_entries, 0);
 	assert_int_equal(offline.mirror.counters.repairs_state, 0);
 }
 

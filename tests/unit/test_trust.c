@@ -48,8 +48,8 @@ static void test_each_doubt(void **state)
 	in.mode = SHM_MODE_POLLING;
 	assert_int_equal(trust_doubts(&in), SHM_DOUBT_DEGRADED);
 	in = sound;
-	in.mute_entries = 1;
-	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE);
+	in.silent_entries = 1;
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_SILENT_ENTRIES);
 	in = sound;
 	in.unknown_entries = 1;
 	assert_int_equal(trust_doubts(&in), SHM_DOUBT_UNKNOWN);
@@ -92,21 +92,21 @@ static void test_residual(void **state)
 }
 
 /* Old connections end unheard: the host is well. More of that than there are of them is not. */
-static void test_mute_entries_explain_that_too_many_are_held(void **state)
+static void test_silent_entries_explain_that_too_many_are_held(void **state)
 {
 	struct trust_inputs in = sound;
 
 	(void)state;
-	in.mute_entries = 10;
+	in.silent_entries = 10;
 	in.kernel_entries = 40;
-	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE);
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_SILENT_ENTRIES);
 	in.kernel_entries = 39;
-	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE | SHM_DOUBT_RESIDUAL);
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_SILENT_ENTRIES | SHM_DOUBT_RESIDUAL);
 	/* Nor do they explain that more are there than are held. */
 	in.kernel_entries = 51;
-	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE | SHM_DOUBT_RESIDUAL);
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_SILENT_ENTRIES | SHM_DOUBT_RESIDUAL);
 	in.residual_is_new = true;
-	assert_int_equal(trust_doubts(&in), SHM_DOUBT_MUTE);
+	assert_int_equal(trust_doubts(&in), SHM_DOUBT_SILENT_ENTRIES);
 }
 
 /* What was missed before the last valid comparison began is mended by it. */
@@ -188,10 +188,11 @@ static void test_quality(void **state)
 	assert_int_equal(quality_of(0, 2, SHM_QUALITY_REASON_NONE), SHM_QUALITY_EXACT);
 	assert_int_equal(quality_of(0, -1, SHM_QUALITY_REASON_NONE), SHM_QUALITY_EXACT);
 	assert_int_equal(quality_of(0, 0, SHM_QUALITY_REASON_NO_EVENTS), SHM_QUALITY_NOT_EXACT);
-	assert_int_equal(quality_of(SHM_DOUBT_MUTE, 1, SHM_QUALITY_REASON_OPEN_BEFORE),
+	assert_int_equal(quality_of(SHM_DOUBT_SILENT_ENTRIES, 1, SHM_QUALITY_REASON_OPEN_BEFORE),
 			 SHM_QUALITY_VERIFIED);
-	assert_int_equal(quality_of(SHM_DOUBT_MUTE | SHM_DOUBT_LOSS, 1, SHM_QUALITY_REASON_LOSS),
-			 SHM_QUALITY_NOT_EXACT);
+	assert_int_equal(
+		quality_of(SHM_DOUBT_SILENT_ENTRIES | SHM_DOUBT_LOSS, 1, SHM_QUALITY_REASON_LOSS),
+		SHM_QUALITY_NOT_EXACT);
 	for (unsigned int bit = 0; bit < SHM_DOUBT_BITS; bit++) {
 		enum shm_quality_reason reason;
 
@@ -210,7 +211,7 @@ int main(void)
 		cmocka_unit_test(test_exact_without_a_reason),
 		cmocka_unit_test(test_each_doubt),
 		cmocka_unit_test(test_residual),
-		cmocka_unit_test(test_mute_entries_explain_that_too_many_are_held),
+		cmocka_unit_test(test_silent_entries_explain_that_too_many_are_held),
 		cmocka_unit_test(test_missed_since_the_last_comparison),
 		cmocka_unit_test(test_exact_means_compared_recently),
 		cmocka_unit_test(test_share_found_within_a_minute),

@@ -167,7 +167,7 @@ static void add_trust(struct text *out, const struct snapshot *snap)
 		 health_quality(snap) == SHM_QUALITY_NOT_EXACT);
 	add_fact(out, "Why", health_quality_reason(snap), false);
 	add_count(out, "Kernel minus mirror", live->residual_entries, false);
-	add_count(out, "Silent entries", live->mute_entries, false);
+	add_count(out, "Silent entries", live->silent_entries, false);
 	add_count(out, "Events lost", live->events_lost, live->events_lost > 0);
 	add_fact(out, "Last resync",
 		 live->last_resync_real_ns ? format_time((uint64_t)live->last_resync_real_ns, age)
