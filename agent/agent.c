@@ -79,7 +79,7 @@ static void follow_limit(struct agent *agent)
 /* Before the first dump and the first counters there is nothing to look at. They may never come. */
 #define PICTURE_PATIENCE_NS (30 * NS_PER_S)
 
-static bool has_picture(const struct agent *agent)
+bool agent_has_picture(const struct agent *agent)
 {
 	bool counters = agent->kernel.told.count_entries >= 0;
 
@@ -101,7 +101,7 @@ static void record_incidents(struct agent *agent)
 		.chain_drops = values[CT_STAT_CHAINTOOLONG],
 	};
 
-	incident_recorder_second(&agent->incidents, has_picture(agent) ? &in : NULL);
+	incident_recorder_second(&agent->incidents, agent_has_picture(agent) ? &in : NULL);
 }
 
 /* Readers open the segment by name. Where that cannot be restored the agent ends, so that a
@@ -152,6 +152,7 @@ static void on_second(struct agent *agent)
 	else
 		retry_subscription(agent);
 	agent->losses.lost_last_second = 0;
+	announce_second(agent);
 	if (agent->recorder.error) {
 		log_error("record", "recording ended: %s", strerror(-agent->recorder.error));
 		agent->recorder.error = 0;
@@ -249,5 +250,6 @@ int agent_run(struct agent *agent)
 			pause_reading(agent);
 	}
 	log_info("agent", "stopping");
+	announce_stopping();
 	return agent->loop.run_err;
 }

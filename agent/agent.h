@@ -11,6 +11,8 @@
  *	publish_settings.c	what the kernel was told, and when
  *	quality.c	how exact the numbers are, and dumps that restore exactness
  *	drain.c		events from the socket into the mirror
+ *	handover.c	the event socket, from one agent to the next
+ *	announce.c	to the service manager: ready, alive, how it goes
  *	incident/	incidents to disk
  *
  * This struct is passed, never global. One thread, except for two workers: the one in struct
@@ -174,6 +176,14 @@ struct agent_losses {
 	uint32_t in_flight;
 };
 
+/* What the service manager was told. */
+struct agent_announced {
+	bool ready;
+	uint64_t watchdog_ns;
+	uint64_t status_ns; /* 0: never */
+	enum shm_level level;
+};
+
 /* What was published last. */
 struct agent_published {
 	uint64_t at_ns;
@@ -217,6 +227,7 @@ struct agent {
 	struct ports ports;
 	struct segment segment;
 	struct agent_published published;
+	struct agent_announced announced;
 	struct incident_recorder incidents;
 };
 
@@ -237,6 +248,17 @@ uint32_t agent_mirror_limit(const struct agent *agent);
 
 /* drain.c: reads events until the queue is empty, at most a bounded number. */
 void agent_drain(struct agent *agent);
+
+/* Counters and a first dump are there; or they do not come. */
+bool agent_has_picture(const struct agent *agent);
+
+/* handover.c: the event socket, new or of the agent before; and the namespace that it is of. */
+int handover_open_events(struct agent *agent);
+uint64_t handover_netns_inode(void);
+
+/* announce.c: what the service manager is told, once a second and at the end. */
+void announce_second(struct agent *agent);
+void announce_stopping(void);
 
 /*
  * quality.c. quality_missed(): events are known to be missed. quality_gap_explains(): missed

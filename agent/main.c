@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "lib/base/log.h"
+#include "lib/base/service.h"
 
 static int run(const struct config *config)
 {
@@ -38,6 +39,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_init("conntide-agent");
+	service_open();
 	if (log_set_level(config.log_level) < 0) {
 		fprintf(stderr,
 			"conntide-agent: --log.level is error, warn, info or debug, not %s\n",

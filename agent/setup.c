@@ -112,7 +112,7 @@ static int first_addresses(struct agent *agent, char why[AGENT_WHY_BYTES])
 
 static int open_events(struct agent *agent, char why[AGENT_WHY_BYTES])
 {
-	int err = event_socket_open(&agent->events, agent->config.event_buffer_bytes);
+	int err = handover_open_events(agent);
 
 	if (!err) {
 		agent->loop.address_fd =
@@ -165,13 +165,6 @@ static int open_queries(struct agent *agent, char why[AGENT_WHY_BYTES])
 		return err;
 	}
 	return reach_conntrack(agent, why);
-}
-
-static uint64_t netns_inode(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/net", &st) < 0 ? 0 : st.st_ino;
 }
 
 /*
@@ -243,7 +236,7 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	const struct config *config = &agent->config;
 	struct segment_identity identity = {
 		.name = config->netns,
-		.netns_inode = netns_inode(),
+		.netns_inode = handover_netns_inode(),
 		.now_real_ns = clock_real_ns(),
 		.now_boot_ns = clock_boot_ns(),
 	};

@@ -92,9 +92,18 @@ static struct event_batch *batch_create(void)
 	return batch;
 }
 
-int event_socket_open(struct event_socket *sock, uint32_t buffer_bytes)
+static int set_options(struct event_socket *sock, uint32_t buffer_bytes)
 {
 	const int on = 1;
+	int err = event_socket_resize(sock, buffer_bytes);
+
+	if (!err && setsockopt(sock->fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)) < 0)
+		err = -errno;
+	return err;
+}
+
+int event_socket_open(struct event_socket *sock, uint32_t buffer_bytes)
+{
 	int err;
 
 	memset(sock, 0, sizeof(*sock));
@@ -105,11 +114,75 @@ int event_socket_open(struct event_socket *sock, uint32_t buffer_bytes)
 		event_socket_close(sock);
 		return err;
 	}
-	err = event_socket_resize(sock, buffer_bytes);
-	if (!err && setsockopt(sock->fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)) < 0)
-		err = -errno;
+	err = set_options(sock, buffer_bytes);
 	if (err)
 		event_socket_close(sock);
+	return err;
+}
+
+/* Of the namespace in which the socket was made; 0 where the kernel does not tell. */
+static uint64_t netns_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ? 0 : cookie;
+}
+
+static int option_of(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
+}
+
+static bool listens_here(int fd)
+{
+	int here = request_socket_open(NETLINK_NETFILTER, 0);
+	bool same;
+
+	if (here < 0)
+		return false;
+	same = option_of(fd, SO_DOMAIN) == AF_NETLINK &&
+	       option_of(fd, SO_PROTOCOL) == NETLINK_NETFILTER && netns_cookie(fd) &&
+	       netns_cookie(fd) == netns_cookie(here);
+	close(here);
+	return same;
+}
+
+static int read_groups(struct event_socket *sock)
+{
+	uint32_t members[8] = {0}; /* a bit for each group, from the first on */
+	socklen_t len = sizeof(members);
+
+	if (getsockopt(sock->fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, members, &len) < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(groups_table) / sizeof(groups_table[0]); i++)
+		if (members[0] & UINT32_C(1) << (groups_table[i].group - 1))
+			sock->groups |= groups_table[i].bit;
+	return 0;
+}
+
+int event_socket_adopt(struct event_socket *sock, int fd, uint32_t buffer_bytes)
+{
+	int err;
+
+	memset(sock, 0, sizeof(*sock));
+	sock->fd = fd;
+	err = listens_here(fd) ? read_groups(sock) : -EINVAL;
+	sock->batch = err ? NULL : batch_create();
+	if (!err && !sock->batch)
+		err = -ENOMEM;
+	if (!err)
+		err = set_options(sock, buffer_bytes);
+	if (!err) {
+		event_socket_check_loss(sock);
+		sock->lost = 0;
+		return 0;
+	}
+	sock->fd = -1;
+	event_socket_close(sock);
 	return err;
 }
 

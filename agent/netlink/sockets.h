@@ -48,6 +48,14 @@ struct event_socket {
 
 /* `buffer_bytes`: wanted size of the receive buffer, as the kernel accounts it. */
 int event_socket_open(struct event_socket *sock, uint32_t buffer_bytes);
+/*
+ * The event socket of the agent before, kept open meanwhile, so that the kernel never was
+ * without a listener. What waits in its queue is read as ever; what was lost from it, the dump
+ * that follows makes good, so losses count from now. 0; -EINVAL when it is no such socket or
+ * listens in another network namespace; -errno. `fd` is the socket's own after 0, else the
+ * caller's.
+ */
+int event_socket_adopt(struct event_socket *sock, int fd, uint32_t buffer_bytes);
 void event_socket_close(struct event_socket *sock);
 
 /* Subscribes to exactly these groups. 0, -EPERM without CAP_NET_ADMIN, -errno. */

@@ -12,12 +12,12 @@
 #include "exporters/http/routes/app.h"
 #include "exporters/http/serve.h"
 #include "exporters/http/toolkit/listen.h"
-#include "exporters/http/toolkit/systemd.h"
 #include "lib/base/build_info.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 #include "lib/base/options.h"
 #include "lib/base/sandbox.h"
+#include "lib/base/service.h"
 
 #define RUNTIME_DIR	     "/run/conntide"
 #define STATE_DIR	     "/var/lib/conntide"
@@ -374,7 +374,7 @@ int main(int argc, char **argv)
 	log_init("conntide-exporter");
 	parse_options(&settings, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
-	notify_open();
+	service_open();
 	fit_descriptors(&settings);
 	err = shm_reader_install_guard();
 	if (!err)

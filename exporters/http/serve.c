@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "exporters/http/server.h"
-#include "exporters/http/toolkit/systemd.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/service.h"
 #include "lib/health/health.h"
 
 #define HEADER_NS     (10 * NS_PER_S)
@@ -220,9 +220,9 @@ static void tick(struct server *server, uint64_t now_ns)
 	sweep_retired(server, now_ns);
 	reload(server, false);
 	watch_table(server, now_ns);
-	if (notify_watchdog_ns() && now_ns - server->watchdog_ns > notify_watchdog_ns() / 2) {
+	if (service_watchdog_ns() && now_ns - server->watchdog_ns > service_watchdog_ns() / 2) {
 		server->watchdog_ns = now_ns;
-		notify_send("WATCHDOG=1");
+		service_notify("WATCHDOG=1");
 	}
 }
 
@@ -341,10 +341,10 @@ int server_run(struct server *server)
 		return -errno;
 	server->started_ns = clock_boot_ns();
 	watch_table(server, server->started_ns);
-	notify_send("READY=1");
+	service_notify("READY=1");
 	while (!server->done && !err)
 		err = serve_once(server);
-	notify_send("STOPPING=1");
+	service_notify("STOPPING=1");
 	return err;
 }
 

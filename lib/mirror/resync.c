@@ -25,8 +25,8 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	mirror->dump_running = true;
 	if (mirror->hook)
 		mirror->hook->dump(mirror->hook, ENTRY_DUMP_BEGINS);
-	/* Entries found at the start were created unheard, whatever the reason. */
-	mirror->corrections_silent = resync->first || !explained;
+	/* Entries found at the start were created unheard, unless a listener was handed on. */
+	mirror->corrections_silent = resync->first ? !resync->heard : !explained;
 	resync->begin_mark = mirror_mark(mirror);
 	/* The kernel fills chunk 1 while the request is sent. */
 	resync->next_fill_mark = resync->begin_mark;

@@ -50,6 +50,7 @@ struct resync {
 	uint32_t next_fill_mark; /* of the chunk the next receive returns */
 	bool valid;
 	bool first; /* no dump was completed yet: additions are not counted as repairs */
+	bool heard; /* by the caller: none of what the first dump shows was born unheard */
 	uint64_t records;
 	uint64_t refused_before; /* mirror's refusals when the dump began */
 	uint64_t found_before;	 /* mirror's found_total then */

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "lib/base/num.h"
+#include "lib/base/service.h"
 
-#define LISTEN_BACKLOG	 1024
-#define LISTEN_FDS_START 3
+#define LISTEN_BACKLOG 1024
 
 const char *listen_peer_name(const struct sockaddr *address, char *out, size_t out_bytes)
 {
@@ -367,18 +367,11 @@ int listen_add(struct listeners *listeners, const char *address)
 
 int listen_add_passed(struct listeners *listeners)
 {
-	const char *pid = getenv("LISTEN_PID");
-	const char *fds = getenv("LISTEN_FDS");
-	uint32_t listen_pid = 0, count = 0;
-	bool ours = num_u32(pid, 1, INT_MAX, &listen_pid) == 0 && (pid_t)listen_pid == getpid() &&
-		    num_u32(fds, 1, LISTEN_MAX, &count) == 0;
+	unsigned int count = service_take_fds();
 
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDS");
-	unsetenv("LISTEN_FDNAMES");
-	if (!ours)
+	if (!count)
 		return -ENOENT;
-	for (int fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + (int)count; fd++) {
+	for (int fd = SERVICE_FDS_START; fd < SERVICE_FDS_START + (int)count; fd++) {
 		int listening = 0, flags = fcntl(fd, F_GETFL);
 		socklen_t bytes = sizeof(listening);
 		int err;
@@ -394,7 +387,6 @@ int listen_add_passed(struct listeners *listeners)
 			return -ENOTSOCK;
 		}
 		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		err = keep(listeners, fd, NULL, -1);
 		if (err)
 			return refuse(listeners, err, "descriptor %d from the service manager: %s",
