@@ -167,7 +167,7 @@ static const char usage[] =
 	"a trace, for conntide-replay. Needs CAP_NET_ADMIN; changes nothing.\n\n"
 	"  --out FILE      where to (standard output)\n"
 	"  --seconds N     stop after N seconds (default: at Ctrl-C)\n"
-	"  --eval SECONDS  ask for a forecast so often; 0: never (30)\n"
+	"  --eval SECONDS  ask for a forecast every SECONDS; 0: never (30)\n"
 	"  --anonymise     replace addresses by others, under a key that is thrown away\n"
 	"  --no-sandbox    keep all privileges and system calls\n"
 	"  --version       print the version\n"
