@@ -57,3 +57,9 @@ test-instructions:
 instructions-update:
 	$(Q)$(INSTRUCTIONS_MAKE)
 	$(Q)$(INSTRUCTIONS_ENV) $(PYTHON) tests/bench/test_instructions.py --update
+
+# make fleet-simulation   what 500 hosts cost one Prometheus; writes docs/fleet.md; as root
+#                         FLEET='--hosts 20 --seconds 30'    small, printed
+.PHONY: fleet-simulation
+fleet-simulation: $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/fleet.py $(FLEET)
