@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * record and replay: programs of their own, because they use what the agent is made of.
+ * record, replay and flow: programs of their own, because they use what the agent is made of.
  * They take our place, with their options as they were given.
  */
 #include <stdlib.h>
@@ -29,6 +29,11 @@ static int become(const struct cli *cli, const char *name)
 int cmd_record(struct cli *cli)
 {
 	return become(cli, "conntide-record");
+}
+
+int cmd_flow(struct cli *cli)
+{
+	return become(cli, "conntide-flow");
 }
 
 int cmd_replay(struct cli *cli)

@@ -49,6 +49,8 @@ const struct cli_command cli_commands[] = {
 	 LIVE, "notrack= timeout. max= buckets= rate. keepalive=", false},
 	{"nat", cmd_nat, "", "the ports of source NAT: what runs out although the table is empty",
 	 "", ROWS, NULL, false},
+	{"flow", cmd_flow, "L4PROTO SOURCE DESTINATION",
+	 "one entry looked up: state, NAT, seconds left, zone, mark", "", 0, NULL, true},
 	{"talkers", cmd_talkers, "[FILTER...]", "the addresses that hold most entries",
 	 "A FILTER is a protocol or a port, and selects services: tcp/80, http, dport=443.\n",
 	 ROWS | OPT_BIT(OPT_KIND) | OPT_BIT(OPT_SRC) | OPT_BIT(OPT_DST) | OPT_BIT(OPT_L4PROTO) |

@@ -1,5 +1,5 @@
 # Written by conntide completion; see make completion.
-set -l commands status top ports cells forecast why advice whatif nat talkers incidents check explain record replay run completion help
+set -l commands status top ports cells forecast why advice whatif nat flow talkers incidents check explain record replay run completion help
 complete -c conntide -f
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a status -d 'how full the table is, what is lost, when it will be full'
 complete -c conntide -n '__fish_seen_subcommand_from status' -l runtime-dir -x -a '(__fish_complete_directories)' -d 'where the agent keeps its tables (/run/conntide)'
@@ -82,6 +82,8 @@ complete -c conntide -n '__fish_seen_subcommand_from nat' -l format -s f -x -a '
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l limit -s n -x -d 'at most N rows; 0: all'
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l watch -s w -d 'again and again, every 2 s or as given, until Ctrl-C'
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l help -s h -d 'this text'
+complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a flow -d 'one entry looked up: state, NAT, seconds left, zone, mark'
+complete -c conntide -n '__fish_seen_subcommand_from flow' -a '(conntide flow --help 2>/dev/null | string match -a -r -- "--[a-z][a-z.-]*")'
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a talkers -d 'the addresses that hold most entries'
 complete -c conntide -n '__fish_seen_subcommand_from talkers' -l runtime-dir -x -a '(__fish_complete_directories)' -d 'where the agent keeps its tables (/run/conntide)'
 complete -c conntide -n '__fish_seen_subcommand_from talkers' -l netns -x -a '(string replace -r ".*/(.*)\.table" "\$1" /run/conntide/*.table)' -d 'which table: DIR/NAME.table (host)'

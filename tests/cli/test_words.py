@@ -80,7 +80,7 @@ def test_help_is_one_text(nginx):
     for command in commands():
         first, second = conntide("help", command), conntide(command, "--help")
         assert first.returncode == second.returncode == 0 and not first.stderr + second.stderr
-        assert first.stdout == second.stdout and f"onntide{' ' if command not in ('record', 'replay') else '-'}{command}" in first.stdout
+        assert first.stdout == second.stdout and f"onntide{' ' if command not in ('record', 'replay', 'flow') else '-'}{command}" in first.stdout
     assert conntide("help").stdout == conntide("-h").stdout
     assert conntide("-V").stdout == conntide("--version").stdout != ""
     assert nginx.text("--json").startswith("{")

@@ -9,6 +9,7 @@ from harness import AGENT, BUILD, CLI, EXPORTER, ROOT
 
 MAN = os.path.join(ROOT, "docs", "man")
 RECORD, REPLAY = os.path.join(BUILD, "conntide-record"), os.path.join(BUILD, "conntide-replay")
+FLOW = os.path.join(BUILD, "conntide-flow")
 
 
 def run(*argv, **kwargs):
@@ -31,7 +32,8 @@ def installed(tmp_path_factory):
 def test_install(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     for name in ("bin/conntide", "bin/conntide-agent", "bin/conntide-exporter",
-                 "bin/conntide-record", "bin/conntide-replay", "share/man/man1/conntide.1",
+                 "bin/conntide-record", "bin/conntide-replay", "bin/conntide-flow",
+                 "share/man/man1/conntide-flow.1", "share/man/man1/conntide.1",
                  "share/man/man1/conntide-record.1", "share/man/man1/conntide-replay.1", "share/man/man8/conntide-agent.8",
                  "share/man/man8/conntide-exporter.8",
                  "lib/systemd/system/conntide-agent.service",
@@ -69,6 +71,7 @@ def test_sysusers_and_tmpfiles_agree(installed):
 @pytest.mark.parametrize("program, page", [(AGENT, "conntide-agent.8"),
                                            (EXPORTER, "conntide-exporter.8"),
                                            (RECORD, "conntide-record.1"),
+                                           (FLOW, "conntide-flow.1"),
                                            (REPLAY, "conntide-replay.1")])
 def test_manual_pages_have_every_option(program, page):
     with open(os.path.join(MAN, page), encoding="utf-8") as file:

@@ -27,6 +27,7 @@ FOLDERS = {
     "agent/netlink": ["lib", "agent/base"],
     "agent/incident": ["lib", "agent/base"],
     "agent/record": ["lib", "agent/base", "agent/netlink"],
+    "agent/flow": ["lib", "agent/base", "agent/netlink"],
     "agent": ["lib", "agent"],
     "exporters/render": ["lib"],
     "exporters/advice": ["lib", "exporters/render"],

@@ -20,6 +20,7 @@ INSTALL_S = 180
 
 FILES = {
     "conntide": {"/usr/bin/conntide", "/usr/bin/conntide-agent", "/usr/bin/conntide-record",
+                 "/usr/bin/conntide-flow",
                  "/usr/bin/conntide-replay", "/etc/default/conntide-agent",
                  "/lib/systemd/system/conntide-agent.service",
                  "/usr/lib/sysusers.d/conntide.conf", "/usr/lib/tmpfiles.d/conntide.conf",
