@@ -45,6 +45,7 @@
 #include "lib/mirror/tracker.h"
 #include "lib/mirror/verify.h"
 #include "lib/shm/writer.h"
+#include "lib/stats/ages.h"
 #include "lib/stats/durations.h"
 #include "lib/stats/nat_pools.h"
 #include "lib/stats/nat_trend.h"
@@ -133,6 +134,7 @@ struct agent_stats {
 	struct durations durations;
 	struct talkers talkers;
 	struct table_log table_log;
+	struct ages ages;
 	struct nat_pools nat_pools;
 	struct nat_trend nat_trend;
 	struct settings_log settings_log;

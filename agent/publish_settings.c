@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <string.h>
+
 #include "agent/agent.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -10,6 +12,8 @@ static void publish_timeouts(struct agent *agent)
 
 	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++)
 		poke_u32(&to[i], agent->kernel.timeouts.values_s[i]);
+	memcpy(agent->mirror.timeouts_s, agent->kernel.timeouts.values_s,
+	       sizeof(agent->mirror.timeouts_s));
 	forecast_publish_timeouts(&agent->stats.forecast_publish, agent->kernel.timeouts.values_s);
 }
 

@@ -316,6 +316,8 @@ static void attach_statistics(struct agent *agent)
 	agent->stats.table_log.hosts[0] = segment_frame_hosts(&agent->segment, false);
 	agent->stats.table_log.hosts[1] = segment_frame_hosts(&agent->segment, true);
 	agent->stats.table_log.durations = &agent->stats.durations;
+	agent->stats.table_log.ages = &agent->stats.ages;
+	ages_init(&agent->stats.ages, &agent->mirror, segment_ages(&agent->segment));
 	publish_settings_start(agent);
 }
 

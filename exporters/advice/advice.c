@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/advice/facts.h"
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/remedies.h"
 #include "exporters/advice/remedies_nat.h"
@@ -69,7 +70,9 @@ static struct advice_item *item_new(struct maker *maker, const struct finding *f
 		return NULL;
 	memset(item, 0, sizeof(*item));
 	item->settles_at_entries_then = (double)NAN;
-	item->families = FAMILIES_ALL;
+	item->families = facts_families(
+		maker->why->snap, maker->why->details,
+		finding && finding->row_count && finding->rows[0].port ? &finding->rows[0] : NULL);
 	va_start(args, fmt);
 	vsnprintf(item->id, sizeof(item->id), fmt, args);
 	va_end(args);
@@ -158,12 +161,16 @@ static void advise_notrack(struct maker *maker, const struct finding *finding,
 	struct advice_item *item;
 	char text[32];
 
+	if (!facts_notrack_harmless(maker->why->snap, maker->why->details, key))
+		return;
 	item = item_new(maker, finding, MERIT_NOTRACK, "notrack-%s-%u-%s",
 			l4proto_info(key->l4proto)->name, key->port,
 			direction_name(key->direction));
 	if (!item || !evaluate(maker, item, &whatif))
 		return;
 	title(item, "do not track %s", row_text(key, text));
+	item->families = facts_families(maker->why->snap, maker->why->details, key);
+	item->warnings = (item->warnings & ~WARN(NAT)) | WARN(NAT_LATER);
 	remedy_notrack(item, key);
 }
 
@@ -388,8 +395,12 @@ static void advise_open(struct maker *maker, const struct finding *finding)
 		advise_timeout(maker, finding, TIMEOUT_TCP_SYN_SENT, SYN_SENT_S, "syn_sent");
 		break;
 	case PATTERN_SYN_FLOOD:
-		item = advise_cause(maker, finding,
-				    "answer SYNs with cookies, track what comes back");
+		/* SYNPROXY answers before DNAT says whose connection it is. */
+		item = !facts_not_translated(maker->why->snap, maker->why->details,
+					     &finding->rows[0])
+			       ? NULL
+			       : advise_cause(maker, finding,
+					      "answer SYNs with cookies, track what comes back");
 		if (item)
 			remedy_syn_flood(item, &finding->rows[0]);
 		advise_timeout(maker, finding, TIMEOUT_TCP_SYN_RECV, SYN_RECV_S, "syn_recv");

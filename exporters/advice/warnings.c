@@ -4,6 +4,9 @@
 static const char *const texts[WARN_COUNT] = {
 	[WARN_NAT] = "Flows that are translated must be tracked: do not do this for a port behind "
 		     "NAT, DNAT or masquerading (Docker, Kubernetes services).",
+	[WARN_NAT_LATER] =
+		"None of the port's entries is translated now; take this back before NAT, "
+		"DNAT or masquerading (Docker, Kubernetes services) is set up for it.",
 	[WARN_BOTH_DIRECTIONS] = "Both directions must be left out, requests and replies; with one "
 				 "alone the other arrives as INVALID or makes entries of its own.",
 	[WARN_STATEFUL_RULES] =

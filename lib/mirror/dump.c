@@ -33,8 +33,10 @@ uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *even
 {
 	uint32_t at = entry_insert(mirror, event, FLOW_SILENT);
 
-	if (at != FLOW_NONE)
+	if (at != FLOW_NONE) {
 		note_unheard(mirror, flow_at(&mirror->table, at));
+		entry_told(mirror, flow_at(&mirror->table, at), event);
+	}
 	return at;
 }
 
@@ -75,6 +77,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 	}
 	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
 		   flags | entry_status_flags(event), event);
+	entry_told(mirror, flow, event);
 }
 
 void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_event *event)
@@ -82,6 +85,7 @@ void mirror_replace_record(struct mirror *mirror, uint32_t at, const struct ct_e
 	mirror->counters.repairs_replaced++;
 	entry_replace(mirror, at, event, FLOW_SILENT);
 	note_unheard(mirror, flow_at(&mirror->table, at));
+	entry_told(mirror, flow_at(&mirror->table, at), event);
 }
 
 /* A randomly chosen entry was wrong, so others probably are too. If it was known to be silent,
@@ -140,8 +144,10 @@ void mirror_answer(struct mirror *mirror, const struct verify_item *item,
 		mirror_fill_unknown(mirror, at, found);
 	else if (entry_state_told((enum l4proto)key.l4proto, found, state) != state)
 		settle_answer(mirror, item, at, found);
-	else if (item->audit)
+	else if (item->audit) {
 		mirror->counters.audits_match++;
+		entry_told(mirror, flow_at(&mirror->table, at), found);
+	}
 }
 
 uint64_t mirror_repairs(const struct mirror *mirror)

@@ -2,6 +2,7 @@
 #include "lib/mirror/entry.h"
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "lib/base/check.h"
 
@@ -105,6 +106,66 @@ uint32_t entry_status_flags(const struct ct_event *event)
 	       (event->status & CT_STATUS_ASSURED ? FLOW_ASSURED : 0);
 }
 
+/* --- what else is known of it ------------------------------------------------ */
+
+/* Below this the kernel shortens an open connection's deadline by itself: unacknowledged
+ * data, retransmissions (tcp_unacknowledged, tcp_max_retrans). */
+static uint32_t shortened_s(const struct mirror *mirror)
+{
+	uint32_t unacknowledged = mirror->timeouts_s[TIMEOUT_TCP_UNACKNOWLEDGED];
+	uint32_t retrans = mirror->timeouts_s[TIMEOUT_TCP_MAX_RETRANS];
+
+	return unacknowledged > retrans ? unacknowledged : retrans;
+}
+
+static uint32_t facts_of(const struct ct_event *event)
+{
+	return (event->status & CT_STATUS_SRC_NAT ? FACT_SRC_NAT : 0) |
+	       (event->status & CT_STATUS_DST_NAT ? FACT_DST_NAT : 0) |
+	       (event->status & CT_STATUS_HELPER ? FACT_HELPER : 0) |
+	       (event->key.family == AF_INET6 ? FACT_IPV6 : 0) | (event->key.zone ? FACT_ZONED : 0);
+}
+
+static uint32_t state_age_s(const struct mirror *mirror, const struct flow *flow)
+{
+	uint64_t ticks = flow_tick(mirror->now_ns) - flow->since;
+
+	return (uint32_t)((ticks << FLOW_TICK_SHIFT) / UINT64_C(1000000000));
+}
+
+/* The state's timeout less what is left of it. Not known where the deadline is not the
+ * state's: shortened by the kernel, set by a policy or by a program. */
+static uint32_t idle_facts(const struct mirror *mirror, const struct flow *flow,
+			   const struct ct_event *record)
+{
+	struct row_key key;
+	unsigned int state;
+	uint32_t timeout_s, idle_s;
+	int timeout;
+
+	if (!(record->has & CT_HAS_TIMEOUT) || !cell_key_of(flow_cell(flow), &key, &state))
+		return 0;
+	timeout = timeout_of_state(key.l4proto, state);
+	timeout_s = timeout < 0 ? 0 : mirror->timeouts_s[timeout];
+	if (!timeout_s || record->timeout_s > timeout_s ||
+	    (key.l4proto == L4_TCP && timeout_s > shortened_s(mirror) &&
+	     record->timeout_s <= shortened_s(mirror)))
+		return 0;
+	idle_s = timeout_s - record->timeout_s;
+	if (flow->cell_flags & FLOW_SINCE_UNKNOWN)
+		return FACT_IDLE | (uint32_t)flow_age_pack(idle_s) << FACT_IDLE_SHIFT;
+	/* What is left is in whole seconds, rounded down. */
+	if (idle_s > state_age_s(mirror, flow) + 2)
+		return 0;
+	return FACT_IDLE | (idle_s + 2 < state_age_s(mirror, flow) ? FACT_REFRESHED : 0) |
+	       (uint32_t)flow_age_pack(idle_s) << FACT_IDLE_SHIFT;
+}
+
+void entry_told(const struct mirror *mirror, struct flow *flow, const struct ct_event *record)
+{
+	flow->facts = facts_of(record) | idle_facts(mirror, flow, record);
+}
+
 /* --- the hook ------------------------------------------------------------- */
 
 #define FLOW_OWN (FLOW_SINCE_UNKNOWN | FLOW_COUNTED)
@@ -187,6 +248,7 @@ static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
 	flow->age =
 		flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, change.since));
 	take_since(flow, &change);
+	flow->facts &= FACT_KINDS_ALL;
 }
 
 /* Moves an entry to its cell and sets its flags. */
@@ -213,6 +275,7 @@ static void fill(struct mirror *mirror, struct flow *flow, const struct ct_event
 	sample_offer(&mirror->sample, event->hash, &event->key);
 	flow->id = event->id;
 	flow->age = 0;
+	flow->facts = facts_of(event);
 	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
 			   entry_status_flags(event) | flags;
 	report_appeared(mirror, flow, event);

@@ -25,6 +25,10 @@ bool entry_cell_unknown(uint32_t cell);
 /* FLOW_SEEN_REPLY and FLOW_ASSURED as the event has them. */
 uint32_t entry_status_flags(const struct ct_event *event);
 
+/* What an answer of the kernel (a record of a dump, or of a GET) says of an entry besides its
+ * state: facts, and for how long no packet has refreshed it. */
+void entry_told(const struct mirror *mirror, struct flow *flow, const struct ct_event *record);
+
 /* A new record for the event's entry; FLOW_NONE when the mirror is full. */
 uint32_t entry_insert(struct mirror *mirror, const struct ct_event *event, uint32_t flags);
 /* Replaces the record's entry by another incarnation. */

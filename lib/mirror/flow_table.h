@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The mirror's memory: one 28-byte record per conntrack entry, found by the
+ * The mirror's memory: one 32-byte record per conntrack entry, found by the
  * keyed hash of its original tuple and zone.
  *
  * Linear hashing (Litwin, "Linear hashing: a new tool for file and table
  * addressing", 1980) over chains of record numbers: the index grows by one
  * bucket per insertion, so there is no moment of rehashing, no second copy, and
- * the cost an entry is 28 bytes of record and at most 4 / 1.25 of index at any
+ * the cost an entry is 32 bytes of record and at most 4 / 1.25 of index at any
  * size. Address space is reserved at the start, for any limit to come, and made
  * usable 2 MiB at a time, so that nothing is ever copied and a system that counts
  * promises of memory is promised no more than is needed. Records are reused
@@ -50,6 +50,19 @@
 #define FLOW_FOUND	 0x00800000u
 #define FLOW_EPOCH_SHIFT 24u
 
+/* What an answer of the kernel said of an entry, and when it was last refreshed. */
+#define FACT_SRC_NAT   (1u << 0)
+#define FACT_DST_NAT   (1u << 1)
+#define FACT_HELPER    (1u << 2)
+#define FACT_IPV6      (1u << 3)
+#define FACT_ZONED     (1u << 4)
+#define FACT_KINDS     5u
+#define FACT_KINDS_ALL ((1u << FACT_KINDS) - 1u)
+#define FACT_IDLE      (1u << 5) /* an answer since it is in its state told its idle time... */
+#define FACT_REFRESHED (1u << 6) /* ...which was shorter than its time in the state */
+/* Upper half: that idle time, s, packed as an age. */
+#define FACT_IDLE_SHIFT 16u
+
 /*
  * Times are in ticks of 2^24 ns (16.8 ms) of the boot clock and wrap after 2.28
  * years: only differences mean anything.
@@ -65,9 +78,10 @@ struct flow {
 	uint32_t since; /* tick of the last change of state, see observer.h; tombstone: of death */
 	uint16_t hash_high; /* bits 42..57 of the hash */
 	uint16_t age;	    /* ticks from birth to `since`, packed; see flow_bury() */
+	uint32_t facts;	    /* FACT_* */
 };
 
-_Static_assert(sizeof(struct flow) == 28, "the memory goal of the mirror stands on this");
+_Static_assert(sizeof(struct flow) == 32, "the memory goal of the mirror stands on this");
 
 struct flow_table {
 	struct flow *records; /* [0] is not used */

@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "lib/event/event.h"
+#include "lib/kernel/timeouts.h"
 #include "lib/mirror/change.h"
 #include "lib/mirror/flow_table.h"
 #include "lib/mirror/histogram.h"
@@ -68,11 +69,12 @@ struct mirror {
 				    never */
 	uint64_t found_total;	 /* entries that got FLOW_FOUND */
 	struct sample sample;
-	uint32_t mark;		 /* 1 .. FLOW_MARK_MASK */
-	uint8_t epoch;		 /* of the last dump begun */
-	bool dump_running;	 /* keep tombstones */
-	bool corrections_silent; /* corrections are silent changes, not lost events */
-	uint32_t tomb_oldest;	 /* FIFO linked through flow.stamp */
+	uint32_t timeouts_s[TIMEOUT_COUNT]; /* in force; 0: not known, and no idle time is */
+	uint32_t mark;			    /* 1 .. FLOW_MARK_MASK */
+	uint8_t epoch;			    /* of the last dump begun */
+	bool dump_running;		    /* keep tombstones */
+	bool corrections_silent;	    /* corrections are silent changes, not lost events */
+	uint32_t tomb_oldest;		    /* FIFO linked through flow.stamp */
 	uint32_t tomb_youngest;
 	uint32_t tombstones;
 	uint32_t entries; /* live */

@@ -35,9 +35,9 @@ SHM_AT(shm_header, section_count, 92);
 SHM_AT(shm_header, agent_version, 96);
 SHM_AT(shm_header, netns_name, 128);
 SHM_AT(shm_header, sections, 192);
-SHM_AT(shm_header, hosts_offset_bytes, 672);
-SHM_AT(shm_header, host_name, 680);
-SHM_AT(shm_header, _reserved, 744);
+SHM_AT(shm_header, hosts_offset_bytes, 696);
+SHM_AT(shm_header, host_name, 704);
+SHM_AT(shm_header, _reserved, 768);
 SHM_SIZE(shm_header, 776);
 
 SHM_AT(shm_hosts_header, magic, 0);
@@ -127,6 +127,14 @@ SHM_AT(shm_settings, setting, 16);
 SHM_AT(shm_settings, change, 1040);
 SHM_SIZE(shm_settings, 2064);
 
+SHM_SIZE(shm_ages_row, 32);
+SHM_SIZE(shm_ages_cell, 656);
+SHM_AT(shm_ages, row, 48);
+SHM_AT(shm_ages, cell, 816);
+SHM_SIZE(shm_ages, 32304);
+SHM_AT(shm_ages_set, ages, 16);
+SHM_SIZE(shm_ages_set, 32320);
+
 SHM_AT(shm_frame, cells, 72);
 SHM_AT(shm_frame, rows, 456);
 SHM_SIZE(shm_frame, 840);
@@ -167,6 +175,7 @@ static const struct {
 					  sizeof(struct shm_frame_hosts_log), 1},
 	[SHM_SECTION_NAT] = {sizeof(struct shm_nat), 1, 0, 1},
 	[SHM_SECTION_SETTINGS] = {sizeof(struct shm_settings), 1, 0, 0},
+	[SHM_SECTION_AGES] = {sizeof(struct shm_ages_set), SHM_AGE_SETS, 0, 0},
 };
 
 uint64_t shm_section_bytes(enum shm_section_id id)

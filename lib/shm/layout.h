@@ -24,6 +24,9 @@
  *	details		how long entries stay, by state, and how they end; the
  *			busiest rows have one of their own, the rest share
  *	settings	which settings of the kernel changed, and when, under a seqlock
+ *	ages		what the largest rows are made of, and how old and how idle the
+ *			entries of the largest cells are: now, and at the fullest moment
+ *			of each ten minutes of the last hour
  *	talkers		the addresses that hold most entries, under a seqlock
  *	frames		rings of what the table looked like, 10 s and a minute apart
  *	frame hosts	the largest sources of each frame, by its time
@@ -53,6 +56,7 @@
 #include <stdint.h>
 
 #include "lib/kernel/states.h"
+#include "lib/shm/layout_ages.h"
 #include "lib/shm/layout_detail.h"
 #include "lib/shm/layout_forecast.h"
 #include "lib/shm/layout_frames.h"
@@ -149,6 +153,7 @@ enum shm_section_id {
 	SHM_SECTION_FRAME_HOSTS_LONG,
 	SHM_SECTION_NAT,
 	SHM_SECTION_SETTINGS,
+	SHM_SECTION_AGES,
 	SHM_SECTION_COUNT
 };
 
@@ -179,7 +184,7 @@ struct shm_header {
 	struct shm_section sections[SHM_SECTION_COUNT];
 	uint64_t hosts_offset_bytes; /* where the hosts file begins: bytes of this file */
 	char host_name[64];	     /* of the machine, or the container, the agent runs on */
-	uint8_t _reserved[32];
+	uint8_t _reserved[8];
 };
 
 /* Of the hosts file; its first page. */

@@ -33,6 +33,7 @@ void snap_detail_free(struct snap_detail *details)
 	free(details->details);
 	free(details->minutes.frames);
 	free(details->hour.frames);
+	free(details->ages);
 	snap_detail_init(details);
 }
 
@@ -330,17 +331,28 @@ static int take_frames(struct shm_reader *reader, unsigned int id, double interv
 	return err;
 }
 
+static int copy_ages(void *arg)
+{
+	struct detail_copy *copy = arg;
+
+	snap_ages_copy(shm_reader_section(copy->reader, SHM_SECTION_AGES), copy->details->ages);
+	return 0;
+}
+
 static int make_room(struct snap_detail *details)
 {
 	struct snap_table_log *rings[] = {&details->minutes, &details->hour};
 
 	if (!details->details)
 		details->details = calloc(DETAILS_ALL, sizeof(*details->details));
+	if (!details->ages)
+		details->ages = calloc(SHM_AGE_SETS, sizeof(*details->ages));
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!rings[i]->frames)
 			rings[i]->frames = calloc(SHM_FRAMES, sizeof(struct snap_frame));
 	}
-	return details->details && rings[0]->frames && rings[1]->frames ? 0 : -ENOMEM;
+	return details->details && details->ages && rings[0]->frames && rings[1]->frames ? 0
+											 : -ENOMEM;
 }
 
 int snapshot_take_talkers(struct shm_reader *reader, struct snap_detail *details)
@@ -362,6 +374,8 @@ int snapshot_take_detail(struct shm_reader *reader, struct snap_detail *details)
 		err = shm_guarded(copy_details, &copy);
 	if (!err)
 		err = shm_guarded(copy_talkers, &copy);
+	if (!err)
+		err = shm_guarded(copy_ages, &copy);
 	if (!err)
 		err = take_frames(reader, SHM_SECTION_FRAMES_SHORT, 10, &details->minutes);
 	if (!err)

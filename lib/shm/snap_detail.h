@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "lib/shm/layout.h"
+#include "lib/shm/snap_ages.h"
 
 /* Bucket i: stays below 2^(i-4) s; the last: all others. */
 struct snap_stays {
@@ -112,6 +113,7 @@ struct snap_detail {
 	struct snap_talker_list talkers[SHM_TALKER_KINDS];
 	struct snap_table_log minutes; /* 10 s apart, 16 minutes */
 	struct snap_table_log hour;    /* a minute apart, 96 minutes */
+	struct snap_ages *ages;	       /* [SHM_AGE_SETS]; see snap_ages.h */
 };
 
 struct shm_reader;

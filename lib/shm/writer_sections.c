@@ -65,6 +65,11 @@ struct shm_settings *segment_settings(struct segment *segment)
 	return section(segment, SHM_SECTION_SETTINGS);
 }
 
+struct shm_ages_set *segment_ages(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_AGES);
+}
+
 struct shm_table_log *segment_frames(struct segment *segment, bool minutes)
 {
 	return section(segment, minutes ? SHM_SECTION_FRAMES_LONG : SHM_SECTION_FRAMES_SHORT);

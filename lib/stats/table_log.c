@@ -202,6 +202,20 @@ static void append(struct table_log *frames, unsigned int ring,
 	frames->base[ring] = second->counters;
 }
 
+static void begin_ages(struct table_log *frames)
+{
+	uint32_t cells[SHM_AGES_CELLS], rows[SHM_AGES_ROWS];
+
+	_Static_assert((unsigned int)SHM_FRAME_CELLS == SHM_AGES_CELLS &&
+			       (unsigned int)SHM_FRAME_ROWS == SHM_AGES_ROWS,
+		       "what a frame has");
+	for (uint32_t i = 0; i < frames->cell_count; i++)
+		cells[i] = frames->cells[i].cell;
+	for (uint32_t i = 0; i < frames->row_count; i++)
+		rows[i] = frames->rows[i].row;
+	ages_begin(frames->ages, cells, frames->cell_count, rows, frames->row_count);
+}
+
 static void finish(struct table_log *frames, const struct table_log_second *second)
 {
 	append(frames, 0, second);
@@ -213,6 +227,8 @@ static void finish(struct table_log *frames, const struct table_log_second *seco
 	if (frames->durations)
 		durations_look(frames->durations, frames->wishes, frames->wish_count,
 			       second->now_boot_ns);
+	if (frames->ages)
+		begin_ages(frames);
 	frames->cell_count = frames->row_count = frames->wish_count = frames->rows_active = 0;
 	frames->word = 0;
 	frames->passing = false;

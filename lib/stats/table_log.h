@@ -11,7 +11,8 @@
  * ended. Every sixth pass also makes the minute's frame. A row's new and destroyed entries
  * are counted from its turn in one pass to its turn in the next.
  *
- * The pass also finds the busiest rows, for durations.h, which gives them details.
+ * The pass also finds the busiest rows, for durations.h, which gives them details, and the
+ * largest rows and cells, for ages.h.
  *
  * 20 bytes per row that was ever active, sparse. Threads: one. Errors: -ENOMEM at creation.
  */
@@ -23,6 +24,7 @@
 
 #include "lib/mirror/histogram.h"
 #include "lib/shm/layout.h"
+#include "lib/stats/ages.h"
 #include "lib/stats/durations.h"
 
 #define TABLE_LOG_ROWS_PER_STEP 65536u
@@ -85,6 +87,7 @@ struct table_log {
 	struct shm_table_log *rings[2]; /* every ten seconds, every minute */
 	struct shm_frame_hosts_log *hosts[2];
 	struct durations *durations; /* NULL: none */
+	struct ages *ages;	     /* NULL: none */
 	struct table_log_mark *marks;
 	uint64_t next_ns; /* when the next pass begins */
 	bool passing;

@@ -621,8 +621,11 @@ static void test_advice_for_nginx(void **state)
 	assert_true(has_command(item, TOOL_NFT, "tcp dport 80 notrack"));
 	assert_true(has_command(item, TOOL_NFT, "tcp sport 80 notrack"));
 	assert_true(has_command(item, TOOL_IPTABLES,
-				"ip6tables -t raw -A OUTPUT ! -o lo -p tcp --sport 80"));
-	assert_true(item->warnings & WARN(NAT));
+				"iptables -t raw -A OUTPUT ! -o lo -p tcp --sport 80"));
+	/* No entry is IPv6. */
+	assert_false(has_command(item, TOOL_IPTABLES, "ip6tables"));
+	assert_true(item->warnings & WARN(NAT_LATER));
+	assert_false(item->warnings & WARN(NAT));
 	assert_true(item->warnings & WARN(BOTH_DIRECTIONS));
 	assert_non_null(made_item(made, "notrack-tcp-8080-outbound"));
 
@@ -634,6 +637,46 @@ static void test_advice_for_nginx(void **state)
 	assert_true(has_command(item, TOOL_SHELL, "/etc/sysctl.d/"));
 	assert_true(has_command(item, TOOL_UNDO, "time_wait=120"));
 	assert_true(item->warnings & WARN(NOT_RETROACTIVE));
+	made_free(made);
+}
+
+/* What is translated, helped, in a zone or offloaded must be tracked; so must what is not
+ * known to be none of these. */
+static void test_notrack_does_no_harm(void **state)
+{
+	static const uint32_t harms[][5] = {{1}, {0, 1}, {0, 0, 1}, {0, 0, 0, 0, 1}};
+	static const uint32_t six[5] = {0, 0, 0, 5};
+	const struct advice_item *item;
+	struct made *made;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		made = nginx(25);
+		made_facts(made, made_row(made, L4_TCP, DIR_INBOUND, 80), harms[i]);
+		made_advice(made);
+		assert_null(made_item(made, "notrack-tcp-80-inbound"));
+		assert_non_null(made_item(made, "notrack-tcp-8080-outbound"));
+		assert_non_null(made_item(made, "timeout-tcp_time_wait"));
+		made_free(made);
+	}
+	made = nginx(25);
+	made_state(made_row(made, L4_TCP, DIR_INBOUND, 80), ST_TCP_OFFLOADED, 1);
+	made_advice(made);
+	assert_null(made_item(made, "notrack-tcp-80-inbound"));
+	made_free(made);
+	/* Nothing is known yet of an agent that has just started. */
+	made = nginx(25);
+	made_look(made);
+	made->details.ages = NULL;
+	assert_int_equal(advice_make(&made->why, &made->advice), 0);
+	assert_null(made_item(made, "notrack-tcp-80-inbound"));
+	made_free(made);
+	made = nginx(25);
+	made_facts(made, made_row(made, L4_TCP, DIR_INBOUND, 80), six);
+	made_advice(made);
+	item = made_item(made, "notrack-tcp-80-inbound");
+	assert_non_null(item);
+	assert_true(has_command(item, TOOL_IPTABLES, "ip6tables"));
 	made_free(made);
 }
 
@@ -717,6 +760,7 @@ int main(void)
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_renderings_keep_addresses),
 		cmocka_unit_test(test_advice_for_nginx),
+		cmocka_unit_test(test_notrack_does_no_harm),
 		cmocka_unit_test(test_advice_for_a_full_table),
 		cmocka_unit_test(test_advice_for_chains),
 		cmocka_unit_test(test_advice_for_own_scan),

@@ -3,7 +3,7 @@
 # Programs that test exporters/, and the one that plays the agent for them. The cmocka
 # programs are run with those of unit.mk: make test-unit.
 
-$(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/unit/fixture_forecast.c tests/unit/fixture_detail.c) $(SHOW_LIB) $(LIB)
+$(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/unit/fixture_forecast.c tests/unit/fixture_detail.c tests/unit/fixture_ages.c) $(SHOW_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
@@ -26,7 +26,7 @@ $(BUILD)/tests/unit/http_%.o $(BUILD)/tests/unit/render_%.o $(BUILD)/tests/unit/
 $(BUILD)/tests/unit/made.o: ALL_CFLAGS += \
 	-Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers
 
-$(EXPORTER_UNIT): %: %.o $(call obj,tests/unit/made.c) $(TOP_LIB) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
+$(EXPORTER_UNIT): %: %.o $(call obj,tests/unit/made.c tests/unit/fixture_ages.c) $(TOP_LIB) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
 	$(call link,$^,$(shell pkg-config --libs cmocka $(HTTP_LIBS)) -lpthread -lm)
 
 unit-programs unit-run: $(EXPORTER_UNIT)

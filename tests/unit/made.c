@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "exporters/advice/patterns.h"
+#include "lib/shm/seqlock.h"
+#include "tests/unit/fixture_ages.h"
 #include "tests/unit/unit.h"
 
 #define NOW_NS UINT64_C(1800000000000000000)
@@ -192,6 +194,34 @@ void made_hour(struct made *made, size_t count)
 	make_frames(made, &made->details.hour, count);
 }
 
+void made_facts(struct made *made, const struct snap_row *row, const uint32_t parts[5])
+{
+	fixture_ages_facts(&made->age_sets[0], row_of(row->key), parts);
+}
+
+/* As if all had come evenly, and nothing had refreshed them. */
+static void make_ages(struct made *made)
+{
+	for (size_t i = 0; i < made->snap.row_count; i++) {
+		const struct snap_row *row = &made->rows[i];
+
+		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
+			int timeout = timeout_of_state(row->key.l4proto, state);
+
+			if (row->states[state])
+				fixture_ages_cell(
+					&made->age_sets[0], cell_of(row->key, state),
+					row->states[state],
+					fixture_ages_span_s(
+						timeout < 0 ? 600
+							    : made->snap.timeouts_s[timeout]));
+		}
+	}
+	poke_u64(&made->age_sets[0].real_ns, NOW_NS);
+	snap_ages_copy(made->age_sets, made->ages);
+	made->details.ages = made->ages;
+}
+
 void made_look(struct made *made)
 {
 	int64_t sum = 0;
@@ -201,6 +231,7 @@ void made_look(struct made *made)
 	made->snap.live.mirror_entries = sum;
 	if (!made->snap.live.count_entries)
 		made->snap.live.count_entries = sum;
+	make_ages(made);
 	model_free(&made->model);
 	assert_int_equal(model_build(&made->snap, &made->details, &made->model), 0);
 	why_look(&made->snap, &made->details, &made->model, &made->why);

@@ -19,6 +19,8 @@ struct made {
 	struct snap_row_detail rows_detail[MADE_DETAILS];
 	struct snap_frame minutes[SHM_FRAMES];
 	struct snap_frame hour[SHM_FRAMES];
+	struct shm_ages_set age_sets[SHM_AGE_SETS]; /* filled by made_look(), but for facts */
+	struct snap_ages ages[SHM_AGE_SETS];
 	/* Filled by made_look() and made_advice(). */
 	struct model model;
 	struct why why;
@@ -47,6 +49,9 @@ void made_lives(struct made *made, const struct snap_row *row, uint64_t count, d
  */
 struct snap_row *made_short(struct made *made, unsigned int direction, unsigned int port,
 			    double per_s, double open_s, double lag_s);
+
+/* Parts of the row's entries: src_nat, dst_nat, helper, ipv6, zoned. */
+void made_facts(struct made *made, const struct snap_row *row, const uint32_t parts[5]);
 
 void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
 		 unsigned int l4proto, unsigned int port);

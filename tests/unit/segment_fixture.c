@@ -8,6 +8,7 @@
  *	live FIELD VALUE		a scalar of metrics.def
  *	cell L4PROTO DIRECTION PORT STATE ENTRIES
  *	row L4PROTO DIRECTION PORT NEW DESTROYED TIMED TIMED_MS
+ *	facts L4PROTO DIRECTION PORT SRC_NAT DST_NAT HELPER IPV6 ZONED	entries of that row
  *	fill N				N rows tcp/forwarded, one entry each, from port 1 up
  *	slot INDEX L4PROTO DIRECTION PORT GENERATION BASE_NEW BASE_DESTROYED
  *	noslot INDEX
@@ -43,6 +44,8 @@
 #include "lib/shm/layout.h"
 #include "lib/shm/reader.h"
 #include "lib/shm/seqlock.h"
+#include "lib/kernel/timeouts.h"
+#include "tests/unit/fixture_ages.h"
 #include "tests/unit/fixture_forecast.h"
 #include "tests/unit/fixture_detail.h"
 
@@ -247,12 +250,21 @@ static void set_cell(const char *l4proto, const char *direction, unsigned int po
 	_Atomic uint32_t *cells = section(SHM_SECTION_CELLS);
 	uint32_t row = touch(l4proto, direction, port);
 	int index = state_by_name((unsigned int)l4proto_by_name(l4proto), state);
+	uint32_t timeout_s = 600;
+	int timeout;
 
 	if (index < 0) {
 		fprintf(stderr, "segment-fixture: no state %s\n", state);
 		exit(1);
 	}
 	poke_u32(&cells[row_first_cell(row) + (uint32_t)index], entries);
+	timeout = timeout_of_state((unsigned int)l4proto_by_name(l4proto), (unsigned int)index);
+	if (timeout >= 0)
+		timeout_s = peek_u32((_Atomic uint32_t *)section(SHM_SECTION_TIMEOUTS) + timeout);
+	if (timeout >= 0 && !timeout_s)
+		timeout_s = timeout_info((unsigned int)timeout)->default_s;
+	fixture_ages_cell(section(SHM_SECTION_AGES), row_first_cell(row) + (uint32_t)index, entries,
+			  fixture_ages_span_s(timeout_s));
 }
 
 static void set_slot(unsigned int index, uint32_t row, uint32_t generation, uint64_t base_new,
@@ -352,7 +364,7 @@ static void keep_incident(const char *dir, const char *id, const char *stage,
 static bool rows_command(const char *line)
 {
 	char l4proto[16], direction[16], state[24];
-	unsigned int a, b;
+	unsigned int a, b, facts[5];
 	unsigned long long n[4];
 
 	if (sscanf(line, "cell %15s %15s %u %23s %u", l4proto, direction, &a, state, &b) == 5)
@@ -363,6 +375,9 @@ static bool rows_command(const char *line)
 	else if (sscanf(line, "slot %u %15s %15s %u %llu %llu %llu", &b, l4proto, direction, &a,
 			&n[0], &n[1], &n[2]) == 7)
 		set_slot(b, touch(l4proto, direction, a), (uint32_t)n[0], n[1], n[2]);
+	else if (sscanf(line, "facts %15s %15s %u %u %u %u %u %u", l4proto, direction, &a,
+			&facts[0], &facts[1], &facts[2], &facts[3], &facts[4]) == 8)
+		fixture_ages_facts(section(SHM_SECTION_AGES), touch(l4proto, direction, a), facts);
 	else if (sscanf(line, "noslot %u", &a) == 1)
 		set_slot(a, ROW_INVALID, 0, 0, 0);
 	else if (sscanf(line, "fill %u", &a) == 1)
