@@ -94,6 +94,13 @@ $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(EXTRA_$(subst /,_,$*)) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 EXTRA_lib_shm_layout := -Wpadded
+# What the page loads, as strings of C.
+ASSETS := $(patsubst %,$(BUILD)/exporters/http/page/%.inc,style.css page.js chart.js)
+$(BUILD)/exporters/http/page/%.inc: exporters/http/page/% Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
+EXTRA_exporters_http_page_assets = -I$(BUILD)
+$(BUILD)/exporters/http/page/assets.o: $(ASSETS)
 BUILD_INFO = -DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"'
 EXTRA_lib_base_build_info = $(BUILD_INFO)
 # Written only when it says something else: then one file is compiled again, and all linked.

@@ -77,7 +77,8 @@ static void add_common_headers(const struct server_core *core, struct MHD_Respon
 		{"X-Content-Type-Options", "nosniff"},
 		{"Referrer-Policy", "no-referrer"},
 		{"Content-Security-Policy",
-		 "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
+		 "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+		 "img-src 'self'; base-uri 'none'; "
 		 "form-action 'none'; frame-ancestors 'none'"}};
 	const struct web_config *config = &core->gate.web->config;
 

@@ -135,7 +135,8 @@ def test_systemd_socket(segment, directory):  # pylint: disable=unused-argument
 
 
 def test_requests_read_nothing_but_shared_memory(exporter):
-    """No netlink socket, no file but its own statistics: no request causes a dump."""
+    """No netlink socket, no file but its own statistics and, for the page, the directory of
+    incidents: no request causes a dump."""
     with subprocess.Popen(["strace", "-f", "-p", str(exporter.pid), "-e",
                            "trace=socket,openat,open,sendto,sendmsg", "-o",
                            exporter.log_path + ".strace"], stderr=subprocess.PIPE) as strace:
@@ -150,7 +151,7 @@ def test_requests_read_nothing_but_shared_memory(exporter):
     os.unlink(exporter.log_path + ".strace")
     assert "AF_NETLINK" not in calls and "socket(" not in calls
     opened = set(re.findall(r'open(?:at)?\([^"]*"([^"]+)"', calls))
-    assert opened <= {"/proc/self/stat"}, opened
+    assert opened <= {"/proc/self/stat", "/var/lib/conntide/host.incidents"}, opened
 
 
 def test_no_descriptor_and_no_byte_is_lost(exporter):

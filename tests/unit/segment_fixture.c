@@ -20,6 +20,7 @@
  *	incident DIRECTORY ID STAGE SECONDS ENTRIES LIMIT DROPS
  *					of what the segment holds now; began at SECONDS
  *	stopped | boot-id-of-another | age SECONDS
+ *	host NAME			of the machine
  *	watched SECONDS			the agent started so long before its heartbeat
  *	publish				rename into place (at first)
  *	quit
@@ -395,7 +396,9 @@ static bool other_command(const char *line)
 	unsigned int a, n[7] = {0};
 	unsigned long long from, to;
 
-	if (sscanf(line, "live %31s %lld", name, &value) == 2) {
+	if (sscanf(line, "host %31s", name) == 1) {
+		strcpy(header->host_name, name);
+	} else if (sscanf(line, "live %31s %lld", name, &value) == 2) {
 		tell_live(name, value);
 	} else if (sscanf(line, "other %31s %15s %llu %llu", name, direction, &from, &to) == 4) {
 		struct shm_slots *slots = section(SHM_SECTION_SLOTS);

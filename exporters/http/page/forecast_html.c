@@ -17,15 +17,6 @@
 #define SPAN_S	3600.0
 #define COLUMNS 180 /* of the past: a point every 20 s */
 
-const char forecast_style[] =
-	".chart{width:100%;height:auto;display:block;margin:.4rem 0}\n"
-	".chart text{fill:var(--dim);font:12px system-ui,sans-serif}\n"
-	".chart .fan{fill:var(--link);opacity:.22}.chart .past,.chart .likely{fill:none;"
-	"stroke:var(--link);stroke-width:2}.chart .likely{stroke-dasharray:6 4}\n"
-	".chart .limit{stroke:var(--bad);stroke-width:1.5}.chart .axis{stroke:var(--line)}\n"
-	"@media (max-width:45rem){.chart text{font-size:18px}}"
-	"@media (max-width:30rem){.chart text{font-size:24px}}\n";
-
 struct chart {
 	struct text *out;
 	double most; /* entries at the upper edge */
@@ -168,7 +159,7 @@ static void add_chart(const struct snapshot *snap, const struct snap_history *hi
 	choose_scale(&chart, snap, history, now_real_ns);
 	text_add_format(
 		out,
-		"<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" "
+		"<div class=\"noscript\"><svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" "
 		"aria-labelledby=\"forecast-chart\"><title id=\"forecast-chart\">Entries of "
 		"the last hour; in an hour %" PRIu32 ", in 8 cases of 10 between %" PRIu32
 		" and %" PRIu32 "</title>\n",
@@ -180,7 +171,7 @@ static void add_chart(const struct snapshot *snap, const struct snap_history *hi
 	add_past(&chart, history, now_real_ns, now_entries);
 	text_add(out,
 		 "</svg>\n<p class=\"dim\">Line: entries. Dashes: the most likely course. Area: "
-		 "where they will be in 8 cases of 10.</p>\n");
+		 "where they will be in 8 cases of 10.</p></div>\n");
 }
 
 static void add_facts(const struct snapshot *snap, struct text *out)
@@ -221,16 +212,20 @@ void render_forecast_html(const struct snapshot *snap, const struct snap_history
 	bool bad = shown && (forecast->alarm || verdict == SHM_VERDICT_FILLING ||
 			     verdict == SHM_VERDICT_FULL);
 
-	text_add_format(out, "<h2>What comes</h2>\n<p class=\"verdict%s\"%s>", bad ? " bad" : "",
-			shown && forecast->alarm ? " role=\"alert\"" : "");
+	text_add_format(out,
+			"<section id=\"forecast\"><h2>What comes</h2>\n<p class=\"verdict%s\"%s>",
+			bad ? " bad" : "", shown && forecast->alarm ? " role=\"alert\"" : "");
 	text_add_html(out, forecast_words(snap, words));
 	text_add(out, "</p>\n");
-	if (!shown)
+	if (!shown) {
+		text_add(out, "</section>\n");
 		return;
-	add_chart(snap, history, now_real_ns, out);
+	}
+	if (history)
+		add_chart(snap, history, now_real_ns, out);
 	add_facts(snap, out);
 	text_add(out,
 		 "<p><a href=\"api/v1/forecast?format=text\">All of it, and what drives it</a>, "
 		 "<a href=\"api/v1/forecast/history?format=text&amp;horizon=600\">what it said "
-		 "before</a></p>\n");
+		 "before</a></p></section>\n");
 }

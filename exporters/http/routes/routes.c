@@ -50,6 +50,7 @@ const struct route_param route_params[] = {
 	{"stage", "string", "high critical drops recovered",
 	 "the stage of an incident to show; the worst that was kept by default"},
 	{"verbose", "boolean", NULL, "list the checks"},
+	{"chart", "boolean", "0 1", "0: without the chart, for a script that draws one"},
 	{"refresh", "integer", NULL, "seconds until the page loads itself again, 0 for never"},
 };
 const size_t route_param_count = sizeof(route_params) / sizeof(route_params[0]);
@@ -71,6 +72,10 @@ const struct route routes[] = {
 	{API "history", route_history, 0,
 	 "fill, flow and losses over the last hour or the last day, oldest first", ROWS_TYPES,
 	 "resolution since limit format stale", history_columns, &history_column_count},
+	{API "history/states", route_states, 0,
+	 "entries by protocol and state over the last quarter of an hour or the last hour, oldest "
+	 "first",
+	 ROWS_TYPES, "resolution since limit format stale", states_columns, &states_column_count},
 	{API "forecast", route_forecast, ROUTE_OBJECT,
 	 "when the table will be full, or where it levels off, and why",
 	 "application/json text/plain", "format stale", forecast_columns, &forecast_column_count},
@@ -107,9 +112,11 @@ const struct route routes[] = {
 	{"/healthz", route_healthy, ROUTE_HIDDEN, "", "text/plain", "verbose", NULL, NULL},
 	{"/livez", route_healthy, ROUTE_HIDDEN, "", "text/plain", "verbose", NULL, NULL},
 	{"/readyz", route_ready, ROUTE_HIDDEN, "", "text/plain", "verbose", NULL, NULL},
-	{"/", route_page, 0, "the table, for people", "text/html text/plain", "refresh", NULL,
+	{"/", route_page, 0, "the table, for people", "text/html text/plain", "refresh chart", NULL,
 	 NULL},
 	{"/favicon.ico", route_icon, ROUTE_HIDDEN, "", "image/svg+xml", "", NULL, NULL},
+	{"/page.js", route_page_script, ROUTE_HIDDEN, "", "text/javascript", "", NULL, NULL},
+	{"/chart.js", route_chart_script, ROUTE_HIDDEN, "", "text/javascript", "", NULL, NULL},
 	{"/style.css", route_style, ROUTE_HIDDEN, "", "text/css", "", NULL, NULL},
 };
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);
@@ -178,6 +185,8 @@ static const struct route_param *find_param(const char *name)
 
 const char *route_param_values(const struct route *route, const struct route_param *param)
 {
+	if (route->handle == route_states && !strcmp(param->name, "resolution"))
+		return "10s 1m";
 	if (route->flags & (ROUTE_OBJECT | ROUTE_DOCUMENT) && !strcmp(param->name, "format"))
 		return "json text";
 	return param->values;

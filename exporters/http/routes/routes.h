@@ -53,6 +53,10 @@ struct route {
 extern const struct column index_columns[];
 extern const size_t index_column_count;
 
+/* Of what history/states serves. */
+extern const struct column states_columns[];
+extern const size_t states_column_count;
+
 extern const struct route routes[];
 extern const size_t route_count;
 extern const struct route_param route_params[];
@@ -88,6 +92,8 @@ void route_port(struct app *app, const struct request *request, const struct rou
 		struct response *response);
 void route_history(struct app *app, const struct request *request, const struct route_match *match,
 		   struct response *response);
+void route_states(struct app *app, const struct request *request, const struct route_match *match,
+		  struct response *response);
 void route_forecast(struct app *app, const struct request *request, const struct route_match *match,
 		    struct response *response);
 void route_pasts(struct app *app, const struct request *request, const struct route_match *match,
@@ -118,6 +124,10 @@ void route_page(struct app *app, const struct request *request, const struct rou
 		struct response *response);
 void route_icon(struct app *app, const struct request *request, const struct route_match *match,
 		struct response *response);
+void route_page_script(struct app *app, const struct request *request,
+		       const struct route_match *match, struct response *response);
+void route_chart_script(struct app *app, const struct request *request,
+			const struct route_match *match, struct response *response);
 void route_style(struct app *app, const struct request *request, const struct route_match *match,
 		 struct response *response);
 
