@@ -155,6 +155,14 @@ def nat_row(grid):
         series(grid, "NAT failures", "Connections that found no port.", "cps",
                [(rate("conntide_nat_failures_total", "instance, netns"),
                  "{{instance}} {{netns}}")], thresholds=ANY_IS_BAD, width=8),
+        series(grid, "Expectations", "Connections that helpers (SIP, FTP, TFTP) announced and that have not "
+               "come, and how many may be announced.", "short",
+               [(f"conntide_expectations{{{SELECT}}}", "{{instance}} {{netns}}"),
+                (f"conntide_expectations_limit{{{SELECT}}}", "limit {{instance}} {{netns}}")], width=12),
+        series(grid, "Since a setting of the kernel changed", "By setting, of those that changed since the agent "
+               "started. conntide status has old and new values.", "s",
+               [(f"time() - conntide_setting_changed_timestamp_seconds{{{SELECT}}}",
+                 "{{setting}} {{instance}} {{netns}}")], width=12),
     ]
 
 

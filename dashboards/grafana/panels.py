@@ -142,8 +142,9 @@ def annotations(select):
     return {"list": [
         annotation("Alert", f'ALERTS{{alertname=~"Conntide.+",alertstate="firing",{select}}}',
                    "{{alertname}} {{instance}} {{netns}}", "red"),
-        annotation("Limit changed", f"changes(nf_conntrack_max{{{select}}}[2m]) > 0",
-                   "nf_conntrack_max of {{instance}} {{netns}} changed", "blue"),
+        annotation("Setting changed",
+                   f"time() - conntide_setting_changed_timestamp_seconds{{{select}}} < 60",
+                   "{{setting}} of {{instance}} {{netns}} changed", "blue"),
     ]}
 
 

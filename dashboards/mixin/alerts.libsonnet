@@ -144,6 +144,27 @@ local select = import 'select.libsonnet';
             '{{ $value | humanizePercentage }} of new entries fail in {{ $labels.netns }} on {{ $labels.instance }}. A NAT pool (conntide nat), long chains, or DNS races behind NAT: conntide why tells them apart.',
             'Entries are inserted again in {{ $labels.netns }} on {{ $labels.instance }}.'
           ),
+          alert(
+            'ConntideExpectationsFill', 'warning',
+            '%s / %s > %g' % [
+              series('conntide_expectations'), series('conntide_expectations_limit'), config.expectationsRatio,
+            ],
+            '2m',
+            'The table of expectations is nearly full; calls and transfers that helpers announce will be refused.',
+            '{{ $value | humanizePercentage }} of the expectations of {{ $labels.netns }} on {{ $labels.instance }} are in use; at the limit helpers (SIP, FTP, TFTP) drop packets. Raise net.netfilter.nf_conntrack_expect_max. Next: conntide status, conntide advice.',
+            'The table of expectations of {{ $labels.netns }} on {{ $labels.instance }} has room again.',
+            config.keepFiringFor
+          ),
+          alert(
+            'ConntideSettingChanged', 'info',
+            'time() - %s < %d' % [
+              series('conntide_setting_changed_timestamp_seconds'), config.settingChangedForSeconds,
+            ],
+            '0s',
+            'A setting of connection tracking was changed.',
+            '{{ $labels.setting }} was changed in {{ $labels.netns }} on {{ $labels.instance }} {{ $value | humanizeDuration }} ago. If nobody did it on purpose, two programs may be writing it (sysctl.d, kube-proxy). Next: conntide status, which has the old and the new value.',
+            '{{ $labels.setting }} has not been changed again in {{ $labels.netns }} on {{ $labels.instance }}.'
+          ),
           // The table may be nearly empty.
           alert(
             'ConntideNatPoolFillsSoon', 'warning',

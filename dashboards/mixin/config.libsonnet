@@ -25,6 +25,8 @@
     natRatioWarning: 0.85,
     natRatioCritical: 0.94,
     insertFailuresRatio: 0.01,
+    expectationsRatio: 0.85,
+    settingChangedForSeconds: 600,
     keepFiringFor: '5m',
   },
 }

@@ -120,6 +120,21 @@ CASES = [
          "2% of new entries fail in host on hit. A NAT pool (conntide nat), long chains, or DNS "
          "races behind NAT: conntide why tells them apart.",
          early="8m30s", fires="20m30s", over="80m"),
+    case("ConntideExpectationsFill",
+         series("conntide_expectations", "3900x60 100x200", "3400x300")
+         + series("conntide_expectations_limit", "4096x300", "4096x300"),
+         "95.21% of the expectations of host on hit are in use; at the limit helpers (SIP, FTP, TFTP) "
+         "drop packets. Raise net.netfilter.nf_conntrack_expect_max. Next: conntide status, "
+         "conntide advice.",
+         early="1m", fires="10m", over="80m"),
+    # Changed after twenty minutes; on the neighbour it never was.
+    case("ConntideSettingChanged",
+         series("conntide_setting_changed_timestamp_seconds", "_x20 1200x200", None,
+                setting="nf_conntrack_max"),
+         "nf_conntrack_max was changed in host on hit 5m 0s ago. If nobody did it on purpose, two "
+         "programs may be writing it (sysctl.d, kube-proxy). Next: conntide status, which has the old "
+         "and the new value.",
+         early="19m", fires="25m", over="31m", labels={"setting": "nf_conntrack_max"}),
     case("ConntideNatPoolFillsSoon",
          series("conntide_nat_pool_used_ratio", "0.9x60 0.2x200", "0.84x300", l4proto="tcp",
                 remote_port="443")
