@@ -42,7 +42,7 @@ INSTALLED = \
 	$(DEVEL_INSTALLED)
 
 .PHONY: install uninstall
-install: all $(DEVEL)
+install: all
 	$(Q)set -e; for item in $(INSTALLED); do \
 		mode=$${item%%:*}; rest=$${item#*:}; from=$${rest%%:*}; to=$(DESTDIR)$${rest#*:}; \
 		if [ $$mode = t ]; then \

@@ -41,6 +41,7 @@ FOLDERS = {
     "exporters/cli": ["lib", "exporters/render", "exporters/advice", "exporters/cli/top"],
     "exporters/cli/top": ["lib", "exporters/render", "exporters/advice"],
     "exporters/replay": ["lib"],
+    "exporters/library": ["lib"],
 }
 
 # The layout is for those who read or write the segment; others take a snapshot.

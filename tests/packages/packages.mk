@@ -8,6 +8,6 @@
 PACKAGES_TESTS ?=
 
 .PHONY: test-packages
-test-packages: package-deps
+test-packages: package-deps $(PROGRAMS) $(BUILD)/tests/segment-fixture
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) MAKE=$(MAKE) $(PYTHON) -m pytest -q -p no:cacheprovider \
 		tests/packages $(PACKAGES_TESTS)

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make install and make uninstall; the units as they are installed; the library for readers."""
+import json
 import os
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ["CONNTIDE_BUILD"]
+sys.path.insert(0, str(ROOT / "tests" / "http"))
+
+import harness  # noqa: E402  pylint: disable=wrong-import-position
+
 # What systemd-analyze security may say at most.
 EXPOSURE = {"conntide-agent.service": 1.2, "conntide-exporter.service": 1.1}
 SOCKET_FED = 0.3
@@ -105,3 +111,54 @@ def test_the_agent_keeps_its_socket(installed):
     unit = (installed / "usr/lib/systemd/system/conntide-agent.service").read_text()
     for line in ("Type=notify", "WatchdogSec=30s", "FileDescriptorStoreMax=1"):
         assert f"\n{line}\n" in unit, line
+
+
+# --- the library -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def example(installed, tmp_path_factory):
+    """docs/examples/read-table.c, built as its comment says, with what was installed."""
+    env = {**os.environ, "PKG_CONFIG_PATH": f"{installed}/usr/lib/pkgconfig",
+           "PKG_CONFIG_SYSROOT_DIR": str(installed)}
+    flags = run("pkg-config", "--cflags", "--libs", "conntide", env=env).split()
+    program = tmp_path_factory.mktemp("example") / "read-table"
+    run("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", str(program),
+        str(ROOT / "docs/examples/read-table.c"), *flags)
+    return program
+
+
+def test_the_library_reads_what_the_command_line_reads(example, tmp_path):
+    text = (ROOT / "tests/golden/nginx.segment").read_text()
+    segment = harness.Segment(str(tmp_path), "\n".join(
+        line for line in text.splitlines() if line and not line.startswith("#")))
+    try:
+        first, *cells = run(str(example), str(tmp_path)).splitlines()
+        rows = json.loads(run(harness.CLI, "cells", "--json", "--runtime-dir", str(tmp_path)))
+        assert first == "OK: 7512 of 262144 entries, exact"
+        assert sorted(cells) == sorted(
+            f"{row['l4proto']} {row['direction']} {row['port']} {row['state']} {row['entries']}"
+            for row in rows)
+        assert len(cells) == 6
+        segment.do("silent", "age 60")
+        assert run(str(example), str(tmp_path)).startswith("UNKNOWN: 7512 of 262144 entries, no ag")
+    finally:
+        segment.close()
+
+
+def test_the_library_says_what_failed(example, tmp_path):
+    done = subprocess.run([example, str(tmp_path)], text=True, capture_output=True, check=False)
+    assert done.returncode == 1 and "no table is published here" in done.stderr
+
+
+def test_the_library_shows_its_names_only(installed):
+    names = run("nm", "-g", "--defined-only", f"{installed}/usr/lib/libconntide.a").split()
+    assert {name for name in names if name.startswith(("shm_", "snapshot_", "health_"))} == set()
+    assert {name for name in names if "conntide_" in name} == {
+        f"conntide_{name}" for name in ("open", "read", "status", "cells", "error", "close")}
+
+
+def test_the_header_is_also_cxx(installed, tmp_path):
+    source = tmp_path / "a.cc"
+    source.write_text("#include <conntide.h>\nint main() { conntide_close(nullptr); }\n")
+    run("c++", "-Wall", "-Werror", "-fsyntax-only", f"-I{installed}/usr/include", str(source))

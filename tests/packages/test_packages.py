@@ -14,7 +14,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["CONNTIDE_BUILD"])
-DEBS = ("conntide", "conntide-exporter", "conntide-dashboards")
+DEBS = ("conntide", "conntide-exporter", "conntide-dashboards", "libconntide-dev")
 # "Within a minute", with slack for a busy machine and a slow archive.
 INSTALL_S = 180
 
@@ -29,6 +29,7 @@ FILES = {
                           "/lib/systemd/system/conntide-exporter.service",
                           "/lib/systemd/system/conntide-exporter.socket",
                           "/usr/share/man/man8/conntide-exporter.8.gz"},
+    "libconntide-dev": {"/usr/include/conntide.h"},
     "conntide-dashboards": {"/usr/share/conntide/grafana/conntide-fleet.json",
                             "/usr/share/conntide/grafana/conntide-host.json",
                             "/usr/share/conntide/grafana/conntide-cost.json",
@@ -103,7 +104,8 @@ def test_two_builds_give_the_same_bits(debs, tmp_path):
 
 def test_rpms():
     directory = build("rpm", BUILD / "packages")
-    listed = {name: set(run("rpm", "-qlp", *glob.glob(f"{directory}/{name}-0*.[xna]*.rpm"))
+    names = {**{name: name for name in DEBS}, "libconntide-dev": "conntide-devel"}
+    listed = {name: set(run("rpm", "-qlp", *glob.glob(f"{directory}/{names[name]}-0*.[xna]*.rpm"))
                         .splitlines()) for name in DEBS}
     for name, files in FILES.items():
         wanted = {path.removesuffix(".gz").replace("/lib/systemd/system", "/usr/lib/systemd/system")
