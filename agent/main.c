@@ -17,6 +17,10 @@ static int run(const struct config *config)
 		log_error("agent", "%s", why);
 	} else {
 		log_info("agent", "publishing %s", agent.segment.path);
+		if (ct_proc_other_namespace())
+			log_warn("agent",
+				 "watches a network namespace that is NOT the host's: in a "
+				 "container it needs the host's network");
 		err = agent_run(&agent);
 	}
 	agent_destroy(&agent);

@@ -8,6 +8,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
@@ -226,6 +227,14 @@ int ct_counters_text(struct ct_counters *counters, const char *text)
 static int open_proc(const char *path)
 {
 	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool ct_proc_other_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/sys/net/netfilter/nf_conntrack_buckets", &st) == 0 &&
+	       !(st.st_mode & S_IWUSR) && access("/proc/sys/net/nf_conntrack_max", F_OK) < 0;
 }
 
 void ct_proc_open(struct ct_proc *proc)

@@ -76,6 +76,12 @@ struct ct_proc {
 int ct_sysctl_read(int fd, uint64_t max, uint64_t *ret_value);
 
 void ct_proc_open(struct ct_proc *proc);
+
+/* This is not the host's network namespace but one of a container or the like: others may not
+ * set the buckets (since Linux 5.13), and do not have the old name of the limit. False where that
+ * cannot be told. */
+bool ct_proc_other_namespace(void);
+
 void ct_proc_close(struct ct_proc *proc);
 /* Values that /proc does not give are taken from `told`. */
 void ct_proc_read(const struct ct_proc *proc, const struct ct_limits *told,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Reads the table that conntide-agent publishes, from a program of one's own: no privilege, no
  * question to the kernel, no copy of the segment's layout.
