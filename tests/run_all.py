@@ -110,6 +110,7 @@ STAGES = [
     Stage("test-patterns", 0, shared={CONNTRACK}),
     # Agents of the packages are listeners, too.
     Stage("test-packages", 1, shared={CONNTRACK}),
+    Stage("test-container", 1, shared={CONNTRACK}),
     Stage("test-netns-shared", 1, shared={CONNTRACK}),
     Stage("test-netns-asan-shared", 1, shared={CONNTRACK}, after=BOTH),
     Stage("test-netns-alone", 1, {CONNTRACK}),
