@@ -150,7 +150,6 @@ static void add_bin(struct fc_arrivals *a)
 	a->y[a->at] = (float)y;
 	a->n = a->n < FC_HISTORY ? a->n + 1 : FC_HISTORY;
 	a->usable = a->usable < FC_HISTORY ? a->usable + 1 : FC_HISTORY;
-	a->total += y;
 	keep = fmax(1.0 - keep, 1.0 / a->n);
 	a->mean_per_s += keep * (y / FC_BIN_S - a->mean_per_s);
 	a->bin = 0.0;
@@ -375,13 +374,13 @@ static double trend_lasts_s(const struct fc_line *line, double age_s, double v)
 	return 3.0 * (fmin(age_s, most_s) + fmin(TREND_LASTS_S, most_s)) * (1.0 / v - 1.0);
 }
 
-/* The line that a shape makes of a class: level and sd as of now. */
 /* A line, how sure its level is, and how long its trend has gone on. */
 struct explained {
 	struct fc_line line;
 	double sd, age_s;
 };
 
+/* The line that a shape makes of a class: level and sd as of now. */
 static void line_of(const struct fc_arrivals *a, const struct fc_sums *s, const struct fc_shape *sh,
 		    const struct fit *fit, struct explained *out)
 {
@@ -453,19 +452,4 @@ struct fc_line fc_arrivals_line(const struct fc_demand *d, const struct fc_arriv
 							    -line->slope);
 	}
 	return *line;
-}
-
-struct fc_line fc_arrivals_mean(const struct fc_demand *d, const struct fc_arrivals *a,
-				const struct fc_sums *s, const float *normals,
-				unsigned int class_id, double low)
-{
-	struct fc_line mean = {0}, line;
-	unsigned int p;
-
-	for (p = 0; p < FC_PATHS; p += 5) {
-		line = fc_arrivals_line(d, a, s, &(struct fc_path_of){normals, class_id, p, low});
-		mean.level += line.level / (FC_PATHS / 5.0);
-		mean.slope += line.slope / (FC_PATHS / 5.0);
-	}
-	return mean;
 }

@@ -38,9 +38,8 @@
 struct fc_arrivals {	     /* of one class */
 	float y[FC_HISTORY]; /* by bin, newest at `at` */
 	unsigned int at, n, usable;
-	double bin;	   /* arrivals in the bin under way */
-	double mean_per_s; /* slow mean */
-	double total;
+	double bin;		 /* arrivals in the bin under way */
+	double mean_per_s;	 /* slow mean */
 	bool censored;		 /* events of this bin were lost */
 	float spread[FC_SCALES]; /* variance of sums, as a multiple of their mean */
 	uint16_t pick[FC_PATHS]; /* what each path believes of this class alone */
@@ -82,10 +81,6 @@ void fc_demand_bin(struct fc_demand *d, struct fc_arrivals *const *a, unsigned i
 void fc_arrivals_sum(const struct fc_arrivals *a, struct fc_sums *s);
 /* Arrivals per second at quiet times. */
 double fc_arrivals_low(const struct fc_arrivals *a);
-/* Mean rate as of now over all explanations, and how fast it changes. */
-struct fc_line fc_arrivals_mean(const struct fc_demand *d, const struct fc_arrivals *a,
-				const struct fc_sums *s, const float *normals,
-				unsigned int class_id, double low);
 
 /* One path of one class. */
 struct fc_path_of {

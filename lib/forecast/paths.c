@@ -180,8 +180,6 @@ static void add_rounds(const struct forecast *f, struct fc_work *w)
 	for (k = 0; k < FC_LATE_N; k++)
 		mean_late_s += (double)survive[k] * FC_FINE_DT;
 	w->saw_now = n ? waiting - due_per_s * mean_late_s : 0.0;
-	for (k = 0; k < n; k++)
-		w->saw_600 += (double)w->diff[k * FC_FINE_N + FC_FINE_N - 1] / n;
 }
 
 /* Those thrown out at once that have not come back yet. */
