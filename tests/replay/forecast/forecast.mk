@@ -3,7 +3,8 @@
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
 # make forecast-eval TRACES=dir   the same of the traces in a folder: NAME.{trace,truth}.csv (or
 #                        .csv.xz), NAME.full.csv, NAME.meta.json or NAME.shocks.csv
-# make forecast-ablation the same without each part in turn; writes the table of docs/forecast.md
+# make forecast-ablation [TRACES=dir] the same without each part in turn; writes the tables of
+#                        docs/forecast.md, the second where a folder is given
 # make forecast-oracle   after it: the same beside what could be known, at every 5th instant;
 #                        an hour of CPU
 #
@@ -72,8 +73,8 @@ forecast-generated: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	@awk '{n++; s += $$4; if ($$7 > m) m = $$7; mem = $$10} END \
 		{print "forecast: mean " s / n " ms CPU, worst " m " ms, memory " mem " MiB"}' $(fc_out)/traces/*.cost
 
+fc_given := $(if $(TRACES),$(patsubst %.full.csv,%,$(wildcard $(TRACES)/*.full.csv)))
 ifdef TRACES
-fc_given := $(patsubst %.full.csv,%,$(wildcard $(TRACES)/*.full.csv))
 forecast-eval: forecast-given
 else
 forecast-eval: forecast-generated
@@ -95,7 +96,7 @@ $(fc_out)/replay-without-%: $(fc_src) $(fc_headers) $(BUILD)/conntide-replay
 		$(wildcard lib/forecast/*.c) $(fc_rest) -lm
 
 forecast-ablation: $(fc_out)/forecast-gen $(addprefix $(fc_out)/replay-without-,$(fc_parts))
-	FORECAST_JOBS=$(FORECAST_JOBS) $(PYTHON) $(fc_dir)/ablation.py $(fc_out) docs/forecast.md $(FORECAST_ABLATION)
+	FORECAST_JOBS=$(FORECAST_JOBS) $(PYTHON) $(fc_dir)/ablation.py $(fc_out) docs/forecast.md $(FORECAST_ABLATION) $(if $(fc_given),-- $(fc_given))
 
 forecast-oracle: $(fc_out)/forecast-gen
 	$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k $$s; done; done | \
