@@ -53,6 +53,7 @@
 #include "lib/stats/settings_log.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
+#include "lib/stats/zones.h"
 
 /* Progress of the dump. Only requests.c changes it: to the next value, or to DUMP_READ when the
  * kernel answers with an error. */
@@ -138,6 +139,7 @@ struct agent_stats {
 	struct nat_pools nat_pools;
 	struct nat_trend nat_trend;
 	struct settings_log settings_log;
+	struct zones zones;
 };
 
 /* Single entries to be verified. */

@@ -367,6 +367,7 @@ static void records_second(struct agent *agent)
 	};
 
 	talkers_second(&agent->stats.talkers, talkers, agent->mirror.now_ns);
+	zones_second(&agent->stats.zones, segment_zones(&agent->segment));
 	table_log_second(&agent->stats.table_log, &second);
 	ages_second(&agent->stats.ages, second.now_real_ns, clamp_u32(second.count_entries));
 }

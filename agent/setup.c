@@ -278,6 +278,8 @@ static int create_records(struct agent *agent)
 				       agent->loop.started_ns);
 	if (!err)
 		err = nat_pools_create(&agent->stats.nat_pools, NAT_POOLS_KEYS);
+	if (!err)
+		err = zones_create(&agent->stats.zones);
 	publish_nat_start(agent);
 	return err ? err : talkers_create(&agent->stats.talkers, TALKERS_KEYS);
 }
@@ -288,6 +290,7 @@ static void destroy_records(struct agent *agent)
 	table_log_destroy(&agent->stats.table_log);
 	talkers_destroy(&agent->stats.talkers);
 	nat_pools_destroy(&agent->stats.nat_pools);
+	zones_destroy(&agent->stats.zones);
 }
 
 /* The forecast and what else learns from the mirror's changes. */
@@ -301,6 +304,7 @@ static int create_statistics(struct agent *agent)
 	agent->stats.observer.durations = &agent->stats.durations;
 	agent->stats.observer.talkers = &agent->stats.talkers;
 	agent->stats.observer.nat_pools = &agent->stats.nat_pools;
+	agent->stats.observer.zones = &agent->stats.zones;
 	agent->mirror.hook = &agent->stats.observer.hook;
 	return create_records(agent);
 }

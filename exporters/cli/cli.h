@@ -39,6 +39,7 @@ struct cli {
 	bool limit_given;
 	bool history;	       /* --history */
 	uint32_t horizon_s;    /* --horizon; 0: not given */
+	int zone;	       /* --zone: a conntrack zone; -1: any */
 	int kind;	       /* --kind: enum shm_talker_kind; -1: all */
 	int stage;	       /* of an incident; -1: the worst */
 	bool verbose;	       /* --verbose */

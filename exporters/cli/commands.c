@@ -48,7 +48,7 @@ const struct cli_command cli_commands[] = {
 	 "buckets=131072  rate.tcp/80=2  keepalive=tcp/8080\n",
 	 LIVE, "notrack= timeout. max= buckets= rate. keepalive=", false},
 	{"nat", cmd_nat, "", "the ports of source NAT: what runs out although the table is empty",
-	 "", ROWS, NULL, false},
+	 "", ROWS | OPT_BIT(OPT_ZONE), NULL, false},
 	{"flow", cmd_flow, "L4PROTO SOURCE DESTINATION",
 	 "one entry looked up: state, NAT, seconds left, zone, mark", "", 0, NULL, true},
 	{"talkers", cmd_talkers, "[FILTER...]", "the addresses that hold most entries",

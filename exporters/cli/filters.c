@@ -171,6 +171,11 @@ static int take_amount(struct cli *cli, enum cli_option_id id, const char *value
 		cli->select.limit = number;
 		cli->limit_given = true;
 		return 0;
+	case OPT_ZONE:
+		if (num_u32(value, 0, UINT16_MAX, &number) < 0)
+			return cli_usage("a zone is a number from 0 to 65535, not", value);
+		cli->zone = (int)number;
+		return 0;
 	case OPT_ROUNDS:
 		cli->rounds_given = true;
 		return num_u64(value, 0, UINT64_MAX, &cli->rounds)
@@ -236,6 +241,7 @@ int cli_take_option(struct cli *cli, enum cli_option_id id, const char *value)
 	case OPT_HORIZON:
 		return take_horizon(cli, value);
 	case OPT_LIMIT:
+	case OPT_ZONE:
 	case OPT_ROUNDS:
 	case OPT_DELAY:
 	case OPT_WATCH:

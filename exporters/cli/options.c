@@ -36,6 +36,7 @@ const struct cli_option cli_options[OPT_COUNT] = {
 		     "only this source, or the /64 that it is in"},
 	[OPT_DST] = {"dst", 'd', "orig-dst destination", "ADDRESS", NULL,
 		     "only this destination, or the /64 that it is in"},
+	[OPT_ZONE] = {"zone", 0, "orig-zone", "N", NULL, "only this conntrack zone"},
 	[OPT_HISTORY] = {"history", 0, "", NULL, NULL, "past forecasts, and what came"},
 	[OPT_HORIZON] = {"horizon", 0, "", "SECONDS", "30 120 600 3600",
 			 "of past forecasts only those 30, 120, 600 or 3600 s ahead"},

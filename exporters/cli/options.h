@@ -29,6 +29,7 @@ enum cli_option_id {
 	OPT_STATE,
 	OPT_SRC,
 	OPT_DST,
+	OPT_ZONE,
 	OPT_HISTORY,
 	OPT_HORIZON,
 	OPT_KIND,

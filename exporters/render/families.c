@@ -382,6 +382,7 @@ static void add_table(struct build *build)
 	add_lifetimes(build);
 	families_add_forecast(build->families, build->snap, build->netns);
 	families_add_nat(build->families, &build->snap->live, build->netns);
+	families_add_zones(build->families, &build->snap->zones, build->netns);
 	families_add_settings(build->families, &build->snap->settings, build->netns);
 	if (build->options->nat)
 		families_add_nat_pools(build->families, build->options->nat, build->netns);

@@ -132,6 +132,8 @@ void families_add_nat_pools(struct families *families, const struct snap_nat *na
 void families_add_talkers(struct families *families, const struct snapshot *snap,
 			  const struct families_options *options, const char *prefix);
 
+void families_add_zones(struct families *families, const struct snap_zones *zones,
+			const char *prefix);
 void families_add_settings(struct families *families, const struct snap_settings *settings,
 			   const char *prefix);
 

@@ -35,6 +35,8 @@ const struct column status_columns[] = {
 	{"forecast", 0, "", "object|null",
 	 "verdict, verdict_code, alarm, time_to_full_seconds and settles_at_entries, as in "
 	 "forecast"},
+	{"zones", 0, "", "array",
+	 "entries by conntrack zone, zone and entries, the largest 32 first"},
 	{"expectations", 0, "", "object|null",
 	 "entries (of this namespace) and max (nf_conntrack_expect_max); null: not known"},
 	{"setting_changes", 0, "", "array",
@@ -203,6 +205,19 @@ static void add_forecast(cJSON *object, const struct snapshot *snap)
 	add_or_null(to, "settles_at_entries", says && settles, settles_at);
 }
 
+static void add_zones(cJSON *object, const struct snap_zones *zones)
+{
+	cJSON *list = cJSON_AddArrayToObject(object, "zones");
+
+	for (uint32_t i = 0; list && i < zones->count; i++) {
+		cJSON *zone = cJSON_CreateObject();
+
+		add_number(zone, "zone", zones->zones[i].zone);
+		add_number(zone, "entries", zones->zones[i].entries);
+		cJSON_AddItemToArray(list, zone);
+	}
+}
+
 static void add_expectations(cJSON *object, const struct snap_live *live)
 {
 	cJSON *to;
@@ -246,6 +261,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_losses(object, live);
 	add_lost(object, live);
 	add_forecast(object, snap);
+	add_zones(object, &snap->zones);
 	add_expectations(object, live);
 	add_settings(object, snap);
 	add_number(object, "mirror_entries", (double)live->mirror_entries);
@@ -306,6 +322,7 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		cJSON_AddNullToObject(object, numbers[i]);
 	cJSON_AddArrayToObject(object, "setting_changes");
+	cJSON_AddArrayToObject(object, "zones");
 	cJSON_AddBoolToObject(object, "exact", 0);
 	cJSON_AddStringToObject(object, "mode", "unknown");
 	cJSON_AddBoolToObject(object, "agent_up", 0);

@@ -109,13 +109,15 @@ static void put_pool(struct rows *rows, const struct snap_nat_pool *pool)
 	rows_u64(rows, pool->more);
 }
 
-void render_nat(const struct snap_nat *nat, size_t limit, enum rows_format format, struct text *out)
+void render_nat(const struct snap_nat *nat, int zone, size_t limit, enum rows_format format,
+		struct text *out)
 {
 	struct rows rows;
 
 	rows_begin(&rows, out, format, nat_columns, nat_column_count);
-	for (uint32_t i = 0; i < nat->count && (!limit || i < limit); i++)
-		put_pool(&rows, &nat->pools[i]);
+	for (uint32_t i = 0; i < nat->count && (!limit || rows.written < limit); i++)
+		if (zone == NAT_ANY_ZONE || nat->pools[i].zone == zone)
+			put_pool(&rows, &nat->pools[i]);
 	rows_end(&rows);
 }
 

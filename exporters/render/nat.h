@@ -22,8 +22,10 @@ extern const struct column nat_columns[];
 extern const size_t nat_column_count;
 extern const struct column_part nat_parts[];
 
-/* At most `limit`, 0: all there are. */
-void render_nat(const struct snap_nat *nat, size_t limit, enum rows_format format,
+#define NAT_ANY_ZONE (-1)
+
+/* At most `limit`, 0: all there are; of one zone, or NAT_ANY_ZONE. */
+void render_nat(const struct snap_nat *nat, int zone, size_t limit, enum rows_format format,
 		struct text *out);
 
 /* "tcp 203.0.113.1 towards 192.0.2.1:443", "icmp 203.0.113.1 towards [2001:db8::1]". */

@@ -191,9 +191,9 @@ static int put_pieces(struct incident_image *image, const uint8_t *body, size_t 
 static int check_image(struct incident_image *image)
 {
 	const _Atomic uint64_t *map = place(image, SHM_SECTION_ROWMAP);
-	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE,	   SHM_SECTION_SLOTS,
-						     SHM_SECTION_FORECAST, SHM_SECTION_TALKERS,
-						     SHM_SECTION_NAT,	   SHM_SECTION_SETTINGS};
+	static const enum shm_section_id locked[] = {
+		SHM_SECTION_LIVE, SHM_SECTION_SLOTS,	SHM_SECTION_FORECAST, SHM_SECTION_TALKERS,
+		SHM_SECTION_NAT,  SHM_SECTION_SETTINGS, SHM_SECTION_ZONES};
 	uint32_t rows = 0;
 
 	for (uint32_t i = 0; i < (ROW_COUNT + 63u) / 64u; i++)

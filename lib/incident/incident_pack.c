@@ -280,6 +280,8 @@ static int put_all(struct pack *pack)
 		err = put_section(pack, SHM_SECTION_NAT, true, true);
 	if (!err)
 		err = put_section(pack, SHM_SECTION_SETTINGS, true, true);
+	if (!err)
+		err = put_section(pack, SHM_SECTION_ZONES, true, true);
 	choose_rows(pack);
 	if (!err)
 		err = put_rows(pack);

@@ -27,6 +27,7 @@
  *	ages		what the largest rows are made of, and how old and how idle the
  *			entries of the largest cells are: now, and at the fullest moment
  *			of each ten minutes of the last hour
+ *	zones		the conntrack zones that hold most entries, under a seqlock
  *	talkers		the addresses that hold most entries, under a seqlock
  *	frames		rings of what the table looked like, 10 s and a minute apart
  *	frame hosts	the largest sources of each frame, by its time
@@ -154,6 +155,7 @@ enum shm_section_id {
 	SHM_SECTION_NAT,
 	SHM_SECTION_SETTINGS,
 	SHM_SECTION_AGES,
+	SHM_SECTION_ZONES,
 	SHM_SECTION_COUNT
 };
 

@@ -174,4 +174,22 @@ struct shm_settings {
 	struct shm_setting_change change[SHM_SETTING_CHANGES];
 };
 
+/* --- which zones --------------------------------------------------------------------- */
+
+#define SHM_ZONES 32u
+
+struct shm_zone {
+	_Atomic uint32_t zone;
+	_Atomic uint32_t entries;
+};
+
+struct shm_zones {
+	_Atomic uint64_t seq;
+	_Atomic uint32_t count; /* of zone[], the largest first */
+	_Atomic uint32_t used;	/* zones that hold entries */
+	_Atomic uint32_t other_entries;
+	_Atomic uint32_t unsubtracted; /* entries that are gone, of which zone is not known */
+	struct shm_zone zone[SHM_ZONES];
+};
+
 #endif

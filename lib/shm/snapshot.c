@@ -282,6 +282,7 @@ static int copy_all(void *arg)
 	snap_forecast_copy(shm_reader_section(copy->reader, SHM_SECTION_FORECAST), &snap->forecast);
 	snap_nat_copy(shm_reader_section(copy->reader, SHM_SECTION_NAT), &snap->nat);
 	snap_settings_copy(shm_reader_section(copy->reader, SHM_SECTION_SETTINGS), &snap->settings);
+	snap_zones_copy(shm_reader_section(copy->reader, SHM_SECTION_ZONES), &snap->zones);
 	return 0;
 }
 

@@ -23,6 +23,7 @@
 #include "lib/shm/snap_forecast.h"
 #include "lib/shm/snap_nat.h"
 #include "lib/shm/snap_settings.h"
+#include "lib/shm/snap_zones.h"
 
 /* Scalars of metrics.def, in its order. */
 struct snap_live {
@@ -114,6 +115,7 @@ struct snapshot {
 	struct snap_forecast forecast;
 	struct snap_nat nat;
 	struct snap_settings settings;
+	struct snap_zones zones;
 };
 
 struct snap_history {

@@ -96,6 +96,7 @@ struct shm_talkers *segment_talkers(struct segment *segment);
 struct shm_nat *segment_nat(struct segment *segment);
 struct shm_settings *segment_settings(struct segment *segment);
 struct shm_ages_set *segment_ages(struct segment *segment); /* [SHM_AGE_SETS] */
+struct shm_zones *segment_zones(struct segment *segment);
 struct shm_table_log *segment_frames(struct segment *segment, bool minutes);
 struct shm_frame_hosts_log *segment_frame_hosts(struct segment *segment, bool minutes);
 

@@ -70,6 +70,11 @@ struct shm_ages_set *segment_ages(struct segment *segment)
 	return section(segment, SHM_SECTION_AGES);
 }
 
+struct shm_zones *segment_zones(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_ZONES);
+}
+
 struct shm_table_log *segment_frames(struct segment *segment, bool minutes)
 {
 	return section(segment, minutes ? SHM_SECTION_FRAMES_LONG : SHM_SECTION_FRAMES_SHORT);

@@ -8,6 +8,7 @@
 #include "lib/stats/durations.h"
 #include "lib/stats/nat_pools.h"
 #include "lib/stats/talkers.h"
+#include "lib/stats/zones.h"
 
 /* The hook is the first member. */
 static struct observer *of_hook(struct entry_hook *hook)
@@ -293,6 +294,16 @@ static void tell_talkers(const struct observer *observer, const struct entry_cha
 		talkers_went(observer->talkers, seen->key, hash, is_told(observer, seen->flow));
 }
 
+static void tell_zones(const struct observer *observer, const struct entry_change *seen)
+{
+	if (seen->from_cell == CELL_INVALID)
+		zones_appeared(observer->zones, seen->key->zone);
+	else if (seen->to_cell == CELL_INVALID && seen->key)
+		zones_went(observer->zones, seen->key->zone, is_told(observer, seen->flow));
+	else if (seen->to_cell == CELL_INVALID)
+		zones_lost(observer->zones, is_told(observer, seen->flow));
+}
+
 /* --- which port of NAT it has ---------------------------------------------------- */
 
 /* How a cell counts in the pools. */
@@ -368,6 +379,8 @@ static void shown(struct entry_hook *hook, const struct flow *flow, const struct
 
 	if (observer->talkers)
 		talkers_shown(observer->talkers, &event->key, 0);
+	if (observer->zones)
+		zones_shown(observer->zones, event->key.zone);
 	if (observer->nat_pools) {
 		struct pool_place place = pool_place(event, flow_cell(flow));
 
@@ -388,10 +401,17 @@ static void dump_step(struct entry_hook *hook, enum entry_dump step)
 		[ENTRY_DUMP_FAILS] = nat_pools_drop,
 		[ENTRY_DUMP_ENDS] = nat_pools_complete,
 	};
+	static void (*const zones_steps[])(struct zones *) = {
+		[ENTRY_DUMP_BEGINS] = zones_begin,
+		[ENTRY_DUMP_FAILS] = zones_drop,
+		[ENTRY_DUMP_ENDS] = zones_complete,
+	};
 	struct observer *observer = of_hook(hook);
 
-	if (!observer->talkers && !observer->nat_pools)
+	if (!observer->talkers && !observer->nat_pools && !observer->zones)
 		return;
+	if (observer->zones)
+		zones_steps[step](observer->zones);
 	if (observer->talkers)
 		talkers_steps[step](observer->talkers);
 	if (observer->nat_pools)
@@ -418,6 +438,8 @@ static void changed(struct entry_hook *hook, struct entry_change *seen)
 		report_durations(observer, seen);
 	if (observer->talkers)
 		tell_talkers(observer, seen);
+	if (observer->zones)
+		tell_zones(observer, seen);
 	if (observer->nat_pools)
 		tell_nat_pools(observer, seen);
 	if (observer->forecast)

@@ -39,6 +39,7 @@ struct forecast;
 struct durations;
 struct nat_pools;
 struct talkers;
+struct zones;
 
 /* For this long after a dropped packet the kernel's collector may evict: its runs are at most a
  * minute apart (GC_SCAN_INTERVAL_MAX), and the counter is read once a second. */
@@ -52,6 +53,7 @@ struct observer {
 	struct durations *durations;
 	struct talkers *talkers;
 	struct nat_pools *nat_pools;
+	struct zones *zones;
 	uint32_t crowd_entries; /* the table is crowded from here; 0: never */
 	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
 	uint64_t dropped_ns;

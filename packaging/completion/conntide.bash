@@ -35,6 +35,7 @@ _conntide()
 	--state) COMPREPLY=($(compgen -W 'SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2 unreplied replied assured' -- "$cur")); return ;;
 	--src) return ;;
 	--dst) return ;;
+	--zone) return ;;
 	--horizon) COMPREPLY=($(compgen -W '30 120 600 3600' -- "$cur")); return ;;
 	--kind) COMPREPLY=($(compgen -W 'source destination service source64 destination64' -- "$cur")); return ;;
 	--stage) COMPREPLY=($(compgen -W 'high critical drops recovered' -- "$cur")); return ;;
@@ -56,7 +57,7 @@ _conntide()
 	why) words='--runtime-dir --netns --json --watch --help' ;;
 	advice) words='--runtime-dir --netns --json --watch --help' ;;
 	whatif) words='--runtime-dir --netns --json --watch --help notrack= timeout. max= buckets= rate. keepalive=' ;;
-	nat) words='--runtime-dir --netns --json --format --limit --watch --help' ;;
+	nat) words='--runtime-dir --netns --json --format --limit --zone --watch --help' ;;
 	talkers) words='--runtime-dir --netns --json --format --limit --l4proto --port --src --dst --kind --watch --help' ;;
 	incidents) words='--runtime-dir --netns --state-dir --json --format --limit --stage --watch --help' ;;
 	check) words='--runtime-dir --netns --json --warning --critical --host --help' ;;

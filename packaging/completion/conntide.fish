@@ -80,6 +80,7 @@ complete -c conntide -n '__fish_seen_subcommand_from nat' -l netns -x -a '(strin
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l json -s j -d 'JSON, for programs'
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l format -s f -x -a 'json ndjson csv text' -d 'json, ndjson, csv or text'
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l limit -s n -x -d 'at most N rows; 0: all'
+complete -c conntide -n '__fish_seen_subcommand_from nat' -l zone -x -d 'only this conntrack zone'
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l watch -s w -d 'again and again, every 2 s or as given, until Ctrl-C'
 complete -c conntide -n '__fish_seen_subcommand_from nat' -l help -s h -d 'this text'
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a flow -d 'one entry looked up: state, NAT, seconds left, zone, mark'

@@ -172,9 +172,9 @@ static uint8_t *place(const uint8_t *data)
 /* A lock left taken costs the reader 50 ms each time: seen now and then it is enough. */
 static void unlock(void)
 {
-	static const enum shm_section_id locked[] = {SHM_SECTION_LIVE,	   SHM_SECTION_SLOTS,
-						     SHM_SECTION_FORECAST, SHM_SECTION_TALKERS,
-						     SHM_SECTION_NAT,	   SHM_SECTION_SETTINGS};
+	static const enum shm_section_id locked[] = {
+		SHM_SECTION_LIVE, SHM_SECTION_SLOTS,	SHM_SECTION_FORECAST, SHM_SECTION_TALKERS,
+		SHM_SECTION_NAT,  SHM_SECTION_SETTINGS, SHM_SECTION_ZONES};
 
 	for (size_t i = 0; i < sizeof(locked) / sizeof(locked[0]); i++)
 		base[sections[locked[i]].offset_bytes] &= 0xfe;
@@ -207,7 +207,7 @@ static void answer(void)
 	whatif_json(&whatif, &result, &snap, NULL, &out);
 	render_talkers(&snap, &details, &(struct talkers_wanted){.kind = -1, .format = ROWS_JSON},
 		       NULL, &out);
-	render_nat(&snap.nat, 0, ROWS_JSON, &out);
+	render_nat(&snap.nat, NAT_ANY_ZONE, 0, ROWS_JSON, &out);
 	nat_words(&snap.live, nat);
 	BUG_ON(text_failed(&out) || strstr(out.data, "(null)"));
 	whatif_free(&result);

@@ -38,6 +38,19 @@ static bool take_format(const struct request *request, struct api *api, struct r
 	return true;
 }
 
+static bool take_zone(const struct query *query, struct api *api, struct response *response)
+{
+	const char *value = query_value(query, "zone");
+	uint32_t number = 0;
+
+	if (value && num_u32(value, 0, UINT16_MAX, &number) < 0) {
+		response_problem(response, 400, "zone", "zone is a number from 0 to 65535.");
+		return false;
+	}
+	api->zone = value ? (int)number : -1;
+	return true;
+}
+
 bool api_wants_stale(const struct request *request)
 {
 	const char *value = query_value(request->query, "stale");
@@ -125,7 +138,7 @@ bool api_take_params(const struct request *request, struct api *api, struct resp
 		num_u32(value, 0, UINT32_MAX, &api->horizon_s);
 	value = query_value(query, "resolution");
 	api->minutes = value && !strcmp(value, "1m");
-	return take_format(request, api, response);
+	return take_zone(query, api, response) && take_format(request, api, response);
 }
 
 static void add_freshness(const struct snapshot *snap, struct response *response)
