@@ -104,6 +104,7 @@ STAGES = [
     Stage("test-build", CPUS),
     Stage("test-replay", after=BOTH),
     Stage("test-dashboards"),
+    Stage("test-kubernetes"),
     Stage("test-page", 1, {LOOPBACK}),
     Stage("test-terminal", 1, after=BOTH),
     Stage("test-http", 1, {LOOPBACK}),
