@@ -85,7 +85,8 @@ static const char *take_ports(const struct end *src, const struct end *dst, stru
 	key->sport = src->port;
 	key->dport = dst->port;
 	if (echo)
-		key->dport = (key->l4num == IPPROTO_ICMP ? ECHO_REQUEST : ECHO_REQUEST_6) << 8;
+		key->dport = (uint16_t)((key->l4num == IPPROTO_ICMP ? ECHO_REQUEST : ECHO_REQUEST_6)
+					<< 8);
 	return NULL;
 }
 

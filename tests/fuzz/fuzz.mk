@@ -13,7 +13,7 @@ FUZZ_LONG_SECONDS ?= 600
 FUZZ_JOBS ?= $(shell nproc)
 FUZZ_TARGETS := fuzz_parser fuzz_shm_reader fuzz_incident fuzz_http fuzz_web_config
 FUZZ_DIR := $(BUILD)/fuzz
-FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer \
+FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD) -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 	-DCONNTIDE_VERSION='"$(VERSION)"' -DCONNTIDE_REVISION='"$(REVISION)"'
 FUZZ_SRC := $(LIB_SRC) $(wildcard agent/netlink/*.c) agent/base/worker.c $(SHOW_SRC) \
@@ -22,7 +22,7 @@ FUZZ_SRC := $(LIB_SRC) $(wildcard agent/netlink/*.c) agent/base/worker.c $(SHOW_
 FUZZ_MISSING = $(shell printf 'int LLVMFuzzerTestOneInput(void *d, unsigned long n){(void)d;(void)n;return 0;}' | \
 	$(FUZZ_CC) -x c -fsanitize=fuzzer,address - -o /dev/null 2>/dev/null || echo missing)
 
-$(FUZZ_DIR)/obj/%.o: %.c Makefile
+$(FUZZ_DIR)/obj/%.o: %.c Makefile | $(ASSETS)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(FUZZ_CC) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
