@@ -90,6 +90,7 @@ bool agent_has_picture(const struct agent *agent)
 static void record_incidents(struct agent *agent)
 {
 	const uint64_t *values = agent->kernel.counters.values;
+	const struct nat_trend_summary *pools = &agent->stats.nat_trend.summary;
 	const struct incident_trigger_input in = {
 		.now_ns = agent->mirror.now_ns,
 		.now_real_ns = clock_real_ns(),
@@ -99,6 +100,10 @@ static void record_incidents(struct agent *agent)
 		.drops = values[CT_STAT_DROP],
 		.early_drops = values[CT_STAT_EARLY_DROP],
 		.chain_drops = values[CT_STAT_CHAINTOOLONG],
+		.pool_ppm = pools->ratio_ppm,
+		.pool_held = pools->held,
+		.pool_size = pools->size,
+		.pool_failures = pools->failures,
 	};
 
 	incident_recorder_second(&agent->incidents, agent_has_picture(agent) ? &in : NULL);

@@ -117,8 +117,9 @@ static void collect(struct incident_recorder *recorder)
 	recorder->writes_ok++;
 	recorder->recorded += first;
 	recorder->kept = done.kept;
-	log_info("incidents", "incident %s: %s, %u of %u entries", head->id,
-		 incident_stage_help((unsigned int)done.stage), head->entries, head->limit_entries);
+	log_info("incidents", "incident %s: %s, %u of %u %s", head->id,
+		 incident_stage_help((unsigned int)done.stage), head->entries, head->limit_entries,
+		 head->limit_kind == INCIDENT_LIMIT_NAT ? "ports" : "entries");
 }
 
 void incident_recorder_second(struct incident_recorder *recorder,

@@ -73,6 +73,7 @@ static bool dropped(const struct incident_trigger *incidents,
 	if (!incidents->seen)
 		return false;
 	return in->early_drops > last->early_drops || in->chain_drops > last->chain_drops ||
+	       in->pool_failures > last->pool_failures ||
 	       (in->drops > last->drops && fill >= INCIDENTS_HALF_PPM);
 }
 
@@ -105,19 +106,37 @@ static void reach(struct incident_trigger *incidents, int stage, uint64_t now_re
 	incidents->retry_ns = 0;
 }
 
+static uint32_t pool_ppm(const struct incident_trigger_input *in)
+{
+	return clamp_u32(in->pool_ppm);
+}
+
+/* A table that fills comes first, whatever its ports do. */
+static bool is_about_pool(const struct incident_trigger *incidents,
+			  const struct incident_trigger_input *in, uint32_t fill)
+{
+	return fill < INCIDENTS_HIGH_PPM && (pool_ppm(in) >= INCIDENTS_POOL_HIGH_PPM ||
+					     incidents->head.limit_kind == INCIDENT_LIMIT_NAT);
+}
+
 static void follow(struct incident_trigger *incidents, const struct incident_trigger_input *in,
 		   uint32_t fill)
 {
 	struct incident_head *head = &incidents->head;
+	bool pool = is_about_pool(incidents, in, fill);
+	uint32_t ppm = pool ? pool_ppm(in) : fill;
+	bool other = pool != (head->limit_kind == INCIDENT_LIMIT_NAT);
 
-	head->entries = clamp_u32(in->count_entries);
-	head->limit_entries = clamp_u32(limit_of(in, &head->limit_kind));
+	head->entries = clamp_u32(pool ? in->pool_held : in->count_entries);
+	head->limit_entries = clamp_u32(pool ? in->pool_size : limit_of(in, &head->limit_kind));
+	if (pool)
+		head->limit_kind = INCIDENT_LIMIT_NAT;
 	head->drops = clamp_sub_u64(in->drops, head->base_drops);
 	head->early_drops = clamp_sub_u64(in->early_drops, head->base_early_drops);
 	head->chain_drops = clamp_sub_u64(in->chain_drops, head->base_chain_drops);
-	if (fill <= head->peak_fill_ppm && head->peak_real_ns)
+	if (ppm <= head->peak_fill_ppm && head->peak_real_ns && !other)
 		return;
-	head->peak_fill_ppm = fill;
+	head->peak_fill_ppm = ppm;
 	head->peak_entries = head->entries;
 	head->peak_real_ns = in->now_real_ns;
 }
@@ -138,23 +157,25 @@ static void end_episode(struct incident_trigger *incidents, uint64_t now_real_ns
 
 static void watch(struct incident_trigger *incidents, const struct incident_trigger_input *in)
 {
-	uint32_t fill = fill_ppm(in);
+	uint32_t fill = fill_ppm(in), pool = pool_ppm(in);
 	bool drops = dropped(incidents, in, fill);
+	bool high = fill >= INCIDENTS_HIGH_PPM || pool >= INCIDENTS_POOL_HIGH_PPM;
+	bool calm = fill < INCIDENTS_CALM_PPM && pool < INCIDENTS_POOL_CALM_PPM && !drops;
 
 	if (!incidents->episode) {
 		/* The write under way belongs to the episode before: its answer comes first. */
-		if ((fill < INCIDENTS_HIGH_PPM && !drops) || incidents->asked)
+		if ((!high && !drops) || incidents->asked)
 			return;
 		begin_episode(incidents, in);
 	}
 	follow(incidents, in, fill);
-	if (fill >= INCIDENTS_HIGH_PPM)
+	if (high)
 		reach(incidents, INCIDENT_HIGH, in->now_real_ns);
-	if (fill >= INCIDENTS_CRITICAL_PPM)
+	if (fill >= INCIDENTS_CRITICAL_PPM || pool >= INCIDENTS_POOL_CRITICAL_PPM)
 		reach(incidents, INCIDENT_CRITICAL, in->now_real_ns);
 	if (drops)
 		reach(incidents, INCIDENT_DROPS, in->now_real_ns);
-	if (fill >= INCIDENTS_CALM_PPM || drops)
+	if (!calm)
 		incidents->calm_ns = 0;
 	else if (incidents->calm_ns == 0)
 		incidents->calm_ns = in->now_ns + INCIDENTS_CALM_NS;

@@ -10,6 +10,10 @@
  * half of the limit those say nothing about the table, and begin no episode. It ends once the
  * table has been below 75 % without drops for 30 s, so that hovering around 80 % is one episode.
  *
+ * Ports of source NAT run out in a table that is nearly empty. The fullest pool is a limit as
+ * the table's: 85 % of its ports held, 94 %, connections that found no port; it is calm below
+ * 83 %. An episode is about that pool (INCIDENT_LIMIT_NAT) until the table is at 80 %.
+ *
  * In an episode each stage (enum incident_stage) is due once, when it is reached. When several
  * are reached in one second only the worst is due: they would show the same table.
  *
@@ -33,17 +37,20 @@
 
 #include "lib/incident/incident.h"
 
-#define INCIDENTS_HIGH_PPM     800000u
-#define INCIDENTS_CRITICAL_PPM 950000u
-#define INCIDENTS_CALM_PPM     750000u
-#define INCIDENTS_HALF_PPM     500000u /* below this, dropped packets are no sign of a full table */
-#define INCIDENTS_CALM_NS      UINT64_C(30000000000)
-#define INCIDENTS_SPACING_NS   UINT64_C(900000000000)
-#define INCIDENTS_RETRY_NS     UINT64_C(60000000000)
-#define INCIDENTS_RETRIES      5u
-#define INCIDENTS_A_DAY	       16u
-#define INCIDENTS_DAY_NS       UINT64_C(86400000000000)
-#define INCIDENTS_NONE	       (-1)
+#define INCIDENTS_HIGH_PPM	    800000u
+#define INCIDENTS_CRITICAL_PPM	    950000u
+#define INCIDENTS_CALM_PPM	    750000u
+#define INCIDENTS_HALF_PPM	    500000u /* below this, dropped packets are no sign of a full table */
+#define INCIDENTS_POOL_HIGH_PPM	    850000u
+#define INCIDENTS_POOL_CRITICAL_PPM 940000u
+#define INCIDENTS_POOL_CALM_PPM	    830000u
+#define INCIDENTS_CALM_NS	    UINT64_C(30000000000)
+#define INCIDENTS_SPACING_NS	    UINT64_C(900000000000)
+#define INCIDENTS_RETRY_NS	    UINT64_C(60000000000)
+#define INCIDENTS_RETRIES	    5u
+#define INCIDENTS_A_DAY		    16u
+#define INCIDENTS_DAY_NS	    UINT64_C(86400000000000)
+#define INCIDENTS_NONE		    (-1)
 
 struct incident_trigger_input {
 	uint64_t now_ns; /* CLOCK_BOOTTIME */
@@ -54,6 +61,10 @@ struct incident_trigger_input {
 	uint64_t drops; /* the kernel's counters since boot */
 	uint64_t early_drops;
 	uint64_t chain_drops;
+	int64_t pool_ppm;  /* of the fullest NAT pool, held / size; 0 or less: there is none */
+	int64_t pool_held; /* ports of it */
+	int64_t pool_size;
+	uint64_t pool_failures; /* connections that found no port, ever */
 };
 
 struct incident_trigger {

@@ -25,7 +25,9 @@ const struct column incidents_columns[] = {
 	{"peak_entries", 9, "ENTRIES", "integer|null", "entries at that moment"},
 	{"limit_entries", 9, "LIMIT", "integer|null", "the limit at the newest stage"},
 	{"limit", 6, "BY", "string|null",
-	 "max (nf_conntrack_max) or chain (length of hash chains)"},
+	 "max (nf_conntrack_max), chain (length of hash chains), or nat: entries and limit are "
+	 "ports of "
+	 "the fullest NAT pool"},
 	{"dropped", 8, "DROPPED", "integer|null", "packets dropped since it began"},
 	{"evicted", 8, "EVICTED", "integer|null", "entries evicted since it began"},
 	{"chain", 7, "CHAIN", "integer|null", "packets dropped for long chains since it began"},
@@ -56,7 +58,10 @@ const size_t incident_column_count = sizeof(incident_columns) / sizeof(incident_
 
 static const char *limit_name(uint32_t kind)
 {
-	return kind == SHM_LIMIT_MAX ? "max" : kind == SHM_LIMIT_CHAIN ? "chain" : "none";
+	return kind == SHM_LIMIT_MAX	    ? "max"
+	       : kind == SHM_LIMIT_CHAIN    ? "chain"
+	       : kind == INCIDENT_LIMIT_NAT ? "nat"
+					    : "none";
 }
 
 static void time_or_null(struct rows *rows, uint64_t real_ns)
@@ -282,6 +287,7 @@ static void label(struct text *out, const char *name)
 static void text_summary(const struct incident_view *view, struct text *out)
 {
 	const struct incident_head *head = &view->item->last;
+	const char *unit = head->limit_kind == INCIDENT_LIMIT_NAT ? "ports" : "entries";
 	struct top_cell top_cell;
 	char time[32];
 
@@ -296,12 +302,13 @@ static void text_summary(const struct incident_view *view, struct text *out)
 				incident_stage_help(i));
 	}
 	label(out, "peak");
-	text_add_format(out, "%" PRIu32 " entries, %.1f %% of the limit, at %s\n",
-			head->peak_entries, head->peak_fill_ppm / 1e4,
-			format_time(head->peak_real_ns, time));
+	text_add_format(out, "%" PRIu32 " %s, %.1f %% of the limit, at %s\n", head->peak_entries,
+			unit, head->peak_fill_ppm / 1e4, format_time(head->peak_real_ns, time));
 	label(out, "limit");
-	text_add_format(out, "%" PRIu32 " entries: %s\n", head->limit_entries,
+	text_add_format(out, "%" PRIu32 " %s: %s\n", head->limit_entries, unit,
 			head->limit_kind == SHM_LIMIT_CHAIN ? "the length of hash chains"
+			: head->limit_kind == INCIDENT_LIMIT_NAT
+				? "the size of the fullest NAT pool"
 			: head->limit_kind == SHM_LIMIT_MAX ? "nf_conntrack_max"
 							    : "none");
 	label(out, "lost");

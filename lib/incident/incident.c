@@ -64,7 +64,8 @@ static bool fields_fit(const struct incident_head *head)
 	return head->stage < INCIDENT_STAGES && is_text(head->id, sizeof(head->id)) &&
 	       incident_id_good(head->id) && is_text(head->netns_name, sizeof(head->netns_name)) &&
 	       is_text(head->agent_version, sizeof(head->agent_version)) &&
-	       head->limit_kind < SHM_LIMIT_COUNT && head->rows_kept <= INCIDENT_ROWS &&
+	       (head->limit_kind < SHM_LIMIT_COUNT || head->limit_kind == INCIDENT_LIMIT_NAT) &&
+	       head->rows_kept <= INCIDENT_ROWS &&
 	       (head->top_row == ROW_INVALID || head->top_row < ROW_COUNT) &&
 	       (head->top_cell == CELL_INVALID || cell_row(head->top_cell) == head->top_row);
 }

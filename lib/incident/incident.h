@@ -50,10 +50,13 @@
 #define INCIDENT_ID_BYTES   32u
 #define INCIDENT_NAME_BYTES 64u /* of a file */
 
+/* limit_kind of what a NAT pool brought about: entries are ports of it, the limit its size. */
+#define INCIDENT_LIMIT_NAT 16u
+
 enum incident_stage {
-	INCIDENT_HIGH,	   /* passed 80 % of its limit */
-	INCIDENT_CRITICAL, /* passed 95 % */
-	INCIDENT_DROPS,	   /* packets or entries were dropped */
+	INCIDENT_HIGH,	   /* passed 80 % of its limit, or a NAT pool 85 % of its ports */
+	INCIDENT_CRITICAL, /* passed 95 %, a NAT pool 94 % */
+	INCIDENT_DROPS,	   /* packets or entries were dropped, or connections found no port */
 	INCIDENT_RECOVERED,
 	INCIDENT_STAGES
 };
@@ -74,7 +77,8 @@ struct incident_head {
 	uint64_t created_boot_ns;
 	uint64_t netns_inode;
 	uint32_t agent_pid;
-	uint32_t limit_kind; /* 1: nf_conntrack_max, 2: the length of hash chains */
+	uint32_t limit_kind; /* 1: nf_conntrack_max, 2: the length of hash chains;
+				INCIDENT_LIMIT_NAT */
 	uint64_t began_real_ns;
 	uint64_t taken_real_ns; /* of this stage's snapshot */
 	uint64_t taken_boot_ns;

@@ -10,10 +10,14 @@ static const struct {
 	const char *name;
 	const char *help;
 } stages[INCIDENT_STAGES] = {
-	[INCIDENT_HIGH] = {"high", "passed 80 % of the limit"},
-	[INCIDENT_CRITICAL] = {"critical", "passed 95 % of the limit"},
-	[INCIDENT_DROPS] = {"drops", "packets or entries were dropped"},
-	[INCIDENT_RECOVERED] = {"recovered", "fell below 75 % and nothing was dropped for 30 s"},
+	[INCIDENT_HIGH] = {"high", "passed 80 % of the limit, or a NAT pool 85 % of its ports"},
+	[INCIDENT_CRITICAL] = {"critical",
+			       "passed 95 % of the limit, or a NAT pool 94 % of its ports"},
+	[INCIDENT_DROPS] = {"drops",
+			    "packets or entries were dropped, or connections found no port"},
+	[INCIDENT_RECOVERED] =
+		{"recovered",
+		 "fell below 75 % (a NAT pool below 83 %) and nothing was lost for 30 s"},
 };
 
 const char *incident_stage_name(unsigned int stage)

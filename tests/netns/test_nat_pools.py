@@ -234,6 +234,41 @@ def test_what_the_kernel_takes_back(patient, narrow, pair, state):
     nat_oracle.wait_equal(narrow, expect=[100], label="after 20 more")
 
 
+def incident(agent):
+    rows = agent_module.ask(agent.runtime, "incidents", "--state-dir",
+                            os.path.join(agent.runtime, "state"))
+    return rows[0] if rows else {}
+
+
+def wait_level(agent, level, reason):
+    agent.wait_status(lambda status: (status["level"], status["level_reason"]) == (level, reason),
+                      6, f"{level}: {reason}")
+
+
+def test_level_and_incident(narrow, pair):
+    """OK, HIGH and CRITICAL by the ports alone; and the incident is kept, as NAT's."""
+    for number in range(84):
+        udp(pair, 1, 1, 50000 + number, 53)
+    nat_oracle.wait_equal(narrow, expect=[84])
+    assert narrow.status()["level"] == "OK" and not incident(narrow)
+    udp(pair, 1, 1, 50100, 53)
+    wait_level(narrow, "HIGH", "a NAT pool has 85.0 % of its ports in use")
+    agent_module.poll(lambda: incident(narrow).get("stages") == ["high"], 10, "an incident")
+    for number in range(9):
+        udp(pair, 1, 1, 50200 + number, 53)
+    wait_level(narrow, "CRITICAL", "a NAT pool has 94.0 % of its ports in use")
+    agent_module.poll(lambda: incident(narrow)["stages"] == ["high", "critical"], 10,
+                      lambda: incident(narrow))
+    for number in range(10):
+        udp(pair, 1, 1, 50300 + number, 53)
+    nat_oracle.wait_equal(narrow, expect=[100])
+    agent_module.poll(lambda: incident(narrow)["stages"] == ["high", "critical", "drops"], 10,
+                      lambda: incident(narrow))
+    found = incident(narrow)
+    assert (found["limit"], found["limit_entries"], found["peak_entries"]) == ("nat", 100, 100)
+    assert found["peak_fill_ratio"] == 1 and found["pattern"] == "nat-pool"
+
+
 # --- what helps ---------------------------------------------------------------------
 
 def fill(narrow, pair, wanted=100):

@@ -371,6 +371,67 @@ static void test_victim(void **state)
 	assert_int_equal(incident_trigger_victim(&list, 4, ""), -1);
 }
 
+static void pool(struct mirror_offline *offline, unsigned int seconds, int64_t held,
+		 unsigned int failures)
+{
+	offline->in.pool_held = held;
+	offline->in.pool_size = 1000;
+	offline->in.pool_ppm = held * 1000;
+	for (unsigned int i = 0; i < seconds; i++) {
+		offline->in.pool_failures += failures;
+		second(offline);
+	}
+}
+
+/* Ports that run out in an empty table are an incident of their own. */
+static void test_nat_pool(void **state)
+{
+	struct mirror_offline offline;
+	const struct incident_head *head = &offline.logic.head;
+
+	(void)state;
+	begin(&offline);
+	offline.in.count_entries = 10;
+	pool(&offline, 60, 849, 0);
+	assert_string_equal(offline.kept, "");
+	pool(&offline, 5, 850, 0);
+	assert_string_equal(offline.kept, "H");
+	assert_int_equal(head->limit_kind, INCIDENT_LIMIT_NAT);
+	pool(&offline, 5, 940, 0);
+	pool(&offline, 5, 1000, 1);
+	assert_string_equal(offline.kept, "HCD");
+	/* Hovering is not recovery; what it was stays said. */
+	pool(&offline, 120, 835, 0);
+	assert_string_equal(offline.kept, "HCD");
+	pool(&offline, 60, 100, 0);
+	assert_string_equal(offline.kept, "HCDR");
+	assert_int_equal(head->limit_kind, INCIDENT_LIMIT_NAT);
+	assert_int_equal(head->limit_entries, 1000);
+	assert_int_equal(head->peak_entries, 1000);
+	assert_int_equal(head->peak_fill_ppm, 1000000);
+	assert_int_equal(offline.id_count, 1);
+}
+
+/* The table itself comes first, also when it fills after its ports did. */
+static void test_table_before_pool(void **state)
+{
+	struct mirror_offline offline;
+	const struct incident_head *head = &offline.logic.head;
+
+	(void)state;
+	begin(&offline);
+	offline.in.count_entries = 10;
+	pool(&offline, 5, 990, 0);
+	assert_int_equal(head->limit_kind, INCIDENT_LIMIT_NAT);
+	offline.in.count_entries = 810;
+	pool(&offline, 5, 990, 0);
+	assert_int_equal(head->limit_kind, 1);
+	assert_int_equal(head->limit_entries, 1000);
+	assert_int_equal(head->peak_entries, 810);
+	assert_int_equal(head->peak_fill_ppm, 810000);
+	assert_string_equal(offline.kept, "C");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +445,8 @@ int main(void)
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_tokens_of_before),
 		cmocka_unit_test(test_victim),
+		cmocka_unit_test(test_nat_pool),
+		cmocka_unit_test(test_table_before_pool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
