@@ -48,7 +48,7 @@ def commands():
 def addresses(exporter):
     """What openapi.json lists, but for NO_VOICE and what is for those who may see hosts."""
     paths = exporter.get("/api/v1/openapi.json").json()["paths"]
-    found = [path for path in paths if path.startswith("/api/") and
+    found = [path for path in paths if path.startswith("/api/v1/") and
              not any(part in path for part in NO_VOICE)]
     found = [path for path in found if exporter.get(path).status != 403]
     assert "/api/v1/status" in found and "/api/v1/whatif" in found
