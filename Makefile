@@ -58,7 +58,8 @@ endif
 
 # Folders say what may happen in them: see docs/architecture.md.
 LIB_SRC := $(sort $(wildcard lib/*/*.c))
-AGENT_MAINS := agent/main.c agent/record/main.c agent/flow/main.c
+AGENT_MAINS := agent/main.c agent/record/main.c agent/flow/main.c \
+	agent/demo/main.c
 AGENT_SRC := $(filter-out $(AGENT_MAINS),$(sort $(wildcard agent/*.c agent/*/*.c)))
 SHOW_SRC := $(sort $(wildcard exporters/render/*.c exporters/advice/*.c))
 HTTP_MAIN := exporters/http/main.c
@@ -70,7 +71,7 @@ REPLAY_SRC := $(filter-out $(REPLAY_MAIN),$(sort $(wildcard exporters/replay/*.c
 comma := ,
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 PROGRAMS := $(BUILD)/conntide-agent $(BUILD)/conntide-exporter $(BUILD)/conntide \
-	$(BUILD)/conntide-record $(BUILD)/conntide-flow $(BUILD)/conntide-replay
+	$(BUILD)/conntide-record $(BUILD)/conntide-flow $(BUILD)/conntide-replay $(BUILD)/conntide-demo
 
 .PHONY: all run test bench install clean deps test-deps lint
 all: $(PROGRAMS)
@@ -138,6 +139,11 @@ $(BUILD)/conntide-record: $(call obj,agent/record/main.c) $(AGENT_LIB) $(LIB)
 
 $(BUILD)/conntide-flow: $(call obj,agent/flow/main.c) $(AGENT_LIB) $(LIB)
 	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+
+# The agent's own code under a clock of its own, on a machine that is not there.
+$(BUILD)/conntide-demo: $(call obj,agent/demo/main.c) $(AGENT_LIB) $(LIB)
+	$(call link,$^,-Wl$(comma)--wrap=clock_gettime -Wl$(comma)--as-needed \
+		$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
 
 # The mirror and the forecast without a kernel: no netlink, no privilege.
 $(BUILD)/conntide-replay: $(call obj,$(REPLAY_MAIN) $(REPLAY_SRC)) $(LIB)

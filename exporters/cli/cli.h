@@ -69,6 +69,7 @@ int cmd_incidents(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_run(struct cli *cli);
+int cmd_demo(struct cli *cli);
 int cmd_record(struct cli *cli);
 int cmd_flow(struct cli *cli);
 int cmd_replay(struct cli *cli);

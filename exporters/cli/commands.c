@@ -71,6 +71,8 @@ const struct cli_command cli_commands[] = {
 	 0, NULL, true},
 	{"run", cmd_run, "[OPTIONS OF AGENT AND EXPORTER]",
 	 "start agent and exporter here; stop both with Ctrl-C", "", 0, NULL, true},
+	{"demo", cmd_demo, "[OPTIONS OF EXPORTER]",
+	 "a table that fills, played: no root, no traffic", "", 0, NULL, true},
 	{"completion", cmd_completion, "bash|zsh|fish", "completion for a shell",
 	 "Packages install it already; else:  source <(conntide completion bash)\n", 0,
 	 "bash zsh fish", false},

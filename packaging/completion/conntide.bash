@@ -45,8 +45,8 @@ _conntide()
 	--critical) return ;;
 	esac
 	case $command in
-	'') words='status top ports cells forecast why advice whatif nat flow talkers incidents check explain record replay run completion help --runtime-dir --netns --help --version' ;;
-	flow|record|replay|run)
+	'') words='status top ports cells forecast why advice whatif nat flow talkers incidents check explain record replay run demo completion help --runtime-dir --netns --help --version' ;;
+	flow|record|replay|run|demo)
 		words=$(conntide "$command" --help 2>/dev/null |
 			grep -o -E -- '(^|[ ,[])--[a-z][a-z.-]*' | tr -d ' ,[') ;;
 	status) words='--runtime-dir --netns --json --verbose --watch --help' ;;
@@ -63,7 +63,7 @@ _conntide()
 	check) words='--runtime-dir --netns --json --warning --critical --host --help' ;;
 	explain) words='--help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
 	completion) words='--help bash zsh fish' ;;
-	help) words='--help status top ports cells forecast why advice whatif nat flow talkers incidents check explain record replay run completion help' ;;
+	help) words='--help status top ports cells forecast why advice whatif nat flow talkers incidents check explain record replay run demo completion help' ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))
 	[[ ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace 2>/dev/null

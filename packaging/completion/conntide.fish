@@ -1,5 +1,5 @@
 # Written by conntide completion; see make completion.
-set -l commands status top ports cells forecast why advice whatif nat flow talkers incidents check explain record replay run completion help
+set -l commands status top ports cells forecast why advice whatif nat flow talkers incidents check explain record replay run demo completion help
 complete -c conntide -f
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a status -d 'how full the table is, what is lost, when it will be full'
 complete -c conntide -n '__fish_seen_subcommand_from status' -l runtime-dir -x -a '(__fish_complete_directories)' -d 'where the agent keeps its tables (/run/conntide)'
@@ -125,6 +125,8 @@ complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a replay -d
 complete -c conntide -n '__fish_seen_subcommand_from replay' -a '(conntide replay --help 2>/dev/null | string match -a -r -- "--[a-z][a-z.-]*")'
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a run -d 'start agent and exporter here; stop both with Ctrl-C'
 complete -c conntide -n '__fish_seen_subcommand_from run' -a '(conntide run --help 2>/dev/null | string match -a -r -- "--[a-z][a-z.-]*")'
+complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a demo -d 'a table that fills, played: no root, no traffic'
+complete -c conntide -n '__fish_seen_subcommand_from demo' -a '(conntide demo --help 2>/dev/null | string match -a -r -- "--[a-z][a-z.-]*")'
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a completion -d 'completion for a shell'
 complete -c conntide -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c conntide -n '__fish_seen_subcommand_from completion' -l help -s h -d 'this text'

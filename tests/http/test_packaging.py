@@ -32,8 +32,8 @@ def installed(tmp_path_factory):
 def test_install(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     for name in ("bin/conntide", "bin/conntide-agent", "bin/conntide-exporter",
-                 "bin/conntide-record", "bin/conntide-replay", "bin/conntide-flow",
-                 "share/man/man1/conntide-flow.1", "share/man/man1/conntide.1",
+                 "bin/conntide-record", "bin/conntide-replay", "bin/conntide-flow", "bin/conntide-demo",
+                 "share/man/man1/conntide-demo.1", "share/man/man1/conntide-flow.1", "share/man/man1/conntide.1",
                  "share/man/man1/conntide-record.1", "share/man/man1/conntide-replay.1", "share/man/man8/conntide-agent.8",
                  "share/man/man8/conntide-exporter.8",
                  "lib/systemd/system/conntide-agent.service",
