@@ -69,7 +69,9 @@ static struct advice_item *item_new(struct maker *maker, const struct finding *f
 	if (advice->count == ADVICE_ITEMS)
 		return NULL;
 	memset(item, 0, sizeof(*item));
-	item->settles_at_entries_then = (double)NAN;
+	item->settles_at_entries_then = item->settles_fewer_entries = (double)NAN;
+	item->counted = (struct savings){(double)NAN, (double)NAN, (double)NAN,
+					 0,	      (double)NAN, (double)NAN};
 	item->families = facts_families(
 		maker->why->snap, maker->why->details,
 		finding && finding->row_count && finding->rows[0].port ? &finding->rows[0] : NULL);
@@ -101,6 +103,51 @@ static void title(struct advice_item *item, const char *fmt, ...)
 	va_end(args);
 }
 
+static double memory_delta(const struct maker *maker, const struct advice_item *item,
+			   const struct settings *then)
+{
+	const struct settings *now = &maker->model->settings;
+
+	if (item->merit == MERIT_SIZE || item->merit == MERIT_LOSS)
+		return whatif_memory_bytes(then->max_entries, then) -
+		       whatif_memory_bytes(now->max_entries, now);
+	return -item->saves_entries * ENTRY_BYTES;
+}
+
+static void take_savings(const struct maker *maker, struct advice_item *item,
+			 const struct whatif_result *result)
+{
+	const struct model *model = maker->model;
+
+	item->counted = result->counted;
+	item->saves_entries = result->counted.now_entries;
+	item->saves_ratio = model->entries > 0 ? item->saves_entries / model->entries : 0;
+	if (!isnan(model->settles_at_entries)) {
+		item->settles_at_entries_then = whatif_then(result);
+		item->settles_fewer_entries = whatif_now(result) - whatif_then(result);
+	}
+	item->memory_bytes_delta = memory_delta(maker, item, &result->then);
+}
+
+/* Of the table as it is, or as it was when it was fullest. */
+static double largest_ratio(const struct advice_item *item)
+{
+	double peak = item->counted.peak_of_entries > 0
+			      ? item->counted.peak_entries / item->counted.peak_of_entries
+			      : (double)NAN;
+
+	return fmax(item->saves_ratio, peak); /* the one that is known, if one is */
+}
+
+/* Not where nothing of it is left once what is there has gone: a flood that has ended. */
+static bool worth_it(const struct maker *maker, const struct advice_item *item)
+{
+	double settles_at = maker->model->settles_at_entries;
+
+	return largest_ratio(item) >= SAVES_RATIO_MIN &&
+	       (isnan(settles_at) || item->settles_fewer_entries >= SAVES_RATIO_MIN * settles_at);
+}
+
 /* What the what-if of the same words says. False: nothing worth it; the item is gone. */
 static bool evaluate(struct maker *maker, struct advice_item *item, const struct whatif *whatif)
 {
@@ -120,22 +167,11 @@ static bool evaluate(struct maker *maker, struct advice_item *item, const struct
 		if (n >= sizeof(item->whatif))
 			break;
 	}
-	item->saves_entries = whatif_now(&result) - whatif_then(&result);
-	if (result.steady_now > 0)
-		item->saves_ratio = (result.steady_now - result.steady_then) / result.steady_now;
-	if (!isnan(maker->model->settles_at_entries))
-		item->settles_at_entries_then = whatif_then(&result);
-	item->memory_bytes_delta =
-		item->merit == MERIT_SIZE || item->merit == MERIT_LOSS
-			? whatif_memory_bytes(result.then.max_entries, &result.then) -
-				  whatif_memory_bytes(maker->model->settings.max_entries,
-						      &maker->model->settings)
-			: whatif_memory_bytes(whatif_then(&result), &result.then) -
-				  whatif_memory_bytes(whatif_now(&result), &maker->model->settings);
+	take_savings(maker, item, &result);
 	item->warnings |= result.warnings;
 	whatif_free(&result);
 	if ((item->merit == MERIT_TIMEOUT || item->merit == MERIT_NOTRACK) &&
-	    item->saves_ratio < SAVES_RATIO_MIN) {
+	    !worth_it(maker, item)) {
 		maker->advice->count--;
 		return false;
 	}
@@ -518,7 +554,7 @@ int advice_make(const struct why *why, struct advice *advice)
 		item->weight = merit_weight[item->merit] *
 			       (item->merit == MERIT_LOSS || item->merit == MERIT_SIZE
 					? 1
-					: item->saves_ratio);
+					: fmax(0, largest_ratio(item)));
 	}
 	qsort(advice->items, advice->count, sizeof(advice->items[0]), item_compare);
 	return maker.err;

@@ -43,8 +43,10 @@ struct advice_item {
 	enum merit merit;
 	const struct pattern_info *pattern; /* NULL: none */
 	enum confidence confidence;	    /* of the pattern */
-	double saves_entries;
+	double saves_entries;		    /* counted, now; NaN: cannot be counted */
 	double saves_ratio;
+	struct savings counted;
+	double settles_fewer_entries;	/* once it is in full force; NaN: the forecast cannot say */
 	double settles_at_entries_then; /* NaN: the forecast cannot say */
 	double memory_bytes_delta;	/* of kernel memory; with a larger limit: when it is full */
 	double weight;			/* the order */

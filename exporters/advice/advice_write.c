@@ -4,6 +4,7 @@
 #include "exporters/advice/advice.h"
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/write.h"
+#include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/head.h"
 #include "lib/health/health.h"
@@ -14,11 +15,20 @@ const struct column advice_columns[] = {
 	{"reason", 0, "", "string", "the figures it rests on"},
 	{"pattern", 0, "", "string|null", "what it is against; see why"},
 	{"confidence", 0, "", "string|null", "of the pattern: sure, likely or not sure"},
-	{"saves_entries", 0, "", "number", "entries fewer, once those of before have gone"},
-	{"saves_ratio", 0, "", "number", "the same, as a part"},
+	{"saves_entries", 0, "", "number|null",
+	 "entries that would not be here now, had it been in force; null: cannot be counted"},
+	{"saves_ratio", 0, "", "number|null", "the same, as a part of the entries"},
+	{"saves_peak_entries", 0, "", "number|null",
+	 "the same at the fullest moment of the last hour..."},
+	{"saves_peak_unix_seconds", 0, "", "number|null", "...and when that was"},
+	{"settles_fewer_entries", 0, "", "number|null",
+	 "by how much lower the table settles; null: the forecast cannot say"},
+	{"helps_from_seconds", 0, "", "number|null",
+	 "after the change: until the first entries fewer can be seen"},
+	{"helps_fully_seconds", 0, "", "number|null", "the same, until all of it can"},
 	{"settles_at_entries_then", 0, "", "number|null",
 	 "where the table settles with it; null: the forecast cannot say"},
-	{"memory_bytes_delta", 0, "", "number",
+	{"memory_bytes_delta", 0, "", "number|null",
 	 "kernel memory; of a larger table: when it is full"},
 	{"whatif", 0, "", "string", "the what-if that says the same, or empty"},
 	{"commands", 0, "", "object", "lists of lines, by who understands them"},
@@ -63,6 +73,14 @@ void advice_json(const struct advice *advice, struct text *out)
 			    item->pattern ? confidence_name(item->confidence) : NULL);
 		json_number(&json, "saves_entries", round(item->saves_entries));
 		json_number(&json, "saves_ratio", write_round(item->saves_ratio));
+		json_number(&json, "saves_peak_entries", round(item->counted.peak_entries));
+		json_number(&json, "saves_peak_unix_seconds",
+			    isnan(item->counted.peak_entries)
+				    ? (double)NAN
+				    : (double)(item->counted.peak_real_ns / 1000000000u));
+		json_number(&json, "settles_fewer_entries", round(item->settles_fewer_entries));
+		json_number(&json, "helps_from_seconds", round(item->counted.begins_s));
+		json_number(&json, "helps_fully_seconds", round(item->counted.full_s));
 		json_number(&json, "settles_at_entries_then", round(item->settles_at_entries_then));
 		json_number(&json, "memory_bytes_delta", round(item->memory_bytes_delta));
 		json_string(&json, "whatif", item->whatif);
@@ -87,15 +105,54 @@ static void add_commands(const struct advice_item *item, enum tool tool, struct 
 	}
 }
 
+static const char *in_seconds(double seconds, char out[32])
+{
+	return format_age((uint64_t)(1e9 * seconds), out);
+}
+
+/* Counted now, at the peak, and to come; what is not known is not said. */
+static void add_savings(const struct advice_item *item, struct text *out)
+{
+	const struct savings *counted = &item->counted;
+	char first[32], last[32];
+
+	if (item->merit == MERIT_NONE)
+		return;
+	if (item->merit == MERIT_SIZE || item->merit == MERIT_LOSS) {
+		if (item->memory_bytes_delta > 0)
+			text_add_format(out, "   kernel memory %+.1f MiB when the table is full\n",
+					item->memory_bytes_delta / 1048576);
+		return;
+	}
+	if (isnan(item->saves_entries))
+		text_add(out, "   how many entries it saves is not known yet\n");
+	else
+		text_add_format(out,
+				"   saves %.0f entries of now, %.1f %%; kernel memory %+.1f MiB\n",
+				item->saves_entries, 100 * item->saves_ratio,
+				item->memory_bytes_delta / 1048576);
+	if (counted->peak_entries > item->saves_entries) {
+		text_add_format(out,
+				"   %.0f of %.0f entries at %s, the fullest moment of the last "
+				"hour\n",
+				counted->peak_entries, counted->peak_of_entries,
+				format_time(counted->peak_real_ns, first));
+	}
+	if (!isnan(item->settles_fewer_entries))
+		text_add_format(out, "   the table settles %.0f entries lower\n",
+				item->settles_fewer_entries);
+	if (!isnan(counted->full_s))
+		text_add_format(out, "   helps %s%s, fully after %s\n",
+				counted->begins_s > 0 ? "after " : "at once",
+				counted->begins_s > 0 ? in_seconds(counted->begins_s, first) : "",
+				in_seconds(counted->full_s, last));
+}
+
 static void add_item(const struct advice_item *item, uint32_t number, struct text *out)
 {
 	text_add_format(out, "%s%u. %s\n   %s.\n", number > 1 ? "\n" : "", number, item->title,
 			item->reason);
-	if (item->merit != MERIT_NONE)
-		text_add_format(out, "   saves %.0f entries, %.1f %%; kernel memory %+.1f MiB%s\n",
-				item->saves_entries, 100 * item->saves_ratio,
-				item->memory_bytes_delta / 1048576,
-				item->memory_bytes_delta > 0 ? " when the table is full" : "");
+	add_savings(item, out);
 	if (item->whatif[0])
 		text_add_format(out, "   try other numbers: conntide whatif %s\n", item->whatif);
 	for (unsigned int tool = 0; tool < TOOL_COUNT; tool++)

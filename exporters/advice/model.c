@@ -12,6 +12,8 @@
 
 #define LAST_MINUTE 6u /* frames */
 #define LAST_THREE  18u
+/* A mean that falls by more has come to its end, and is no chance. */
+#define ENDED_RATIO 0.67
 /* Frames end so long ago at most, or they are not of now. */
 #define FRAME_FRESH_NS UINT64_C(30000000000)
 
@@ -63,6 +65,17 @@ double arrivals_per_s(const struct snapshot *snap, const struct snap_detail *det
 	if (isnan(minute))
 		return row->new_per_s;
 	return three > minute ? three : minute;
+}
+
+/* The same to come: of a load that has just ended the minutes before say nothing. */
+static double lasting_per_s(const struct snapshot *snap, const struct snap_detail *details,
+			    const struct snap_row *row, double arrivals)
+{
+	double minute = frame_rate(&details->minutes, &row->key, LAST_MINUTE);
+
+	return table_log_fresh(snap, &details->minutes) && minute < ENDED_RATIO * arrivals
+		       ? minute
+		       : arrivals;
 }
 
 static void settle(struct phase *phase, const struct class *class, double per_arrival_s)
@@ -209,9 +222,13 @@ static int build(const struct snapshot *snap, const struct snap_detail *details,
 	model->phases = calloc(count_phases(views, snap) + 1, sizeof(*model->phases));
 	if (!model->classes || !model->phases)
 		return -ENOMEM;
-	for (size_t i = 0; i < snap->row_count; i++)
-		add_class(model, &snap->rows[i], view_of(views, &snap->rows[i]),
-			  arrivals_per_s(snap, details, &snap->rows[i]));
+	for (size_t i = 0; i < snap->row_count; i++) {
+		const struct snap_row *row = &snap->rows[i];
+		double new_per_s = arrivals_per_s(snap, details, row);
+
+		add_class(model, row, view_of(views, row), new_per_s);
+		model->classes[i].lasting_per_s = lasting_per_s(snap, details, row, new_per_s);
+	}
 	return 0;
 }
 
@@ -219,7 +236,7 @@ static int build(const struct snapshot *snap, const struct snap_detail *details,
 
 static double arrivals(const struct model *model, const struct scenario *scenario, size_t i)
 {
-	double rate = model->classes[i].new_per_s;
+	double rate = model->classes[i].lasting_per_s;
 
 	return (isnan(rate) ? 0 : rate) * (scenario->times ? scenario->times[i] : 1);
 }
@@ -323,12 +340,14 @@ int model_build(const struct snapshot *snap, const struct snap_detail *details, 
 	int err = -ENOMEM;
 
 	memset(model, 0, sizeof(*model));
+	model->snap = snap;
+	model->details = details;
 	if (views)
 		err = views_init(views, details);
 	if (!err) {
 		take_settings(snap, model);
 		guess_lag(snap, model);
-		measure_lag(model, details);
+		measure_lag(model, snap, details);
 		err = build(snap, details, views, model);
 		views_free(views);
 	}

@@ -24,7 +24,8 @@
  *	PRESENT	   neither: what is there now
  *
  * Arrivals are the larger of the mean rates over the last minute and over the last
- * three: one sees a load that has just begun, the other one that has just ended.
+ * three: one sees a load that has just begun, the other one that has just ended. What
+ * settles goes by the last minute alone where that is two thirds of it at most.
  *
  * Pure. Ownership: model_build() allocates classes, model_free() frees them; the
  * snapshot must live as long. Not for shared use between threads.

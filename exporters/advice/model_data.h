@@ -34,6 +34,7 @@ struct class
 	const struct snap_row *row;
 	enum basis basis;
 	double new_per_s;     /* NaN: not known yet */
+	double lasting_per_s; /* the same; less where the load has just ended */
 	uint32_t first_phase; /* in model.phases */
 	uint32_t phase_count; /* states that hold entries, or held some */
 };
@@ -48,6 +49,8 @@ struct settings {
 };
 
 struct model {
+	const struct snapshot *snap; /* what it was built from */
+	const struct snap_detail *details;
 	struct class *classes;
 	size_t count;
 	struct phase *phases;

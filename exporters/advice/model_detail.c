@@ -234,8 +234,34 @@ void views_derive(struct views *views, const struct model *model)
 			derive(model, &views->pools[p][d]);
 }
 
-void measure_lag(struct model *model, const struct snap_detail *details)
+/* So many answers of the kernel: a part of them is off by a twentieth at most. */
+#define TOLD_ENOUGH 100u
+/* What so few do does not matter. */
+#define REFRESHED_MOST 0.05
+
+bool told_enough(const struct snap_ages_cell *cell)
 {
+	return cell->told >= TOLD_ENOUGH || (cell->told && cell->told >= cell->entries / 2);
+}
+
+bool told_unrefreshed(const struct snap_ages_cell *cell)
+{
+	return told_enough(cell) && cell->refreshed <= REFRESHED_MOST * cell->told;
+}
+
+static bool nothing_refreshes(const struct snap_ages *ages, const struct row_key *key,
+			      unsigned int state)
+{
+	const struct snap_ages_cell *cell = snap_ages_cell(ages, key, state);
+
+	return state_waits(key->l4proto, state) || (cell && told_unrefreshed(cell));
+}
+
+void measure_lag(struct model *model, const struct snapshot *snap,
+		 const struct snap_detail *details)
+{
+	const struct snap_ages *ages = snap_ages_now(details->ages, snap->taken_real_ns);
+
 	double late_s = 0, count = 0;
 
 	for (size_t i = 0; i < details->detail_count; i++) {
@@ -246,7 +272,8 @@ void measure_lag(struct model *model, const struct snap_detail *details)
 						   timeout_of_state(detail->key.l4proto, state));
 			struct split split;
 
-			if (!state_waits(detail->key.l4proto, state))
+			if (detail->pool ? !state_waits(detail->key.l4proto, state)
+					 : !nothing_refreshes(ages, &detail->key, state))
 				continue;
 			split_stays(&detail->states[state], timeout, model->interval_s, 0, &split);
 			if (split.expired < LAG_PURE * (double)detail->states[state].count)

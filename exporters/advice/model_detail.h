@@ -61,8 +61,14 @@ double split_left_s(const struct split *split, double most_s);
 /* Nothing refreshes it: the stay is the timeout and the lag, or a successor ends it. */
 bool state_waits(unsigned int l4proto, unsigned int state);
 
+/* The kernel was asked for the idle time of so many of the cell's entries that they stand for
+ * all; and hardly one of them was refreshed after it came into its state. */
+bool told_enough(const struct snap_ages_cell *cell);
+bool told_unrefreshed(const struct snap_ages_cell *cell);
+
 /* Mean lag of the stays that nothing refreshes; model->lag_s stays as it is when too few
  * are known, or what they say cannot be. */
-void measure_lag(struct model *model, const struct snap_detail *details);
+void measure_lag(struct model *model, const struct snapshot *snap,
+		 const struct snap_detail *details);
 
 #endif

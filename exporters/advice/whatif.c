@@ -29,7 +29,7 @@ double whatif_memory_bytes(double entries, const struct settings *settings)
 	return entries * ENTRY_BYTES + settings->buckets * BUCKET_BYTES;
 }
 
-static bool names(const struct change *change, const struct row_key *key)
+bool change_names(const struct change *change, const struct row_key *key)
 {
 	return change->l4proto == key->l4proto && change->port == key->port &&
 	       (change->direction < 0 || change->direction == key->direction);
@@ -75,7 +75,7 @@ static void apply_port(const struct change *change, struct whatif_result *result
 	for (size_t i = 0; i < model->count; i++) {
 		const struct row_key *key = &model->classes[i].row->key;
 
-		if (!names(change, key))
+		if (!change_names(change, key))
 			continue;
 		found = true;
 		if (change->kind == CHANGE_KEEPALIVE && !opened_here(key))
@@ -253,6 +253,7 @@ static void run(const struct whatif *whatif, struct whatif_result *result, doubl
 	by_class(model, result->phase_then, result->class_then);
 	for (size_t i = 0; i < model->count; i++)
 		result->class_then[i] += added[i];
+	savings_count(whatif, model, then.lag_s, &result->counted);
 	warn_of_result(result);
 }
 

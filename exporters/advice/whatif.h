@@ -25,48 +25,21 @@
 #ifndef CONNTIDE_ADVICE_WHATIF_H
 #define CONNTIDE_ADVICE_WHATIF_H
 
+#include "exporters/advice/change.h"
 #include "exporters/advice/model.h"
+#include "exporters/advice/savings.h"
 #include "exporters/advice/warnings.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/services.h"
 #include "exporters/render/text.h"
 
-#define WHATIF_CHANGES_MAX 32u
-#define WHATIF_WHY_BYTES   256u
-#define WHATIF_KEY_BYTES   64u
+#define WHATIF_WHY_BYTES 256u
+#define WHATIF_KEY_BYTES 64u
 
 #define WHATIF_MAX_MAX	   2147483647.0 /* of an int, as the sysctl takes it */
 #define WHATIF_BUCKETS_MAX 536870911.0	/* of a hash table of the kernel */
 #define WHATIF_TIMEOUT_MAX 2147483.0	/* seconds in an int of milliseconds: for any HZ */
 #define WHATIF_RATE_MAX	   1000.0
-
-/* nginx reuses an upstream connection so often by default (keepalive_requests). */
-#define KEEPALIVE_REQUESTS 1000.0
-/* Connections kept idle at least: one a worker of a small proxy. */
-#define KEEPALIVE_POOL_MIN 8.0
-
-enum change_kind {
-	CHANGE_NOTRACK,
-	CHANGE_TIMEOUT,
-	CHANGE_MAX,
-	CHANGE_BUCKETS,
-	CHANGE_RATE,
-	CHANGE_KEEPALIVE
-};
-
-struct change {
-	enum change_kind kind;
-	int timeout;   /* enum timeout_id, for CHANGE_TIMEOUT */
-	int l4proto;   /* these: notrack, rate, keepalive */
-	int direction; /* -1: any */
-	int port;
-	double value;
-};
-
-struct whatif {
-	struct change changes[WHATIF_CHANGES_MAX];
-	size_t count;
-};
 
 struct whatif_result {
 	const struct model *model;
@@ -80,7 +53,8 @@ struct whatif_result {
 	double *class_then;
 	double *phase_now; /* steady entries by phase */
 	double *phase_then;
-	bool *touched;	   /* by class: a change names it */
+	bool *touched; /* by class: a change names it */
+	struct savings counted;
 	uint32_t warnings; /* WARN() bits */
 };
 

@@ -17,9 +17,16 @@ const struct column whatif_columns[] = {
 	{"settles_at_entries", 0, "", "number|null",
 	 "where the table settles without a change, as in forecast; null: it cannot say"},
 	{"settles_at_entries_then", 0, "", "number|null", "the same after the changes"},
-	{"saves_entries", 0, "", "number",
-	 "the difference; of the entries of now where the forecast cannot say"},
-	{"saves_ratio", 0, "", "number", "the same, as a part"},
+	{"saves_entries", 0, "", "number|null",
+	 "entries that would not be here now, had it been in force; null: cannot be counted"},
+	{"saves_ratio", 0, "", "number|null", "the same, as a part of the entries"},
+	{"saves_peak_entries", 0, "", "number|null",
+	 "the same at the fullest moment of the last hour"},
+	{"settles_fewer_entries", 0, "", "number|null",
+	 "by how much lower the table settles; null: the forecast cannot say"},
+	{"helps_from_seconds", 0, "", "number|null",
+	 "after the changes: until the first entries fewer can be seen"},
+	{"helps_fully_seconds", 0, "", "number|null", "the same, until all of it can"},
 	{"fill_ratio_now", 0, "", "number|null",
 	 "settling entries / max; null without a limit, or where the forecast cannot say"},
 	{"fill_ratio_then", 0, "", "number|null", "the same after the changes"},
@@ -75,9 +82,8 @@ static void pick(const struct whatif_result *result, struct pick_list *picks)
 
 static double saved_ratio(const struct whatif_result *result)
 {
-	return result->steady_now > 0
-		       ? (result->steady_now - result->steady_then) / result->steady_now
-		       : 0;
+	return result->model->entries > 0 ? result->counted.now_entries / result->model->entries
+					  : 0;
 }
 
 static double settles(const struct whatif_result *result, double entries)
@@ -154,8 +160,11 @@ void whatif_text(const struct whatif *whatif, const struct whatif_result *result
 		add_fill("settles", whatif_now(result), &result->model->settings, out);
 		add_fill("then", whatif_then(result), &result->then, out);
 	}
-	text_add_format(out, "saves     %.0f entries, %.1f %%\n",
-			whatif_now(result) - whatif_then(result), 100 * saved_ratio(result));
+	if (isnan(result->counted.now_entries))
+		text_add(out, "saves     not known: what it changes cannot be counted\n");
+	else
+		text_add_format(out, "saves     %.0f entries of now, %.1f %%\n",
+				result->counted.now_entries, 100 * saved_ratio(result));
 	text_add_format(out,
 			"expired entries wait %.0f s for the kernel's collector on average, then "
 			"%.0f s\n",
@@ -228,8 +237,13 @@ static void write_sums(const struct whatif_result *result, struct json *json)
 	json_number(json, "entries", result->model->entries);
 	json_number(json, "settles_at_entries", round(settles(result, whatif_now(result))));
 	json_number(json, "settles_at_entries_then", round(settles(result, whatif_then(result))));
-	json_number(json, "saves_entries", round(whatif_now(result)) - round(whatif_then(result)));
+	json_number(json, "saves_entries", round(result->counted.now_entries));
 	json_number(json, "saves_ratio", write_round(saved_ratio(result)));
+	json_number(json, "saves_peak_entries", round(result->counted.peak_entries));
+	json_number(json, "settles_fewer_entries",
+		    round(settles(result, whatif_now(result) - whatif_then(result))));
+	json_number(json, "helps_from_seconds", round(result->counted.begins_s));
+	json_number(json, "helps_fully_seconds", round(result->counted.full_s));
 	json_number(json, "fill_ratio_now",
 		    write_round(whatif_fill(settles(result, whatif_now(result)), now)));
 	json_number(json, "fill_ratio_then",

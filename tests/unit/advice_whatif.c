@@ -337,6 +337,8 @@ static void test_arrivals(void **state)
 	for (size_t i = 24; i < 30; i++)
 		made->minutes[i].rows[0].new_entries = 0; /* it has just ended */
 	near(arrivals_per_s(&made->snap, &made->details, row), 50 * 12 / 18.0, 1e-9);
+	made_look(made);
+	near(made->model.classes[0].lasting_per_s, 0, 1e-9);
 	for (size_t i = 0; i < 30; i++)
 		made->minutes[i].rows[0].new_entries = i < 24 ? 0 : 600; /* just begun */
 	near(arrivals_per_s(&made->snap, &made->details, row), 60, 1e-9);

@@ -7,8 +7,8 @@
 
 #include "lib/shm/layout.h"
 
-/* So many entries of the cell, spread evenly between 0 and `span_s` in their state, none
- * refreshed in it; none of before is left. What has no room is left out. */
+/* So many entries of the cell, spread evenly between 0 and `span_s` in their state; of none
+ * it is known how idle it is. What was there before is gone; what has no room is left out. */
 void fixture_ages_cell(struct shm_ages_set *set, uint32_t cell, uint32_t entries, double span_s);
 
 /* Time after which none of a state is left: its timeout, and half a minute for the collector;
