@@ -2,6 +2,7 @@
 #
 # make            build everything into build/
 # make run        install what is missing, build, run agent and exporter here
+# make demo       a table that fills, played: no root, no traffic
 # make test       install what the tests need, run all of them
 # make test-busy  stages of it beside processes that only compute
 # make bench      measure; see docs/performance.md
@@ -73,7 +74,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 PROGRAMS := $(BUILD)/conntide-agent $(BUILD)/conntide-exporter $(BUILD)/conntide \
 	$(BUILD)/conntide-record $(BUILD)/conntide-flow $(BUILD)/conntide-replay $(BUILD)/conntide-demo
 
-.PHONY: all run test bench install clean deps test-deps lint
+.PHONY: all run demo test bench install clean deps test-deps lint
 all: $(PROGRAMS)
 
 deps:
@@ -86,6 +87,9 @@ test-deps:
 run: deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)exec $(BUILD)/conntide run $(ARGS)
+
+demo: all
+	$(Q)exec $(BUILD)/conntide demo $(ARGS)
 
 test: test-deps
 	$(Q)WERROR=1 MAKE=$(MAKE) $(PYTHON) tests/run_all.py $(BUILD) $(STAGES)

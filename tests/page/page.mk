@@ -11,3 +11,11 @@ PAGE_TESTS ?=
 test-page: $(PROGRAMS) $(BUILD)/tests/segment-fixture
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider \
 		tests/page $(PAGE_TESTS)
+
+# The pictures of the README, from conntide demo.
+.PHONY: pictures
+pictures: $(PROGRAMS) $(BUILD)/tests/segment-fixture
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/page/test_openapi.py
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tools/pictures.py $(BUILD) \
+		$(abspath $(BUILD))/tests/page-node docs/pictures
