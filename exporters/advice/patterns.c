@@ -36,6 +36,12 @@ static const struct {
 		  "more source addresses for NAT, or random ports; a larger table does "
 		  "nothing; where rules narrow the range, tell the agent: --nat-ports"},
 		 pattern_nat_collisions},
+	[PATTERN_INSERT_CLASH] =
+		{{"insert-clash", "packets of one flow clash before they are an entry",
+		  "a DNS cache on each host or node, or clients that ask for one address at a time "
+		  "(resolv.conf: options single-request-reopen) or over TCP; a larger table and "
+		  "more NAT ports do nothing"},
+		 pattern_insert_clash},
 	[PATTERN_UPSTREAM] = {{"upstream-without-keepalive",
 			       "a proxy opens one upstream connection for each inbound one",
 			       "let the proxy keep its upstream connections open"},
@@ -272,50 +278,6 @@ void pattern_chain_drops(struct look *look)
 	finding_figure(finding, "chain_limit_entries", (double)live->chain_limit_entries);
 }
 
-/* One search in ten that meets a port in use is more than chance while NAT's 64,512
- * ports towards a destination are mostly free; ten failures are no single race. */
-#define FOUND_PER_NEW	  0.1
-#define FOUND_MIN	  100.0
-#define INSERT_FAILED_MIN 10.0
-
-void pattern_nat_collisions(struct look *look)
-{
-	double failed = look->recent.insert_failed - look->recent.chaintoolong;
-	bool searches = look->recent.found >= FOUND_MIN &&
-			look->recent.found >= FOUND_PER_NEW * look->recent.new_entries;
-	struct finding *finding;
-
-	/* Where a pool is full that is the explanation, with its name. */
-	if ((!searches && failed < INSERT_FAILED_MIN) || look_has_pattern(look, PATTERN_NAT_POOL))
-		return;
-	finding = look_add(look, PATTERN_NAT_COLLISIONS,
-			   searches && failed >= INSERT_FAILED_MIN ? CONFIDENCE_SURE
-			   : searches				   ? CONFIDENCE_LIKELY
-								   : CONFIDENCE_NOT_SURE,
-			   0);
-	if (!finding)
-		return;
-	if (searches)
-		finding->unsure =
-			failed < INSERT_FAILED_MIN
-				? "all of them found another port: ports get scarce, and are "
-				  "not out yet"
-				: NULL;
-	else
-		finding->unsure = "two packets of one flow at the same time clash, too: DNS "
-				  "clients that send A and AAAA from one port do so";
-	finding_summary(
-		finding,
-		"in the last %.0f s the search for a free port met a tuple in use %.0f times "
-		"for %.0f new entries, and %.0f entries could not be inserted",
-		look->recent.over_s, look->recent.found, look->recent.new_entries,
-		failed > 0 ? failed : 0);
-	finding_figure(finding, "found", look->recent.found);
-	finding_figure(finding, "new_entries", look->recent.new_entries);
-	finding_figure(finding, "insert_failed", failed > 0 ? failed : 0);
-	finding_figure(finding, "over_seconds", look->recent.over_s);
-}
-
 /* --- all of them ---------------------------------------------------------------------- */
 
 static struct recent sum_recent(const struct snap_table_log *frames)
@@ -331,6 +293,7 @@ static struct recent sum_recent(const struct snap_table_log *frames)
 		recent.insert_failed += frame->insert_failed;
 		recent.chaintoolong += frame->chaintoolong;
 		recent.found += frame->found;
+		recent.clash_resolved += frame->clash_resolved;
 		recent.new_entries += frame->new_entries;
 	}
 	return recent;
@@ -356,8 +319,8 @@ static int finding_compare(const void *left, const void *right)
 {
 	const struct finding *a = left;
 	const struct finding *b = right;
-	bool a_loss = a->pattern <= PATTERN_NAT_COLLISIONS;
-	bool b_loss = b->pattern <= PATTERN_NAT_COLLISIONS;
+	bool a_loss = a->pattern <= PATTERN_INSERT_CLASH;
+	bool b_loss = b->pattern <= PATTERN_INSERT_CLASH;
 
 	if (a_loss != b_loss)
 		return a_loss ? -1 : 1;

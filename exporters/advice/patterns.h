@@ -15,6 +15,9 @@
 #define MIN_ENTRIES	  500u
 #define MIN_ENTRIES_LEAST 100u
 
+/* So many failed insertions in the last minutes are no single race. */
+#define INSERT_FAILED_MIN 10.0
+
 struct recent {
 	double over_s; /* 0: not known */
 	double drops;
@@ -22,6 +25,7 @@ struct recent {
 	double insert_failed;
 	double chaintoolong;
 	double found;
+	double clash_resolved;
 	double new_entries;
 };
 
@@ -75,6 +79,7 @@ void pattern_chain_drops(struct look *look);
 void pattern_expectations(struct look *look);
 void pattern_nat_pool(struct look *look);
 void pattern_nat_collisions(struct look *look);
+void pattern_insert_clash(struct look *look);
 void pattern_upstream(struct look *look);
 void pattern_time_wait(struct look *look);
 void pattern_dead_backend(struct look *look);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Ports of source NAT that run out towards one destination, however empty the table is. */
+/* Ports of source NAT that run out towards one destination, however empty the table is; and
+ * insertions that fail for another reason. */
 #include "exporters/advice/patterns.h"
 
 #include <stdio.h>
@@ -86,4 +87,105 @@ void pattern_nat_pool(struct look *look)
 	/* The largest three: where one is full, many of the same clients may be. */
 	for (uint32_t i = 0; i < nat->count && i < 3; i++)
 		look_at_pool(look, &nat->pools[i]);
+}
+
+/* One search in ten that meets a port in use is more than chance while NAT's 64,512
+ * ports towards a destination are mostly free. */
+#define FOUND_PER_NEW 0.1
+#define FOUND_MIN     100.0
+
+static bool searches_collide(const struct look *look)
+{
+	return look->recent.found >= FOUND_MIN &&
+	       look->recent.found >= FOUND_PER_NEW * look->recent.new_entries;
+}
+
+/* What long chains refused has a counter of its own. */
+static double failed_inserts(const struct look *look)
+{
+	double failed = look->recent.insert_failed - look->recent.chaintoolong;
+
+	return failed > 0 ? failed : 0;
+}
+
+void pattern_nat_collisions(struct look *look)
+{
+	double failed = failed_inserts(look);
+	struct finding *finding;
+
+	/* Where a pool is full that is the explanation, with its name. */
+	if (!searches_collide(look) || look_has_pattern(look, PATTERN_NAT_POOL))
+		return;
+	finding = look_add(look, PATTERN_NAT_COLLISIONS,
+			   failed >= INSERT_FAILED_MIN ? CONFIDENCE_SURE : CONFIDENCE_LIKELY, 0);
+	if (!finding)
+		return;
+	if (failed < INSERT_FAILED_MIN)
+		finding->unsure = "all of them found another port: ports get scarce, and are "
+				  "not out yet";
+	finding_summary(
+		finding,
+		"in the last %.0f s the search for a free port met a tuple in use %.0f times "
+		"for %.0f new entries, and %.0f entries could not be inserted",
+		look->recent.over_s, look->recent.found, look->recent.new_entries, failed);
+	finding_figure(finding, "found", look->recent.found);
+	finding_figure(finding, "new_entries", look->recent.new_entries);
+	finding_figure(finding, "insert_failed", failed);
+	finding_figure(finding, "over_seconds", look->recent.over_s);
+}
+
+/* DNS is where clashes come from when a tenth of what is new is DNS. */
+#define DNS_PORT  53u
+#define DNS_SHARE 0.1
+
+/* Of the new entries per second; 0: rates are not known. */
+static double dns_share(const struct look *look)
+{
+	double all = 0, dns = 0;
+
+	for (size_t i = 0; i < look->snap->row_count; i++) {
+		const struct snap_row *row = &look->snap->rows[i];
+
+		if (!(row->new_per_s > 0))
+			continue;
+		all += row->new_per_s;
+		dns += row->key.l4proto == L4_UDP && row->key.port == DNS_PORT ? row->new_per_s : 0;
+	}
+	return all > 0 ? dns / all : 0;
+}
+
+/*
+ * Insertions fail for four causes. The table has drop and early_drop beside it, chains have
+ * chaintoolong, NAT without ports a full pool or a search that goes on and on (found). What is
+ * left are two packets of one flow, or of two flows that become one by NAT, on two CPUs.
+ */
+void pattern_insert_clash(struct look *look)
+{
+	double failed = failed_inserts(look), share = dns_share(look);
+	bool dns = share >= DNS_SHARE;
+	struct finding *finding;
+
+	if (failed < INSERT_FAILED_MIN || look_has_pattern(look, PATTERN_NAT_POOL) ||
+	    look_has_pattern(look, PATTERN_NAT_COLLISIONS) ||
+	    look_has_pattern(look, PATTERN_TABLE_FULL))
+		return;
+	finding = look_add(look, PATTERN_INSERT_CLASH,
+			   dns ? CONFIDENCE_LIKELY : CONFIDENCE_NOT_SURE, 0);
+	if (!finding)
+		return;
+	finding->unsure = dns ? "which packets they were the kernel does not tell"
+			      : "little of what is new is DNS, where most clashes come from; a "
+				"narrow range of NAT that the agent does not know of (--nat-ports) "
+				"looks the same";
+	finding_summary(
+		finding,
+		"in the last %.0f s %.0f entries could not be inserted, and not for want of "
+		"room: the table, the hash chains and the NAT pools have some; two packets "
+		"of one flow at the same time do that; %.0f %% of what is new is DNS",
+		look->recent.over_s, failed, 100 * share);
+	finding_figure(finding, "insert_failed", failed);
+	finding_figure(finding, "clash_resolved", look->recent.clash_resolved);
+	finding_figure(finding, "found", look->recent.found);
+	finding_figure(finding, "dns_new_share", share);
+	finding_figure(finding, "over_seconds", look->recent.over_s);
 }

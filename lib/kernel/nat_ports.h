@@ -71,6 +71,14 @@ bool nat_reclaims_closing(const char *release);
  * with masquerade (share of 64,512 ports held: share that fails):
  *	0.70: 0.0005	0.90: 0.005	0.94: 0.04	0.96: 0.10
  *	0.976: 0.18	0.982: 0.37	0.993: 0.55	1: 1
+ * It is the middle of what clients make of it, and no more: a client's own port is taken
+ * as it is where it is free, so free ports lie where no client draws. Measured on 6.18 by
+ * make nat-curve (2,000 new connections a figure):
+ *			0.90	0.94	0.96	0.976	0.982	0.993
+ *	any port	0.0005	0.014	0.050	0.15	0.23	0.54	drawn from 1024-65535
+ *	Linux clients	0.053	0.11	0.16	0.28	0.36	0.61	drawn from 32768-60999
+ *	counting ones	0.15	0.21	0.25	0.38	0.43	0.64	16 hosts, ports one by one
+ * Once connections fail, what is measured is said instead (lib/stats/nat_trend.h).
  */
 double nat_failing_share(uint32_t held, uint32_t size);
 

@@ -26,6 +26,12 @@ bench: bench-deps
 		$(BUILD)/tests/mirror_speed $(BUILD)/tests/parse_speed $(BUILD)/forecast/forecast-gen
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
+# make nat-curve      what share of new connections finds no NAT port, by how full a pool of 64,512
+#                     is, beside what conntide expects; as root, four minutes
+.PHONY: nat-curve
+nat-curve:
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/nat_curve.py $(CURVE)
+
 # make bench-profile  where the agent's time goes; writes docs/performance.md too; as root
 .PHONY: bench-profile
 bench-profile: bench-deps

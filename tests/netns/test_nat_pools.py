@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ports of source NAT: as many as the kernel has, who has them, and when they run out."""
+import contextlib
+import errno
 import os
 import signal
 import socket
@@ -347,6 +349,34 @@ def test_assumed_size(patient, start_agent, pair):
     row, = nat_oracle.rows(agent)
     assert (row["size"], row["kind"], row["ports"]) == (64, "local", "")
     assert pair
+
+
+def test_local_ports_run_out(patient, start_agent):
+    """An estimate, but where one destination is all there is: exact. EADDRNOTAVAIL says when."""
+    middle = patient.middle
+    middle.sysctl("net/ipv4/ip_local_port_range", "30000 30099")
+    middle.sysctl("net/ipv4/ip_local_reserved_ports", "30050-30059")
+    agent = start_agent(middle)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(patient.server.socket()))
+        listener.bind((patient.SERVER4, 8080))
+        listener.listen(200)
+        opened = 0
+        try:
+            while opened <= 100:
+                own = stack.enter_context(contextlib.closing(middle.socket()))
+                own.connect((patient.SERVER4, 8080))
+                opened += 1
+        except OSError as error:
+            assert error.errno == errno.EADDRNOTAVAIL
+        row = agent_module.poll(lambda: (fullest(agent) or {}).get("used") == opened and
+                                fullest(agent), 10, lambda: f"{opened}: {fullest(agent)}")
+        assert (row["kind"], row["remote"], row["remote_port"]) == ("local", patient.SERVER4, 8080)
+        assert row["size"] == opened == 90 and row["ratio"] == 1
+        sockets = middle.run("ss", "-Htn", "state", "established", f"dst {patient.SERVER4}:8080")
+        assert len(sockets.splitlines()) == row["used"]
+        # It is the host's own matter: no pool of NAT, and no level.
+        assert agent.status()["level"] == "OK"
 
 
 def test_said_in_words(narrow, pair):

@@ -482,12 +482,41 @@ static void test_nat(void **state)
 	assert_named(made, "nat-collisions", CONFIDENCE_LIKELY);
 	last->insert_failed = 50;
 	assert_named(made, "nat-collisions", CONFIDENCE_SURE);
-	last->found = 0;
-	assert_named(made, "nat-collisions", CONFIDENCE_NOT_SURE);
+	assert_null(made_finding(made, "insert-clash"));
 	/* Failures of long chains are those. */
+	last->found = 0;
 	last->chaintoolong = 50;
 	made_look(made);
 	assert_null(made_finding(made, "nat-collisions"));
+	assert_null(made_finding(made, "insert-clash"));
+	made_free(made);
+}
+
+/* What neither table nor chains nor ports explain; likely where there is DNS. */
+static void test_clash(void **state)
+{
+	struct made *made = healthy();
+	struct snap_frame *last = &made->minutes[made->details.minutes.count - 1];
+
+	(void)state;
+	last->insert_failed = 9;
+	assert_none(made);
+	last->insert_failed = 50;
+	assert_named(made, "insert-clash", CONFIDENCE_LIKELY);
+	assert_null(made_finding(made, "nat-collisions"));
+	assert_true(made_figure(made_finding(made, "insert-clash"), "dns_new_share") > 0.1);
+	assert_true(fabs(made_figure(made_finding(made, "insert-clash"), "insert_failed") - 50) <
+		    1e-9);
+	for (size_t i = 0; i < made->snap.row_count; i++)
+		if (made->snap.rows[i].key.port == 53)
+			made_rate(&made->snap.rows[i], 0);
+	assert_named(made, "insert-clash", CONFIDENCE_NOT_SURE);
+	made->snap.live.nat_pools = 1;
+	made->snap.live.nat_used_ratio_ppm = 900000;
+	made->snap.live.nat_l4num = 17;
+	made_look(made);
+	assert_null(made_finding(made, "insert-clash"));
+	assert_non_null(made_finding(made, "nat-pool"));
 	made_free(made);
 }
 
@@ -756,6 +785,7 @@ int main(void)
 		cmocka_unit_test(test_port_scan),
 		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_clash),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_renderings_keep_addresses),
