@@ -28,6 +28,7 @@ into = $(foreach from,$(2),$(1):$(from):$(3)/$(notdir $(from)))
 INSTALLED = \
 	$(call into,0755,$(PROGRAMS),$(bindir)) \
 	$(call into,0644,$(wildcard docs/man/*.1),$(mandir)/man1) \
+	$(call into,0644,$(wildcard docs/man/*.5),$(mandir)/man5) \
 	$(call into,0644,$(wildcard docs/man/*.8),$(mandir)/man8) \
 	$(call into,t,$(UNITS:%=packaging/systemd/%),$(systemdsystemunitdir)) \
 	$(call into,t,packaging/systemd/private-network.conf,$(datadir)/conntide/systemd) \

@@ -3,7 +3,7 @@
  * The trace format, version 1: reader and writer.
  *
  * ASCII lines, comma separated, times in integer ns since the start; described in
- * docs/man/conntide-record.1. A reader skips lines whose kind it does not know and columns
+ * docs/man/conntide-trace.5. A reader skips lines whose kind it does not know and columns
  * beyond those it knows; a malformed line is an error that names its number. This writer
  * adds one kind, LOST: how many events it missed, as far as it knows.
  *
