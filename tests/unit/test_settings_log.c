@@ -128,7 +128,7 @@ static void values_are_said_as_they_are_written(void **state)
 
 	(void)state;
 	assert_string_equal(setting_value(SETTING_MAX, 262144, out), "262144");
-	assert_string_equal(setting_value(SETTING_LOCAL_PORTS, 32768 | 60999 << 16, out),
+	assert_string_equal(setting_value(SETTING_LOCAL_PORTS, 32768 | 60999u << 16, out),
 			    "32768-60999");
 	assert_string_equal(setting_value(SETTING_TIMEOUTS + TIMEOUT_UDP, 30, out), "30 s");
 	assert_false(setting_info(SETTINGS_NAMED, &info));
