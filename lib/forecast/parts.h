@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The parts that have to earn their place: compiled without one of them the forecast must be
- * worse (make forecast-ablation; tests/replay/forecast/parts). FC_PARTS_OFF is 0 but in those
- * builds.
+ * worse (make forecast-ablation; tests/replay/forecast/bounds.parts). FC_PARTS_OFF is 0 but in
+ * those builds.
  */
 #ifndef CONNTIDE_FORECAST_PARTS_H
 #define CONNTIDE_FORECAST_PARTS_H

@@ -6,6 +6,7 @@ ablation.py OUT DOC NAME... [-- PREFIX...]
     NAME is kind.seed; OUT holds forecast-gen, replay-without-N for N = 0 (whole) and each bit of
     lib/forecast/parts.h. PREFIX is of traces that another generator made, as in score.py. Writes a
     table of each set between its marks in DOC; without a set its table stays as it is.
+ablation.py --bounds FILE OUT  each bound of FILE must hold with all parts and break without its own.
 """
 import concurrent.futures
 import json
@@ -36,7 +37,7 @@ def answers(program, trace):
 def one(job):
     """A trace, made or unpacked, answered by every build, and removed."""
     out, name, bits = job
-    given, prefix = "/" in name, os.path.join(out, "ablation", os.path.basename(name))
+    given, prefix = "/" in name, os.path.join(out, "ablation", "%s-%d" % (os.path.basename(name), bits[-1]))
     if given:
         with score.text(name + ".trace.csv") as packed, open(prefix + ".trace.csv", "w") as trace:
             shutil.copyfileobj(packed, trace)
@@ -75,7 +76,32 @@ def table(out, names):
     return "".join(lines)
 
 
+def bounds(path, out):
+    """A line each; exit status 1 when one does not hold, or holds without its part."""
+    with open("lib/forecast/parts.h") as f:
+        bit_of = {name: int(bit) for name, bit in re.findall(r"FC_PART_(\w+) = (\d+)", f.read())}
+    with open(path) as f:
+        lines = [line.replace("#", " ").replace(":", " ").split() for line in f if line[0] not in "#\n"]
+    jobs = sorted({(line[0], bit_of[line[4]]) for line in lines})
+    with concurrent.futures.ProcessPoolExecutor(int(os.environ.get("FORECAST_JOBS", 2))) as pool:
+        done = dict(zip(jobs, pool.map(one, [(out, name, (0, bit)) for name, bit in jobs])))
+    missing, bad = set(bit_of) - {line[4] for line in lines}, 0
+    for name, key, op, value, part in (line[:5] for line in lines):
+        base, rows = done[name, bit_of[part]]
+        got = [score.summary([row], [base])[key] for row in rows]
+        holds = [x <= float(value) if op == "<=" else x >= float(value) for x in got]
+        ok = holds == [True, False]
+        print("%-18s %-14s %s %-6s with %-10s %8.2f, without %8.2f  %s" % (name, key, op, value, part, *got, "ok" if ok else "FAILED"))
+        bad += not ok
+    if missing:
+        print("without a bound:", *sorted(missing))
+    return 1 if bad or missing else 0
+
+
 def main():
+    if sys.argv[1] == "--bounds":
+        os.makedirs(os.path.join(sys.argv[3], "ablation"), exist_ok=True)
+        sys.exit(bounds(sys.argv[2], sys.argv[3]))
     out, doc, names = sys.argv[1], sys.argv[2], sys.argv[3:]
     cut = names.index("--") if "--" in names else len(names)
     os.makedirs(os.path.join(out, "ablation"), exist_ok=True)

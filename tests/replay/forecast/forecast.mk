@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make test-forecast     units, closed forms, eight traces with thresholds
+# make test-forecast     units, closed forms, eight traces with thresholds, ten with bounds for a part
+# make forecast-bounds   shows that those bounds break without the part
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
 # make forecast-eval TRACES=dir   the same of the traces in a folder: NAME.{trace,truth}.csv (or
 #                        .csv.xz), NAME.full.csv, NAME.meta.json or NAME.shocks.csv
@@ -24,9 +25,12 @@ fc_src := $(wildcard lib/forecast/*.c lib/kernel/*.c)
 fc_headers := $(wildcard lib/*/*.h lib/*/*.def $(fc_dir)/*.h)
 
 # what `make test` runs: kind.seed, chosen to cover each part of the forecast
+# and one for each part of it, with bounds that break without the part
+FORECAST_BOUNDS := $(shell sed -n 's/^\([a-z_]*\.[0-9]*\) .*/\1/p' $(fc_dir)/bounds.parts | sort -u)
 FORECAST_SHORT := steady.11 step_plateau.11 step_fill.11 syn_flood.11 leak.11 flash.11 lost_events.11 keepalive_off.11
 
-.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-given forecast-generated forecast-ablation forecast-oracle forecast-clean
+.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-given forecast-generated \
+	forecast-bounds forecast-ablation forecast-oracle forecast-clean
 test-forecast: forecast-unit forecast-short
 
 $(fc_out)/forecast-gen: $(fc_gen_src) $(fc_headers)
@@ -62,9 +66,11 @@ define fc_run
 endef
 
 forecast-short: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
-	$(call fc_run,printf '%s\n' $(FORECAST_SHORT))
+	$(call fc_run,printf '%s\n' $(sort $(FORECAST_SHORT) $(FORECAST_BOUNDS)))
 	$(PYTHON) $(fc_dir)/score.py --ours --per-trace --check $(fc_dir)/thresholds.short \
 		$(addprefix $(fc_out)/traces/,$(FORECAST_SHORT))
+	$(PYTHON) $(fc_dir)/score.py --ours --per-trace --check-traces $(fc_dir)/bounds.parts \
+		$(addprefix $(fc_out)/traces/,$(FORECAST_BOUNDS))
 
 forecast-generated: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	$(call fc_run,$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k.$$s; done; done)
@@ -94,6 +100,9 @@ $(fc_out)/replay-without-%: $(fc_src) $(fc_headers) $(BUILD)/conntide-replay
 	@mkdir -p $(@D)
 	$(CC) $(FORECAST_CFLAGS) -DFC_PARTS_OFF=$* -DCONNTIDE_VERSION='"test"' -DCONNTIDE_REVISION='"test"' -o $@ \
 		$(wildcard lib/forecast/*.c) $(fc_rest) -lm
+
+forecast-bounds: $(fc_out)/forecast-gen $(addprefix $(fc_out)/replay-without-,$(fc_parts))
+	FORECAST_JOBS=$(FORECAST_JOBS) $(PYTHON) $(fc_dir)/ablation.py --bounds $(fc_dir)/bounds.parts $(fc_out)
 
 forecast-ablation: $(fc_out)/forecast-gen $(addprefix $(fc_out)/replay-without-,$(fc_parts))
 	FORECAST_JOBS=$(FORECAST_JOBS) $(PYTHON) $(fc_dir)/ablation.py $(fc_out) docs/forecast.md $(FORECAST_ABLATION) $(if $(fc_given),-- $(fc_given))
