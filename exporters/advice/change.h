@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "exporters/advice/whatif_nat.h"
 #include "lib/kernel/states.h"
 
 #define WHATIF_CHANGES_MAX 32u
@@ -36,6 +37,7 @@ struct change {
 struct whatif {
 	struct change changes[WHATIF_CHANGES_MAX];
 	size_t count;
+	struct whatif_nat nat;
 };
 
 /* Does a change of a port name this row? */

@@ -67,7 +67,8 @@ const char *change_text(const struct change *change, char out[WHATIF_KEY_BYTES])
 bool whatif_is_key(const char *key)
 {
 	return !strcmp(key, "notrack") || !strcmp(key, "keepalive") || !strcmp(key, "max") ||
-	       !strcmp(key, "buckets") || !strncmp(key, "timeout.", 8) || !strncmp(key, "rate.", 5);
+	       !strcmp(key, "buckets") || whatif_nat_is_key(key) || !strncmp(key, "timeout.", 8) ||
+	       !strncmp(key, "rate.", 5);
 }
 
 static int add(struct whatif *whatif, const struct change *change, char why[WHATIF_WHY_BYTES])
@@ -230,12 +231,14 @@ int whatif_add(struct whatif *whatif, const char *key, const char *value,
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		if (!strcmp(key, plain[i].key))
 			change.kind = plain[i].kind;
+	if (whatif_nat_is_key(key))
+		return whatif_nat_add(&whatif->nat, key, value, why, WHATIF_WHY_BYTES);
 	if (!strncmp(key, "rate.", 5))
 		return add_rate(whatif, key + 5, value, why);
 	if (strncmp(key, "timeout.", 8) != 0 && change.kind == CHANGE_TIMEOUT)
 		return refuse(why,
 			      "There is no \"%.30s\"; there are notrack, timeout.NAME, max, "
-			      "buckets, rate.PORT and keepalive.",
+			      "buckets, rate.PORT, keepalive, nat.addresses and nat.ports.",
 			      key);
 	if (given(whatif, change.kind,
 		  change.kind == CHANGE_TIMEOUT ? timeout_by_name(key + 8) : 0))

@@ -43,6 +43,10 @@ const struct column whatif_columns[] = {
 	{"collector_lag_seconds_then", 0, "", "number", "the same after the changes"},
 	{"classes", 0, "", "array", "ports that change most or hold most, by state"},
 	{"warnings", 0, "", "array", "what must be known before"},
+	{"nat", 0, "", "object|null",
+	 "the fullest NAT pool: held_ports, size_ports, failing_share, held_ports_then, "
+	 "size_ports_then, ratio_then and failing_share_then; null: not asked, or nothing is "
+	 "translated"},
 };
 const size_t whatif_column_count = sizeof(whatif_columns) / sizeof(whatif_columns[0]);
 
@@ -150,7 +154,10 @@ void whatif_text(const struct whatif *whatif, const struct whatif_result *result
 	text_add_format(out, "%s, what if:", snap->netns_name);
 	for (size_t i = 0; i < whatif->count; i++)
 		text_add_format(out, " %s", change_text(&whatif->changes[i], key));
-	text_add(out, whatif->count ? "\n" : " nothing changes\n");
+	whatif_nat_changes(&whatif->nat, out);
+	text_add(out,
+		 whatif->count || whatif_nat_asked(&whatif->nat) ? "\n" : " nothing changes\n");
+	whatif_nat_text(&whatif->nat, &snap->live, out);
 	add_fill("there", result->model->entries, &result->model->settings, out);
 	if (isnan(result->model->settles_at_entries)) {
 		text_add_format(out, "settles   %s; what follows is of the entries of now\n",
@@ -279,8 +286,10 @@ void whatif_json(const struct whatif *whatif, const struct whatif_result *result
 	json_open_array(&json, "changes");
 	for (size_t i = 0; i < whatif->count; i++)
 		json_string(&json, NULL, change_text(&whatif->changes[i], key));
+	whatif_nat_json_changes(&whatif->nat, &json);
 	json_close(&json);
 	write_sums(result, &json);
+	whatif_nat_json(&whatif->nat, &snap->live, &json);
 	json_open_array(&json, "classes");
 	for (uint32_t i = 0; i < picks.count; i++)
 		write_class(result, picks.index[i], services, &json);

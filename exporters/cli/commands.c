@@ -45,8 +45,9 @@ const struct cli_command cli_commands[] = {
 	 NULL, false},
 	{"whatif", cmd_whatif, "[KEY=VALUE...]", "where it settles after a change",
 	 "Any of these together: notrack=tcp/80  timeout.tcp_time_wait=30  max=524288\n"
-	 "buckets=131072  rate.tcp/80=2  keepalive=tcp/8080\n",
-	 LIVE, "notrack= timeout. max= buckets= rate. keepalive=", false},
+	 "buckets=131072  rate.tcp/80=2  keepalive=tcp/8080\n"
+	 "nat.addresses=2  nat.ports=1024-65535\n",
+	 LIVE, "notrack= timeout. max= buckets= rate. keepalive= nat.addresses= nat.ports=", false},
 	{"nat", cmd_nat, "", "the ports of source NAT: what runs out although the table is empty",
 	 "", ROWS | OPT_BIT(OPT_ZONE), NULL, false},
 	{"flow", cmd_flow, "L4PROTO SOURCE DESTINATION",

@@ -56,7 +56,7 @@ _conntide()
 	forecast) words='--runtime-dir --netns --json --format --limit --history --horizon --watch --help' ;;
 	why) words='--runtime-dir --netns --json --watch --help' ;;
 	advice) words='--runtime-dir --netns --json --watch --help' ;;
-	whatif) words='--runtime-dir --netns --json --watch --help notrack= timeout. max= buckets= rate. keepalive=' ;;
+	whatif) words='--runtime-dir --netns --json --watch --help notrack= timeout. max= buckets= rate. keepalive= nat.addresses= nat.ports=' ;;
 	nat) words='--runtime-dir --netns --json --format --limit --zone --watch --help' ;;
 	talkers) words='--runtime-dir --netns --json --format --limit --l4proto --port --src --dst --kind --watch --help' ;;
 	incidents) words='--runtime-dir --netns --state-dir --json --format --limit --stage --watch --help' ;;

@@ -68,7 +68,7 @@ complete -c conntide -n '__fish_seen_subcommand_from advice' -l json -s j -d 'JS
 complete -c conntide -n '__fish_seen_subcommand_from advice' -l watch -s w -d 'again and again, every 2 s or as given, until Ctrl-C'
 complete -c conntide -n '__fish_seen_subcommand_from advice' -l help -s h -d 'this text'
 complete -c conntide -n "not __fish_seen_subcommand_from $commands" -a whatif -d 'where it settles after a change'
-complete -c conntide -n '__fish_seen_subcommand_from whatif' -a 'notrack= timeout. max= buckets= rate. keepalive='
+complete -c conntide -n '__fish_seen_subcommand_from whatif' -a 'notrack= timeout. max= buckets= rate. keepalive= nat.addresses= nat.ports='
 complete -c conntide -n '__fish_seen_subcommand_from whatif' -l runtime-dir -x -a '(__fish_complete_directories)' -d 'where the agent keeps its tables (/run/conntide)'
 complete -c conntide -n '__fish_seen_subcommand_from whatif' -l netns -x -a '(string replace -r ".*/(.*)\.table" "\$1" /run/conntide/*.table)' -d 'which table: DIR/NAME.table (host)'
 complete -c conntide -n '__fish_seen_subcommand_from whatif' -l json -s j -d 'JSON, for programs'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Why, advice, what-if and talkers: what is computed from a snapshot and its details. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "exporters/advice/advice.h"
 #include "exporters/http/routes/api.h"
@@ -78,7 +79,7 @@ static bool take_changes(const struct request *request, struct whatif *whatif,
 	const struct query *query = request->query;
 	char why[WHATIF_WHY_BYTES], key[WHATIF_KEY_BYTES];
 
-	whatif->count = 0;
+	memset(whatif, 0, sizeof(*whatif));
 	for (size_t i = 0; i < query->param_count; i++) {
 		const char *name = query->params[i].name;
 
