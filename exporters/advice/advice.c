@@ -3,26 +3,24 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "exporters/advice/facts.h"
+#include "exporters/advice/maker.h"
 #include "exporters/advice/patterns.h"
+#include "exporters/advice/relief.h"
 #include "exporters/advice/remedies.h"
 #include "exporters/advice/remedies_nat.h"
 #include "exporters/render/forecast_text.h"
 #include "lib/health/health.h"
 #include "lib/health/level.h"
 
-/* A remedy that is no cure must save this part of the table, or it is noise. */
-#define SAVES_RATIO_MIN 0.05
-
 /* How much a saving counts in the order: what removes the cause leaves nothing to wait
  * for; a timeout can be taken back; what is not tracked is not filtered either. */
 static const double merit_weight[] = {
-	[MERIT_LOSS] = 10,	[MERIT_CAUSE] = 1,  [MERIT_TIMEOUT] = 0.5,
+	[MERIT_RELIEF] = 100,	[MERIT_LOSS] = 10,  [MERIT_CAUSE] = 1, [MERIT_TIMEOUT] = 0.5,
 	[MERIT_NOTRACK] = 0.45, [MERIT_SIZE] = 0.1, [MERIT_NONE] = 0};
 
 /* What timeouts are lowered to. TIME_WAIT: late segments come within seconds; 30 is
@@ -38,13 +36,6 @@ static const double merit_weight[] = {
 /* Idle connections for nginx to keep, per worker: never fewer than this. */
 #define IDLE_MIN 16.0
 
-struct maker {
-	struct advice *advice;
-	const struct why *why;
-	const struct model *model;
-	int err;
-};
-
 const char *tool_name(enum tool tool)
 {
 	static const char *const names[TOOL_COUNT] = {"nft",   "iptables", "sysctl",
@@ -52,130 +43,6 @@ const char *tool_name(enum tool tool)
 						      "shell", "undo",	   "undo_iptables"};
 
 	return names[tool];
-}
-
-/* NULL when there is no room, or there is one of that id already. */
-static struct advice_item *item_new(struct maker *maker, const struct finding *finding,
-				    enum merit merit, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static struct advice_item *item_new(struct maker *maker, const struct finding *finding,
-				    enum merit merit, const char *fmt, ...)
-{
-	struct advice *advice = maker->advice;
-	struct advice_item *item = &advice->items[advice->count];
-	va_list args;
-
-	if (advice->count == ADVICE_ITEMS)
-		return NULL;
-	memset(item, 0, sizeof(*item));
-	item->settles_at_entries_then = item->settles_fewer_entries = (double)NAN;
-	item->counted = (struct savings){(double)NAN, (double)NAN, (double)NAN,
-					 0,	      (double)NAN, (double)NAN};
-	item->families = facts_families(
-		maker->why->snap, maker->why->details,
-		finding && finding->row_count && finding->rows[0].port ? &finding->rows[0] : NULL);
-	va_start(args, fmt);
-	vsnprintf(item->id, sizeof(item->id), fmt, args);
-	va_end(args);
-	for (uint32_t i = 0; i < advice->count; i++)
-		if (!strcmp(advice->items[i].id, item->id))
-			return NULL;
-	advice->count++;
-	item->merit = merit;
-	if (finding) {
-		item->pattern = pattern_info(finding->pattern);
-		item->confidence = finding->confidence;
-		snprintf(item->reason, sizeof(item->reason), "%s", finding->summary);
-	}
-	return item;
-}
-
-static void title(struct advice_item *item, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void title(struct advice_item *item, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(item->title, sizeof(item->title), fmt, args);
-	va_end(args);
-}
-
-static double memory_delta(const struct maker *maker, const struct advice_item *item,
-			   const struct settings *then)
-{
-	const struct settings *now = &maker->model->settings;
-
-	if (item->merit == MERIT_SIZE || item->merit == MERIT_LOSS)
-		return whatif_memory_bytes(then->max_entries, then) -
-		       whatif_memory_bytes(now->max_entries, now);
-	return -item->saves_entries * ENTRY_BYTES;
-}
-
-static void take_savings(const struct maker *maker, struct advice_item *item,
-			 const struct whatif_result *result)
-{
-	const struct model *model = maker->model;
-
-	item->counted = result->counted;
-	item->saves_entries = result->counted.now_entries;
-	item->saves_ratio = model->entries > 0 ? item->saves_entries / model->entries : 0;
-	if (!isnan(model->settles_at_entries)) {
-		item->settles_at_entries_then = whatif_then(result);
-		item->settles_fewer_entries = whatif_now(result) - whatif_then(result);
-	}
-	item->memory_bytes_delta = memory_delta(maker, item, &result->then);
-}
-
-/* Of the table as it is, or as it was when it was fullest. */
-static double largest_ratio(const struct advice_item *item)
-{
-	double peak = item->counted.peak_of_entries > 0
-			      ? item->counted.peak_entries / item->counted.peak_of_entries
-			      : (double)NAN;
-
-	return fmax(item->saves_ratio, peak); /* the one that is known, if one is */
-}
-
-/* Not where nothing of it is left once what is there has gone: a flood that has ended. */
-static bool worth_it(const struct maker *maker, const struct advice_item *item)
-{
-	double settles_at = maker->model->settles_at_entries;
-
-	return largest_ratio(item) >= SAVES_RATIO_MIN &&
-	       (isnan(settles_at) || item->settles_fewer_entries >= SAVES_RATIO_MIN * settles_at);
-}
-
-/* What the what-if of the same words says. False: nothing worth it; the item is gone. */
-static bool evaluate(struct maker *maker, struct advice_item *item, const struct whatif *whatif)
-{
-	struct whatif_result result;
-	size_t n = 0;
-
-	maker->err = whatif_run(whatif, maker->model, &result);
-	if (maker->err) {
-		whatif_free(&result);
-		return false;
-	}
-	for (size_t i = 0; i < whatif->count; i++) {
-		char text[WHATIF_KEY_BYTES];
-
-		n += (size_t)snprintf(item->whatif + n, sizeof(item->whatif) - n, "%s%s",
-				      i ? " " : "", change_text(&whatif->changes[i], text));
-		if (n >= sizeof(item->whatif))
-			break;
-	}
-	take_savings(maker, item, &result);
-	item->warnings |= result.warnings;
-	whatif_free(&result);
-	if ((item->merit == MERIT_TIMEOUT || item->merit == MERIT_NOTRACK) &&
-	    !worth_it(maker, item)) {
-		maker->advice->count--;
-		return false;
-	}
-	return true;
 }
 
 static struct whatif of_port(enum change_kind kind, const struct row_key *key, double value)
@@ -199,12 +66,12 @@ static void advise_notrack(struct maker *maker, const struct finding *finding,
 
 	if (!facts_notrack_harmless(maker->why->snap, maker->why->details, key))
 		return;
-	item = item_new(maker, finding, MERIT_NOTRACK, "notrack-%s-%u-%s",
-			l4proto_info(key->l4proto)->name, key->port,
-			direction_name(key->direction));
-	if (!item || !evaluate(maker, item, &whatif))
+	item = maker_item(maker, finding, MERIT_NOTRACK, "notrack-%s-%u-%s",
+			  l4proto_info(key->l4proto)->name, key->port,
+			  direction_name(key->direction));
+	if (!item || !maker_evaluate(maker, item, &whatif))
 		return;
-	title(item, "do not track %s", row_text(key, text));
+	maker_title(item, "do not track %s", row_text(key, text));
 	item->families = facts_families(maker->why->snap, maker->why->details, key);
 	item->warnings = (item->warnings & ~WARN(NAT)) | WARN(NAT_LATER);
 	remedy_notrack(item, key);
@@ -222,10 +89,10 @@ static void advise_timeout(struct maker *maker, const struct finding *finding, i
 
 	if (now_s <= then_s)
 		return;
-	item = item_new(maker, finding, MERIT_TIMEOUT, "timeout-%s", info->name);
-	if (!item || !evaluate(maker, item, &whatif))
+	item = maker_item(maker, finding, MERIT_TIMEOUT, "timeout-%s", info->name);
+	if (!item || !maker_evaluate(maker, item, &whatif))
 		return;
-	title(item, "lower %s from %.0f to %.0f s", info->sysctl, now_s, then_s);
+	maker_title(item, "lower %s from %.0f to %.0f s", info->sysctl, now_s, then_s);
 	remedy_timeout(item, (unsigned int)timeout, now_s, then_s);
 	if (nft_state && finding->row_count && finding->rows[0].port)
 		remedy_port_timeout(item, &finding->rows[0], nft_state, then_s);
@@ -252,11 +119,11 @@ static void advise_keepalive(struct maker *maker, const struct finding *finding)
 	struct advice_item *item;
 	char text[32];
 
-	item = item_new(maker, finding, MERIT_CAUSE, "keepalive-%s-%u",
-			l4proto_info(key->l4proto)->name, key->port);
-	if (!item || !evaluate(maker, item, &whatif))
+	item = maker_item(maker, finding, MERIT_CAUSE, "keepalive-%s-%u",
+			  l4proto_info(key->l4proto)->name, key->port);
+	if (!item || !maker_evaluate(maker, item, &whatif))
 		return;
-	title(item, "keep connections to %s open in the proxy", row_text(key, text));
+	maker_title(item, "keep connections to %s open in the proxy", row_text(key, text));
 	remedy_keepalive(item, key, idle_connections(maker, key));
 }
 
@@ -269,11 +136,12 @@ static struct advice_item *advise_cause(struct maker *maker, const struct findin
 	struct advice_item *item;
 	char text[32];
 
-	item = item_new(maker, finding, MERIT_CAUSE, "%s-%s-%u", pattern_info(finding->pattern)->id,
-			l4proto_info(key->l4proto)->name, key->port);
-	if (!item || !evaluate(maker, item, &whatif))
+	item = maker_item(maker, finding, MERIT_CAUSE, "%s-%s-%u",
+			  pattern_info(finding->pattern)->id, l4proto_info(key->l4proto)->name,
+			  key->port);
+	if (!item || !maker_evaluate(maker, item, &whatif))
 		return NULL;
-	title(item, "%s: %s", row_text(key, text), what);
+	maker_title(item, "%s: %s", row_text(key, text), what);
 	return item;
 }
 
@@ -302,6 +170,7 @@ static void advise_size(struct maker *maker, const struct finding *finding)
 	struct whatif whatif = {.count = 2,
 				.changes = {{.kind = CHANGE_MAX, .value = max},
 					    {.kind = CHANGE_BUCKETS, .value = buckets}}};
+	bool urgent = relief_wanted(maker->why);
 	struct advice_item *item;
 	char words[FORECAST_WORDS_BYTES];
 
@@ -311,15 +180,21 @@ static void advise_size(struct maker *maker, const struct finding *finding)
 		buckets *= 2;
 	if (max <= now->max_entries && buckets <= now->buckets)
 		return;
-	item = item_new(maker, finding, finding ? MERIT_LOSS : MERIT_SIZE, "size");
+	item = maker_item(maker, finding,
+			  urgent    ? MERIT_RELIEF
+			  : finding ? MERIT_LOSS
+				    : MERIT_SIZE,
+			  "size");
 	whatif.changes[1].value = buckets;
-	if (!item || !evaluate(maker, item, &whatif))
+	if (!item || !maker_evaluate(maker, item, &whatif))
 		return;
 	if (max > now->max_entries)
-		title(item, "raise nf_conntrack_max to %.0f, nf_conntrack_buckets to %.0f", max,
-		      buckets);
+		maker_title(item, "raise nf_conntrack_max to %.0f, nf_conntrack_buckets to %.0f",
+			    max, buckets);
 	else
-		title(item, "raise nf_conntrack_buckets to %.0f", buckets);
+		maker_title(item, "raise nf_conntrack_buckets to %.0f", buckets);
+	if (urgent)
+		item->lasts_s = relief_lasts_s(maker->why, max - maker->model->entries, 0);
 	if (!finding)
 		snprintf(item->reason, sizeof(item->reason),
 			 "%.0f entries, %s, and room for %.0f; the memory is what the kernel "
@@ -345,7 +220,7 @@ static void advise_close(struct maker *maker, const struct finding *finding)
 static void advise_host(struct maker *maker, const struct finding *finding)
 {
 	struct advice_item *item =
-		item_new(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
+		maker_item(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
 
 	if (!item)
 		return;
@@ -353,14 +228,14 @@ static void advise_host(struct maker *maker, const struct finding *finding)
 	item->saves_ratio = finding->share / 2;
 	item->memory_bytes_delta = -item->saves_entries * ENTRY_BYTES;
 	item->warnings = WARN(REBOOT);
-	title(item, "limit connections per source, at half of what the largest has");
+	maker_title(item, "limit connections per source, at half of what the largest has");
 	remedy_one_host(item, fmax(100, floor(finding->entries / 2.0)));
 }
 
 static void advise_scan(struct maker *maker, const struct finding *finding)
 {
 	struct advice_item *item =
-		item_new(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
+		maker_item(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
 
 	if (!item)
 		return;
@@ -369,23 +244,23 @@ static void advise_scan(struct maker *maker, const struct finding *finding)
 	item->memory_bytes_delta = -item->saves_entries * ENTRY_BYTES;
 	if (finding->rows[0].direction == DIR_OUTBOUND ||
 	    finding->rows[0].direction == DIR_LOOPBACK) {
-		title(item, "find the program on this host that calls so many ports");
+		maker_title(item, "find the program on this host that calls so many ports");
 		remedy_own_scan(item, &finding->rows[0]);
 		return;
 	}
 	item->warnings = WARN(REBOOT);
-	title(item, "drop the scanner's packets before they are tracked");
+	maker_title(item, "drop the scanner's packets before they are tracked");
 	remedy_port_scan(item);
 }
 
 static void advise_nat(struct maker *maker, const struct finding *finding)
 {
-	struct advice_item *item = item_new(maker, finding, MERIT_LOSS, "nat-ports");
+	struct advice_item *item = maker_item(maker, finding, MERIT_LOSS, "nat-ports");
 
 	if (!item)
 		return;
 	item->warnings = WARN(REBOOT);
-	title(item, "give NAT more ports: random ones, or more source addresses");
+	maker_title(item, "give NAT more ports: random ones, or more source addresses");
 	remedy_nat(item);
 }
 
@@ -399,8 +274,8 @@ static void advise_nat_pool(struct maker *maker, const struct finding *finding)
 
 		if (!nat_remedy_helps(remedy, pool))
 			continue;
-		item = item_new(maker, finding, MERIT_LOSS, "%s-%s-%u", nat_remedy_id(remedy),
-				l4proto_info(pool->l4proto)->name, pool->remote_port);
+		item = maker_item(maker, finding, MERIT_LOSS, "%s-%s-%u", nat_remedy_id(remedy),
+				  l4proto_info(pool->l4proto)->name, pool->remote_port);
 		if (!item)
 			continue;
 		item->warnings = remedy == NAT_REMEDY_KEEPALIVE ? 0 : WARN(REBOOT);
@@ -410,12 +285,12 @@ static void advise_nat_pool(struct maker *maker, const struct finding *finding)
 
 static void advise_expectations(struct maker *maker, const struct finding *finding)
 {
-	struct advice_item *item = item_new(maker, finding, MERIT_LOSS, "expectations");
+	struct advice_item *item = maker_item(maker, finding, MERIT_LOSS, "expectations");
 	double max = (double)maker->why->snap->live.expectations_max;
 
 	if (!item)
 		return;
-	title(item, "room for more expectations: %.0f instead of %.0f", 4 * max, max);
+	maker_title(item, "room for more expectations: %.0f instead of %.0f", 4 * max, max);
 	remedy_expectations(item, max, 4 * max);
 }
 
@@ -496,14 +371,14 @@ static void advise_nothing(struct maker *maker)
 {
 	const struct settings *now = &maker->model->settings;
 	const struct snapshot *snap = maker->why->snap;
-	struct advice_item *item = item_new(maker, NULL, MERIT_NONE, "nothing-to-do");
+	struct advice_item *item = maker_item(maker, NULL, MERIT_NONE, "nothing-to-do");
 	char words[FORECAST_WORDS_BYTES];
 
 	if (!item)
 		return;
-	title(item, "nothing to do");
+	maker_title(item, "nothing to do");
 	if (health_level(snap) != SHM_LEVEL_OK) {
-		title(item, "no remedy that is known here fits");
+		maker_title(item, "no remedy that is known here fits");
 		snprintf(item->reason, sizeof(item->reason), "the level is %s: %s",
 			 snap_level_name(health_level(snap)), health_level_reason(snap, words));
 	} else if (now->max_entries > 0)
@@ -539,6 +414,8 @@ int advice_make(const struct why *why, struct advice *advice)
 	advice->why = why;
 	for (uint32_t i = 0; i < why->finding_count && !maker.err; i++)
 		advise(&maker, &why->findings[i]);
+	if (!maker.err)
+		relief_add(&maker);
 	/* The hidden limit counts as well as the one that is set. */
 	if (now->chain_limit_entries > 0 && (limit <= 0 || now->chain_limit_entries < limit))
 		limit = now->chain_limit_entries;
@@ -551,10 +428,15 @@ int advice_make(const struct why *why, struct advice *advice)
 	for (uint32_t i = 0; i < advice->count; i++) {
 		struct advice_item *item = &advice->items[i];
 
-		item->weight = merit_weight[item->merit] *
-			       (item->merit == MERIT_LOSS || item->merit == MERIT_SIZE
-					? 1
-					: fmax(0, largest_ratio(item)));
+		/* What lasts longer first. */
+		if (item->merit == MERIT_RELIEF)
+			item->weight = merit_weight[item->merit] +
+				       fmin(fmax(0, item->lasts_s), LASTS_MOST_S);
+		else
+			item->weight = merit_weight[item->merit] *
+				       (item->merit == MERIT_LOSS || item->merit == MERIT_SIZE
+						? 1
+						: fmax(0, item_largest_ratio(item)));
 	}
 	qsort(advice->items, advice->count, sizeof(advice->items[0]), item_compare);
 	return maker.err;

@@ -6,7 +6,8 @@
  *
  * What a remedy saves is computed by the what-if of the same change (`whatif` holds its
  * words), so that both say the same; where there is no such what-if (`whatif` is empty:
- * one host, a scan) it is what the pattern holds now. Order: what is lost now comes first; then
+ * one host, a scan) it is what the pattern holds now. Order: in a table that is nearly full
+ * what helps at once (relief.h); then what is lost now; then
  * saves_ratio weighted by merit: removing the cause before shortening timeouts or not
  * tracking, and those before a larger table, which saves nothing.
  *
@@ -35,6 +36,10 @@ const char *tool_name(enum tool tool);
 
 extern const struct column advice_columns[];
 extern const size_t advice_column_count;
+
+/* Is there anything to say of what it saves; and that, in clauses with `between` them. */
+bool advice_has_savings(const struct advice_item *item);
+void advice_savings_text(const struct advice_item *item, const char *between, struct text *out);
 
 void advice_text(const struct advice *advice, struct text *out);
 void advice_json(const struct advice *advice, struct text *out);

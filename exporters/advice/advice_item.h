@@ -3,12 +3,16 @@
 #ifndef CONNTIDE_ADVICE_ADVICE_ITEM_H
 #define CONNTIDE_ADVICE_ADVICE_ITEM_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "exporters/advice/whatif.h"
 #include "exporters/advice/why.h"
 
 #define ADVICE_COMMANDS 48u
+/* Longer than this nothing of now lasts, or it does for good. */
+#define LASTS_MOST_S 3600.0
 
 /* Which families an item's commands are for: those that hold entries here. */
 #define FAMILY_IPV4  1u
@@ -34,7 +38,16 @@ struct command_line {
 	char text[200];
 };
 
-enum merit { MERIT_LOSS, MERIT_CAUSE, MERIT_TIMEOUT, MERIT_NOTRACK, MERIT_SIZE, MERIT_NONE };
+/* RELIEF: helps at once where a table is nearly full, and for a time. */
+enum merit {
+	MERIT_RELIEF,
+	MERIT_LOSS,
+	MERIT_CAUSE,
+	MERIT_TIMEOUT,
+	MERIT_NOTRACK,
+	MERIT_SIZE,
+	MERIT_NONE
+};
 
 struct advice_item {
 	char id[48]; /* "keepalive-tcp-8080": stable for the same remedy of the same port */
@@ -48,13 +61,21 @@ struct advice_item {
 	struct savings counted;
 	double settles_fewer_entries;	/* once it is in full force; NaN: the forecast cannot say */
 	double settles_at_entries_then; /* NaN: the forecast cannot say */
-	double memory_bytes_delta;	/* of kernel memory; with a larger limit: when it is full */
-	double weight;			/* the order */
+	double lasts_s; /* of what helps at once: for how long at the rate of now; NaN: no such */
+	double memory_bytes_delta; /* of kernel memory; with a larger limit: when it is full */
+	double weight;		   /* the order */
 	struct command_line commands[ADVICE_COMMANDS];
 	uint32_t command_count;
 	uint32_t families; /* FAMILY_* */
 	uint32_t warnings; /* WARN() bits */
 	char whatif[64];   /* "keepalive=tcp/8080", or "" */
 };
+
+/* Does it enlarge something? That costs memory, and saves no entry. */
+static inline bool item_enlarges(const struct advice_item *item)
+{
+	return item->merit == MERIT_SIZE || item->merit == MERIT_LOSS ||
+	       !strncmp(item->whatif, "max=", 4);
+}
 
 #endif

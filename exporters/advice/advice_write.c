@@ -23,6 +23,9 @@ const struct column advice_columns[] = {
 	{"saves_peak_unix_seconds", 0, "", "number|null", "...and when that was"},
 	{"settles_fewer_entries", 0, "", "number|null",
 	 "by how much lower the table settles; null: the forecast cannot say"},
+	{"lasts_seconds", 0, "", "number|null",
+	 "of what helps at once in a table that is nearly full: for how long, at the rate of "
+	 "now; an hour at most"},
 	{"helps_from_seconds", 0, "", "number|null",
 	 "after the change: until the first entries fewer can be seen"},
 	{"helps_fully_seconds", 0, "", "number|null", "the same, until all of it can"},
@@ -79,6 +82,7 @@ void advice_json(const struct advice *advice, struct text *out)
 				    ? (double)NAN
 				    : (double)(item->counted.peak_real_ns / 1000000000u));
 		json_number(&json, "settles_fewer_entries", round(item->settles_fewer_entries));
+		json_number(&json, "lasts_seconds", round(fmin(item->lasts_s, LASTS_MOST_S)));
 		json_number(&json, "helps_from_seconds", round(item->counted.begins_s));
 		json_number(&json, "helps_fully_seconds", round(item->counted.full_s));
 		json_number(&json, "settles_at_entries_then", round(item->settles_at_entries_then));
@@ -110,49 +114,66 @@ static const char *in_seconds(double seconds, char out[32])
 	return format_age((uint64_t)(1e9 * seconds), out);
 }
 
-/* Counted now, at the peak, and to come; what is not known is not said. */
-static void add_savings(const struct advice_item *item, struct text *out)
+/* A memory figure, or what is saved of now. */
+static void add_now(const struct advice_item *item, struct text *out)
+{
+	double mib = item->memory_bytes_delta / 1048576;
+
+	if (item_enlarges(item))
+		text_add_format(out, "kernel memory %+.1f MiB when the table is full", mib);
+	else if (isnan(item->saves_entries))
+		text_add(out, "how many entries it saves is not known yet");
+	else
+		text_add_format(out, "saves %.0f entries of now, %.1f %%; kernel memory %+.1f MiB",
+				item->saves_entries, 100 * item->saves_ratio, mib);
+}
+
+/* What lasts, and what comes later. */
+static void add_later(const struct advice_item *item, const char *between, struct text *out)
 {
 	const struct savings *counted = &item->counted;
 	char first[32], last[32];
 
-	if (item->merit == MERIT_NONE)
-		return;
-	if (item->merit == MERIT_SIZE || item->merit == MERIT_LOSS) {
-		if (item->memory_bytes_delta > 0)
-			text_add_format(out, "   kernel memory %+.1f MiB when the table is full\n",
-					item->memory_bytes_delta / 1048576);
-		return;
-	}
-	if (isnan(item->saves_entries))
-		text_add(out, "   how many entries it saves is not known yet\n");
-	else
+	if (isinf(item->lasts_s))
+		text_add_format(out, "%sat once; lasts at the rate of now", between);
+	else if (!isnan(item->lasts_s))
+		text_add_format(out, "%sat once; lasts %s at the rate of now", between,
+				in_seconds(item->lasts_s, first));
+	if (counted->peak_entries > item->saves_entries)
 		text_add_format(out,
-				"   saves %.0f entries of now, %.1f %%; kernel memory %+.1f MiB\n",
-				item->saves_entries, 100 * item->saves_ratio,
-				item->memory_bytes_delta / 1048576);
-	if (counted->peak_entries > item->saves_entries) {
-		text_add_format(out,
-				"   %.0f of %.0f entries at %s, the fullest moment of the last "
-				"hour\n",
-				counted->peak_entries, counted->peak_of_entries,
+				"%s%.0f of %.0f entries at %s, the fullest moment of the last hour",
+				between, counted->peak_entries, counted->peak_of_entries,
 				format_time(counted->peak_real_ns, first));
-	}
-	if (!isnan(item->settles_fewer_entries))
-		text_add_format(out, "   the table settles %.0f entries lower\n",
+	if (item->settles_fewer_entries >= 0.5)
+		text_add_format(out, "%sthe table settles %.0f entries lower", between,
 				item->settles_fewer_entries);
 	if (!isnan(counted->full_s))
-		text_add_format(out, "   helps %s%s, fully after %s\n",
+		text_add_format(out, "%shelps %s%s, fully after %s", between,
 				counted->begins_s > 0 ? "after " : "at once",
 				counted->begins_s > 0 ? in_seconds(counted->begins_s, first) : "",
 				in_seconds(counted->full_s, last));
+}
+
+bool advice_has_savings(const struct advice_item *item)
+{
+	return item->merit != MERIT_NONE && (!item_enlarges(item) || item->memory_bytes_delta > 0);
+}
+
+void advice_savings_text(const struct advice_item *item, const char *between, struct text *out)
+{
+	add_now(item, out);
+	add_later(item, between, out);
 }
 
 static void add_item(const struct advice_item *item, uint32_t number, struct text *out)
 {
 	text_add_format(out, "%s%u. %s\n   %s.\n", number > 1 ? "\n" : "", number, item->title,
 			item->reason);
-	add_savings(item, out);
+	if (advice_has_savings(item)) {
+		text_add(out, "   ");
+		advice_savings_text(item, "\n   ", out);
+		text_add_char(out, '\n');
+	}
 	if (item->whatif[0])
 		text_add_format(out, "   try other numbers: conntide whatif %s\n", item->whatif);
 	for (unsigned int tool = 0; tool < TOOL_COUNT; tool++)

@@ -300,6 +300,16 @@ void remedy_port_scan(struct advice_item *item)
 	keep_table(item, table);
 }
 
+void remedy_delete(struct advice_item *item, const struct row_key *key, const char *state)
+{
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++)
+		if (item->families & families[f].family)
+			remedy_say(item, TOOL_SHELL,
+				   "conntrack -D -f %s -p %s --dport %u --state %s",
+				   families[f].nfproto, l4proto_info(key->l4proto)->name, key->port,
+				   state);
+}
+
 void remedy_own_scan(struct advice_item *item, const struct row_key *key)
 {
 	remedy_say(item, TOOL_SHELL, key->l4proto == L4_TCP ? "ss -tnp state syn-sent" : "ss -unp");

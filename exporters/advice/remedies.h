@@ -29,6 +29,8 @@ void remedy_dead_backend(struct advice_item *item, const struct row_key *key);
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key);
 void remedy_one_host(struct advice_item *item, double entries);
 void remedy_port_scan(struct advice_item *item);
+/* TCP entries of the port in that state, now. */
+void remedy_delete(struct advice_item *item, const struct row_key *key, const char *state);
 /* A scan that this host does itself. */
 void remedy_own_scan(struct advice_item *item, const struct row_key *key);
 void remedy_nat(struct advice_item *item);

@@ -179,6 +179,18 @@ def test_families_of_the_item(place, etc):
             assert any(" ip6 saddr " in line for line in limits) == bool(families & 2), name
 
 
+def test_deletions_are_understood(place, etc):
+    """conntrack takes each line; with nothing to delete it says so."""
+    done = set()
+    for name, families, tools in ALL:
+        for line in tools["shell"]:
+            if line.startswith("conntrack -D") and line not in done:
+                done.add(line)
+                said = place.run("sh", "-c", f"{filled(line, families, etc)} 2>&1 || true")
+                assert "0 flow entries have been deleted" in said, f"{name}: {line}: {said}"
+    assert len(done) == 2 * 4
+
+
 def accepted(argv, name):
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"

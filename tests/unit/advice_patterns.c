@@ -669,6 +669,50 @@ static void test_advice_for_nginx(void **state)
 	made_free(made);
 }
 
+/* Full: what helps at once comes first, with how long, the cure after it. */
+static void test_what_to_type_first(void **state)
+{
+	struct made *made = nginx(25);
+	const struct advice_item *item;
+	uint32_t i = 0;
+
+	(void)state;
+	made->snap.live.max_entries = made->snap.live.limit_entries = 7600;
+	made->snap.live.level = SHM_LEVEL_FULL;
+	made->snap.live.level_reason = SHM_LEVEL_REASON_AT_LIMIT;
+	made_frames(made, 30);
+	/* Ten a second more come than go. */
+	for (unsigned int k = 24; k < 30; k++) {
+		made->minutes[k].new_entries = 600;
+		made->minutes[k].destroyed_entries = 500;
+		made->minutes[k].drops = 0;
+	}
+	made_advice(made);
+	item = made_item(made, "size");
+	assert_non_null(item);
+	assert_int_equal(item->merit, MERIT_RELIEF);
+	/* Raised to 16384, of which 7500 are in use. */
+	assert_true(fabs(item->lasts_s - (16384 - made->model.entries) / 10) < 1);
+	item = made_item(made, "delete-tcp-80-TIME_WAIT");
+	assert_non_null(item);
+	assert_true(fabs(item->lasts_s - item->saves_entries / 10) < 1);
+	assert_true(has_command(item, TOOL_SHELL,
+				"conntrack -D -f ipv4 -p tcp --dport 80 --state TIME_WAIT"));
+	assert_string_equal(made->advice.items[0].id, "size");
+	while (i < made->advice.count && made->advice.items[i].merit == MERIT_RELIEF)
+		i++;
+	assert_int_equal(i, 3);
+	assert_string_equal(made->advice.items[i].id, "keepalive-tcp-8080");
+	for (; i < made->advice.count; i++)
+		assert_int_not_equal(made->advice.items[i].merit, MERIT_RELIEF);
+	made_free(made);
+	/* A quiet table needs none of it. */
+	made = nginx(25);
+	made_advice(made);
+	assert_null(made_item(made, "delete-tcp-80-TIME_WAIT"));
+	made_free(made);
+}
+
 /* What is translated, helped, in a zone or offloaded must be tracked; so must what is not
  * known to be none of these. */
 static void test_notrack_does_no_harm(void **state)
@@ -791,6 +835,7 @@ int main(void)
 		cmocka_unit_test(test_renderings_keep_addresses),
 		cmocka_unit_test(test_advice_for_nginx),
 		cmocka_unit_test(test_notrack_does_no_harm),
+		cmocka_unit_test(test_what_to_type_first),
 		cmocka_unit_test(test_advice_for_a_full_table),
 		cmocka_unit_test(test_advice_for_chains),
 		cmocka_unit_test(test_advice_for_own_scan),

@@ -36,6 +36,8 @@ static void of_row(const struct row_key *key, uint32_t families)
 	static const char *const tcp_states[] = {"time_wait", "syn_sent", "syn_recv", "established",
 						 "close_wait"};
 
+	static const char *const deletable[] = {"TIME_WAIT", "CLOSE", "SYN_SENT", "SYN_RECV"};
+
 	begin(families);
 	remedy_notrack(&item, key);
 	print("notrack", key);
@@ -56,6 +58,10 @@ static void of_row(const struct row_key *key, uint32_t families)
 	begin(families);
 	remedy_close_wait(&item, key);
 	print("close-wait", key);
+	begin(families);
+	for (unsigned int i = 0; i < 4; i++)
+		remedy_delete(&item, key, deletable[i]);
+	print("delete", key);
 	if (key->direction != DIR_INBOUND && key->direction != DIR_FORWARDED)
 		return;
 	begin(families);

@@ -99,12 +99,11 @@ static void add_item(const struct advice_item *item, bool open, struct text *out
 	text_add(out, "</h3>\n<p>");
 	text_add_html(out, item->reason);
 	text_add(out, ".</p>\n");
-	if (item->merit != MERIT_NONE)
-		text_add_format(out,
-				"<p>Saves %.0f entries, %.1f %%; kernel memory %+.1f MiB%s.</p>\n",
-				item->saves_entries, 100 * item->saves_ratio,
-				item->memory_bytes_delta / 1048576,
-				item->memory_bytes_delta > 0 ? " when the table is full" : "");
+	if (advice_has_savings(item)) {
+		text_add(out, "<p>");
+		advice_savings_text(item, "; ", out);
+		text_add(out, ".</p>\n");
+	}
 	if (item->command_count || item->warnings) {
 		text_add_format(out,
 				"<details%s><summary>Commands, and what to know before"
