@@ -21,7 +21,7 @@ static int print_round(const struct cli *cli, const struct services *services)
 	if (cli_failed(status))
 		return status;
 	text_init(&out);
-	table_status(&snap, services, 0, &out);
+	table_status(&snap, &(struct table_wanted){.services = services}, &out);
 	text_add_char(&out, '\n');
 	if (select_ports(&snap, &cli->select, &selection) < 0)
 		out.failed = true;

@@ -338,8 +338,12 @@ void text_incident(const struct incident_view *view, struct text *out)
 		text_add_format(out, "%s\n", view->problem);
 		return;
 	}
-	table_status(view->snap, view->services, view->limit ? view->limit : INCIDENT_PORTS_SHOWN,
-		     out);
+	table_status(
+		view->snap,
+		&(struct table_wanted){.services = view->services,
+				       .ports = view->limit ? view->limit : INCIDENT_PORTS_SHOWN,
+				       .verbose = true},
+		out);
 	if (shown->rows_active > shown->rows_kept)
 		text_add_format(out, "of %" PRIu32 " ports the largest %" PRIu32 " were kept\n",
 				shown->rows_active, shown->rows_kept);

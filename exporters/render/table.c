@@ -8,11 +8,16 @@
 #include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/head.h"
+#include "exporters/render/nat.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
 #include "exporters/render/settings.h"
+#include "lib/base/clock.h"
 #include "lib/health/health.h"
+#include "lib/kernel/states.h"
 
+#define LINE		  80u
+#define LABEL		  12u
 #define SETTINGS_LINES	  3u
 #define SETTINGS_SHOWN_NS (UINT64_C(24) * 3600 * 1000000000u)
 
@@ -21,12 +26,41 @@ static void label(struct text *out, const char *name)
 	size_t from = out->bytes;
 
 	text_add(out, name);
-	text_pad(out, from, 12);
+	text_pad(out, from, LABEL);
+}
+
+static void add_loss(struct text *out, const char *name, int64_t milli_per_s, bool *any)
+{
+	if (milli_per_s <= 0)
+		return;
+	text_add_format(out, "%s%s %.*f/s", *any ? ", " : "", name, milli_per_s < 10000 ? 1 : 0,
+			(double)milli_per_s / 1e3);
+	*any = true;
+}
+
+static void add_losses(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_live *live = &snap->live;
+	bool any = false;
+
+	if (health_fresh(snap)) {
+		label(out, "losses");
+		add_loss(out, "dropped", live->dropped_milli_per_s, &any);
+		add_loss(out, "evicted", live->evicted_milli_per_s, &any);
+		add_loss(out, "chain", live->chain_milli_per_s, &any);
+		add_loss(out, "insert_failed", live->insert_failed_milli_per_s, &any);
+		text_add(out, any ? "\n" : "none at present\n");
+	}
+	label(out, health_fresh(snap) ? "" : "losses");
+	text_add_format(out,
+			"since boot: dropped %" PRId64 ", evicted %" PRId64 ", chain %" PRId64
+			", insert_failed %" PRId64 "\n",
+			live->stat_drop, live->stat_early_drop, live->stat_chaintoolong,
+			live->stat_insert_failed);
 }
 
 static void add_fill(const struct snapshot *snap, struct text *out)
 {
-	const struct snap_live *live = &snap->live;
 	char words[FORECAST_WORDS_BYTES];
 
 	label(out, "level");
@@ -35,10 +69,17 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 	label(out, "table");
 	head_fill(snap, out);
 	text_add_char(out, '\n');
+	add_losses(snap, out);
 	label(out, "forecast");
 	text_add_format(out, "%s\n", forecast_words(snap, words));
 	label(out, "");
 	text_add_format(out, "%s\n", forecast_settles(snap, words));
+}
+
+static void add_chains(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_live *live = &snap->live;
+
 	label(out, "chains");
 	text_add_format(
 		out, "%" PRId64 " buckets; inserts begin to fail at about %" PRId64 " entries%s\n",
@@ -51,12 +92,123 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 		text_add_format(out, "%" PRId64 " of %" PRId64 " expectations\n",
 				live->expectations, live->expectations_max);
 	}
-	label(out, "lost");
-	text_add_format(out,
-			"%" PRId64 " dropped, %" PRId64 " evicted, %" PRId64 " chain, %" PRId64
-			" insert_failed since boot\n",
-			live->stat_drop, live->stat_early_drop, live->stat_chaintoolong,
-			live->stat_insert_failed);
+}
+
+struct table_peak table_peak_of(const struct snap_history *history, uint64_t now_real_ns,
+				uint64_t seconds)
+{
+	struct table_peak peak = {0, 0};
+
+	for (size_t i = 0; history && i < history->sample_count; i++) {
+		const struct snap_sample *sample = &history->samples[i];
+
+		if (sample->real_ns == 0 || sample->real_ns > now_real_ns ||
+		    now_real_ns - sample->real_ns > seconds * NS_PER_S ||
+		    (peak.real_ns && sample->count_entries < peak.entries))
+			continue;
+		peak = (struct table_peak){sample->count_entries, sample->real_ns};
+	}
+	return peak;
+}
+
+static void add_peak(const char *name, const char *span, const struct table_peak *peak,
+		     struct text *out)
+{
+	char time[32];
+
+	label(out, name);
+	text_add_format(out, "%s: %" PRIu32 " entries, %s\n", span, peak->entries,
+			format_time(peak->real_ns, time));
+}
+
+/* The rings are not of one age: what is largest in the last hour is at least that in the day. */
+static void add_peaks(const struct table_wanted *wanted, struct text *out)
+{
+	const struct table_peak *hour = &wanted->hour, *day = &wanted->day;
+	bool same = hour->entries >= day->entries;
+
+	if (hour->real_ns)
+		add_peak("peak", same ? "last hour and day" : "last hour", hour, out);
+	if (day->real_ns && !same)
+		add_peak(hour->real_ns ? "" : "peak", "last day", day, out);
+}
+
+/* "tcp/443 inbound (https)  11926, 73 %: SYN_RECV 5450, TIME_WAIT 4312" */
+static void add_port(const struct snapshot *snap, const struct services *services,
+		     const struct snap_row *row, struct text *out)
+{
+	const struct l4proto_info *info = l4proto_info(row->key.l4proto);
+	const char *service = services_name(services, row->key.l4proto, row->key.port);
+	double all = (double)snap->live.mirror_entries;
+	unsigned int shown = STATE_SLOTS_MAX;
+	size_t from = out->bytes;
+	char part[48];
+
+	text_add(out, info->name);
+	if (info->has_ports)
+		text_add_format(out, "/%u", row->key.port);
+	text_add_format(out, " %s", direction_name(row->key.direction));
+	if (*service)
+		text_add_format(out, " (%.12s)", service);
+	text_pad(out, from, 30);
+	text_add_format(out, "%" PRIu32 ", %.0f %%", row->entries,
+			all > 0 ? 100 * row->entries / all : 0);
+	for (unsigned int n = 0; n < 2; n++) {
+		unsigned int best = STATE_SLOTS_MAX;
+
+		for (unsigned int s = 0; s < STATE_SLOTS_MAX; s++)
+			if (s != shown && row->states[s] && state_name(row->key.l4proto, s) &&
+			    (best == STATE_SLOTS_MAX || row->states[s] > row->states[best]))
+				best = s;
+		if (best == STATE_SLOTS_MAX)
+			break;
+		snprintf(part, sizeof(part), "%s%s %" PRIu32, n ? ", " : ": ",
+			 state_name(row->key.l4proto, best), row->states[best]);
+		/* The second only where the line has room for it. */
+		if (n && out->bytes - from + strlen(part) > LINE - LABEL)
+			break;
+		text_add(out, part);
+		shown = best;
+	}
+	text_add_char(out, '\n');
+}
+
+static void add_top(const struct snapshot *snap, const struct table_wanted *wanted,
+		    struct text *out)
+{
+	struct selection selection;
+	struct select select;
+
+	select_init(&select);
+	select.limit = wanted->top;
+	if (!wanted->top)
+		return;
+	if (select_ports(snap, &select, &selection) < 0)
+		out->failed = true;
+	for (size_t i = 0; i < selection.count; i++) {
+		label(out, i ? "" : "ports");
+		add_port(snap, wanted->services, selection.picks[i].row, out);
+	}
+	selection_free(&selection);
+}
+
+static void add_nat(const struct snapshot *snap, struct text *out)
+{
+	char words[NAT_WORDS_BYTES];
+
+	if (!*nat_words(&snap->live, words))
+		return;
+	label(out, "nat");
+	text_add_format(out, "%s\n", words);
+}
+
+static void add_quality(const struct snapshot *snap, struct text *out)
+{
+	char words[HEALTH_WORDS_BYTES];
+
+	label(out, "quality");
+	text_add_format(out, "%s: %s\n", health_quality_words(snap, words),
+			health_quality_reason(snap));
 }
 
 /* Of the last day, the latest first. */
@@ -76,7 +228,7 @@ static void add_settings(const struct snapshot *snap, struct text *out)
 static void add_trust(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_live *live = &snap->live;
-	char age[32], words[HEALTH_WORDS_BYTES];
+	char age[32];
 
 	label(out, "agent");
 	text_add_format(out, "%s, mode %s, version %s, numbers are %s%s\n", health_state(snap),
@@ -86,9 +238,6 @@ static void add_trust(const struct snapshot *snap, struct text *out)
 		label(out, "");
 		text_add_format(out, "%s\n", health_reason(snap));
 	}
-	label(out, "quality");
-	text_add_format(out, "%s: %s\n", health_quality_words(snap, words),
-			health_quality_reason(snap));
 	label(out, "mirror");
 	text_add_format(out,
 			"%" PRId64 " entries, residual %" PRId64 ", silent %" PRId64
@@ -110,30 +259,46 @@ static void add_trust(const struct snapshot *snap, struct text *out)
 					  : "never");
 }
 
-void table_status(const struct snapshot *snap, const struct services *services, size_t ports,
-		  struct text *out)
+static void add_ports(const struct snapshot *snap, const struct table_wanted *wanted,
+		      struct text *out)
 {
 	struct selection selection;
 	struct select select;
 
-	head_banner(snap, out);
-	label(out, "netns");
-	text_add_format(out, "%s\n", snap->netns_name);
-	add_fill(snap, out);
-	add_settings(snap, out);
-	add_trust(snap, out);
-	if (!ports)
-		return;
 	select_init(&select);
-	select.limit = ports;
+	select.limit = wanted->ports;
+	if (!wanted->ports)
+		return;
 	if (select_ports(snap, &select, &selection) < 0)
 		out->failed = true;
 	text_add_char(out, '\n');
-	render_ports(snap, &selection, services, ROWS_TEXT, out);
+	render_ports(snap, &selection, wanted->services, ROWS_TEXT, out);
 	if (selection.matches > selection.count)
 		text_add_format(out, "and %zu more: conntide ports\n",
 				selection.matches - selection.count);
 	selection_free(&selection);
+}
+
+void table_status(const struct snapshot *snap, const struct table_wanted *wanted, struct text *out)
+{
+	head_banner(snap, out);
+	add_fill(snap, out);
+	add_peaks(wanted, out);
+	add_top(snap, wanted, out);
+	add_nat(snap, out);
+	add_quality(snap, out);
+	add_settings(snap, out);
+	label(out, "netns");
+	text_add_format(out, "%s%s%s\n", snap->netns_name, *snap->host_name ? " on " : "",
+			snap->host_name);
+	if (wanted->verbose) {
+		add_chains(snap, out);
+		add_trust(snap, out);
+	} else if (snap->live.max_entries > 0 &&
+		   snap->live.chain_limit_entries < snap->live.max_entries) {
+		add_chains(snap, out);
+	}
+	add_ports(snap, wanted, out);
 }
 
 void table_line(const struct snapshot *snap, struct text *out)

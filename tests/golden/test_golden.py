@@ -23,11 +23,13 @@ OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}
 # What differs from one run to the next: times, versions, this process' own use.
 VOLATILE = [
     (r"numbers are [\d.]+ s old", "numbers are N s old"),
+    (r"(peak .*entries, )[\dT:Z-]+", r"\1TIME"),
     (r"<dd>[\d.]+ s</dd>", "<dd>N s</dd>"),
     (r'("age_seconds":\s*)[\d.]+', r"\1N"),
     (r'("heartbeat_timestamp_seconds":\s*)[\d.]+', r"\1N"),
     (r'("computed_timestamp_seconds":\s*)[\d.]+', r"\1N"),
     (r"made        \S+,", "made        TIME,"),
+    (r'("saves_peak_unix_seconds":\s*)\d+', r"\1N"),
     (r'(<polyline class="past" points=")[^"]*"', r'\1..."'),
     (r'("level_since":\s*)"[^"]*"', r'\1"TIME"'),
     (r'("verified_seconds_ago":\s*)[\d.]+', r"\1N"),

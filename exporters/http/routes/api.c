@@ -16,7 +16,7 @@
 
 #define API_LIMIT_DEFAULT 50000u
 #define API_LIMIT_MAX	  500000u
-#define STATUS_PORTS	  10u
+#define STATUS_PORTS	  3u
 
 static bool take_format(const struct request *request, struct api *api, struct response *response)
 {
@@ -210,6 +210,16 @@ bool api_take_document(const struct request *request, const char *what,
 	return true;
 }
 
+static void add_status(struct app *app, const struct snapshot *snap, struct text *out)
+{
+	uint64_t now_ns = clock_real_ns();
+	struct table_wanted wanted = {.services = app->services, .top = STATUS_PORTS};
+
+	wanted.hour = table_peak_of(source_history(&app->source, false), now_ns, 3600);
+	wanted.day = table_peak_of(source_history(&app->source, true), now_ns, 86400);
+	table_status(snap, &wanted, out);
+}
+
 void api_status(struct app *app, enum rows_format format, struct response *response)
 {
 	const struct snapshot *snap =
@@ -221,7 +231,7 @@ void api_status(struct app *app, enum rows_format format, struct response *respo
 	else
 		response_header(response, "Retry-After", API_RETRY_AFTER_S);
 	if (snap && format == ROWS_TEXT)
-		table_status(snap, app->services, STATUS_PORTS, &response->body);
+		add_status(app, snap, &response->body);
 	else if (snap)
 		json_status(snap, &response->body);
 	else if (format == ROWS_TEXT)
