@@ -10,6 +10,7 @@
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/settings.h"
 #include "lib/base/check.h"
+#include "lib/event/event.h"
 #include "lib/health/health.h"
 
 const struct column status_columns[] = {
@@ -35,6 +36,9 @@ const struct column status_columns[] = {
 	{"forecast", 0, "", "object|null",
 	 "verdict, verdict_code, alarm, time_to_full_seconds and settles_at_entries, as in "
 	 "forecast"},
+	{"nat", 0, "", "object|null",
+	 "the fullest NAT pool: l4proto, remote_port, held_ports, size_ports, ratio, failing_share "
+	 "and time_to_full_seconds (likely); null: nothing is translated"},
 	{"zones", 0, "", "array",
 	 "entries by conntrack zone, zone and entries, the largest 32 first"},
 	{"expectations", 0, "", "object|null",
@@ -205,6 +209,26 @@ static void add_forecast(cJSON *object, const struct snapshot *snap)
 	add_or_null(to, "settles_at_entries", says && settles, settles_at);
 }
 
+static void add_nat(cJSON *object, const struct snap_live *live)
+{
+	cJSON *to;
+
+	if (live->nat_pools <= 0 || live->nat_used_ratio_ppm < 0) {
+		cJSON_AddNullToObject(object, "nat");
+		return;
+	}
+	to = cJSON_AddObjectToObject(object, "nat");
+	cJSON_AddStringToObject(to, "l4proto",
+				l4proto_info(ct_l4proto((uint8_t)live->nat_l4num))->name);
+	add_number(to, "remote_port", (uint16_t)live->nat_remote_port);
+	add_number(to, "held_ports", (double)live->nat_held_ports);
+	add_number(to, "size_ports", (double)live->nat_size_ports);
+	add_number(to, "ratio", (double)live->nat_used_ratio_ppm / 1e6);
+	add_number(to, "failing_share", (double)live->nat_failing_ppm / 1e6);
+	add_or_null(to, "time_to_full_seconds", live->nat_full_likely_ms >= 0,
+		    (double)live->nat_full_likely_ms / 1e3);
+}
+
 static void add_zones(cJSON *object, const struct snap_zones *zones)
 {
 	cJSON *list = cJSON_AddArrayToObject(object, "zones");
@@ -261,6 +285,7 @@ void json_status(const struct snapshot *snap, struct text *out)
 	add_losses(object, live);
 	add_lost(object, live);
 	add_forecast(object, snap);
+	add_nat(object, live);
 	add_zones(object, &snap->zones);
 	add_expectations(object, live);
 	add_settings(object, snap);
@@ -311,6 +336,7 @@ void json_status_missing(const char *netns, const char *reason, struct text *out
 					      "losses_per_second",
 					      "losses",
 					      "forecast",
+					      "nat",
 					      "expectations",
 					      "mirror_entries",
 					      "residual_entries",

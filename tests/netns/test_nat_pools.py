@@ -255,6 +255,9 @@ def test_level_and_incident(narrow, pair):
     assert narrow.status()["level"] == "OK" and not incident(narrow)
     udp(pair, 1, 1, 50100, 53)
     wait_level(narrow, "HIGH", "a NAT pool has 85.0 % of its ports in use")
+    told = narrow.status()["nat"]
+    assert (told["l4proto"], told["remote_port"]) == ("udp", 53)
+    assert (told["held_ports"], told["size_ports"], told["ratio"]) == (85, 100, 0.85)
     agent_module.poll(lambda: incident(narrow).get("stages") == ["high"], 10, "an incident")
     for number in range(9):
         udp(pair, 1, 1, 50200 + number, 53)
@@ -302,6 +305,17 @@ table ip nat {
 	chain postrouting { type nat hook postrouting priority srcnat; }
 }
 """)
+
+
+def test_what_if(narrow, pair):
+    """Asked before it is done; where all that is new fails the load is taken for twice as much."""
+    fill(narrow, pair)
+    for change in ("nat.addresses=2", "nat.ports=20000-20199"):
+        then = agent_module.ask(narrow.runtime, "whatif", change)["nat"]
+        assert (then["held_ports"], then["size_ports"]) == (100, 100)
+        assert then["ratio_then"] == 1
+    then = agent_module.ask(narrow.runtime, "whatif", "nat.addresses=4")["nat"]
+    assert then["ratio_then"] == 0.5 and then["failing_share_then"] == 0
 
 
 def test_why_names_it(narrow, pair):
