@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "exporters/render/age.h"
 #include "exporters/render/json.h"
+#include "exporters/render/wrap.h"
 #include "lib/base/clock.h"
 #include "lib/base/options.h"
 #include "lib/health/health.h"
@@ -100,9 +102,24 @@ int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 	return CLI_STALE;
 }
 
+/* A terminal breaks lines anywhere; we do it between words. */
+static void fit_terminal(const struct cli *cli, struct text *out)
+{
+	struct winsize size;
+	struct text wrapped;
+
+	if (cli->format != ROWS_TEXT || !isatty(STDOUT_FILENO) || !out->data ||
+	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col)
+		return;
+	text_init(&wrapped);
+	text_wrap(out, size.ws_col, cli->keep_indent, &wrapped);
+	text_free(out);
+	*out = wrapped;
+}
+
 int cli_print(const struct cli *cli, struct text *out, int status)
 {
-	(void)cli;
+	fit_terminal(cli, out);
 	if (text_failed(out)) {
 		fprintf(stderr, "conntide: out of memory\n");
 		status = CLI_ERROR;

@@ -50,8 +50,9 @@ struct cli {
 	unsigned int delay_ds;
 	const char *warning; /* of check; NULL: not given */
 	const char *critical;
-	bool host; /* of check */
-	int argc;  /* what is left after the options */
+	bool host;	    /* of check */
+	size_t keep_indent; /* of output: see text_wrap() */
+	int argc;	    /* what is left after the options */
 	char **argv;
 };
 

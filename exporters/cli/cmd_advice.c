@@ -5,6 +5,8 @@
 #include "exporters/cli/context.h"
 #include "exporters/cli/stale.h"
 
+#define COMMAND_INDENT 5u /* of advice_text() */
+
 int cmd_advice(struct cli *cli)
 {
 	struct advice *advice = malloc(sizeof(*advice));
@@ -13,6 +15,7 @@ int cmd_advice(struct cli *cli)
 	struct text out;
 	int status = context_take(cli, &context);
 
+	cli->keep_indent = COMMAND_INDENT;
 	text_init(&out);
 	if (status == CLI_STALE) {
 		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
