@@ -21,14 +21,6 @@
 #include "exporters/advice/advice_item.h"
 #include "exporters/render/rows.h"
 
-#define ADVICE_ITEMS 24u
-
-struct advice {
-	const struct why *why;
-	struct advice_item items[ADVICE_ITEMS]; /* best first */
-	uint32_t count;
-};
-
 /* 0 or -ENOMEM. */
 int advice_make(const struct why *why, struct advice *advice);
 

@@ -78,4 +78,12 @@ static inline bool item_enlarges(const struct advice_item *item)
 	       !strncmp(item->whatif, "max=", 4);
 }
 
+#define ADVICE_ITEMS 24u
+
+struct advice {
+	const struct why *why;
+	struct advice_item items[ADVICE_ITEMS]; /* best first */
+	uint32_t count;
+};
+
 #endif

@@ -20,7 +20,7 @@ const struct column advice_columns[] = {
 	{"saves_ratio", 0, "", "number|null", "the same, as a part of the entries"},
 	{"saves_peak_entries", 0, "", "number|null",
 	 "the same at the fullest moment of the last hour..."},
-	{"saves_peak_unix_seconds", 0, "", "number|null", "...and when that was"},
+	{"saves_peak_timestamp_seconds", 0, "", "number|null", "...and when that was"},
 	{"settles_fewer_entries", 0, "", "number|null",
 	 "by how much lower the table settles; null: the forecast cannot say"},
 	{"lasts_seconds", 0, "", "number|null",
@@ -77,12 +77,13 @@ void advice_json(const struct advice *advice, struct text *out)
 		json_number(&json, "saves_entries", round(item->saves_entries));
 		json_number(&json, "saves_ratio", write_round(item->saves_ratio));
 		json_number(&json, "saves_peak_entries", round(item->counted.peak_entries));
-		json_number(&json, "saves_peak_unix_seconds",
+		json_number(&json, "saves_peak_timestamp_seconds",
 			    isnan(item->counted.peak_entries)
 				    ? (double)NAN
 				    : (double)(item->counted.peak_real_ns / 1000000000u));
 		json_number(&json, "settles_fewer_entries", round(item->settles_fewer_entries));
-		json_number(&json, "lasts_seconds", round(fmin(item->lasts_s, LASTS_MOST_S)));
+		json_number(&json, "lasts_seconds",
+			    item->lasts_s > LASTS_MOST_S ? LASTS_MOST_S : round(item->lasts_s));
 		json_number(&json, "helps_from_seconds", round(item->counted.begins_s));
 		json_number(&json, "helps_fully_seconds", round(item->counted.full_s));
 		json_number(&json, "settles_at_entries_then", round(item->settles_at_entries_then));
@@ -139,7 +140,7 @@ static void add_later(const struct advice_item *item, const char *between, struc
 	else if (!isnan(item->lasts_s))
 		text_add_format(out, "%sat once; lasts %s at the rate of now", between,
 				in_seconds(item->lasts_s, first));
-	if (counted->peak_entries > item->saves_entries)
+	if (counted->peak_entries > 1.05 * item->saves_entries)
 		text_add_format(out,
 				"%s%.0f of %.0f entries at %s, the fullest moment of the last hour",
 				between, counted->peak_entries, counted->peak_of_entries,

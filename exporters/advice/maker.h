@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "exporters/advice/advice.h"
+#include "exporters/advice/advice_item.h"
 
 struct maker {
 	struct advice *advice;

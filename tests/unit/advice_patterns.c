@@ -33,42 +33,9 @@ static void assert_none(struct made *made)
 	assert_false(made->why.urgent);
 }
 
-/* A server and its gateway in ordinary use: some of everything. */
-static struct made *healthy(void)
-{
-	struct made *made = made_new();
-	struct snap_row *row;
-
-	row = made_short(made, DIR_INBOUND, 443, 12, 20, 30); /* 240 open, 1800 waiting */
-	made_state(row, ST_TCP_SYN_RECV, 12);
-	made_state(row, ST_TCP_CLOSE_WAIT, 30);
-	made_short(made, DIR_INBOUND, 80, 6, 1, 30);
-	made_short(made, DIR_OUTBOUND, 5432, 0.5, 600, 30);
-	made_short(made, DIR_OUTBOUND, 443, 3, 5, 30);
-	row = made_row(made, L4_UDP, DIR_OUTBOUND, 53);
-	made_state(row, ST_GENERIC_REPLIED, 500);
-	made_state(row, ST_GENERIC_UNREPLIED, 20);
-	made_rate(row, 10);
-	row = made_row(made, L4_UDP, DIR_FORWARDED, 443);
-	made_state(row, ST_GENERIC_ASSURED, 900);
-	made_rate(row, 5);
-	row = made_row(made, L4_TCP, DIR_FORWARDED, 443);
-	made_state(row, ST_TCP_ESTABLISHED, 1500);
-	made_state(row, ST_TCP_TIME_WAIT, 800);
-	made_state(row, ST_TCP_SYN_SENT, 25);
-	made_rate(row, 8);
-	row = made_row(made, L4_ICMP, DIR_INBOUND, 0);
-	made_state(row, ST_GENERIC_REPLIED, 40);
-	for (unsigned int i = 0; i < 30; i++)
-		made_talker(made, SHM_TALKER_SOURCE, 100 + i, 200, 0, 0);
-	made_frames(made, 60);
-	made_hour(made, 90);
-	return made;
-}
-
 static void test_healthy(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 
 	(void)state;
 	assert_none(made);
@@ -112,20 +79,9 @@ static void test_small(void **state)
 
 /* --- the question it grew from --------------------------------------------------------- */
 
-static struct made *nginx(double up_per_s)
-{
-	struct made *made = made_new();
-
-	made_short(made, DIR_INBOUND, 80, 25, 0.1, 30);
-	if (up_per_s > 0)
-		made_short(made, DIR_OUTBOUND, 8080, up_per_s, 0.1, 30);
-	made_frames(made, 30);
-	return made;
-}
-
 static void test_upstream(void **state)
 {
-	struct made *made = nginx(25);
+	struct made *made = made_nginx(25);
 	const struct finding *finding;
 
 	(void)state;
@@ -169,7 +125,7 @@ static void test_squid(void **state)
 /* Requests have ended, entries have not: the counts tell. */
 static void test_upstream_after_the_load(void **state)
 {
-	struct made *made = nginx(25);
+	struct made *made = made_nginx(25);
 
 	(void)state;
 	for (size_t i = 0; i < made->snap.row_count; i++)
@@ -183,7 +139,7 @@ static void test_upstream_after_the_load(void **state)
 
 static void test_upstream_is_not_sure(void **state)
 {
-	struct made *made = nginx(25);
+	struct made *made = made_nginx(25);
 
 	(void)state;
 	/* Not seen for long enough. */
@@ -191,11 +147,11 @@ static void test_upstream_is_not_sure(void **state)
 	assert_named(made, "upstream-without-keepalive", CONFIDENCE_LIKELY);
 	/* A cache answers a third. */
 	made_free(made);
-	made = nginx(17);
+	made = made_nginx(17);
 	assert_named(made, "upstream-without-keepalive", CONFIDENCE_LIKELY);
 	made_free(made);
 	/* The same on average, and never at the same time. */
-	made = nginx(25);
+	made = made_nginx(25);
 	for (size_t i = 0; i < made->details.minutes.count; i++)
 		for (uint32_t j = 0; j < made->minutes[i].row_count; j++)
 			made->minutes[i].rows[j].new_entries = i % 2 == j ? 500 : 0;
@@ -205,14 +161,14 @@ static void test_upstream_is_not_sure(void **state)
 
 static void test_upstream_neighbours(void **state)
 {
-	struct made *made = nginx(6);
+	struct made *made = made_nginx(6);
 
 	(void)state;
 	/* Calls to another service that have nothing to do with what comes in. */
 	made_look(made);
 	assert_null(made_finding(made, "upstream-without-keepalive"));
 	made_free(made);
-	made = nginx(60);
+	made = made_nginx(60);
 	made_look(made);
 	assert_null(made_finding(made, "upstream-without-keepalive"));
 	made_free(made);
@@ -287,7 +243,7 @@ static void test_idle(void **state)
 
 static void test_dead_backend(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 3306);
 	const struct finding *finding;
 
@@ -312,7 +268,7 @@ static void test_dead_backend(void **state)
 
 static void test_syn_flood(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_row *row = made_row(made, L4_TCP, DIR_INBOUND, 25);
 
 	(void)state;
@@ -344,7 +300,7 @@ static void test_syn_flood(void **state)
 
 static void test_udp_storm(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_row *row = made_row(made, L4_UDP, DIR_OUTBOUND, 53);
 
 	(void)state;
@@ -357,7 +313,7 @@ static void test_udp_storm(void **state)
 	assert_named(made, "udp-query-storm", CONFIDENCE_LIKELY);
 	made_free(made);
 	/* As many, and they talk: QUIC. */
-	made = healthy();
+	made = made_healthy();
 	row = made_row(made, L4_UDP, DIR_INBOUND, 443);
 	made_state(row, ST_GENERIC_ASSURED, 9000);
 	made_state(row, ST_GENERIC_REPLIED, 1000);
@@ -368,7 +324,7 @@ static void test_udp_storm(void **state)
 
 static void test_close_wait(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_row *row = made_row(made, L4_TCP, DIR_INBOUND, 8009);
 
 	(void)state;
@@ -428,7 +384,7 @@ static void test_one_of_few_hosts(void **state)
 
 static void test_port_scan(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 
 	(void)state;
 	for (unsigned int port = 1; port <= 3000; port++)
@@ -439,7 +395,7 @@ static void test_port_scan(void **state)
 	assert_true(made_figure(made_finding(made, "port-scan"), "ports") >= 2998);
 	made_free(made);
 	/* Passive FTP or media: as many ports, in use. */
-	made = healthy();
+	made = made_healthy();
 	for (unsigned int port = 30000; port < 31000; port++)
 		made_state(made_row(made, L4_UDP, DIR_INBOUND, port), ST_GENERIC_ASSURED, 1);
 	for (unsigned int port = 40000; port < 41000; port++)
@@ -450,7 +406,7 @@ static void test_port_scan(void **state)
 
 static void test_losses(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_frame *last = &made->minutes[made->details.minutes.count - 1];
 
 	(void)state;
@@ -471,7 +427,7 @@ static void test_losses(void **state)
 
 static void test_nat(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_frame *last = &made->minutes[made->details.minutes.count - 1];
 
 	(void)state;
@@ -495,7 +451,7 @@ static void test_nat(void **state)
 /* What neither table nor chains nor ports explain; likely where there is DNS. */
 static void test_clash(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_frame *last = &made->minutes[made->details.minutes.count - 1];
 
 	(void)state;
@@ -522,7 +478,7 @@ static void test_clash(void **state)
 
 static void test_full(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 
 	(void)state;
 	made->snap.live.limit_entries = made->snap.live.max_entries = 8192;
@@ -547,7 +503,7 @@ static void test_full(void **state)
 /* What grew, by how much, against which moment. */
 static void test_growth(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 8080);
 	const struct change_of_table *change = &made->why.minutes;
 
@@ -584,7 +540,7 @@ static void test_growth(void **state)
 
 static void test_renderings_keep_addresses(void **state)
 {
-	struct made *made = healthy();
+	struct made *made = made_healthy();
 	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 3306);
 	struct text out;
 
@@ -615,198 +571,6 @@ static void test_renderings_keep_addresses(void **state)
 	made_free(made);
 }
 
-/* --- advice ------------------------------------------------------------------------------------
- */
-
-static bool has_command(const struct advice_item *item, enum tool tool, const char *what)
-{
-	for (uint32_t i = 0; i < item->command_count; i++)
-		if (item->commands[i].tool == tool && strstr(item->commands[i].text, what))
-			return true;
-	return false;
-}
-
-static void test_advice_for_nginx(void **state)
-{
-	struct made *made = nginx(25);
-	const struct advice_item *item;
-
-	(void)state;
-	made_advice(made);
-	assert_string_equal(made->advice.items[0].id, "keepalive-tcp-8080");
-	item = &made->advice.items[0];
-	/* 25 x 150.1, but for a few. */
-	assert_true(fabs(item->saves_entries - 25 * 150.1) < 30);
-	assert_true(fabs(item->saves_ratio - 0.5) < 0.01);
-	assert_true(fabs(item->memory_bytes_delta + item->saves_entries * 384) < 1);
-	assert_true(has_command(item, TOOL_NGINX, "keepalive 16;"));
-	assert_true(has_command(item, TOOL_NGINX, "server ADDRESS:8080;"));
-	assert_true(has_command(item, TOOL_SQUID, "server_persistent_connections on"));
-	assert_string_equal(item->whatif, "keepalive=tcp/8080/outbound");
-
-	item = made_item(made, "notrack-tcp-80-inbound");
-	assert_non_null(item);
-	assert_true(fabs(item->saves_ratio - 0.5) < 0.01);
-	assert_true(has_command(item, TOOL_NFT, "tcp dport 80 notrack"));
-	assert_true(has_command(item, TOOL_NFT, "tcp sport 80 notrack"));
-	assert_true(has_command(item, TOOL_IPTABLES,
-				"iptables -t raw -A OUTPUT ! -o lo -p tcp --sport 80"));
-	/* No entry is IPv6. */
-	assert_false(has_command(item, TOOL_IPTABLES, "ip6tables"));
-	assert_true(item->warnings & WARN(NAT_LATER));
-	assert_false(item->warnings & WARN(NAT));
-	assert_true(item->warnings & WARN(BOTH_DIRECTIONS));
-	assert_non_null(made_item(made, "notrack-tcp-8080-outbound"));
-
-	item = made_item(made, "timeout-tcp_time_wait");
-	assert_non_null(item);
-	assert_true(fabs(item->saves_entries - 2 * 25 * (150 - 37.5)) < 200);
-	assert_true(has_command(item, TOOL_SYSCTL,
-				"sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30"));
-	assert_true(has_command(item, TOOL_SHELL, "/etc/sysctl.d/"));
-	assert_true(has_command(item, TOOL_UNDO, "time_wait=120"));
-	assert_true(item->warnings & WARN(NOT_RETROACTIVE));
-	made_free(made);
-}
-
-/* Full: what helps at once comes first, with how long, the cure after it. */
-static void test_what_to_type_first(void **state)
-{
-	struct made *made = nginx(25);
-	const struct advice_item *item;
-	uint32_t i = 0;
-
-	(void)state;
-	made->snap.live.max_entries = made->snap.live.limit_entries = 7600;
-	made->snap.live.level = SHM_LEVEL_FULL;
-	made->snap.live.level_reason = SHM_LEVEL_REASON_AT_LIMIT;
-	made_frames(made, 30);
-	/* Ten a second more come than go. */
-	for (unsigned int k = 24; k < 30; k++) {
-		made->minutes[k].new_entries = 600;
-		made->minutes[k].destroyed_entries = 500;
-		made->minutes[k].drops = 0;
-	}
-	made_advice(made);
-	item = made_item(made, "size");
-	assert_non_null(item);
-	assert_int_equal(item->merit, MERIT_RELIEF);
-	/* Raised to 16384, of which 7500 are in use. */
-	assert_true(fabs(item->lasts_s - (16384 - made->model.entries) / 10) < 1);
-	item = made_item(made, "delete-tcp-80-TIME_WAIT");
-	assert_non_null(item);
-	assert_true(fabs(item->lasts_s - item->saves_entries / 10) < 1);
-	assert_true(has_command(item, TOOL_SHELL,
-				"conntrack -D -f ipv4 -p tcp --dport 80 --state TIME_WAIT"));
-	assert_string_equal(made->advice.items[0].id, "size");
-	while (i < made->advice.count && made->advice.items[i].merit == MERIT_RELIEF)
-		i++;
-	assert_int_equal(i, 3);
-	assert_string_equal(made->advice.items[i].id, "keepalive-tcp-8080");
-	for (; i < made->advice.count; i++)
-		assert_int_not_equal(made->advice.items[i].merit, MERIT_RELIEF);
-	made_free(made);
-	/* A quiet table needs none of it. */
-	made = nginx(25);
-	made_advice(made);
-	assert_null(made_item(made, "delete-tcp-80-TIME_WAIT"));
-	made_free(made);
-}
-
-/* What is translated, helped, in a zone or offloaded must be tracked; so must what is not
- * known to be none of these. */
-static void test_notrack_does_no_harm(void **state)
-{
-	static const uint32_t harms[][5] = {{1}, {0, 1}, {0, 0, 1}, {0, 0, 0, 0, 1}};
-	static const uint32_t six[5] = {0, 0, 0, 5};
-	const struct advice_item *item;
-	struct made *made;
-
-	(void)state;
-	for (unsigned int i = 0; i < 4; i++) {
-		made = nginx(25);
-		made_facts(made, made_row(made, L4_TCP, DIR_INBOUND, 80), harms[i]);
-		made_advice(made);
-		assert_null(made_item(made, "notrack-tcp-80-inbound"));
-		assert_non_null(made_item(made, "notrack-tcp-8080-outbound"));
-		assert_non_null(made_item(made, "timeout-tcp_time_wait"));
-		made_free(made);
-	}
-	made = nginx(25);
-	made_state(made_row(made, L4_TCP, DIR_INBOUND, 80), ST_TCP_OFFLOADED, 1);
-	made_advice(made);
-	assert_null(made_item(made, "notrack-tcp-80-inbound"));
-	made_free(made);
-	/* Nothing is known yet of an agent that has just started. */
-	made = nginx(25);
-	made_look(made);
-	made->details.ages = NULL;
-	assert_int_equal(advice_make(&made->why, &made->advice), 0);
-	assert_null(made_item(made, "notrack-tcp-80-inbound"));
-	made_free(made);
-	made = nginx(25);
-	made_facts(made, made_row(made, L4_TCP, DIR_INBOUND, 80), six);
-	made_advice(made);
-	item = made_item(made, "notrack-tcp-80-inbound");
-	assert_non_null(item);
-	assert_true(has_command(item, TOOL_IPTABLES, "ip6tables"));
-	made_free(made);
-}
-
-static void test_advice_for_a_full_table(void **state)
-{
-	struct made *made = healthy();
-	const struct advice_item *item;
-
-	(void)state;
-	made->snap.live.max_entries = 8192;
-	made->snap.live.buckets = 1024;
-	made->snap.live.chain_limit_entries = 25 * 1024;
-	made->snap.live.count_entries = 8100;
-	made_advice(made);
-	item = &made->advice.items[0];
-	assert_string_equal(item->id, "size");
-	assert_true(has_command(item, TOOL_SYSCTL, "nf_conntrack_max=16384"));
-	assert_true(has_command(item, TOOL_SYSCTL, "nf_conntrack_buckets=4096"));
-	assert_true(fabs(item->memory_bytes_delta - (8192 * 384.0 + 3072 * 8)) < 1);
-	assert_true(item->warnings & WARN(KUBE_PROXY));
-	assert_true(item->warnings & WARN(INITIAL_NETNS));
-	made_free(made);
-}
-
-/* On a kernel with short chains the hash comes first. */
-static void test_advice_for_chains(void **state)
-{
-	struct made *made = healthy();
-	const struct advice_item *item;
-
-	(void)state;
-	made->snap.live.buckets = 4096;
-	made->snap.live.chain_limit_entries = 8192;
-	made->minutes[59].chaintoolong = 5;
-	made_advice(made);
-	item = &made->advice.items[0];
-	assert_string_equal(item->id, "size");
-	assert_true(has_command(item, TOOL_SYSCTL, "nf_conntrack_buckets=131072"));
-	assert_false(has_command(item, TOOL_SYSCTL, "nf_conntrack_max="));
-	made_free(made);
-}
-
-/* A scan from here has no packets to drop on the way in. */
-static void test_advice_for_own_scan(void **state)
-{
-	struct made *made = made_new();
-
-	(void)state;
-	for (unsigned int port = 1; port <= 1500; port++)
-		made_state(made_row(made, L4_TCP, DIR_OUTBOUND, port), ST_TCP_SYN_SENT, 1);
-	made_advice(made);
-	assert_non_null(made_finding(made, "port-scan"));
-	assert_true(has_command(made_item(made, "port-scan"), TOOL_SHELL, "syn-sent"));
-	assert_false(has_command(made_item(made, "port-scan"), TOOL_NFT, "drop"));
-	made_free(made);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -833,12 +597,6 @@ int main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_renderings_keep_addresses),
-		cmocka_unit_test(test_advice_for_nginx),
-		cmocka_unit_test(test_notrack_does_no_harm),
-		cmocka_unit_test(test_what_to_type_first),
-		cmocka_unit_test(test_advice_for_a_full_table),
-		cmocka_unit_test(test_advice_for_chains),
-		cmocka_unit_test(test_advice_for_own_scan),
 	};
 
 	return cmocka_run_group_tests_name("advice_patterns", tests, NULL, NULL);

@@ -10,7 +10,7 @@ $(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/un
 # Every remedy for every kind of row, for tests/netns/test_remedies.py.
 $(BUILD)/tests/remedy-catalogue: $(call obj,tests/unit/remedy_catalogue.c) $(SHOW_LIB) $(LIB)
 	@mkdir -p $(@D)
-	$(call link,$^,-lm)
+	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
 
 # What conntide top draws, without the terminal; and what check --host reads.
 TOP_LIB := $(BUILD)/tests/top.a

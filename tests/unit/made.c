@@ -296,3 +296,47 @@ double made_then(const struct made *made, const char *words)
 	whatif_free(&result);
 	return then;
 }
+
+struct made *made_nginx(double up_per_s)
+{
+	struct made *made = made_new();
+
+	made_short(made, DIR_INBOUND, 80, 25, 0.1, 30);
+	if (up_per_s > 0)
+		made_short(made, DIR_OUTBOUND, 8080, up_per_s, 0.1, 30);
+	made_frames(made, 30);
+	return made;
+}
+
+/* A server and its gateway in ordinary use: some of everything. */
+struct made *made_healthy(void)
+{
+	struct made *made = made_new();
+	struct snap_row *row;
+
+	row = made_short(made, DIR_INBOUND, 443, 12, 20, 30); /* 240 open, 1800 waiting */
+	made_state(row, ST_TCP_SYN_RECV, 12);
+	made_state(row, ST_TCP_CLOSE_WAIT, 30);
+	made_short(made, DIR_INBOUND, 80, 6, 1, 30);
+	made_short(made, DIR_OUTBOUND, 5432, 0.5, 600, 30);
+	made_short(made, DIR_OUTBOUND, 443, 3, 5, 30);
+	row = made_row(made, L4_UDP, DIR_OUTBOUND, 53);
+	made_state(row, ST_GENERIC_REPLIED, 500);
+	made_state(row, ST_GENERIC_UNREPLIED, 20);
+	made_rate(row, 10);
+	row = made_row(made, L4_UDP, DIR_FORWARDED, 443);
+	made_state(row, ST_GENERIC_ASSURED, 900);
+	made_rate(row, 5);
+	row = made_row(made, L4_TCP, DIR_FORWARDED, 443);
+	made_state(row, ST_TCP_ESTABLISHED, 1500);
+	made_state(row, ST_TCP_TIME_WAIT, 800);
+	made_state(row, ST_TCP_SYN_SENT, 25);
+	made_rate(row, 8);
+	row = made_row(made, L4_ICMP, DIR_INBOUND, 0);
+	made_state(row, ST_GENERIC_REPLIED, 40);
+	for (unsigned int i = 0; i < 30; i++)
+		made_talker(made, SHM_TALKER_SOURCE, 100 + i, 200, 0, 0);
+	made_frames(made, 60);
+	made_hour(made, 90);
+	return made;
+}

@@ -53,6 +53,11 @@ struct snap_row *made_short(struct made *made, unsigned int direction, unsigned 
 /* Parts of the row's entries: src_nat, dst_nat, helper, ipv6, zoned. */
 void made_facts(struct made *made, const struct snap_row *row, const uint32_t parts[5]);
 
+/* A mixed table that shows no pattern. */
+struct made *made_healthy(void);
+/* nginx without upstream keepalive: so many connections a second on either side. */
+struct made *made_nginx(double up_per_s);
+
 void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
 		 unsigned int l4proto, unsigned int port);
 
