@@ -191,6 +191,10 @@ class Lab:
                        "link set edge up",
                        f"addr add {self.SERVER4}/24 dev edge",
                        f"addr add {self.SERVER6}/64 dev edge nodad")
+        # A new namespace has what the machine has: a host that forwarded would send back what
+        # is for the addresses behind it, round and round.
+        for host in (self.client, self.server):
+            host.sysctl("net/ipv4/ip_forward", 0)
         self.middle.sysctl("net/ipv4/ip_forward", 1)
         self.middle.sysctl("net/ipv6/conf/all/forwarding", 1)
         self.middle.ip("link set client up",
