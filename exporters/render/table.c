@@ -87,11 +87,19 @@ static void add_chains(const struct snapshot *snap, struct text *out)
 		live->max_entries > 0 && live->chain_limit_entries < live->max_entries
 			? ", BELOW the limit: raise nf_conntrack_buckets"
 			: "");
-	if (live->expectations > 0) {
-		label(out, "expected");
-		text_add_format(out, "%" PRId64 " of %" PRId64 " expectations\n",
-				live->expectations, live->expectations_max);
-	}
+}
+
+/* A second limit, which most hosts are nowhere near. */
+static void add_expectations(const struct snapshot *snap, bool verbose, struct text *out)
+{
+	const struct snap_live *live = &snap->live;
+
+	if (live->expectations <= 0 ||
+	    (!verbose && live->expectations < live->expectations_max / 2))
+		return;
+	label(out, "expected");
+	text_add_format(out, "%" PRId64 " of %" PRId64 " expectations\n", live->expectations,
+			live->expectations_max);
 }
 
 struct table_peak table_peak_of(const struct snap_history *history, uint64_t now_real_ns,
@@ -286,6 +294,7 @@ void table_status(const struct snapshot *snap, const struct table_wanted *wanted
 	add_peaks(wanted, out);
 	add_top(snap, wanted, out);
 	add_nat(snap, out);
+	add_expectations(snap, wanted->verbose, out);
 	add_quality(snap, out);
 	add_settings(snap, out);
 	label(out, "netns");
