@@ -32,6 +32,7 @@ static const double merit_weight[] = {
 #define SYN_RECV_S    10.0
 #define CLOSE_WAIT_S  15.0
 #define UDP_S	      10.0
+#define OTHER_S	      10.0
 
 /* Idle connections for nginx to keep, per worker: never fewer than this. */
 #define IDLE_MIN 16.0
@@ -294,6 +295,18 @@ static void advise_expectations(struct maker *maker, const struct finding *findi
 	remedy_expectations(item, max, 4 * max);
 }
 
+/* A tenth: longer than tunnels pause between keepalives, where it is not short already. */
+static void advise_other(struct maker *maker, const struct finding *finding)
+{
+	int timeout = timeout_of_state(finding->rows[0].l4proto, (unsigned int)finding->state);
+
+	if (timeout >= 0)
+		advise_timeout(
+			maker, finding, timeout,
+			fmax(OTHER_S, floor(maker->model->settings.timeouts_s[timeout] / 10)),
+			NULL);
+}
+
 static void advise_open(struct maker *maker, const struct finding *finding)
 {
 	struct advice_item *item;
@@ -320,6 +333,9 @@ static void advise_open(struct maker *maker, const struct finding *finding)
 	case PATTERN_UDP_STORM:
 		advise_notrack(maker, finding, &finding->rows[0]);
 		advise_timeout(maker, finding, TIMEOUT_UDP, UDP_S, "unreplied");
+		break;
+	case PATTERN_OTHER_PROTOCOL:
+		advise_other(maker, finding);
 		break;
 	case PATTERN_IDLE_ESTABLISHED:
 		advise_timeout(maker, finding, TIMEOUT_TCP_ESTABLISHED, ESTABLISHED_S,

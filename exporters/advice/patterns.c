@@ -72,6 +72,10 @@ static const struct {
 	[PATTERN_PORT_SCAN] = {{"port-scan", "unanswered packets to many ports",
 				"drop them before they are tracked"},
 			       pattern_port_scan},
+	[PATTERN_OTHER_PROTOCOL] = {{"other-protocol",
+				     "a protocol other than TCP and UDP fills the table",
+				     "see who sends it; a shorter timeout of that protocol"},
+				    pattern_other_protocol},
 };
 
 const struct pattern_info *pattern_info(enum pattern_id id)

@@ -89,5 +89,6 @@ void pattern_idle_established(struct look *look);
 void pattern_close_wait(struct look *look);
 void pattern_one_host(struct look *look);
 void pattern_port_scan(struct look *look);
+void pattern_other_protocol(struct look *look);
 
 #endif

@@ -179,10 +179,18 @@ def nat_collisions(scene):
     send_on(scene, knock)
 
 
+def other_protocol(scene):
+    """ESP through the gateway, each between two addresses of its own."""
+    wire = scene.wire(scene.lab.client)
+    for number in range(ENTRIES):
+        src, dst = f"10.78.30.{number % 200 + 1}", f"10.79.{number // 200}.{number % 199 + 1}"
+        wire.send(src, dst, 50, bytes(16))
+
+
 MADE = {"dead-backend": dead_backend, "syn-flood": syn_flood, "udp-query-storm": udp_query_storm,
         "idle-established": idle_established, "close-wait-leak": close_wait_leak,
         "time-wait-pile": time_wait_pile, "one-host": one_host, "port-scan": port_scan,
-        "nat-collisions": nat_collisions}
+        "nat-collisions": nat_collisions, "other-protocol": other_protocol}
 
 # What another pattern may be besides, because that is there as well.
 BESIDES = {"dead-backend": {"one-host"}, "one-host": {"idle-established"},
@@ -191,7 +199,8 @@ BESIDES = {"dead-backend": {"one-host"}, "one-host": {"idle-established"},
 # Where it is: protocol, direction, port.
 WHERE = {"dead-backend": ("tcp", "outbound", 5432), "syn-flood": ("tcp", "inbound", 443),
          "udp-query-storm": ("udp", "forwarded", 53), "idle-established": ("tcp", "inbound", 3306),
-         "close-wait-leak": ("tcp", "inbound", 8000), "time-wait-pile": ("tcp", "inbound", 80)}
+         "close-wait-leak": ("tcp", "inbound", 8000), "time-wait-pile": ("tcp", "inbound", 80),
+         "other-protocol": ("other", "forwarded", 0)}
 
 
 def play(name):

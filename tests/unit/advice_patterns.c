@@ -404,6 +404,34 @@ static void test_port_scan(void **state)
 	made_free(made);
 }
 
+/* ESP as a gateway passes it on: not TCP, not UDP, and ten minutes an entry. */
+static void test_other_protocol(void **state)
+{
+	struct made *made = made_healthy();
+	struct snap_row *row = made_row(made, L4_OTHER, DIR_FORWARDED, 0);
+	const struct advice_item *item;
+
+	(void)state;
+	made_state(row, ST_GENERIC_UNREPLIED, 4000);
+	made_rate(row, 4000 / 630.0);
+	made_stays(made, row, ST_GENERIC_UNREPLIED, 1000, 630);
+	made_lives(made, row, 1000, 630);
+	assert_named(made, "other-protocol", CONFIDENCE_SURE);
+	assert_int_equal((int)made_figure(made_finding(made, "other-protocol"), "timeout_seconds"),
+			 600);
+	made_advice(made);
+	item = made_item(made, "timeout-generic");
+	assert_non_null(item);
+	assert_string_equal(item->whatif, "timeout.generic=60");
+	/* Older than 60 s, and the collector's lag. */
+	assert_true(item->saves_entries > 3300 && item->saves_entries < 3700);
+	made_free(made);
+	made = made_healthy();
+	made_state(made_row(made, L4_GRE, DIR_FORWARDED, 0), ST_GENERIC_REPLIED, 90);
+	assert_none(made);
+	made_free(made);
+}
+
 static void test_losses(void **state)
 {
 	struct made *made = made_healthy();
@@ -591,6 +619,7 @@ int main(void)
 		cmocka_unit_test(test_one_host),
 		cmocka_unit_test(test_one_of_few_hosts),
 		cmocka_unit_test(test_port_scan),
+		cmocka_unit_test(test_other_protocol),
 		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_nat),
 		cmocka_unit_test(test_clash),
