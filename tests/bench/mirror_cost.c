@@ -22,14 +22,15 @@
 #include "lib/stats/observer.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
+#include "lib/stats/zones.h"
 #include "tests/unit/offline.h"
 
 #define ROUNDS_MAX 64u
 
-enum who { NOBODY, FORECAST, STAYS, TALKERS, POOLS, WHO };
+enum who { NOBODY, FORECAST, STAYS, TALKERS, POOLS, BY_ZONE, WHO };
 
-static const char *const names[WHO] = {"mirror", "+ forecast", "+ stays", "+ talkers",
-				       "+ nat pools"};
+static const char *const names[WHO] = {"mirror",    "+ forecast",  "+ stays",
+				       "+ talkers", "+ nat pools", "+ zones"};
 
 struct bench {
 	struct mirror_offline offline;
@@ -37,6 +38,7 @@ struct bench {
 	struct durations durations;
 	struct talkers talkers;
 	struct nat_pools pools;
+	struct zones zones;
 	struct shm_detail *details;
 	struct shm_talkers *listed;
 };
@@ -49,7 +51,7 @@ static void create(struct bench *bench, enum who who)
 	if (!bench->details || !bench->listed || mirror_offline_create(&bench->offline, 4000000) ||
 	    durations_create(&bench->durations, &bench->offline.hist) ||
 	    talkers_create(&bench->talkers, TALKERS_KEYS) ||
-	    nat_pools_create(&bench->pools, NAT_POOLS_KEYS))
+	    nat_pools_create(&bench->pools, NAT_POOLS_KEYS) || zones_create(&bench->zones))
 		exit(1);
 	for (unsigned int i = 0; i < SHM_DETAILS; i++)
 		poke_u32(&bench->details[i].row, ROW_INVALID);
@@ -63,6 +65,8 @@ static void create(struct bench *bench, enum who who)
 		bench->observer.talkers = &bench->talkers;
 	if (who >= POOLS)
 		bench->observer.nat_pools = &bench->pools;
+	if (who >= BY_ZONE)
+		bench->observer.zones = &bench->zones;
 	if (who != NOBODY)
 		bench->offline.mirror.hook = &bench->observer.hook;
 }
@@ -73,6 +77,7 @@ static void destroy(struct bench *bench)
 	durations_destroy(&bench->durations);
 	talkers_destroy(&bench->talkers);
 	nat_pools_destroy(&bench->pools);
+	zones_destroy(&bench->zones);
 	mirror_offline_destroy(&bench->offline);
 	free(bench->details);
 	free(bench->listed);
