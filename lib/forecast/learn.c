@@ -14,6 +14,7 @@
 #define NS_PER_S     1000000000
 #define RETURN_S     180  /* within which those thrown out come back */
 #define COME_TWICE   1.15 /* times as many as were thrown out */
+#define FEW_TIMES    3.0f /* the usual exits, and an incident has more */
 #define LOSSES_S     15	  /* after losses nothing is learnt */
 #define DUMP_S	     5
 #define LEAP_S	     3600 /* a clock that leaps is not lived through second by second */
@@ -171,9 +172,15 @@ static void end_bin(struct forecast *f)
 }
 
 /*
- * The exits of the second that is over. Most of a stage gone within a second
- * is an incident, not how long entries stay; who was thrown out comes back.
+ * A good part of a stage gone within a second is an incident, not how long entries stay; but
+ * where entries stay for seconds, so many go in each.
  */
+static bool is_incident(const struct fc_cell *c)
+{
+	return c->old_exits > 12 + FEW_TIMES * c->usual_exits && c->old_exits * 8 > c->n_old;
+}
+
+/* The exits of the second that is over; who was thrown out comes back. */
 static void learn_exits(struct forecast *f)
 {
 	unsigned int i;
@@ -183,7 +190,7 @@ static void learn_exits(struct forecast *f)
 		struct fc_cell *c = &f->cell[e->cell];
 		struct fc_class *cl = &f->cls[c->class_id];
 
-		if (c->used && (c->old_exits <= 12 || c->old_exits * 8 <= c->n_old)) {
+		if (c->used && !is_incident(c)) {
 			fc_cell_learn(c, e);
 			if (c->stage == FC_ESTABLISHED)
 				fc_shift_exit(&f->shift[c->class_id], e->bin);

@@ -8,7 +8,8 @@ const double fc_memory_s[FC_MEMORIES] = {60.0, 400.0, 3000.0};
 
 #define NS_PER_S     1000000000
 #define END_MEMORY_S 1200.0
-#define LATE_MOST_S  80 /* later ones of a fixed deadline were lost */
+#define USUAL_S	     30.0f /* exits, mean over */
+#define LATE_MOST_S  80	   /* later ones of a fixed deadline were lost */
 
 static unsigned int group_of(unsigned int bin)
 {
@@ -137,6 +138,9 @@ void fc_cell_second(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool
 	memset(n_at, 0, sizeof(float) * (FC_AGE_BINS + 1));
 	if (c->pop.total > 0)
 		expose(c, late, now_s, unsure, n_at);
+	c->usual_exits +=
+		(fminf((float)c->old_exits, 2.0f * c->usual_exits + 12.0f) - c->usual_exits) /
+		USUAL_S;
 	c->old_exits = 0;
 	if (c->pop.total <= 0 || unsure)
 		return;

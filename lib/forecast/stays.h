@@ -34,6 +34,7 @@ struct fc_cell {
 	bool used, refreshed; /* packets extend the timeout without an event */
 	struct fc_population pop;
 	int32_t n_old, old_exits; /* past their first seconds; of those, gone this second */
+	float usual_exits;	  /* of those, a second */
 	/* going on to another stage or ended early, by age; one more bin: unknown age */
 	float ev_go[FC_MEMORIES][FC_AGE_BINS + 1], risk_go[FC_MEMORIES][FC_AGE_BINS + 1];
 	float h_go[FC_MEMORIES][FC_AGE_BINS];

@@ -147,6 +147,35 @@ static void test_what_begins_is_no_burst(void **state)
 	assert_true(pu.n <= 1);
 }
 
+/* A stage that empties in seconds is no incident each second: none of those is to come back. */
+static void test_short_stays_are_no_incident(void **state)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_forecast out;
+	unsigned int s, i, c;
+
+	(void)state;
+	for (s = 0; s < 600; s++) {
+		struct fc_move in = {.port = 80, .from = FC_NONE, .to = FC_ESTABLISHED};
+		struct fc_move end = {.port = 80, .from = FC_ESTABLISHED, .to = FC_NONE};
+		struct fc_stat st = {.now_ns = (s + 1) * NS, .count = 40 * (s < 7 ? s + 1 : 7)};
+
+		in.now_ns = end.now_ns = s * NS;
+		end.since_ns = (s - 7) * NS;
+		end.end = FC_END_EARLY;
+		for (i = 0; i < 40; i++)
+			forecast_move(f, &in);
+		for (i = 0; i < 40 && s >= 7; i++)
+			forecast_move(f, &end);
+		forecast_second(f, &st);
+	}
+	for (c = 0; c < FC_CLASSES; c++)
+		assert_true(f->cls[c].to_return < 1.0f);
+	forecast_compute(f, &out);
+	assert_true(fabs(out.count[0].p50 - 280.0) < 28.0);
+	forecast_destroy(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_two_bursts_promise_a_third),
 		cmocka_unit_test(test_promise_not_kept),
 		cmocka_unit_test(test_what_begins_is_no_burst),
+		cmocka_unit_test(test_short_stays_are_no_incident),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
