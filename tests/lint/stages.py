@@ -66,6 +66,7 @@ def test_stages_are_targets():
 APART = {"test-deps": "make test does it first", "test-busy": "runs stages",
          "test-netns": "both its halves are", "test-netns-asan": "both its halves are",
          "test-torture": "ten minutes; a minute of it is in test-netns-alone",
+         "test-boot": "a machine that boots under emulation: a quarter of an hour",
          "test-alerts": "twenty minutes; one load of each kind is in test-live"}
 
 
