@@ -27,7 +27,8 @@ CHECK_WORDS = {"UNKNOWN": "UNKNOWN", "OK": "OK", "HIGH": "WARNING", "CRITICAL": 
 NOT_ASKED = {"check", "top", "incidents", "explain", "record", "replay", "run", "demo", "flow", "completion",
              "help"}
 # Past forecasts, the past, and what is served of addresses.
-NO_VOICE = ("/api/v1/openapi.json", "/api/v1/incidents", "/api/v1/forecast/history", "{")
+NO_VOICE = ("/api/v1/openapi.json", "/api/v1/incidents", "/api/v1/forecast/history",
+            "/api/v1/history/", "{")
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}
 RULES = os.path.join(agent_module.ROOT, "dashboards", "rules.yml")
 STILL_SECONDS = 2  # of the three for which a number may be called exact

@@ -3,12 +3,13 @@
 without a script. Screenshots stay in BUILD/screenshots."""
 import gzip
 import os
+import subprocess
 import time
 
 import pytest
 
 from browser import Browser
-from harness import BUILD, ROOT, Exporter, Segment
+from harness import BUILD, CLI, ROOT, Exporter, Segment, free_port
 
 SHOTS = os.path.join(BUILD, "screenshots")
 CHART = "document.querySelectorAll('#chart polygon.area').length"
@@ -243,3 +244,29 @@ def test_it_is_small(exporter):
                for part in parts]
     assert sum(len(reply.body) for reply in replies) < 40000
     assert b"prefers-color-scheme" in gzip.decompress(replies[1].body)
+
+
+def test_a_flood_is_watched(browser):
+    """conntide demo, ten seconds before its flood: the page goes from OK to what is lost, who
+    causes it and what to type, without being touched."""
+    port = free_port()
+    # pylint: disable=consider-using-with
+    demo = subprocess.Popen([CLI, "demo", "--at", "50", f"--web.listen-address=127.0.0.1:{port}"],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        assert "page is at" in demo.stdout.readline()
+        browser.do(open=f"http://127.0.0.1:{port}/")
+        browser.wait(CHART, "the chart has data")
+        level = "document.querySelector('.level').textContent"
+        assert browser.run(f"return {level}") in ("OK", "HIGH", "CRITICAL")
+        browser.wait(f"{level} === 'FULL'", "full", 150)
+        browser.wait("document.querySelector('#why').innerText.includes('half-open')", "why", 60)
+        browser.wait("/dropped|evicted/.test(document.querySelector('#band').innerText)", "lost", 60)
+        assert "synproxy" in browser.run("return document.querySelector('#advice').textContent")
+        browser.wait("document.querySelectorAll('#chart rect.lost').length", "losses", 60)
+        browser.do(shot=os.path.join(SHOTS, "demo-flood.png"))
+        assert not browser.told["console"] and not browser.told["failed"]
+    finally:
+        demo.terminate()
+        demo.wait(30)
+        demo.stdout.close()

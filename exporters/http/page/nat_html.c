@@ -34,8 +34,9 @@ void render_nat_html(const struct snapshot *snap, bool hosts, struct text *out)
 	if (!*words)
 		return;
 	text_add(out, "<section id=\"nat\"><h2>Ports of source NAT</h2>\n<p");
-	text_add(out,
-		 snap->live.nat_used_ratio_ppm >= 1e6 * NAT_HIGH_RATIO ? " class=\"bad\">" : ">");
+	text_add(out, (double)snap->live.nat_used_ratio_ppm >= 1e6 * NAT_HIGH_RATIO
+			      ? " class=\"bad\">"
+			      : ">");
 	text_add_html(out, words);
 	text_add(out, ".</p>\n");
 	if (!hosts || !snap->nat.valid) {
