@@ -93,8 +93,8 @@ static bool worth_it(const struct maker *maker, const struct advice_item *item)
 {
 	double settles_at = maker->model->settles_at_entries;
 
-	return item_largest_ratio(item) >= SAVES_RATIO_MIN &&
-	       (isnan(settles_at) || item->settles_fewer_entries >= SAVES_RATIO_MIN * settles_at);
+	return isnan(settles_at) ? item_largest_ratio(item) >= SAVES_RATIO_MIN
+				 : item->settles_fewer_entries >= SAVES_RATIO_MIN * settles_at;
 }
 
 bool maker_evaluate(struct maker *maker, struct advice_item *item, const struct whatif *whatif)

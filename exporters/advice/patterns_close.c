@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/advice/model_detail.h"
 #include "exporters/advice/patterns.h"
 
 static double closing(const struct snap_row *row)
@@ -268,6 +269,60 @@ void pattern_time_wait(struct look *look)
 /* Below this the ends may just not have come. */
 #define IDLE_WATCH_S 600.0
 
+/* What the kernel was asked of a part of them: how many of them all have been idle for so
+ * long. NaN: too few were asked. */
+#define IDLE_LONG_S 600.0
+#define IDLE_SURE   0.5
+#define IDLE_BUSY   0.1
+
+static double idle_share(const struct look *look, const struct row_key *key)
+{
+	const struct snap_ages *ages =
+		snap_ages_now(look->details->ages, look->snap->taken_real_ns);
+	const struct snap_ages_cell *cell = snap_ages_cell(ages, key, ST_TCP_ESTABLISHED);
+
+	return cell && told_enough(cell) ? snap_ages_older(cell->idle, IDLE_LONG_S) / cell->told
+					 : (double)NAN;
+}
+
+/* Hardly one has been idle for a minute: in use, however few end. Of young ones, which
+ * nothing has refreshed yet, that says nothing. */
+static bool in_use(const struct look *look, const struct row_key *key)
+{
+	const struct snap_ages *ages =
+		snap_ages_now(look->details->ages, look->snap->taken_real_ns);
+	const struct snap_ages_cell *cell = snap_ages_cell(ages, key, ST_TCP_ESTABLISHED);
+
+	return cell && told_enough(cell) && cell->refreshed > cell->told / 2 &&
+	       snap_ages_older(cell->idle, 60) < IDLE_BUSY * cell->told;
+}
+
+/* By how few have ended, where it is not known how idle they are. */
+static bool hardly_ends(const struct look *look, const struct snap_row *row)
+{
+	return (double)row->new_entries >= look->min_entries &&
+	       (double)row->destroyed_entries <= IDLE_ENDED * (double)row->new_entries;
+}
+
+static void idle_is_known(const struct look *look, const struct snap_row *row, double idle,
+			  struct finding *finding)
+{
+	double open = row->states[ST_TCP_ESTABLISHED];
+	double timeout = look->model->settings.timeouts_s[TIMEOUT_TCP_ESTABLISHED];
+	char text[32];
+
+	if (idle < IDLE_SURE)
+		return;
+	finding->confidence = CONFIDENCE_SURE;
+	finding->unsure = NULL;
+	finding_summary(finding,
+			"%.0f of the %.0f open connections of %s have been idle for ten minutes or "
+			"longer, by the kernel's deadlines. One that is left without a close stays "
+			"for %.1f days",
+			idle * open, open, row_text(&row->key, text), timeout / 86400);
+	finding_figure(finding, "idle_entries", idle * open);
+}
+
 void pattern_idle_established(struct look *look)
 {
 	double timeout = look->model->settings.timeouts_s[TIMEOUT_TCP_ESTABLISHED];
@@ -277,13 +332,13 @@ void pattern_idle_established(struct look *look)
 		const struct snap_row *row = class->row;
 		double open = row->states[ST_TCP_ESTABLISHED];
 		struct finding *finding;
+		double idle = is_tcp(row) ? idle_share(look, &row->key) : 0;
 		bool watched;
 		char text[32];
 
 		if (!is_tcp(row) || open < look->min_entries ||
 		    look_share(look, open) < IDLE_SHARE || open < IDLE_OPEN * row->entries ||
-		    (double)row->new_entries < look->min_entries ||
-		    (double)row->destroyed_entries > IDLE_ENDED * (double)row->new_entries)
+		    (!(idle >= IDLE_SURE) && !hardly_ends(look, row)) || in_use(look, &row->key))
 			continue;
 		watched = look->model->watch_s >= IDLE_WATCH_S;
 		finding = look_add(look, PATTERN_IDLE_ESTABLISHED,
@@ -308,6 +363,8 @@ void pattern_idle_established(struct look *look)
 		finding_figure(finding, "watched_seconds", look->model->watch_s);
 		finding_figure(finding, "new_per_second", class->new_per_s);
 		finding_figure(finding, "established_timeout_seconds", timeout);
+		if (!isnan(idle))
+			idle_is_known(look, row, idle, finding);
 	}
 }
 

@@ -9,7 +9,8 @@
 #include "lib/kernel/gc.h"
 
 /* Entries of before the agent started, of which nothing is known: so many do not matter. */
-#define UNKNOWN_MOST 20.0
+#define UNKNOWN_MOST  20.0
+#define UNKNOWN_RATIO 0.05
 /* A cell tells of the collector when so many wait, and some have nearly waited to the end. */
 #define WAITING_LEAST 50.0
 #define NEARLY	      0.8
@@ -114,19 +115,24 @@ static double of_timeout(const struct count *count, const struct change *change,
 			 const struct snap_ages *ages)
 {
 	double timeout = count->model->settings.timeouts_s[change->timeout];
-	double sum = 0;
+	double sum = 0, unknown = 0;
 
 	if (change->value >= timeout)
 		return (double)NAN;
 	for (uint32_t i = 0; i < ages->cell_count; i++) {
 		const struct snap_ages_cell *cell = &ages->cells[i];
+		double over;
 
-		if (timeout_of_state(cell->key.l4proto, cell->state) == change->timeout &&
-		    !gone_already(count->whatif, &cell->key))
-			sum += entries_over(count->model, cell,
-					    change->value + lag_of(count, cell, timeout));
+		if (timeout_of_state(cell->key.l4proto, cell->state) != change->timeout ||
+		    gone_already(count->whatif, &cell->key))
+			continue;
+		over = entries_over(count->model, cell,
+				    change->value + lag_of(count, cell, timeout));
+		sum += isnan(over) ? 0 : over;
+		unknown += isnan(over) ? cell->entries : 0;
 	}
-	return sum;
+	/* Of a few, more or less, nothing depends. */
+	return unknown <= fmax(UNKNOWN_MOST, UNKNOWN_RATIO * sum) ? sum : (double)NAN;
 }
 
 static double open_of(const struct snap_ages *ages, const struct row_key *key)

@@ -241,6 +241,31 @@ static void test_idle(void **state)
 	made_free(made);
 }
 
+/* Idle connections that are older than the agent are told by the kernel's deadlines; those
+ * that are in use are none, however few end. */
+static void test_idle_is_counted(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_FORWARDED, 5222);
+
+	(void)state;
+	made_state(row, ST_TCP_ESTABLISHED, 6000);
+	made_rate(row, 0);
+	made_idle(made, row, ST_TCP_ESTABLISHED, 6000, 0, 9000);
+	assert_named(made, "idle-established", CONFIDENCE_SURE);
+	made_advice(made);
+	assert_non_null(made_item(made, "timeout-tcp_established"));
+	made_free(made);
+	made = made_healthy();
+	row = made_row(made, L4_TCP, DIR_FORWARDED, 5222);
+	made_state(row, ST_TCP_ESTABLISHED, 6000);
+	made_rate(row, 1);
+	row->destroyed_entries = 0;
+	made_idle(made, row, ST_TCP_ESTABLISHED, 6000, 6000, 3);
+	assert_none(made);
+	made_free(made);
+}
+
 static void test_dead_backend(void **state)
 {
 	struct made *made = made_healthy();
@@ -612,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_upstream_neighbours),
 		cmocka_unit_test(test_upstream_over_loopback),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_idle_is_counted),
 		cmocka_unit_test(test_dead_backend),
 		cmocka_unit_test(test_syn_flood),
 		cmocka_unit_test(test_udp_storm),

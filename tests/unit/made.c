@@ -6,6 +6,7 @@
 
 #include "exporters/advice/patterns.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/ages.h"
 #include "tests/unit/fixture_ages.h"
 #include "tests/unit/unit.h"
 
@@ -199,6 +200,33 @@ void made_facts(struct made *made, const struct snap_row *row, const uint32_t pa
 	fixture_ages_facts(&made->age_sets[0], row_of(row->key), parts);
 }
 
+void made_idle(struct made *made, const struct snap_row *row, unsigned int state, uint32_t told,
+	       uint32_t refreshed, uint32_t idle_s)
+{
+	made->idle.cell = cell_of(row->key, state);
+	made->idle.told = told;
+	made->idle.refreshed = refreshed;
+	made->idle.idle_s = idle_s;
+}
+
+static void tell_idle(struct made *made)
+{
+	struct shm_ages *ages = &made->age_sets[0].ages;
+
+	for (uint32_t i = 0; i < peek_u32(&ages->cells_made); i++) {
+		struct shm_ages_cell *cell = &ages->cell[i];
+
+		if (!made->idle.told || peek_u32(&cell->cell) != made->idle.cell)
+			continue;
+		/* None refreshed: they are from before the agent, which cannot tell their age. */
+		for (unsigned int k = 0; !made->idle.refreshed && k < SHM_AGE_BUCKETS; k++)
+			poke_u32(&cell->age[k], 0);
+		poke_u32(&cell->told, made->idle.told);
+		poke_u32(&cell->refreshed, made->idle.refreshed);
+		poke_u32(&cell->idle[ages_bucket(made->idle.idle_s)], made->idle.told);
+	}
+}
+
 /* As if all had come evenly, and nothing had refreshed them. */
 static void make_ages(struct made *made)
 {
@@ -217,6 +245,7 @@ static void make_ages(struct made *made)
 							    : made->snap.timeouts_s[timeout]));
 		}
 	}
+	tell_idle(made);
 	poke_u64(&made->age_sets[0].real_ns, NOW_NS);
 	snap_ages_copy(made->age_sets, made->ages);
 	made->details.ages = made->ages;

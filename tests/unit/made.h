@@ -21,6 +21,9 @@ struct made {
 	struct snap_frame hour[SHM_FRAMES];
 	struct shm_ages_set age_sets[SHM_AGE_SETS]; /* filled by made_look(), but for facts */
 	struct snap_ages ages[SHM_AGE_SETS];
+	struct {
+		uint32_t cell, told, refreshed, idle_s;
+	} idle; /* of one cell */
 	/* Filled by made_look() and made_advice(). */
 	struct model model;
 	struct why why;
@@ -57,6 +60,11 @@ void made_facts(struct made *made, const struct snap_row *row, const uint32_t pa
 struct made *made_healthy(void);
 /* nginx without upstream keepalive: so many connections a second on either side. */
 struct made *made_nginx(double up_per_s);
+
+/* What the kernel told of so many entries of the cell: idle for so long, refreshed in it.
+ * Call it after made_state(), before made_look(). */
+void made_idle(struct made *made, const struct snap_row *row, unsigned int state, uint32_t told,
+	       uint32_t refreshed, uint32_t idle_s);
 
 void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
 		 unsigned int l4proto, unsigned int port);
