@@ -20,7 +20,7 @@ enum fc_part {
 	FC_PART_SEASON = 32,	 /* the day */
 	FC_PART_PULSES = 64,	 /* jobs by the clock */
 	FC_PART_FULL = 128,	 /* what holds the count below the limit */
-	FC_PART_RETURNING = 256, /* those thrown out at once come back */
+	FC_PART_RETURNING = 256, /* the evicted that come back at once */
 	FC_PART_SCALE = 512,	 /* intervals scaled by past errors */
 };
 
