@@ -42,7 +42,7 @@ static int parse_one(const char *item, size_t bytes, struct plugin_threshold *to
 
 int plugin_threshold_parse(const char *list, struct plugin_threshold *ret_threshold)
 {
-	struct plugin_threshold parsed = {.given = true, .fill_ratio = NAN};
+	struct plugin_threshold parsed = {.given = true, .fill_ratio = (double)NAN};
 
 	for (;;) {
 		size_t bytes = strcspn(list, ",");

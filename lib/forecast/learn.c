@@ -177,7 +177,7 @@ static void end_bin(struct forecast *f)
  */
 static bool is_incident(const struct fc_cell *c)
 {
-	return c->old_exits > 12 + FEW_TIMES * c->usual_exits && c->old_exits * 8 > c->n_old;
+	return (float)c->old_exits > 12 + FEW_TIMES * c->usual_exits && c->old_exits * 8 > c->n_old;
 }
 
 /* The exits of the second that is over; who was thrown out comes back. */

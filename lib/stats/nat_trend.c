@@ -51,13 +51,13 @@ static double window_time(const struct nat_trend_sample *from, const struct nat_
 	if (now >= full)
 		return 0.0;
 	if (born <= 0.0 || net <= 0.0)
-		return INFINITY;
+		return (double)INFINITY;
 	if (left <= 0.0 || mean <= 0.0)
 		return (full - now) / net;
 	left /= mean;
 	settles = born / left;
 	if (settles <= full || settles <= now)
-		return INFINITY;
+		return (double)INFINITY;
 	return log((settles - now) / (settles - full)) / left;
 }
 
@@ -94,7 +94,8 @@ struct nat_trend_time nat_trend_time(const struct nat_trend_sample *samples, uin
 				     uint32_t size)
 {
 	static const uint32_t widths[] = {1, 2, 5, 10};
-	struct nat_trend_time time = {INFINITY, INFINITY, INFINITY, 0.0, false};
+	struct nat_trend_time time = {(double)INFINITY, (double)INFINITY, (double)INFINITY, 0.0,
+				      false};
 	double full = nat_trend_full(size);
 
 	for (unsigned int i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
@@ -315,8 +316,9 @@ static struct outlook outlook_of(struct nat_trend *trend, const struct nat_pool 
 				 bool reclaims, bool alone)
 {
 	struct nat_followed *followed = followed_of(trend, pool);
-	struct outlook outlook = {.held = held_of(pool, reclaims),
-				  .time = {INFINITY, INFINITY, INFINITY, 0.0, false}};
+	struct outlook outlook = {
+		.held = held_of(pool, reclaims),
+		.time = {(double)INFINITY, (double)INFINITY, (double)INFINITY, 0.0, false}};
 	uint32_t back;
 
 	outlook.failing_ppm = to_ppm(nat_failing_share(outlook.held, pool->size));

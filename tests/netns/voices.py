@@ -79,7 +79,7 @@ def from_text(voice, text):
     for line in lines:
         for level in re.findall(r"\b(UNKNOWN|OK|HIGH|CRITICAL|FULL)\b[:,<]", line):
             yield Claim("level", level, voice)
-        for number in re.findall(r"settles (?:at )?(\d+) entries", line):
+        for number in re.findall(r"settles (?:at )?(\d+) entries(?! lower)", line):
             yield Claim("settles_at_entries", int(number), voice)
         if re.search(r"cannot say where it settles|does not settle below", line):
             yield Claim("settles_at_entries", None, voice)

@@ -54,9 +54,9 @@ static struct snap_nat_pool *full_pool(struct made *made, uint32_t held, uint32_
 				       .ratio = (double)held / size,
 				       .new_per_s = 20,
 				       .client_used = held / 2,
-				       .early_s = INFINITY,
-				       .likely_s = INFINITY,
-				       .late_s = INFINITY};
+				       .early_s = (double)INFINITY,
+				       .likely_s = (double)INFINITY,
+				       .late_s = (double)INFINITY};
 	memcpy(pool->client, client, 4);
 	memcpy(pool->remote, remote, 4);
 	memcpy(pool->address, address, 4);
