@@ -129,8 +129,17 @@ class Saving:
         self.lab = lab
         self.name = name
         self.said = lab.ask("whatif", change)
-        self.advice = lab.ask("advice")
+        self.advice, self.count = self._advice()
         self.before = self.after = self.every_s = None
+
+    def _advice(self):
+        """And the kernel's count of that moment: not one in which the collector came by."""
+        def asked():
+            before = self.lab.proxy.count()
+            time.sleep(1)
+            advice, after = self.lab.ask("advice"), self.lab.proxy.count()
+            return (advice, after) if after >= before else None
+        return poll(asked, 20 * patience(), "a second without the collector")
 
     def measured(self):
         return self.before - self.after
