@@ -8,8 +8,13 @@ import re
 import socket
 import struct
 
+from layout import LAYOUT, SECTION_NAMES
+
 METRICS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lib/shm/metrics.def")
-DETAILS, TALKERS, TABLE_LOG_SHORT, FRAME_HOSTS_SHORT = 12, 13, 14, 16
+DETAILS, TALKERS, TABLE_LOG_SHORT, FRAME_HOSTS_SHORT = (SECTION_NAMES.index(name) for name in (
+    "details", "talkers", "frames_short", "frame_hosts_short"))
+SECTIONS, HOSTS = (int(LAYOUT[f"shm_header {name}"]) for name in ("sections", "hosts_offset_bytes"))
+SECTION_BYTES = int(LAYOUT["shm_section size"])
 DETAIL_BYTES, OWN_DETAILS, STAY_BUCKETS = 3648, 256, 24
 ENDS = ("expired", "closed", "evicted", "deleted", "unseen")
 KINDS = ("source", "destination", "service", "source64", "destination64")
@@ -45,9 +50,9 @@ class Records:
 
     def _section(self, number):
         with open(self.path, "rb") as file:
-            file.seek(192 + 24 * number)
+            file.seek(SECTIONS + SECTION_BYTES * number)
             offset, size = struct.unpack("=QQ", file.read(16))
-            file.seek(192 + 24 * 19)
+            file.seek(HOSTS)
             hosts_at = struct.unpack("=Q", file.read(8))[0]
             if offset < hosts_at:
                 file.seek(offset)

@@ -135,7 +135,8 @@ def test_requests_are_only_questions(lab, pair, runtime):
         if re.search(r" socket\(", line):
             assert "AF_NETLINK" in line, line
         if re.search(r" send\w*\(", line):
-            assert re.search(r"IPCTNL_MSG_CT_GET\b|IPCTNL_MSG_CT_GET_STATS(_CPU)?\b|RTM_GETADDR",
+            assert re.search(r"IPCTNL_MSG_CT_GET\b|IPCTNL_MSG_CT_GET_STATS(_CPU)?\b|RTM_GETADDR|"
+                             r"IPCTNL_MSG_EXP_GET_STATS_CPU\b",
                              line), f"an unexpected request: {line}"
     assert any("CT_GET" in line for line in lines)
 
