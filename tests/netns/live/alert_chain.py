@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From a table to the message: agent, exporter, Prometheus, Alertmanager, webhook."""
+import contextlib
 import http.server
 import json
 import os
@@ -125,11 +126,12 @@ class Scene:
         self.host.conntrack("-F")
 
     def close(self):
-        if self.load:
-            self.load.stop()
-        self.exporter.close()
-        self.agent.close()
-        self.host.close()
+        """All of it, whatever fails."""
+        with contextlib.ExitStack() as stack:
+            for part in (self.host, self.agent, self.exporter):
+                stack.callback(part.close)
+            if self.load:
+                stack.callback(self.load.stop)
 
 
 class Chain:

@@ -8,6 +8,7 @@ with the port that fills it, and resolved afterwards; loads that do not are not 
 
 The kernel's count is the judge of when the table was how full.
 """
+import contextlib
 import os
 import resource
 import time
@@ -62,9 +63,12 @@ ONE_OF_EACH = ({"steady flows that stay": (1500, UDP, loads.steady(8), {})},
                {"a step up": (4000, {"udp_timeout": 40}, loads.step(10, 50, 70), {})})
 
 
-def scenes_of(table):
-    return [Scene(name, limit, timeouts, rate, **more)
-            for name, (limit, timeouts, rate, more) in table.items()]
+def scenes_of(table, stack):
+    scenes = []
+    for name, (limit, timeouts, rate, more) in table.items():
+        scenes.append(Scene(name, limit, timeouts, rate, **more))
+        stack.callback(scenes[-1].close)
+    return scenes
 
 
 def names_the_port(scene, text):
@@ -121,22 +125,17 @@ def play(tmp_path_factory):
     """The whole of it, once; the tests look at what came."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
-    filling, levelling, chain = [], [], None
-    try:
-        filling += scenes_of(FILLING if WHOLE else ONE_OF_EACH[0])
-        levelling += scenes_of(LEVELLING if WHOLE else ONE_OF_EACH[1])
+    with contextlib.ExitStack() as stack:
+        filling = scenes_of(FILLING if WHOLE else ONE_OF_EACH[0], stack)
+        levelling = scenes_of(LEVELLING if WHOLE else ONE_OF_EACH[1], stack)
         chain = Chain(str(tmp_path_factory.mktemp("alerts")), filling + levelling,
                       **({} if WHOLE else SHORT))
+        stack.callback(chain.close)
         made = Play(chain, filling, levelling, 1800 if WHOLE else 420)
         made.run()
         if WHOLE:
             report(made)
         yield made
-    finally:
-        if chain:
-            chain.close()
-        for scene in filling + levelling:
-            scene.close()
 
 
 def shown(seconds):
