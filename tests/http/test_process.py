@@ -134,10 +134,14 @@ def test_systemd_socket(segment, directory):  # pylint: disable=unused-argument
         assert notify.recv(100) == b"STOPPING=1"
 
 
-def test_requests_read_nothing_but_shared_memory(exporter):
+@pytest.mark.usefixtures("segment")
+def test_requests_read_nothing_but_shared_memory(start, directory):
     """No netlink socket, no file but its own statistics and, for the page, the directory of
     incidents: no request causes a dump."""
-    with subprocess.Popen(["strace", "-f", "-p", str(exporter.pid), "-e",
+    kept = os.path.join(directory, "state", "host.incidents")
+    os.makedirs(kept)
+    exporter = start("--state-dir", os.path.dirname(kept))
+    with subprocess.Popen(["strace", "-f", "-y", "-p", str(exporter.pid), "-e",
                            "trace=socket,openat,open,sendto,sendmsg", "-o",
                            exporter.log_path + ".strace"], stderr=subprocess.PIPE) as strace:
         wait_for(lambda: "TracerPid:\t0" not in open(f"/proc/{exporter.pid}/status",
@@ -150,8 +154,11 @@ def test_requests_read_nothing_but_shared_memory(exporter):
         calls = file.read()
     os.unlink(exporter.log_path + ".strace")
     assert "AF_NETLINK" not in calls and "socket(" not in calls
-    opened = set(re.findall(r'open(?:at)?\([^"]*"([^"]+)"', calls))
-    assert opened <= {"/proc/self/stat", "/var/lib/conntide/host.incidents"}, opened
+    opened = {os.path.normpath(os.path.join(*paths)) for paths in
+              re.findall(r'openat\(AT_FDCWD<([^>]*)>, "([^"]+)"', calls) +
+              re.findall(r'openat\(\d+<([^>]*)>, "([^"]+)"', calls)}
+    assert len(re.findall(r"open(?:at)?\(", calls)) == len(re.findall(r"openat\(\w+<", calls))
+    assert opened == {"/proc/self/stat", kept}, opened
 
 
 def test_no_descriptor_and_no_byte_is_lost(exporter):
