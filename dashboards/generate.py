@@ -27,12 +27,15 @@ KEYS = ["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotati
 NOTES = ["summary", "description", "resolved", "runbook_url", "dashboard_url"]
 
 
-def mixin():
-    expression = ('local m = import "mixin.libsonnet"; '
-                  "{groups: m.prometheusRules.groups + m.prometheusAlerts.groups}")
+def mixin(expression):
     text = subprocess.run(["jsonnet", "-J", os.path.join(HERE, "mixin"), "-e", expression],
                           check=True, capture_output=True, text=True).stdout
-    return json.loads(text)["groups"]
+    return json.loads(text)
+
+
+def rule_groups():
+    return mixin('local m = import "mixin.libsonnet"; '
+                 "m.prometheusRules.groups + m.prometheusAlerts.groups")
 
 
 def ordered(rule):
@@ -44,10 +47,10 @@ def ordered(rule):
 
 def files():
     groups = [{"name": group["name"], "rules": [ordered(rule) for rule in group["rules"]]}
-              for group in mixin()]
+              for group in rule_groups()]
     yield "rules.yml", to_yaml({"groups": groups}, LICENCE + MADE.format("mixin/"))
     yield "tests/rules_test.yml", to_yaml(
-        promtool_tests(groups), LICENCE + MADE.format("tests/alert_cases.py"))
+        promtool_tests(groups, mixin('import "inhibition.libsonnet"')), LICENCE + MADE.format("tests/alert_cases.py"))
     for dashboard in fleet(), host(), cost():
         yield dashboard["uid"] + ".json", json.dumps(dashboard, indent=2) + "\n"
 

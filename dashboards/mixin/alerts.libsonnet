@@ -2,6 +2,7 @@
 // Alerts. How the table is, and how soon it fills, is the agent's to say, once for all voices:
 // conntide_level and conntide_forecast_alarm have their hysteresis there. Each alert names what
 // drives it as far as metrics may: port and state always, addresses where the exporter shows them.
+local inhibition = import 'inhibition.libsonnet';
 local select = import 'select.libsonnet';
 
 {
@@ -54,21 +55,53 @@ local select = import 'select.libsonnet';
     local level(names) =
       'max without (level) (%s) == 1' % series('conntide_level', 'level=~"%s"' % names),
 
-    // Alertmanager forgets to say that an alert ended when that was while another inhibited it.
-    // So what ConntideTableCritical inhibits goes on as long as that does, and both end at once.
-    local untilCriticalEnds(name, expr) = |||
-      %s
-        or
-      (%s and on (job, instance, netns) ALERTS{alertname="%s",alertstate="firing"} == 1)
-    ||| % [std.rstripChars(expr, '\n'), level('CRITICAL|FULL'), name],
+    // What Alertmanager silences goes on as long as what silences it (inhibition.libsonnet): it
+    // takes the expression of that, and the labels it had itself. Nobody is sent an info alert.
+    local held(alerts) =
+      local named = { [one.alert]: one for one in alerts };
+      local silences = [
+        { source: named[source], target: target, equal: pair.equal }
+        for pair in inhibition
+        for source in pair.sources
+        for target in pair.targets
+      ];
+      local goesOn(one, pair) =
+        assert std.get(one, 'keep_firing_for') == std.get(pair.source, 'keep_firing_for') :
+               '%s and %s have to end at once' % [one.alert, pair.source.alert];
+        one {
+          expr: |||
+            %s
+              or
+            (
+              max without (alertname, alertstate, severity) (ALERTS{alertname="%s",alertstate="firing"})
+                and on (%s)
+              ALERTS{alertname="%s",alertstate="firing"}
+                and on (%s)
+              (%s)
+            )
+          ||| % [
+            std.rstripChars(one.expr, '\n'),
+            one.alert,
+            std.join(', ', pair.equal),
+            pair.source.alert,
+            std.join(', ', pair.equal),
+            std.strReplace(std.rstripChars(pair.source.expr, '\n'), '\n', '\n  '),
+          ],
+        };
+      local silenced(one) = [
+        pair
+        for pair in silences
+        if pair.target == one.alert && one.labels.severity != 'info'
+      ];
+      [std.foldl(goesOn, silenced(one), one) for one in alerts],
 
     groups+: [
       {
         name: 'conntide.alerts',
-        rules: [
+        rules: held([
           alert(
             'ConntideTableFillsSoon', 'critical',
-            untilCriticalEnds('ConntideTableFillsSoon', series('conntide_forecast_alarm') + ' == 1'),
+            series('conntide_forecast_alarm') + ' == 1',
             config.forecastAlarmFor,
             'The connection tracking table will probably be full within ten minutes.',
             table + ' is likely to be full within ten minutes' + select.about(
@@ -81,7 +114,7 @@ local select = import 'select.libsonnet';
           ),
           alert(
             'ConntideTableFillsEventually', 'warning',
-            untilCriticalEnds('ConntideTableFillsEventually', |||
+            |||
               (
                 %s
                   > ignoring(limit)
@@ -89,7 +122,7 @@ local select = import 'select.libsonnet';
                   and
                 netns:conntide_fill:ratio > 0.5
               )
-            ||| % [series('conntide_forecast_settles_at_entries'), series('conntide_limit_entries')]),
+            ||| % [series('conntide_forecast_settles_at_entries'), series('conntide_limit_entries')],
             '30m',
             'The connection tracking table settles above its limit.',
             table + ' would settle at {{ $value | humanize }} entries, more than its limit, if demand stays as it is.' +
@@ -135,14 +168,16 @@ local select = import 'select.libsonnet';
             'rate(%s[5m]) > 0' % series('conntide_chaintoolong_total'), '5m',
             'Packets are dropped because hash chains are too long, below the limit.',
             '{{ $value | humanize }} packets a second are dropped in {{ $labels.netns }} on {{ $labels.instance }} although the table is not full. Raise net.netfilter.nf_conntrack_buckets; conntide status shows the limit that follows from it.',
-            'No packets are dropped for long chains in {{ $labels.netns }} on {{ $labels.instance }} any more.'
+            'No packets are dropped for long chains in {{ $labels.netns }} on {{ $labels.instance }} any more.',
+            config.keepFiringFor
           ),
           alert(
             'ConntideInsertFailures', 'warning',
             'netns:conntide_insert_failed_per_new_entries:ratio_rate5m > %g' % config.insertFailuresRatio, '10m',
             'More than one in a hundred connection tracking entries cannot be inserted.',
             '{{ $value | humanizePercentage }} of new entries fail in {{ $labels.netns }} on {{ $labels.instance }}. A NAT pool (conntide nat), long chains, or DNS races behind NAT: conntide why tells them apart.',
-            'Entries are inserted again in {{ $labels.netns }} on {{ $labels.instance }}.'
+            'Entries are inserted again in {{ $labels.netns }} on {{ $labels.instance }}.',
+            config.keepFiringFor
           ),
           alert(
             'ConntideExpectationsFill', 'warning',
@@ -296,7 +331,7 @@ local select = import 'select.libsonnet';
             '{{ $labels.instance }} goes on with the configuration it had before. Look for the line with promtool check web-config.',
             'The web configuration of {{ $labels.instance }} is in force.'
           ),
-        ],
+        ]),
       },
     ],
   },

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Per alert: it fires on `hit` and says this; not before its time; not on `calm`, the neighbour
-just below the threshold; not when the series are absent; and it ends.
+just below the threshold; not when the series are absent; and it ends, not before what silences it.
 
 generate.py makes rules_test.yml of these, for `promtool test rules`.
 """
@@ -222,6 +222,44 @@ CASES = [
          early="3m30s", fires="10m30s", over="80m", drop=["netns"]),
 ]
 
+# What makes an alert fire until that minute, and no longer.
+UNTIL = {
+    "ConntideTableCritical": lambda end: levels({"CRITICAL": f"1x{end} 0x300",
+                                                 "OK": f"0x{end} 1x300"}),
+    "ConntideTableHigh": lambda end: levels({"HIGH": f"1x{end} 0x300", "OK": f"0x{end} 1x300"}),
+    "ConntideTableFillsSoon": lambda end: series("conntide_forecast_alarm", f"1x{end} 0x300"),
+    "ConntideTableFillsEventually": lambda end: (
+        series("conntide_forecast_settles_at_entries", f"12000x{end} 5000x300")
+        + series("conntide_limit_entries", "10000x400", None, limit="max")
+        + series("nf_conntrack_count", "6000x400")),
+    "ConntideDrops": lambda end: series("conntide_drop_total", f"0+60x{end} {60 * end}x300"),
+    "ConntideEvictions": lambda end: series("conntide_early_drop_total",
+                                            f"0+60x{end} {60 * end}x300"),
+    "ConntideNatPoolExhausted": lambda end: series(
+        "conntide_nat_pool_used_ratio", f"0.97x{end} 0.2x300", None, l4proto="tcp",
+        remote_port="443"),
+    "ConntideNatPoolFillsSoon": lambda end: series(
+        "conntide_nat_pool_used_ratio", f"0.9x{end} 0.2x300", None, l4proto="tcp",
+        remote_port="443"),
+    "ConntideChainsTooLong": lambda end: series("conntide_chaintoolong_total",
+                                                f"0+60x{end} {60 * end}x300"),
+    "ConntideInsertFailures": lambda end: (
+        series("conntide_insert_failed_total", f"0+120x{end} {120 * end}x300")
+        + series("conntide_new_entries_total", "0+3000x400", None, l4proto="udp",
+                 direction="forwarded", port="53")),
+    "ConntideAgentDown": lambda end: series("conntide_agent_state", f"1x{end} 0x300", None,
+                                            state="silent"),
+    "ConntideAgentDegraded": lambda end: series("conntide_agent_state", f"1x{end} 0x300", None,
+                                                state="degraded"),
+    "ConntideNotExact": lambda end: series("conntide_quality", f"1x{end} 0x300", None,
+                                           quality="not_exact"),
+    "ConntideEventsLost": lambda end: series("conntide_events_lost_total",
+                                             f"0+60x{end} {60 * end}x300"),
+    "ConntideExporterDown": lambda end: series("up", f"0x{end} 1x300", netns=None),
+    "ConntideWebConfigBroken": lambda end: series("conntide_config_last_reload_successful",
+                                                  f"0x{end} 1x300", netns=None),
+}
+
 ABSENT = {
     "name": "ConntideAbsent: no target", "interval": "1m",
     "input_series": [{"series": 'up{job="node",instance="other"}', "values": "1x300"}],
@@ -265,7 +303,29 @@ def absent(one):
                                  "exp_alerts": []}]}
 
 
-def promtool_tests(groups):
+def firing(name):
+    return f'(count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0))'
+
+
+def goes_on(source, target):
+    """The target's cause ends ten minutes before the source's: from then on they are one, up to
+    the same minute. Who is silenced meanwhile would not be told of the end."""
+    given, known = [], set()
+    for one in UNTIL[source](60) + UNTIL[target](50):
+        # Where both are told from one series, the source's cause is the target's too.
+        if one["series"] not in known:
+            known.add(one["series"])
+            given.append(one)
+    return {"name": f"{target} goes on as long as {source}", "interval": "1m",
+            "input_series": given,
+            "promql_expr_test": [
+                {"expr": firing(target), "eval_time": "59m", "exp_samples": [{"value": 1}]},
+                {"expr": f"max_over_time(abs({firing(target)} - {firing(source)})[45m:1m])",
+                 "eval_time": "100m", "exp_samples": [{"value": 0}]},
+                {"expr": firing(target), "eval_time": "100m", "exp_samples": [{"value": 0}]}]}
+
+
+def promtool_tests(groups, inhibition):
     rules = {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
     made = []
     for one in CASES:
@@ -279,4 +339,7 @@ def promtool_tests(groups):
              "input_series": series("up", "0x300", None, netns=None),
              "alert_rule_test": [{"eval_time": "20m", "alertname": "ConntideAbsent",
                                   "exp_alerts": []}]}
-    return {"rule_files": ["../rules.yml"], "evaluation_interval": "1m", "tests": [*made, gone, answers]}
+    made += [gone, answers]
+    made += [goes_on(source, target) for pair in inhibition for source in pair["sources"]
+             for target in pair["targets"] if rules[target]["labels"]["severity"] != "info"]
+    return {"rule_files": ["../rules.yml"], "evaluation_interval": "1m", "tests": made}

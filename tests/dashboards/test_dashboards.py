@@ -121,6 +121,27 @@ def test_alertmanager_configuration_is_accepted():
     output("amtool", "check-config", "dashboards/alertmanager/alertmanager.yml")
 
 
+def test_alertmanager_silences_what_the_rules_reckon_with():
+    """The rules keep alerts alive that Alertmanager could not say the end of."""
+    output_of = json.loads(output("jsonnet", "dashboards/mixin/inhibition.libsonnet"))
+    rules = {(source, target, tuple(pair["equal"])) for pair in output_of
+             for source in pair["sources"] for target in pair["targets"]}
+    configured = set()
+    for pair in yaml.safe_load(shipped("alertmanager/alertmanager.yml"))["inhibit_rules"]:
+        sides = [[alert["alert"] for alert in alerts() if matches(pair[key], alert["alert"])]
+                 for key in ("source_matchers", "target_matchers")]
+        assert all(sides), pair
+        configured |= {(source, target, tuple(pair["equal"]))
+                       for source in sides[0] for target in sides[1]}
+    assert rules == configured
+
+
+def matches(matchers, name):
+    """A matcher is alertname = "..." or alertname =~ "..." here."""
+    (matcher,) = matchers
+    return re.fullmatch(re.fullmatch(r'alertname =~? "([^"]+)"', matcher)[1], name)
+
+
 def test_the_types_of_grafana_agree(tmp_path):
     """Against @grafana/schema; and they object to a field that is none."""
     for name in ("package.json", "package-lock.json", "dashboard.d.ts"):

@@ -30,6 +30,9 @@ SHORT = {"forecastAlarmFor": "5s", "criticalFor": "10s", "highFor": "30s", "keep
 UDP = {"udp_timeout": FOREVER_S}
 MINUTE = {"udp_timeout": 60}
 TIME_WAIT = {"tcp_timeout_time_wait": 120}
+# nf_conntrack_tcp_packet() gives what nobody acknowledges the smallest of these.
+SYN_SENT = {f"tcp_timeout_{name}": FOREVER_S
+            for name in ("syn_sent", "unacknowledged", "max_retrans")}
 
 # name: limit, timeouts, rate, more options of Load.
 FILLING = {
@@ -42,8 +45,7 @@ FILLING = {
                                             {"kind": "short"}),
     "an uneven rate": (4000, UDP, loads.wander(loads.steady(7), 0.5, 10, 7), {}),
     "bursts every minute": (4000, UDP, loads.bursts(4, 20, 60, 12), {}),
-    "unanswered SYNs": (4000, {"tcp_timeout_syn_sent": FOREVER_S},
-                        loads.wander(loads.steady(7), 0.2, 10, 9), {"kind": "syn"}),
+    "unanswered SYNs": (4000, SYN_SENT, loads.wander(loads.steady(7), 0.2, 10, 9), {"kind": "syn"}),
     "a ramp with waves": (6000, {"udp_timeout": 300},
                           lambda t: loads.ramp(3, 0.036, 0)(t) + loads.wave(0, 1.5, 60)(t), {}),
 }
@@ -104,13 +106,27 @@ class Play:
         for scene in [*self.filling, *self.levelling]:
             scene.load_began = time.monotonic()
             scene.begin()
-        end = time.monotonic() + self.seconds
-        while time.monotonic() < end:
+        began = told = time.monotonic()
+        while time.monotonic() < began + self.seconds:
             for scene in self.levelling:
                 scene.look()
             if all([self.done(scene) for scene in self.filling]):
                 break
+            if WHOLE and time.monotonic() > told + 60:
+                told = time.monotonic()
+                self.tell(told - began)
             time.sleep(1)
+
+    def tell(self, seconds):
+        """How far each load is, for the person who waits."""
+        print(f"\n{seconds:.0f} s", flush=True)
+        for scene in self.filling:
+            messages = [f"{message[2]['alertname'][len('Conntide'):]} {message[1]}"
+                        for message in self.chain.hook.of(scene.instance)]
+            error = scene.load and scene.load.error
+            print(f"  {scene.name}: {scene.host.count()} of {scene.limit} entries"
+                  f"{'' if scene.load else ', relieved'}; {', '.join(messages) or 'no message'}"
+                  f"{f'; the load failed: {error}' if error else ''}", flush=True)
 
     def rows(self):
         for scene in self.filling:
