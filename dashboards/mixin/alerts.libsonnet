@@ -56,10 +56,14 @@ local select = import 'select.libsonnet';
       'max without (level) (%s) == 1' % series('conntide_level', 'level=~"%s"' % names),
 
     // What Alertmanager silences goes on as long as what silences it (inhibition.libsonnet): it
-    // takes the expression of that, and the labels it had itself. Nobody is sent an info alert.
+    // takes the expression of that, and the labels it had itself. Both end at one evaluation, and
+    // Prometheus sends in the order of the rules: what silences stands first, so that Alertmanager
+    // never hears that the other ended while that still silences it. Nobody is sent an info alert.
     local held(alerts) =
       local named = { [one.alert]: one for one in alerts };
+      local position(name) = std.find(name, [one.alert for one in alerts])[0];
       local silences = [
+        assert position(source) < position(target) : '%s has to stand before %s' % [source, target];
         { source: named[source], target: target, equal: pair.equal }
         for pair in inhibition
         for source in pair.sources
@@ -100,6 +104,15 @@ local select = import 'select.libsonnet';
         name: 'conntide.alerts',
         rules: held([
           alert(
+            'ConntideTableCritical', 'critical',
+            level('CRITICAL|FULL'), config.criticalFor,
+            'The connection tracking table is at level CRITICAL or FULL.',
+            table + ' is at level CRITICAL or FULL; new connections are lost when it is full.' +
+            reason + losses + largest + talker + ' Next: conntide advice.',
+            table + ' is no longer reported at level CRITICAL or FULL.',
+            config.keepFiringFor
+          ),
+          alert(
             'ConntideTableFillsSoon', 'critical',
             series('conntide_forecast_alarm') + ' == 1',
             config.forecastAlarmFor,
@@ -139,15 +152,6 @@ local select = import 'select.libsonnet';
             config.keepFiringFor
           ),
           alert(
-            'ConntideTableCritical', 'critical',
-            level('CRITICAL|FULL'), config.criticalFor,
-            'The connection tracking table is at level CRITICAL or FULL.',
-            table + ' is at level CRITICAL or FULL; new connections are lost when it is full.' +
-            reason + losses + largest + talker + ' Next: conntide advice.',
-            table + ' is no longer reported at level CRITICAL or FULL.',
-            config.keepFiringFor
-          ),
-          alert(
             'ConntideDrops', 'critical',
             'rate(%s[5m]) > 0' % series('conntide_drop_total'), '5m',
             'Packets are dropped because the connection tracking table is full.',
@@ -169,6 +173,36 @@ local select = import 'select.libsonnet';
             'Packets are dropped because hash chains are too long, below the limit.',
             '{{ $value | humanize }} packets a second are dropped in {{ $labels.netns }} on {{ $labels.instance }} although the table is not full. Raise net.netfilter.nf_conntrack_buckets; conntide status shows the limit that follows from it.',
             'No packets are dropped for long chains in {{ $labels.netns }} on {{ $labels.instance }} any more.',
+            config.keepFiringFor
+          ),
+          // The table may be nearly empty.
+          alert(
+            'ConntideNatPoolExhausted', 'critical',
+            '%s >= %g' % [series('conntide_nat_pool_used_ratio'), config.natRatioCritical], '1m',
+            'Source NAT has run out of ports towards one destination; new connections fail.',
+            '{{ $value | humanizePercentage }} of the ports of one outside address of {{ $labels.netns }} on {{ $labels.instance }} towards one destination ({{ $labels.l4proto }}/{{ $labels.remote_port }}) cannot be had. Part of the new connections fail, and a larger table does nothing.' +
+            pool + ' Next: conntide nat, conntide advice.',
+            'Ports towards {{ $labels.l4proto }}/{{ $labels.remote_port }} can be had again in {{ $labels.netns }} on {{ $labels.instance }}.',
+            config.keepFiringFor
+          ),
+          alert(
+            'ConntideNatPoolFillsSoon', 'warning',
+            |||
+              %s >= %g
+                or
+              (%s and on (job, instance, netns)
+                %s < 600)
+            ||| % [
+              series('conntide_nat_pool_used_ratio'),
+              config.natRatioWarning,
+              series('conntide_nat_pool_used_ratio'),
+              series('conntide_forecast_nat_time_to_full_seconds', 'bound="likely"'),
+            ],
+            '30s',
+            'Source NAT runs out of ports towards one destination.',
+            '{{ $value | humanizePercentage }} of the ports of one outside address of {{ $labels.netns }} on {{ $labels.instance }} towards one destination ({{ $labels.l4proto }}/{{ $labels.remote_port }}) cannot be had; from 90 % on new connections fail, and a larger table does nothing.' +
+            pool + ' Next: conntide nat.',
+            'Ports towards {{ $labels.l4proto }}/{{ $labels.remote_port }} can be had again in {{ $labels.netns }} on {{ $labels.instance }}.',
             config.keepFiringFor
           ),
           alert(
@@ -199,36 +233,6 @@ local select = import 'select.libsonnet';
             'A setting of connection tracking was changed.',
             '{{ $labels.setting }} was changed in {{ $labels.netns }} on {{ $labels.instance }} {{ $value | humanizeDuration }} ago. If nobody did it on purpose, two programs may be writing it (sysctl.d, kube-proxy). Next: conntide status, which has the old and the new value.',
             '{{ $labels.setting }} has not been changed again in {{ $labels.netns }} on {{ $labels.instance }}.'
-          ),
-          // The table may be nearly empty.
-          alert(
-            'ConntideNatPoolFillsSoon', 'warning',
-            |||
-              %s >= %g
-                or
-              (%s and on (job, instance, netns)
-                %s < 600)
-            ||| % [
-              series('conntide_nat_pool_used_ratio'),
-              config.natRatioWarning,
-              series('conntide_nat_pool_used_ratio'),
-              series('conntide_forecast_nat_time_to_full_seconds', 'bound="likely"'),
-            ],
-            '30s',
-            'Source NAT runs out of ports towards one destination.',
-            '{{ $value | humanizePercentage }} of the ports of one outside address of {{ $labels.netns }} on {{ $labels.instance }} towards one destination ({{ $labels.l4proto }}/{{ $labels.remote_port }}) cannot be had; from 90 % on new connections fail, and a larger table does nothing.' +
-            pool + ' Next: conntide nat.',
-            'Ports towards {{ $labels.l4proto }}/{{ $labels.remote_port }} can be had again in {{ $labels.netns }} on {{ $labels.instance }}.',
-            config.keepFiringFor
-          ),
-          alert(
-            'ConntideNatPoolExhausted', 'critical',
-            '%s >= %g' % [series('conntide_nat_pool_used_ratio'), config.natRatioCritical], '1m',
-            'Source NAT has run out of ports towards one destination; new connections fail.',
-            '{{ $value | humanizePercentage }} of the ports of one outside address of {{ $labels.netns }} on {{ $labels.instance }} towards one destination ({{ $labels.l4proto }}/{{ $labels.remote_port }}) cannot be had. Part of the new connections fail, and a larger table does nothing.' +
-            pool + ' Next: conntide nat, conntide advice.',
-            'Ports towards {{ $labels.l4proto }}/{{ $labels.remote_port }} can be had again in {{ $labels.netns }} on {{ $labels.instance }}.',
-            config.keepFiringFor
           ),
           alert(
             'ConntideOnePortHoldsHalf', 'info',
@@ -271,6 +275,20 @@ local select = import 'select.libsonnet';
             config.keepFiringFor
           ),
           alert(
+            'ConntideAgentDown', 'critical',
+            series('conntide_agent_state', 'state=~"silent|stopped|rebooted|missing|unreadable"') + ' == 1', '2m',
+            'The connection tracking table is not watched, because the agent does not run.',
+            'The agent of {{ $labels.netns }} on {{ $labels.instance }} is {{ $labels.state }}. Next: systemctl status conntide-agent.',
+            'The agent of {{ $labels.netns }} on {{ $labels.instance }} is no longer reported {{ $labels.state }}.'
+          ),
+          alert(
+            'ConntideAgentDegraded', 'warning',
+            series('conntide_agent_state', 'state="degraded"') + ' == 1', '5m',
+            'The agent follows the table only in part, because of overload.',
+            'The agent of {{ $labels.netns }} on {{ $labels.instance }} cannot keep up with all events. Give it CPU. Next: conntide status.',
+            'The agent of {{ $labels.netns }} on {{ $labels.instance }} is no longer reported degraded.'
+          ),
+          alert(
             'ConntideForecastUnreliable', 'info',
             |||
               netns_horizon:conntide_forecast_held_per_compared:ratio_increase6h{horizon="600"} < 0.5
@@ -295,20 +313,6 @@ local select = import 'select.libsonnet';
             'Connection tracking events are lost.',
             '{{ $value | humanize }} events a second are lost in {{ $labels.netns }} on {{ $labels.instance }}; each loss costs a dump. Raise --event-buffer of conntide-agent. Next: conntide status.',
             'No events are lost in {{ $labels.netns }} on {{ $labels.instance }} any more.'
-          ),
-          alert(
-            'ConntideAgentDegraded', 'warning',
-            series('conntide_agent_state', 'state="degraded"') + ' == 1', '5m',
-            'The agent follows the table only in part, because of overload.',
-            'The agent of {{ $labels.netns }} on {{ $labels.instance }} cannot keep up with all events. Give it CPU. Next: conntide status.',
-            'The agent of {{ $labels.netns }} on {{ $labels.instance }} is no longer reported degraded.'
-          ),
-          alert(
-            'ConntideAgentDown', 'critical',
-            series('conntide_agent_state', 'state=~"silent|stopped|rebooted|missing|unreadable"') + ' == 1', '2m',
-            'The connection tracking table is not watched, because the agent does not run.',
-            'The agent of {{ $labels.netns }} on {{ $labels.instance }} is {{ $labels.state }}. Next: systemctl status conntide-agent.',
-            'The agent of {{ $labels.netns }} on {{ $labels.instance }} is no longer reported {{ $labels.state }}.'
           ),
           alert(
             'ConntideExporterDown', 'critical',
