@@ -23,14 +23,24 @@
 #define SANITIZED false
 #endif
 
+/* Whether the bounding set can be changed: that takes CAP_SETPCAP. Without it nothing is lost, as
+ * no-new-privileges prevents gaining anything through the set; but libcap-ng would write to
+ * syslog that it failed. Forgets what was chosen for capng_apply(). */
+static bool may_bound(void)
+{
+	return capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+}
+
 static int drop_all(void)
 {
+	bool bound = may_bound();
+
 	capng_clear(CAPNG_SELECT_ALL);
-	/* Emptying the bounding set needs CAP_SETPCAP. Without it nothing is lost:
-	 * no-new-privileges prevents gaining anything through the set. */
+	/* Bounds first: CAP_SETPCAP goes with the rest. */
+	if (bound)
+		capng_apply(CAPNG_SELECT_BOUNDS);
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0)
 		return -EPERM;
-	capng_apply(CAPNG_SELECT_BOUNDS);
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
 		return -errno;
 	return 0;
@@ -64,9 +74,11 @@ int sandbox_become(const char *const *users, const char **ret_user)
 		return -ENOENT;
 	if (geteuid() != 0)
 		return -EPERM;
-	/* While still root: the bounding set can only be emptied with CAP_SETPCAP. */
-	capng_clear(CAPNG_SELECT_BOUNDS);
-	capng_apply(CAPNG_SELECT_BOUNDS);
+	/* While still root, who has CAP_SETPCAP unless it was taken away. */
+	if (may_bound()) {
+		capng_clear(CAPNG_SELECT_BOUNDS);
+		capng_apply(CAPNG_SELECT_BOUNDS);
+	}
 	if (initgroups(user->pw_name, user->pw_gid) < 0 ||
 	    setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
@@ -101,15 +113,27 @@ bool sandbox_may_become(uid_t uid, gid_t gid)
 	       has_id("/proc/self/uid_map", uid) && has_id("/proc/self/gid_map", gid);
 }
 
-int sandbox_become_net_admin(uid_t uid, gid_t gid)
+/* Chooses CAP_NET_ADMIN alone, and applies that to the bounding set, while CAP_SETPCAP is there. */
+static int choose_net_admin(void)
 {
-	int sig = parent_signal();
+	bool bound = may_bound();
 
 	capng_clear(CAPNG_SELECT_ALL);
 	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
 			 CAP_NET_ADMIN) != 0)
 		return -EINVAL;
-	capng_apply(CAPNG_SELECT_BOUNDS);
+	if (bound)
+		capng_apply(CAPNG_SELECT_BOUNDS);
+	return 0;
+}
+
+int sandbox_become_net_admin(uid_t uid, gid_t gid)
+{
+	int sig = parent_signal();
+	int err = choose_net_admin();
+
+	if (err)
+		return err;
 	/* Keeps the capability over the change, and drops the rest after it. */
 	if (capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP) != 0)
 		return -EPERM;
@@ -126,12 +150,10 @@ int sandbox_drop_capabilities(void)
 
 int sandbox_keep_net_admin(void)
 {
-	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-			 CAP_NET_ADMIN) != 0)
-		return -EINVAL;
-	/* Bounds first: that needs CAP_SETPCAP, which goes with the rest. */
-	capng_apply(CAPNG_SELECT_BOUNDS);
+	int err = choose_net_admin();
+
+	if (err)
+		return err;
 	return capng_apply(CAPNG_SELECT_CAPS) == 0 ? 0 : -EPERM;
 }
 

@@ -30,6 +30,9 @@ SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
 # A live event must be in the histogram after this long; measured: some milliseconds.
 LIVE_SECONDS = 3
 
+# How many times slower than usual this machine is: one that is emulated says so.
+SLOWNESS = int(os.environ.get("CONNTIDE_SLOWNESS", "1"))
+
 waits = []
 
 
@@ -56,7 +59,7 @@ def poll(question, within, what, interval=0.05):
     Only a question that was put after the deadline proves that it is missed: on a busy
     machine one may take longer than all of `within`.
     """
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * SLOWNESS
     while True:
         late = time.monotonic() > deadline
         answer = question()
@@ -65,6 +68,11 @@ def poll(question, within, what, interval=0.05):
         if late:
             raise AssertionError(f"not within {within} s: {what() if callable(what) else what}")
         time.sleep(interval)
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
 
 
 def runtime_dir():
@@ -98,7 +106,7 @@ def sweep_runtime_dirs():
 def cli(runtime, command, *argv, timeout=20):
     """The command line, as anybody would run it; never raises on a bad exit."""
     return subprocess.run([CLI, command, "--runtime-dir", runtime, *argv], text=True,
-                          timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=timeout * SLOWNESS, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False)
 
 
@@ -127,7 +135,7 @@ def run_to_end(namespace, argv, timeout=20, **kwargs):
     """Runs the agent where it is expected to give up; a hang is a failure."""
     with namespace.inside():
         return subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=timeout, check=False, **kwargs)
+                              timeout=timeout * SLOWNESS, check=False, **kwargs)
 
 
 class Agent:
@@ -190,7 +198,7 @@ class Agent:
         process.send_signal(signal.SIGCONT)
         process.terminate()
         try:
-            status = process.wait(within * patience())
+            status = process.wait(within * patience() * SLOWNESS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

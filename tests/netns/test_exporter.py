@@ -243,11 +243,6 @@ def run_conntide(namespace, runtime, *options):
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(child) for child in file.read().split()]
-
-
 def test_conntide_run(lab, pair, runtime):
     """Both start, the URL and a status line come within seconds, Ctrl-C ends both."""
     fill(pair)
@@ -265,7 +260,7 @@ def test_conntide_run(lab, pair, runtime):
         assert f"{lab.middle.count()} of" in lines[-1]
         metrics = lab.middle.run("curl", "-s", f"http://127.0.0.1:{port}/metrics")
         assert "conntide_up" in metrics
-        kids = children_of(process.pid)
+        kids = agent_module.children_of(process.pid)
         assert len(kids) == 2
     finally:
         process.send_signal(signal.SIGINT)
@@ -283,7 +278,7 @@ def test_conntide_run_ends_when_one_of_them_does(lab, runtime, victim):
     names = {}
 
     def both():
-        for kid in children_of(process.pid):
+        for kid in agent_module.children_of(process.pid):
             with open(f"/proc/{kid}/comm", encoding="ascii") as file:
                 names[file.read().strip()] = kid
         return {"conntide-agent", "conntide-export"} <= names.keys()

@@ -121,7 +121,7 @@ def test_requests_are_only_questions(lab, pair, runtime):
         time.sleep(3)  # for audits; what is asserted below does not depend on it
     finally:
         # strace hands the signal on and ends with the agent's status.
-        for child in children_of(process.pid):
+        for child in agent_module.children_of(process.pid):
             os.kill(child, 15)
         status = process.wait(20)
     assert status == 0
@@ -139,8 +139,3 @@ def test_requests_are_only_questions(lab, pair, runtime):
                              r"IPCTNL_MSG_EXP_GET_STATS_CPU\b",
                              line), f"an unexpected request: {line}"
     assert any("CT_GET" in line for line in lines)
-
-
-def children_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(word) for word in file.read().split()]

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 import agent as agent_module
 
 NET_ADMIN = f"{1 << 12:016x}"
@@ -146,8 +148,7 @@ def test_run_killed_outright(host, runtime):
     agent_module.poll(lambda: (agent_module.ask(runtime, "status") or {}).get("agent_up"), 15,
                       "the agent is up")
     agent_module.poll(lambda: os.path.exists(f"{runtime}/http.sock"), 15, "the exporter is up")
-    with open(f"/proc/{run.pid}/task/{run.pid}/children", encoding="ascii") as file:
-        children = [int(pid) for pid in file.read().split()]
+    children = agent_module.children_of(run.pid)
     assert len(children) == 2
     time.sleep(0.5)  # each has changed its user: that is before it serves
     os.kill(run.pid, signal.SIGKILL)
@@ -155,3 +156,51 @@ def test_run_killed_outright(host, runtime):
     agent_module.poll(lambda: not any(os.path.exists(f"/proc/{pid}/exe") and
                                       "Z" not in process_status(pid)["State"]
                                       for pid in children), 15, "both have ended")
+
+
+# As the units start them: ordinary users, with what they need and no more.
+AS_SERVICE = ["setpriv", "--reuid", str(NOBODYS), "--regid", str(NOBODYS), "--clear-groups"]
+AGENTS_CAPS = ["--bounding-set", "-all,+net_admin", "--inh-caps", "-all,+net_admin",
+               "--ambient-caps", "-all,+net_admin"]
+# More than they need: nothing but the right to give it away.
+SETPCAP = ["--bounding-set", "-all,+net_admin,+setpcap,+sys_time", "--inh-caps",
+           "-all,+net_admin,+setpcap", "--ambient-caps", "-all,+net_admin,+setpcap"]
+
+
+@pytest.mark.parametrize("program,prefix", [
+    ("agent", []), ("agent", [*AS_SERVICE, *AGENTS_CAPS]), ("agent", [*AS_SERVICE, *SETPCAP]),
+    ("exporter", []), ("exporter", [*AS_SERVICE, "--bounding-set", "-all"]),
+    ("exporter", [*AS_SERVICE, *SETPCAP]),
+], ids=["agent, root", "agent, service", "agent, setpcap", "exporter, root", "exporter, service",
+        "exporter, setpcap"])
+def test_gives_up_capabilities_in_silence(host, runtime, program, prefix):
+    """No other one in any set that can be reached; and libcap-ng, which writes to syslog what it
+    could not drop, is not asked to drop what cannot be dropped."""
+    os.chmod(runtime, 0o777)
+    trace = os.path.join(runtime, "strace")
+    argv, sign = {
+        "agent": ([agent_module.PROGRAM, *agent_module.EXTRA_ARGS], "host.table"),
+        "exporter": ([agent_module.EXPORTER, "--web.listen-address", f"unix:{runtime}/http"],
+                     "http"),
+    }[program]
+    process = host.popen(
+        ["strace", "-f", "-o", trace, "-e", "trace=connect,seccomp", *prefix, *argv,
+         "--runtime-dir", runtime], env=agent_module.without_leak_check(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        agent_module.poll(lambda: os.path.exists(os.path.join(runtime, sign)), 20, "started")
+        [child] = agent_module.children_of(process.pid)
+        agent_module.poll(lambda: process_status(child)["NoNewPrivs"] == "1", 20, "confined")
+        status = process_status(child)
+    finally:
+        for child in agent_module.children_of(process.pid):
+            os.kill(child, signal.SIGTERM)
+        assert process.wait(20) == 0
+    wanted = NET_ADMIN if program == "agent" else f"{0:016x}"
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        assert status[name] == wanted, name
+    for name in ("CapInh", "CapAmb"):
+        assert int(status[name], 16) == 0, name
+    with open(trace, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    assert "exited with 0" in text and "/dev/log" not in text, text
