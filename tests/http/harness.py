@@ -233,6 +233,15 @@ class Prometheus:
         assert len(result) == 1, (expr, result)
         return result[0][1]
 
+    def samples(self, selector, seconds):
+        """{(name, frozenset of labels): [(time, value), ...]}, as they were scraped."""
+        found = {}
+        for one in self.api("query", query=f"{selector}[{seconds}s]")["result"]:
+            name = one["metric"].pop("__name__")
+            found[name, frozenset(one["metric"].items())] = [(at, float(value))
+                                                             for at, value in one["values"]]
+        return found
+
     def up(self):
         try:
             return self.query("up == 1")
