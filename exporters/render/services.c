@@ -31,13 +31,12 @@ static int service_compare(const void *left, const void *right)
 	return 0;
 }
 
-static int services_add(struct services *services, size_t *room, const struct servent *entry)
+static int services_add(struct services *services, size_t *room, unsigned int l4proto,
+			uint16_t port, const char *name)
 {
-	int l4proto = l4proto_by_name(entry->s_proto);
 	struct service *to;
 
-	if (l4proto < 0 || !l4proto_info((unsigned int)l4proto)->has_ports ||
-	    strlen(entry->s_name) >= sizeof(to->name))
+	if (strlen(name) >= sizeof(to->name))
 		return 0;
 	if (services->count == *room) {
 		*room = *room ? 2 * *room : 512;
@@ -48,24 +47,53 @@ static int services_add(struct services *services, size_t *room, const struct se
 	}
 	to = &services->list[services->count++];
 	to->l4proto = (uint8_t)l4proto;
-	to->port = ntohs((uint16_t)entry->s_port);
-	strcpy(to->name, entry->s_name);
+	to->port = port;
+	strcpy(to->name, name);
 	return 0;
+}
+
+static int add_ports(struct services *services, size_t *room)
+{
+	struct servent *entry;
+	int err = 0;
+
+	setservent(1);
+	while (!err && (entry = getservent())) {
+		int l4proto = l4proto_by_name(entry->s_proto);
+
+		if (l4proto >= 0 && l4proto != L4_OTHER &&
+		    l4proto_info((unsigned int)l4proto)->has_ports)
+			err = services_add(services, room, (unsigned int)l4proto,
+					   ntohs((uint16_t)entry->s_port), entry->s_name);
+	}
+	endservent();
+	return err;
+}
+
+/* Of protocols without a name here their number stands for the port. */
+static int add_protocols(struct services *services, size_t *room)
+{
+	struct protoent *entry;
+	int err = 0;
+
+	setprotoent(1);
+	while (!err && (entry = getprotoent()))
+		if (entry->p_proto > 0 && entry->p_proto <= 255)
+			err = services_add(services, room, L4_OTHER, (uint16_t)entry->p_proto,
+					   entry->p_name);
+	endprotoent();
+	return err;
 }
 
 struct services *services_load(void)
 {
 	struct services *services = calloc(1, sizeof(*services));
-	struct servent *entry;
 	size_t room = 0;
 
 	if (!services)
 		return NULL;
-	setservent(1);
-	while ((entry = getservent()))
-		if (services_add(services, &room, entry) < 0)
-			break;
-	endservent();
+	if (!add_ports(services, &room))
+		add_protocols(services, &room);
 	/* The first name in the file is the usual one: a stable sort would keep it
 	 * first, and so does a merge sort, which glibc's qsort is. */
 	if (services->count)

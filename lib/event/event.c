@@ -52,10 +52,8 @@ uint16_t ct_key_port(const struct ct_key *key)
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_DCCP:
 		return key->dport;
 	default:
-		return 0;
+		return ct_l4proto(key->l4num) == L4_OTHER ? key->l4num : 0;
 	}
 }

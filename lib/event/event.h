@@ -93,7 +93,7 @@ uint64_t ct_hash_bytes(const void *bytes, size_t len);
 /* How the histogram numbers this protocol. */
 enum l4proto ct_l4proto(uint8_t l4num);
 
-/* The port that was dialled; 0 where the protocol has none. */
+/* The port that was dialled; of L4_OTHER the protocol's number; 0 where there is none. */
 uint16_t ct_key_port(const struct ct_key *key);
 
 #endif

@@ -53,6 +53,9 @@ class Entry:
         return "unreplied" if "[UNREPLIED]" in self.flags else "replied"
 
     def port(self):
+        """Of protocols without a name of their own here: their number."""
+        if self.l4proto == "other":
+            return self.protonum
         return 0 if self.l4proto in WITHOUT_PORTS else int(self.match["dport"] or 0)
 
     def cell(self, local):

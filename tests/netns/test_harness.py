@@ -31,7 +31,7 @@ def kernel_has(namespace, expect, within=3):
      " dst=fd00::9 type=129 code=0 id=77 mark=0 use=1 id=3",
      Cell("icmpv6", "outbound", 0, "replied")),
     ("ipv4     2 unknown  253 599 src=10.9.0.2 dst=127.0.0.1 [UNREPLIED] src=127.0.0.1"
-     " dst=10.9.0.2 mark=0 use=1 id=3", Cell("other", "loopback", 0, "unreplied")),
+     " dst=10.9.0.2 mark=0 use=1 id=3", Cell("other", "loopback", 253, "unreplied")),
     ("ipv4     2 gre      47 29 src=10.1.0.1 dst=224.0.0.1 srckey=0x0 dstkey=0x5"
      " src=224.0.0.1 dst=10.1.0.1 srckey=0x5 dstkey=0x0 mark=0 use=1 id=3",
      Cell("gre", "inbound", 0, "replied")),
