@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/advice/advise.h"
 #include "exporters/advice/facts.h"
 #include "exporters/advice/maker.h"
 #include "exporters/advice/patterns.h"
@@ -23,19 +24,12 @@ static const double merit_weight[] = {
 	[MERIT_RELIEF] = 100,	[MERIT_LOSS] = 10,  [MERIT_CAUSE] = 1, [MERIT_TIMEOUT] = 0.5,
 	[MERIT_NOTRACK] = 0.45, [MERIT_SIZE] = 0.1, [MERIT_NONE] = 0};
 
-/* What timeouts are lowered to. TIME_WAIT: late segments come within seconds; 30 is
- * what is in use. Established: above TCP's default keepalive of two hours (RFC 5382,
- * REQ-5). The others: longer than anybody waits for an answer. */
-#define TIME_WAIT_S   30.0
+/* What timeouts are lowered to (TIME_WAIT: advise.h). Established: above TCP's default keepalive of
+ * two hours (RFC 5382, REQ-5). The others: longer than anybody waits for an answer. */
 #define ESTABLISHED_S 7440.0
-#define SYN_SENT_S    20.0
 #define SYN_RECV_S    10.0
 #define CLOSE_WAIT_S  15.0
-#define UDP_S	      10.0
 #define OTHER_S	      10.0
-
-/* Idle connections for nginx to keep, per worker: never fewer than this. */
-#define IDLE_MIN 16.0
 
 const char *tool_name(enum tool tool)
 {
@@ -46,7 +40,7 @@ const char *tool_name(enum tool tool)
 	return names[tool];
 }
 
-static struct whatif of_port(enum change_kind kind, const struct row_key *key, double value)
+struct whatif advise_change(enum change_kind kind, const struct row_key *key, double value)
 {
 	struct whatif whatif = {.count = 1};
 
@@ -58,10 +52,9 @@ static struct whatif of_port(enum change_kind kind, const struct row_key *key, d
 	return whatif;
 }
 
-static void advise_notrack(struct maker *maker, const struct finding *finding,
-			   const struct row_key *key)
+void advise_notrack(struct maker *maker, const struct finding *finding, const struct row_key *key)
 {
-	struct whatif whatif = of_port(CHANGE_NOTRACK, key, 0);
+	struct whatif whatif = advise_change(CHANGE_NOTRACK, key, 0);
 	struct advice_item *item;
 	char text[32];
 
@@ -78,8 +71,8 @@ static void advise_notrack(struct maker *maker, const struct finding *finding,
 	remedy_notrack(item, key);
 }
 
-static void advise_timeout(struct maker *maker, const struct finding *finding, int timeout,
-			   double then_s, const char *nft_state)
+void advise_timeout(struct maker *maker, const struct finding *finding, int timeout, double then_s,
+		    const char *nft_state)
 {
 	double now_s = maker->model->settings.timeouts_s[timeout];
 	const struct timeout_info *info = timeout_info((unsigned int)timeout);
@@ -99,41 +92,12 @@ static void advise_timeout(struct maker *maker, const struct finding *finding, i
 		remedy_port_timeout(item, &finding->rows[0], nft_state, then_s);
 }
 
-/* Twice what is open at one time, in eights. */
-static double idle_connections(const struct maker *maker, const struct row_key *key)
-{
-	for (size_t i = 0; i < maker->model->count; i++) {
-		const struct class *class = &maker->model->classes[i];
-
-		if (!memcmp(&class->row->key, key, sizeof(*key)))
-			return fmin(fmax(IDLE_MIN,
-					 8 * ceil(class->row->states[ST_TCP_ESTABLISHED] / 4.0)),
-				    1024);
-	}
-	return IDLE_MIN;
-}
-
-static void advise_keepalive(struct maker *maker, const struct finding *finding)
-{
-	const struct row_key *key = &finding->rows[0];
-	struct whatif whatif = of_port(CHANGE_KEEPALIVE, key, 0);
-	struct advice_item *item;
-	char text[32];
-
-	item = maker_item(maker, finding, MERIT_CAUSE, "keepalive-%s-%u",
-			  l4proto_info(key->l4proto)->name, key->port);
-	if (!item || !maker_evaluate(maker, item, &whatif))
-		return;
-	maker_title(item, "keep connections to %s open in the proxy", row_text(key, text));
-	remedy_keepalive(item, key, idle_connections(maker, key));
-}
-
 /* A cause that others must remove: what would be saved if its arrivals ceased. */
-static struct advice_item *advise_cause(struct maker *maker, const struct finding *finding,
-					const char *what)
+struct advice_item *advise_cause(struct maker *maker, const struct finding *finding,
+				 const char *what)
 {
 	const struct row_key *key = &finding->rows[0];
-	struct whatif whatif = of_port(CHANGE_RATE, key, 0);
+	struct whatif whatif = advise_change(CHANGE_RATE, key, 0);
 	struct advice_item *item;
 	char text[32];
 
@@ -203,19 +167,6 @@ static void advise_size(struct maker *maker, const struct finding *finding)
 			 maker->model->entries, forecast_settles(maker->why->snap, words),
 			 now->max_entries);
 	remedy_size(item, now, max, buckets);
-}
-
-static void advise_close(struct maker *maker, const struct finding *finding)
-{
-	const struct row_key *key = &finding->rows[0];
-	bool opened_here = key->direction == DIR_OUTBOUND || key->direction == DIR_LOOPBACK;
-
-	if (finding->pattern == PATTERN_UPSTREAM || opened_here)
-		advise_keepalive(maker, finding);
-	advise_notrack(maker, finding, key);
-	if (finding->pattern == PATTERN_UPSTREAM)
-		advise_notrack(maker, finding, &finding->other);
-	advise_timeout(maker, finding, TIMEOUT_TCP_TIME_WAIT, TIME_WAIT_S, "time_wait");
 }
 
 static void advise_host(struct maker *maker, const struct finding *finding)
@@ -298,7 +249,7 @@ static void advise_expectations(struct maker *maker, const struct finding *findi
 /* A tenth: longer than tunnels pause between keepalives, where it is not short already. */
 static void advise_other(struct maker *maker, const struct finding *finding)
 {
-	int timeout = timeout_of_state(finding->rows[0].l4proto, (unsigned int)finding->state);
+	int timeout = pattern_other_timeout(&finding->rows[0], (unsigned int)finding->state);
 
 	if (timeout >= 0)
 		advise_timeout(
@@ -372,11 +323,20 @@ static void advise(struct maker *maker, const struct finding *finding)
 	case PATTERN_TIME_WAIT:
 		advise_close(maker, finding);
 		break;
+	case PATTERN_HEALTH_CHECKS:
+		advise_checks(maker, finding);
+		break;
 	case PATTERN_ONE_HOST:
 		advise_host(maker, finding);
 		break;
 	case PATTERN_PORT_SCAN:
 		advise_scan(maker, finding);
+		break;
+	case PATTERN_PEER_TO_PEER:
+		advise_peers(maker, finding);
+		break;
+	case PATTERN_ASYMMETRIC:
+		advise_asymmetric(maker, finding);
 		break;
 	default:
 		advise_open(maker, finding);

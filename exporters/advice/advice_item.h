@@ -68,7 +68,7 @@ struct advice_item {
 	uint32_t command_count;
 	uint32_t families; /* FAMILY_* */
 	uint32_t warnings; /* WARN() bits */
-	char whatif[64];   /* "keepalive=tcp/8080", or "" */
+	char whatif[192];  /* "keepalive=tcp/8080", or "" */
 };
 
 /* Does it enlarge something? That costs memory, and saves no entry. */

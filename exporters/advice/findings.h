@@ -16,7 +16,7 @@
 #define WHY_HOSTS    3u
 #define WHY_FINDINGS 24u
 #define WHY_FIGURES  12u
-#define WHY_ROWS     4u
+#define WHY_ROWS     6u /* SIDE_PORTS */
 
 enum confidence { CONFIDENCE_SURE, CONFIDENCE_LIKELY, CONFIDENCE_NOT_SURE };
 
@@ -28,13 +28,16 @@ enum pattern_id {
 	PATTERN_NAT_COLLISIONS,
 	PATTERN_INSERT_CLASH,
 	PATTERN_UPSTREAM,
+	PATTERN_HEALTH_CHECKS,
 	PATTERN_TIME_WAIT,
+	PATTERN_ASYMMETRIC,
 	PATTERN_DEAD_BACKEND,
 	PATTERN_SYN_FLOOD,
 	PATTERN_UDP_STORM,
 	PATTERN_IDLE_ESTABLISHED,
 	PATTERN_CLOSE_WAIT,
 	PATTERN_ONE_HOST,
+	PATTERN_PEER_TO_PEER,
 	PATTERN_PORT_SCAN,
 	PATTERN_OTHER_PROTOCOL,
 	PATTERN_COUNT
@@ -59,9 +62,9 @@ struct finding {
 	double share;		       /* of the table */
 	struct row_key rows[WHY_ROWS]; /* the first is what it is about */
 	uint32_t row_count;
-	int state;	 /* of the rows, or -1 */
-	bool other_side; /* `other` is meant: the inbound side of a proxy */
-	struct row_key other;
+	int state;			 /* of the rows, or -1 */
+	struct row_key others[WHY_ROWS]; /* the side that comes in, largest first */
+	uint32_t other_count;
 	struct figure figures[WHY_FIGURES];
 	uint32_t figure_count;
 	bool has_host;

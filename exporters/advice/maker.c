@@ -107,13 +107,17 @@ bool maker_evaluate(struct maker *maker, struct advice_item *item, const struct 
 		whatif_free(&result);
 		return false;
 	}
-	for (size_t i = 0; i < whatif->count; i++) {
+	for (size_t i = 0; i < whatif->count && n < sizeof(item->whatif); i++) {
+		const struct change *change = &whatif->changes[i];
+		/* Ports of the same kind are one word, with commas. */
+		bool more = i && change->kind == CHANGE_KEEPALIVE;
 		char text[WHATIF_KEY_BYTES];
 
 		n += (size_t)snprintf(item->whatif + n, sizeof(item->whatif) - n, "%s%s",
-				      i ? " " : "", change_text(&whatif->changes[i], text));
-		if (n >= sizeof(item->whatif))
-			break;
+				      more ? ","
+				      : i  ? " "
+					   : "",
+				      more ? change_port(change, text) : change_text(change, text));
 	}
 	take_savings(maker, item, &result);
 	item->warnings |= result.warnings;

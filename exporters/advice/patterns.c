@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exporters/advice/patterns.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,13 +44,23 @@ static const struct {
 		  "more NAT ports do nothing"},
 		 pattern_insert_clash},
 	[PATTERN_UPSTREAM] = {{"upstream-without-keepalive",
-			       "a proxy opens one upstream connection for each inbound one",
-			       "let the proxy keep its upstream connections open"},
+			       "this host opens a connection for each one that comes in",
+			       "let what opens them keep them open and use them again: a proxy by "
+			       "upstream keepalive, a program by a pool"},
 			      pattern_upstream},
+	[PATTERN_HEALTH_CHECKS] =
+		{{"health-checks", "short connections by the clock, as health checks are",
+		  "check less often, or in fewer places; one that is left open needs no check"},
+		 pattern_health_checks},
 	[PATTERN_TIME_WAIT] = {{"time-wait-pile", "closed connections wait in TIME_WAIT",
 				"fewer, longer connections; or do not track the port; or a shorter "
 				"tcp_timeout_time_wait"},
 			       pattern_time_wait},
+	[PATTERN_ASYMMETRIC] =
+		{{"asymmetric-routing",
+		  "one way of each connection passes here, the other does not",
+		  "route both ways through this router, or do not track what passes one way"},
+		 pattern_asymmetric},
 	[PATTERN_DEAD_BACKEND] = {{"dead-backend", "nobody answers: connections wait in SYN_SENT",
 				   "repair the destination, or stop calling it"},
 				  pattern_dead_backend},
@@ -69,6 +80,11 @@ static const struct {
 	[PATTERN_ONE_HOST] = {{"one-host", "one host holds a large part of the table",
 			       "look at that host, or limit connections per source"},
 			      pattern_one_host},
+	[PATTERN_PEER_TO_PEER] =
+		{{"peer-to-peer", "many addresses and ports are called, and some of them answer",
+		  "look at the host that calls them: limit its connections, or shorten the "
+		  "timeouts of UDP"},
+		 pattern_peer_to_peer},
 	[PATTERN_PORT_SCAN] = {{"port-scan", "unanswered packets to many ports",
 				"drop them before they are tracked"},
 			       pattern_port_scan},
@@ -185,6 +201,17 @@ double look_own_entries(const struct look *look)
 	return own;
 }
 
+double look_stay_s(const struct look *look, const struct class *class, unsigned int state)
+{
+	for (uint32_t i = 0; i < class->phase_count; i++) {
+		const struct phase *phase = &look->model->phases[class->first_phase + i];
+
+		if (phase->state == state)
+			return phase->stay_s;
+	}
+	return (double)NAN;
+}
+
 const struct snap_talker *look_service(const struct look *look, const struct row_key *key)
 {
 	const struct snap_talker_list *list = &look->details->talkers[SHM_TALKER_SERVICE];
@@ -217,6 +244,21 @@ const struct snap_talker *look_stranger(const struct look *look, double *ret_ent
 	}
 	*ret_entries = 0;
 	return NULL;
+}
+
+/* All it has elsewhere is as much as others leave there, at most. */
+const struct snap_talker *look_source_of(const struct look *look, double entries)
+{
+	double foreign = look->entries - look_own_entries(look);
+	double least;
+	const struct snap_talker *host = look_stranger(look, &least);
+
+	return host && least - fmax(0, foreign - entries) >= entries / 2 ? host : NULL;
+}
+
+double row_unanswered(const struct snap_row *row)
+{
+	return (double)row->states[ST_TCP_SYN_SENT] + row->states[ST_TCP_SYN_SENT2];
 }
 
 bool look_has_pattern(const struct look *look, enum pattern_id pattern)
@@ -298,6 +340,7 @@ static struct recent sum_recent(const struct snap_table_log *frames)
 		recent.chaintoolong += frame->chaintoolong;
 		recent.found += frame->found;
 		recent.clash_resolved += frame->clash_resolved;
+		recent.invalid += frame->invalid;
 		recent.new_entries += frame->new_entries;
 	}
 	return recent;
@@ -318,6 +361,14 @@ static double weight(const struct finding *finding)
 	return (finding->pattern == PATTERN_UPSTREAM ? 2.0 : 1.0) * finding->entries;
 }
 
+/* Where two sides are one matter it comes before what is sure of one of them. */
+static int rank(const struct finding *finding)
+{
+	return finding->pattern == PATTERN_UPSTREAM && finding->confidence == CONFIDENCE_LIKELY
+		       ? CONFIDENCE_SURE
+		       : (int)finding->confidence;
+}
+
 /* Losses first, then what is sure, then what holds most. */
 static int finding_compare(const void *left, const void *right)
 {
@@ -328,11 +379,40 @@ static int finding_compare(const void *left, const void *right)
 
 	if (a_loss != b_loss)
 		return a_loss ? -1 : 1;
-	if (a->confidence != b->confidence)
-		return a->confidence < b->confidence ? -1 : 1;
+	if (rank(a) != rank(b))
+		return rank(a) < rank(b) ? -1 : 1;
 	if (weight(a) < weight(b) || weight(a) > weight(b))
 		return weight(a) > weight(b) ? -1 : 1;
 	return a->pattern < b->pattern ? -1 : a->pattern > b->pattern;
+}
+
+/* Of which patterns a host that sends is the cause: behind it may be others, but it is there that
+ * they are found. What comes to a server from its only client is that client's by right. */
+static bool source_matters(const struct finding *finding)
+{
+	if (!finding->row_count || finding->pattern < PATTERN_TIME_WAIT)
+		return false;
+	if (finding->rows[0].direction == DIR_INBOUND)
+		return finding->pattern == PATTERN_SYN_FLOOD ||
+		       finding->pattern == PATTERN_UDP_STORM;
+	return finding->rows[0].direction == DIR_FORWARDED &&
+	       finding->pattern != PATTERN_DEAD_BACKEND;
+}
+
+/* Before the service that it goes to. */
+static void name_sources(struct look *look)
+{
+	for (uint32_t i = 0; i < look->why->finding_count; i++) {
+		struct finding *finding = &look->why->findings[i];
+		const struct snap_talker *host = source_matters(finding) && !finding->host_is_source
+							 ? look_source_of(look, finding->entries)
+							 : NULL;
+
+		if (!host)
+			continue;
+		finding->has_host = finding->host_is_source = true;
+		finding->host = *host;
+	}
 }
 
 void patterns_look(struct why *why)
@@ -348,6 +428,7 @@ void patterns_look(struct why *why)
 	why->finding_count = 0;
 	for (unsigned int i = 0; i < PATTERN_COUNT; i++)
 		patterns[i].find(&look);
+	name_sources(&look);
 	qsort(why->findings, why->finding_count, sizeof(why->findings[0]), finding_compare);
 	why->urgent = health_level(why->snap) >= SHM_LEVEL_HIGH;
 }

@@ -26,6 +26,7 @@ struct recent {
 	double chaintoolong;
 	double found;
 	double clash_resolved;
+	double invalid;
 	double new_entries;
 };
 
@@ -66,6 +67,13 @@ double look_share(const struct look *look, double entries);
 double look_sources(const struct look *look);
 /* Entries of rows that this host opened itself. */
 double look_own_entries(const struct look *look);
+/* Mean stay of a row's entries in a state, s; NaN: not known. */
+double look_stay_s(const struct look *look, const struct class *class, unsigned int state);
+/* A TCP row's entries whose SYN got no answer. */
+double row_unanswered(const struct snap_row *row);
+/* The other host that is for certain the source of half of these entries or more, which come
+ * from elsewhere; NULL: none is, or it is not known. */
+const struct snap_talker *look_source_of(const struct look *look, double entries);
 /* The largest destination of a port, or NULL. */
 const struct snap_talker *look_service(const struct look *look, const struct row_key *key);
 /* The largest source that must be another host; *ret_entries: it holds at least that many. */
@@ -81,14 +89,19 @@ void pattern_nat_pool(struct look *look);
 void pattern_nat_collisions(struct look *look);
 void pattern_insert_clash(struct look *look);
 void pattern_upstream(struct look *look);
+void pattern_health_checks(struct look *look);
 void pattern_time_wait(struct look *look);
+void pattern_asymmetric(struct look *look);
 void pattern_dead_backend(struct look *look);
 void pattern_syn_flood(struct look *look);
 void pattern_udp_storm(struct look *look);
 void pattern_idle_established(struct look *look);
 void pattern_close_wait(struct look *look);
 void pattern_one_host(struct look *look);
+void pattern_peer_to_peer(struct look *look);
 void pattern_port_scan(struct look *look);
 void pattern_other_protocol(struct look *look);
+/* UDP-Lite has UDP's; of all others that have no name here it is the generic one. -1: none. */
+int pattern_other_timeout(const struct row_key *key, unsigned int state);
 
 #endif

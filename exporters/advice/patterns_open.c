@@ -16,11 +16,6 @@
 #define SERVICE_MOST 0.5
 #define SERVICE_FEW  0.1
 
-static double unanswered(const struct snap_row *row)
-{
-	return (double)row->states[ST_TCP_SYN_SENT] + row->states[ST_TCP_SYN_SENT2];
-}
-
 static bool many_sources(const struct look *look, double entries)
 {
 	double sources = look_sources(look);
@@ -32,7 +27,7 @@ static void add_dead(struct look *look, const struct class *class)
 {
 	const struct snap_row *row = class->row;
 	const struct snap_talker *service = look_service(look, &row->key);
-	double waiting = unanswered(row);
+	double waiting = row_unanswered(row);
 	double one = service ? (double)service->entries / row->entries : (double)NAN;
 	struct finding *finding = look_add(look, PATTERN_DEAD_BACKEND,
 					   one >= SERVICE_MOST ? CONFIDENCE_SURE
@@ -71,10 +66,11 @@ void pattern_dead_backend(struct look *look)
 {
 	for (size_t i = 0; i < look->model->count; i++) {
 		const struct snap_row *row = look->model->classes[i].row;
-		double waiting = row->key.l4proto == L4_TCP ? unanswered(row) : 0;
+		double waiting = row->key.l4proto == L4_TCP ? row_unanswered(row) : 0;
 
 		if (row->key.direction == DIR_INBOUND || waiting < look->min_entries ||
-		    waiting < SYN_OF * row->entries || look_share(look, waiting) < SYN_SHARE)
+		    waiting < SYN_OF * row->entries || look_share(look, waiting) < SYN_SHARE ||
+		    look_has(look, PATTERN_ASYMMETRIC, &row->key))
 			continue;
 		/* Through a router: many sources that come once are a flood. */
 		if (row->key.direction == DIR_FORWARDED && many_sources(look, waiting))
@@ -89,7 +85,7 @@ static void add_flood(struct look *look, const struct class *class)
 {
 	const struct snap_row *row = class->row;
 	double answered = row->states[ST_TCP_SYN_RECV];
-	double half = answered + unanswered(row);
+	double half = answered + row_unanswered(row);
 	bool many = many_sources(look, half);
 	struct finding *finding = look_add(
 		look, PATTERN_SYN_FLOOD,
@@ -114,7 +110,7 @@ static void add_flood(struct look *look, const struct class *class)
 			"never finished",
 			half, row->entries, row_text(&row->key, text));
 	finding_figure(finding, "syn_recv_entries", answered);
-	finding_figure(finding, "syn_sent_entries", unanswered(row));
+	finding_figure(finding, "syn_sent_entries", row_unanswered(row));
 	finding_figure(finding, "established_entries", row->states[ST_TCP_ESTABLISHED]);
 	finding_figure(finding, "row_entries", row->entries);
 	finding_figure(finding, "new_per_second", class->new_per_s);
@@ -132,10 +128,11 @@ void pattern_syn_flood(struct look *look)
 		if (row->key.l4proto != L4_TCP || row->key.direction == DIR_OUTBOUND ||
 		    row->key.direction == DIR_LOOPBACK)
 			continue;
-		half = row->states[ST_TCP_SYN_RECV] + unanswered(row);
+		half = row->states[ST_TCP_SYN_RECV] + row_unanswered(row);
 		if (half < look->min_entries || half < SYN_OF * row->entries ||
 		    look_share(look, half) < SYN_SHARE ||
-		    look_has(look, PATTERN_DEAD_BACKEND, &row->key))
+		    look_has(look, PATTERN_DEAD_BACKEND, &row->key) ||
+		    look_has(look, PATTERN_ASYMMETRIC, &row->key))
 			continue;
 		add_flood(look, &look->model->classes[i]);
 	}
@@ -200,10 +197,35 @@ void pattern_udp_storm(struct look *look)
 
 /* --- one host -------------------------------------------------------------------------------- */
 
-/* Two fifths of what comes from elsewhere: four times its part among ten sources, and
- * of fewer than those one always holds a large part. */
-#define HOST_SHARE   0.4
-#define HOST_SOURCES 10.0
+/* Two fifths of what comes from elsewhere: four times its part among ten sources. Of fewer
+ * one always holds a large part, and a server may have but one client that is a proxy; behind a
+ * router, where there are hosts beside it, four fifths are the part of four. */
+#define HOST_SHARE     0.4
+#define HOST_SOURCES   10.0
+#define HOST_SHARE_FEW 0.8
+#define HOST_FEW       4.0
+#define HOST_FORWARDED 0.9
+
+static double forwarded_entries(const struct look *look)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < look->model->count; i++)
+		if (look->model->classes[i].row->key.direction == DIR_FORWARDED)
+			sum += look->model->classes[i].row->entries;
+	return sum;
+}
+
+static double host_share(const struct look *look, double foreign)
+{
+	double sources = look_sources(look);
+
+	if (sources >= HOST_SOURCES)
+		return HOST_SHARE;
+	return sources >= HOST_FEW && forwarded_entries(look) >= HOST_FORWARDED * foreign
+		       ? HOST_SHARE_FEW
+		       : (double)INFINITY;
+}
 
 void pattern_one_host(struct look *look)
 {
@@ -211,8 +233,8 @@ void pattern_one_host(struct look *look)
 	const struct snap_talker *host = look_stranger(look, &least);
 	struct finding *finding;
 
-	if (!host || look_sources(look) < HOST_SOURCES || least < look->min_entries ||
-	    least < HOST_SHARE * foreign || look_share(look, least) < HOST_SHARE / 2)
+	if (!host || least < look->min_entries || !(least >= host_share(look, foreign) * foreign) ||
+	    look_share(look, least) < HOST_SHARE / 2)
 		return;
 	finding = look_add(look, PATTERN_ONE_HOST, CONFIDENCE_LIKELY, least);
 	if (!finding)
@@ -230,69 +252,4 @@ void pattern_one_host(struct look *look)
 	finding_figure(finding, "host_error_entries", host->error_entries);
 	finding_figure(finding, "foreign_entries", foreign);
 	finding_figure(finding, "sources", look_sources(look));
-}
-
-/* --- many ports ------------------------------------------------------------------------------- */
-
-/* No set of services uses that many ports of which none answers. */
-#define SCAN_PORTS   300u
-#define SCAN_SHARE   0.2
-#define SCAN_PER_ROW 3u
-
-static double unanswered_any(const struct snap_row *row)
-{
-	if (row->key.l4proto == L4_TCP)
-		return unanswered(row) + row->states[ST_TCP_SYN_RECV] + row->states[ST_TCP_CLOSE];
-	return row->key.l4proto == L4_UDP ? row->states[ST_GENERIC_UNREPLIED] : 0;
-}
-
-static void scan_of(struct look *look, unsigned int l4proto, unsigned int direction)
-{
-	const struct row_key key = {(uint8_t)l4proto, (uint8_t)direction, 0};
-	double entries = 0, rate = 0, least;
-	const struct snap_talker *host;
-	uint32_t ports = 0;
-	struct finding *finding;
-
-	for (size_t i = 0; i < look->model->count; i++) {
-		const struct class *class = &look->model->classes[i];
-		const struct snap_row *row = class->row;
-
-		if (row->key.l4proto != l4proto || row->key.direction != direction ||
-		    row->entries == 0 || row->entries > SCAN_PER_ROW ||
-		    unanswered_any(row) < row->entries)
-			continue;
-		ports++;
-		entries += row->entries;
-		rate += class->new_per_s > 0 ? class->new_per_s : 0;
-	}
-	if (ports < SCAN_PORTS || entries < look->min_entries ||
-	    look_share(look, entries) < SCAN_SHARE)
-		return;
-	finding = look_add(look, PATTERN_PORT_SCAN, CONFIDENCE_SURE, entries);
-	if (!finding)
-		return;
-	finding_row(finding, &key, -1);
-	host = direction == DIR_OUTBOUND || direction == DIR_LOOPBACK ? NULL
-								      : look_stranger(look, &least);
-	if (host && least >= entries / 2) {
-		finding->has_host = finding->host_is_source = true;
-		finding->host = *host;
-	}
-	finding_summary(finding,
-			"%.0f entries of %s %s go to %u different ports, few to each, and none is "
-			"answered",
-			entries, l4proto_info(l4proto)->name, direction_name(direction), ports);
-	finding_figure(finding, "ports", ports);
-	finding_figure(finding, "scan_entries", entries);
-	finding_figure(finding, "new_per_second", rate);
-	finding_figure(finding, "sources", look_sources(look));
-}
-
-void pattern_port_scan(struct look *look)
-{
-	for (unsigned int direction = 0; direction < DIR_COUNT; direction++) {
-		scan_of(look, L4_TCP, direction);
-		scan_of(look, L4_UDP, direction);
-	}
 }

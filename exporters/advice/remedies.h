@@ -24,7 +24,11 @@ void remedy_port_timeout(struct advice_item *item, const struct row_key *key, co
 /* A number that is 0 or as it is stays out. */
 void remedy_size(struct advice_item *item, const struct settings *now, double max, double buckets);
 void remedy_expectations(struct advice_item *item, double now, double then);
-void remedy_keepalive(struct advice_item *item, const struct row_key *key, double idle);
+/* Of a proxy in front of them where the two sides were seen to belong together; else only how
+ * to find what opens them. */
+void remedy_keepalive(struct advice_item *item, const struct row_key *keys, uint32_t count,
+		      double idle, bool proxied);
+void remedy_checks(struct advice_item *item, const struct row_key *keys, uint32_t count);
 void remedy_dead_backend(struct advice_item *item, const struct row_key *key);
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key);
 void remedy_one_host(struct advice_item *item, double entries);
@@ -33,6 +37,8 @@ void remedy_port_scan(struct advice_item *item);
 void remedy_delete(struct advice_item *item, const struct row_key *key, const char *state);
 /* A scan that this host does itself. */
 void remedy_own_scan(struct advice_item *item, const struct row_key *key);
+/* Which way packets take from here. */
+void remedy_routes(struct advice_item *item);
 void remedy_nat(struct advice_item *item);
 /* A rule that comes before the one that translates now; `name` in its table's name. */
 void remedy_translate(struct advice_item *item, const char *name, const char *nft_rule,

@@ -75,7 +75,7 @@ static void fill_keepalive(const struct snap_nat_pool *pool, struct advice_item 
 	snprintf(item->title, sizeof(item->title),
 		 "let clients keep connections to tcp/%u open and use them again",
 		 pool->remote_port);
-	remedy_keepalive(item, &key, idle < 8 ? 8 : idle > 1000 ? 1000 : idle);
+	remedy_keepalive(item, &key, 1, idle < 8 ? 8 : idle > 1000 ? 1000 : idle, true);
 }
 
 static void fill_range(const struct snap_nat_pool *pool, struct advice_item *item)

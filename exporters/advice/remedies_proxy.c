@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What is done in the configuration of programs, and where to look for the one at fault. */
+/* What is done in the configuration of programs, and where to look for what is at fault. */
 #include "exporters/advice/remedies.h"
 
-void remedy_keepalive(struct advice_item *item, const struct row_key *key, double idle)
+static void who_opens(struct advice_item *item, const struct row_key *keys, uint32_t count)
 {
+	for (uint32_t i = 0; i < count; i++)
+		remedy_say(item, TOOL_SHELL, "ss -tnp '( dport = :%u )'", keys[i].port);
+}
+
+void remedy_keepalive(struct advice_item *item, const struct row_key *keys, uint32_t count,
+		      double idle, bool proxied)
+{
+	if (!proxied) {
+		who_opens(item, keys, count);
+		return;
+	}
 	remedy_say(item, TOOL_NGINX, "upstream BACKEND {");
-	remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u;", key->port);
+	for (uint32_t i = 0; i < count; i++)
+		remedy_say(item, TOOL_NGINX, "    server ADDRESS:%u;", keys[i].port);
 	remedy_say(item, TOOL_NGINX, "    keepalive %.0f;", idle);
 	remedy_say(item, TOOL_NGINX, "}");
 	remedy_say(item, TOOL_NGINX, "location / {");
@@ -18,10 +30,20 @@ void remedy_keepalive(struct advice_item *item, const struct row_key *key, doubl
 	remedy_say(item, TOOL_HAPROXY, "    option http-keep-alive");
 	/* "safe" reuses only for a client's second request: one request a client, no reuse. */
 	remedy_say(item, TOOL_HAPROXY, "    http-reuse always");
-	remedy_say(item, TOOL_HAPROXY, "    server NAME ADDRESS:%u pool-max-conn %.0f", key->port,
-		   idle);
+	for (uint32_t i = 0; i < count; i++)
+		remedy_say(item, TOOL_HAPROXY, "    server NAME%s ADDRESS:%u pool-max-conn %.0f",
+			   i ? (char[2]){(char)('1' + i), 0} : "", keys[i].port, idle);
 	remedy_say(item, TOOL_SQUID, "server_persistent_connections on");
 	remedy_say(item, TOOL_SQUID, "pconn_timeout 1 minute");
+}
+
+void remedy_checks(struct advice_item *item, const struct row_key *keys, uint32_t count)
+{
+	who_opens(item, keys, count);
+	remedy_say(item, TOOL_HAPROXY, "backend BACKEND");
+	for (uint32_t i = 0; i < count; i++)
+		remedy_say(item, TOOL_HAPROXY, "    server NAME%s ADDRESS:%u check inter 10s",
+			   i ? (char[2]){(char)('1' + i), 0} : "", keys[i].port);
 }
 
 void remedy_dead_backend(struct advice_item *item, const struct row_key *key)
@@ -46,4 +68,11 @@ void remedy_close_wait(struct advice_item *item, const struct row_key *key)
 {
 	remedy_say(item, TOOL_SHELL, "ss -tnp state close-wait '( sport = :%u or dport = :%u )'",
 		   key->port, key->port);
+}
+
+void remedy_routes(struct advice_item *item)
+{
+	remedy_say(item, TOOL_SHELL, "conntide talkers");
+	remedy_say(item, TOOL_SHELL, "# of a client and of a service: the same on their side?");
+	remedy_say(item, TOOL_SHELL, "ip route get ADDRESS");
 }

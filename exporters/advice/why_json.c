@@ -117,6 +117,24 @@ static void write_change(const struct change_of_table *change, const char *name,
 	json_close(json);
 }
 
+/* The largest, and beside it all of them. */
+static void write_other_side(const struct finding *finding, const struct services *services,
+			     struct json *json)
+{
+	if (!finding->other_count)
+		return;
+	json_open_object(json, "other_side");
+	write_row(json, &finding->others[0], services);
+	json_close(json);
+	json_open_array(json, "other_rows");
+	for (uint32_t i = 0; i < finding->other_count; i++) {
+		json_open_object(json, NULL);
+		write_row(json, &finding->others[i], services);
+		json_close(json);
+	}
+	json_close(json);
+}
+
 static void write_finding(const struct finding *finding, const struct services *services,
 			  bool hosts, struct json *json)
 {
@@ -139,11 +157,7 @@ static void write_finding(const struct finding *finding, const struct services *
 		json_close(json);
 	}
 	json_close(json);
-	if (finding->other_side) {
-		json_open_object(json, "other_side");
-		write_row(json, &finding->other, services);
-		json_close(json);
-	}
+	write_other_side(finding, services, json);
 	json_open_object(json, "figures");
 	for (uint32_t i = 0; i < finding->figure_count; i++)
 		json_number(json, finding->figures[i].name, write_round(finding->figures[i].value));

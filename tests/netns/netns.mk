@@ -62,7 +62,7 @@ test-alerts: $(PROGRAMS)
 .PHONY: test-patterns test-patterns-alone
 test-patterns: $(PROGRAMS) $(BUILD)/tests/flood
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(AHEAD) $(NETNS_PYTEST) -m "not global_sysctl" \
-		tests/scenarios/test_patterns.py
+		tests/scenarios/test_patterns.py tests/scenarios/test_causes.py
 
 test-patterns-alone: $(PROGRAMS) $(BUILD)/tests/flood
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(AHEAD) $(NETNS_PYTEST) -m global_sysctl \

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A steady load, and the kernel's count while it goes on."""
 import itertools
+import math
 import socket
 import threading
 import time
@@ -12,12 +13,15 @@ REQUEST = b"GET / HTTP/1.0\r\nHost: site\r\nConnection: close\r\n\r\n"
 class Load:
     """So many requests a second, each on a connection of its own, until told to stop.
 
-    By the clock: who is late catches up, so that the mean rate holds on a busy machine.
+    By the clock: who is late catches up, so that the mean rate holds on a busy machine. It
+    rises and falls by a seventh, as what people do, so that one can see what follows it.
     From each of `sources` in turn: one address alone takes a port again while the entry
     of before still waits, and ends it early.
     """
 
     WORKERS = 4
+    WAVE_S = 35  # from one rise to the next: no multiple of the ten seconds that are counted
+    AHEAD_S = 0.8  # and behind, at most
 
     def __init__(self, namespace, address, port, per_s, sources=("0.0.0.0",)):
         self.namespace = namespace
@@ -35,16 +39,19 @@ class Load:
 
     def _run(self, number):
         step = self.WORKERS / self.per_s
-        due = self.began + number / self.per_s
+        evenly = self.began + number / self.per_s
         sources = itertools.cycle(self.sources[number::self.WORKERS] or self.sources)
         with self.namespace.inside():
-            while not self.stopped.wait(max(0, due - time.monotonic())):
+            while not self.stopped.wait(max(0, self._due(evenly) - time.monotonic())):
                 try:
                     fetch(self.address, next(sources))
                 except OSError as error:
                     self.failed.append(repr(error))
                 self.done[number] += 1
-                due += step
+                evenly += step
+
+    def _due(self, evenly):
+        return evenly + self.AHEAD_S * math.sin(2 * math.pi * (evenly - self.began) / self.WAVE_S)
 
     def requests(self):
         return sum(self.done)

@@ -147,6 +147,15 @@ class Squid(Program):
         self.launch(["squid", "-N", "-n", f"conntide{os.getpid()}", "-f", self.config], address, 81)
 
 
+class Haproxy(Program):
+    """`text`: its whole configuration but for where it runs."""
+
+    def __init__(self, namespace, text, address, port):
+        super().__init__(namespace, "haproxy")
+        self.write(text)
+        self.launch(["haproxy", "-db", "-f", self.config], address, port)
+
+
 class Listener:
     """A TCP server made by hand: accepts all it gets and keeps it, or leaves it waiting."""
 

@@ -195,6 +195,30 @@ void made_hour(struct made *made, size_t count)
 	make_frames(made, &made->details.hour, count);
 }
 
+static void vary(struct made *made, const struct row_key *key, size_t shift)
+{
+	static const double times[6] = {1, 1.2, 0.8, 1, 1.2, 0.8};
+
+	for (size_t i = 0; i < made->details.minutes.count; i++)
+		for (uint32_t j = 0; j < made->minutes[i].row_count; j++) {
+			struct snap_frame_row *row = &made->minutes[i].rows[j];
+
+			if (!key || !memcmp(&row->key, key, sizeof(*key)))
+				row->new_entries =
+					(uint32_t)lround(row->new_entries * times[(i + shift) % 6]);
+		}
+}
+
+void made_vary(struct made *made)
+{
+	vary(made, NULL, 0);
+}
+
+void made_vary_row(struct made *made, const struct row_key *key)
+{
+	vary(made, key, 1);
+}
+
 void made_facts(struct made *made, const struct snap_row *row, const uint32_t parts[5])
 {
 	fixture_ages_facts(&made->age_sets[0], row_of(row->key), parts);
@@ -228,21 +252,31 @@ static void tell_idle(struct made *made)
 }
 
 /* As if all had come evenly, and nothing had refreshed them. */
+/* What is open is no older than it was seen to be; what waits comes from the timeout. */
+static double span_s(const struct made *made, const struct snap_row *row, unsigned int state)
+{
+	int timeout = timeout_of_state(row->key.l4proto, state);
+
+	for (size_t i = 0; state == ST_TCP_ESTABLISHED && i < made->details.detail_count; i++) {
+		const struct snap_row_detail *detail = &made->rows_detail[i];
+
+		if (!memcmp(&detail->key, &row->key, sizeof(row->key)) &&
+		    detail->states[state].count)
+			return detail->states[state].sum_s / (double)detail->states[state].count;
+	}
+	return timeout < 0 ? 600 : made->snap.timeouts_s[timeout];
+}
+
 static void make_ages(struct made *made)
 {
 	for (size_t i = 0; i < made->snap.row_count; i++) {
 		const struct snap_row *row = &made->rows[i];
 
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
-			int timeout = timeout_of_state(row->key.l4proto, state);
-
 			if (row->states[state])
-				fixture_ages_cell(
-					&made->age_sets[0], cell_of(row->key, state),
-					row->states[state],
-					fixture_ages_span_s(
-						timeout < 0 ? 600
-							    : made->snap.timeouts_s[timeout]));
+				fixture_ages_cell(&made->age_sets[0], cell_of(row->key, state),
+						  row->states[state],
+						  fixture_ages_span_s(span_s(made, row, state)));
 		}
 	}
 	tell_idle(made);
@@ -334,6 +368,7 @@ struct made *made_nginx(double up_per_s)
 	if (up_per_s > 0)
 		made_short(made, DIR_OUTBOUND, 8080, up_per_s, 0.1, 30);
 	made_frames(made, 30);
+	made_vary(made);
 	return made;
 }
 
@@ -368,4 +403,29 @@ struct made *made_healthy(void)
 	made_frames(made, 60);
 	made_hour(made, 90);
 	return made;
+}
+
+void made_assert_named(struct made *made, const char *id, enum confidence confidence)
+{
+	const struct finding *finding;
+
+	made_look(made);
+	finding = made_finding(made, id);
+	if (!finding)
+		fail_msg("%s is not named", id);
+	if (finding->confidence != confidence)
+		fail_msg("%s: %s", id, confidence_name(finding->confidence));
+	assert_true(finding->summary[0] != '\0');
+	assert_true(finding->figure_count > 0);
+	if (confidence != CONFIDENCE_SURE)
+		assert_non_null(finding->unsure);
+}
+
+void made_assert_none(struct made *made)
+{
+	made_look(made);
+	for (uint32_t i = 0; i < made->why.finding_count; i++)
+		fail_msg("%s: %s", pattern_info(made->why.findings[i].pattern)->id,
+			 made->why.findings[i].summary);
+	assert_false(made->why.urgent);
 }

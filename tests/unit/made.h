@@ -58,7 +58,7 @@ void made_facts(struct made *made, const struct snap_row *row, const uint32_t pa
 
 /* A mixed table that shows no pattern. */
 struct made *made_healthy(void);
-/* nginx without upstream keepalive: so many connections a second on either side. */
+/* nginx without upstream keepalive: so many connections a second there, 25 in front; they vary. */
 struct made *made_nginx(double up_per_s);
 
 /* What the kernel told of so many entries of the cell: idle for so long, refreshed in it.
@@ -73,6 +73,12 @@ void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address,
 void made_frames(struct made *made, size_t count);
 void made_hour(struct made *made, size_t count);
 
+/* New entries of the ten-second frames go up and down by a fifth, of all rows alike, around
+ * the same mean over any minute. */
+void made_vary(struct made *made);
+/* The same for one row by itself, out of step with made_vary(). */
+void made_vary_row(struct made *made, const struct row_key *key);
+
 void made_look(struct made *made);
 void made_advice(struct made *made);
 
@@ -81,6 +87,10 @@ const struct finding *made_finding(const struct made *made, const char *id);
 const struct advice_item *made_item(const struct made *made, const char *id);
 /* NaN: there is none. */
 double made_figure(const struct finding *finding, const char *name);
+
+/* After another look: it is named, so sure, and says why it is not; or nothing is. */
+void made_assert_named(struct made *made, const char *id, enum confidence confidence);
+void made_assert_none(struct made *made);
 
 /* Runs a what-if given as words separated by spaces; the result is the caller's. */
 void made_whatif(const struct made *made, const char *words, struct whatif_result *result);

@@ -50,8 +50,17 @@ static void of_row(const struct row_key *key, uint32_t families)
 	if (key->l4proto != L4_TCP)
 		return;
 	begin(families);
-	remedy_keepalive(&item, key, 32);
+	remedy_keepalive(&item, key, 1, 32, true);
 	print("keepalive", key);
+	begin(families);
+	remedy_keepalive(&item, (struct row_key[]){*key, *key, *key}, 3, 32, true);
+	print("keepalive-more", key);
+	begin(families);
+	remedy_keepalive(&item, key, 1, 32, false);
+	print("keepalive-who", key);
+	begin(families);
+	remedy_checks(&item, (struct row_key[]){*key, *key}, 2);
+	print("health-checks", key);
 	begin(families);
 	remedy_dead_backend(&item, key);
 	print("dead-backend", key);
@@ -76,6 +85,9 @@ static void of_families(uint32_t families)
 	for (unsigned int p = 0; p < 2; p++)
 		for (unsigned int d = 0; d < DIR_COUNT; d++)
 			of_row(&(struct row_key){protocols[p], (uint8_t)d, 8080}, families);
+	begin(families);
+	remedy_routes(&item);
+	print("routes", NULL);
 	begin(families);
 	remedy_one_host(&item, 644);
 	print("one-host", NULL);
