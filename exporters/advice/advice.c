@@ -166,7 +166,9 @@ static void advise_size(struct maker *maker, const struct finding *finding)
 			 "uses when that is full",
 			 maker->model->entries, forecast_settles(maker->why->snap, words),
 			 now->max_entries);
-	remedy_size(item, now, max, buckets);
+	/* Of a rehearsal the limit is not the kernel's: neither to be set nor to be given back. */
+	if (!health_rehearsal(maker->why->snap))
+		remedy_size(item, now, max, buckets);
 }
 
 static void advise_host(struct maker *maker, const struct finding *finding)
@@ -186,9 +188,12 @@ static void advise_host(struct maker *maker, const struct finding *finding)
 
 static void advise_scan(struct maker *maker, const struct finding *finding)
 {
-	struct advice_item *item =
-		maker_item(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
+	struct advice_item *item;
 
+	/* The same, and with it what is there goes at once. */
+	if (relief_blocks(maker->why, finding))
+		return;
+	item = maker_item(maker, finding, MERIT_CAUSE, "%s", pattern_info(finding->pattern)->id);
 	if (!item)
 		return;
 	item->saves_entries = finding->entries;
@@ -202,7 +207,9 @@ static void advise_scan(struct maker *maker, const struct finding *finding)
 	}
 	item->warnings = WARN(REBOOT);
 	maker_title(item, "drop the scanner's packets before they are tracked");
-	remedy_port_scan(item);
+	if (item->source)
+		item->families = item->source->ipv6 ? FAMILY_IPV6 : FAMILY_IPV4;
+	remedy_block_source(item);
 }
 
 static void advise_nat(struct maker *maker, const struct finding *finding)
@@ -378,6 +385,12 @@ static int item_compare(const void *left, const void *right)
 	if (a->weight < b->weight || a->weight > b->weight)
 		return a->weight > b->weight ? -1 : 1;
 	return strcmp(a->id, b->id);
+}
+
+void advice_name_hosts(struct advice *advice)
+{
+	for (uint32_t i = 0; i < advice->count; i++)
+		remedy_name_source(&advice->items[i]);
 }
 
 int advice_make(const struct why *why, struct advice *advice)

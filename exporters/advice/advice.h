@@ -24,6 +24,10 @@
 /* 0 or -ENOMEM. */
 int advice_make(const struct why *why, struct advice *advice);
 
+/* SOURCE in the commands becomes the address, where one source is the cause. For those who may
+ * see addresses; others are told where to look. */
+void advice_name_hosts(struct advice *advice);
+
 const char *tool_name(enum tool tool);
 
 extern const struct column advice_columns[];

@@ -66,9 +66,10 @@ struct advice_item {
 	double weight;		   /* the order */
 	struct command_line commands[ADVICE_COMMANDS];
 	uint32_t command_count;
-	uint32_t families; /* FAMILY_* */
-	uint32_t warnings; /* WARN() bits */
-	char whatif[192];  /* "keepalive=tcp/8080", or "" */
+	uint32_t families;		  /* FAMILY_* */
+	const struct snap_talker *source; /* SOURCE in the commands, of the finding; or NULL */
+	uint32_t warnings;		  /* WARN() bits */
+	char whatif[192];		  /* "keepalive=tcp/8080", or "" */
 };
 
 /* Does it enlarge something? That costs memory, and saves no entry. */

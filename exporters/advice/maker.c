@@ -39,6 +39,7 @@ struct advice_item *maker_item(struct maker *maker, const struct finding *findin
 	if (finding) {
 		item->pattern = pattern_info(finding->pattern);
 		item->confidence = finding->confidence;
+		item->source = finding->has_host && finding->host_is_source ? &finding->host : NULL;
 		snprintf(item->reason, sizeof(item->reason), "%s", finding->summary);
 	}
 	return item;

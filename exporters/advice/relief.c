@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exporters/advice/facts.h"
+#include "exporters/advice/model_detail.h"
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/remedies.h"
 #include "lib/health/health.h"
@@ -52,14 +53,29 @@ double relief_lasts_s(const struct why *why, double entries, double share)
 /* --- entries that nobody needs ------------------------------------------------------------ */
 
 /* Closed, or never open: what comes late for them is answered by the hosts themselves. */
-static const unsigned int needless[] = {ST_TCP_TIME_WAIT, ST_TCP_CLOSE, ST_TCP_SYN_SENT,
-					ST_TCP_SYN_RECV};
+static const struct {
+	uint8_t l4proto;
+	uint8_t state;
+} needless[] = {{L4_TCP, ST_TCP_TIME_WAIT},
+		{L4_TCP, ST_TCP_CLOSE},
+		{L4_TCP, ST_TCP_SYN_SENT},
+		{L4_TCP, ST_TCP_SYN_RECV},
+		{L4_UDP, ST_GENERIC_UNREPLIED}};
 
 struct needless_cell {
 	const struct snap_row *row;
 	unsigned int state;
 	uint32_t entries;
 };
+
+/* Somebody goes on sending without an answer, as syslog does: it would be here again at once. */
+static bool comes_again(const struct why *why, const struct needless_cell *pick)
+{
+	const struct snap_ages *ages = snap_ages_now(why->details->ages, why->snap->taken_real_ns);
+	const struct snap_ages_cell *cell = snap_ages_cell(ages, &pick->row->key, pick->state);
+
+	return cell && told_enough(cell) && cell->refreshed > cell->told / 2;
+}
 
 static void consider(struct needless_cell picks[DELETE_CELLS], const struct needless_cell *pick)
 {
@@ -86,14 +102,15 @@ static void advise_delete(struct maker *maker, const struct needless_cell *pick)
 	if (!item)
 		return;
 	maker_title(item, "delete the entries of %s in %s", row_text(key, text), state);
-	snprintf(item->reason, sizeof(item->reason),
-		 "%u entries of connections that are closed or were never open", pick->entries);
+	snprintf(item->reason, sizeof(item->reason), "%u entries %s", pick->entries,
+		 key->l4proto == L4_TCP ? "of connections that are closed or were never open"
+					: "that nobody has answered");
 	item->families = families;
 	item->saves_entries = pick->entries;
 	item->saves_ratio = pick->entries / fmax(1, maker->model->entries);
 	item->memory_bytes_delta = -ENTRY_BYTES * pick->entries;
 	item->lasts_s = relief_lasts_s(maker->why, pick->entries, 0);
-	item->warnings = WARN(LATE_SEGMENTS);
+	item->warnings = key->l4proto == L4_TCP ? WARN(LATE_SEGMENTS) : WARN(LATE_ANSWERS);
 	remedy_delete(item, key, state);
 }
 
@@ -105,12 +122,13 @@ static void advise_deletions(struct maker *maker)
 	for (size_t i = 0; i < snap->row_count; i++) {
 		const struct snap_row *row = &snap->rows[i];
 
-		if (row->key.l4proto != L4_TCP)
-			continue;
 		for (unsigned int k = 0; k < sizeof(needless) / sizeof(needless[0]); k++) {
-			struct needless_cell pick = {row, needless[k], row->states[needless[k]]};
+			struct needless_cell pick = {row, needless[k].state,
+						     row->states[needless[k].state]};
 
-			if (pick.entries >= DELETE_RATIO_MIN * maker->model->entries)
+			if (row->key.l4proto == needless[k].l4proto &&
+			    pick.entries >= DELETE_RATIO_MIN * maker->model->entries &&
+			    !comes_again(maker->why, &pick))
 				consider(picks, &pick);
 		}
 	}
@@ -134,8 +152,18 @@ static void advise_block(struct maker *maker, const struct finding *finding)
 	item->lasts_s = relief_lasts_s(
 		maker->why, fmax(0, now->max_entries - maker->model->entries) + finding->entries,
 		finding->share);
-	item->warnings = WARN(REBOOT);
-	remedy_port_scan(item);
+	item->warnings = WARN(REBOOT) | WARN(CUTS_OFF);
+	item->families = item->source->ipv6 ? FAMILY_IPV6 : FAMILY_IPV4;
+	remedy_block_source(item);
+	remedy_delete_source(item);
+}
+
+bool relief_blocks(const struct why *why, const struct finding *finding)
+{
+	bool by_source =
+		finding->pattern == PATTERN_ONE_HOST || finding->pattern == PATTERN_PORT_SCAN;
+
+	return by_source && relief_wanted(why) && finding->has_host && finding->host_is_source;
 }
 
 void relief_add(struct maker *maker)
@@ -143,7 +171,7 @@ void relief_add(struct maker *maker)
 	if (!relief_wanted(maker->why))
 		return;
 	for (uint32_t i = 0; i < maker->why->finding_count; i++)
-		if (maker->why->findings[i].pattern == PATTERN_ONE_HOST)
+		if (relief_blocks(maker->why, &maker->why->findings[i]))
 			advise_block(maker, &maker->why->findings[i]);
 	advise_deletions(maker);
 }

@@ -4,9 +4,11 @@
  * long it lasts at the rate at which entries come now. What lasts longest comes first.
  *
  *	size		a larger limit: until that is full, too (advice.c makes it)
- *	block-source	no new entries of one host, where one is the cause
+ *	block-source	no new entries of one host, where one is the cause, and none of
+ *			those that it has
  *	delete-...	entries that nobody needs any more, with conntrack -D: closed and half
- *			open ones of the largest cells; until as many have come again
+ *			open ones of the largest cells, and UDP that nobody has answered;
+ *			until as many have come again
  *
  * Pure.
  */
@@ -17,6 +19,9 @@
 
 /* Is it urgent: the table full or nearly, or foreseen to be within minutes? */
 bool relief_wanted(const struct why *why);
+
+/* Does relief block the source of that finding? */
+bool relief_blocks(const struct why *why, const struct finding *finding);
 
 /* Seconds until `entries` more have come, at the rate of the last minute, without `share` of
  * what comes; infinite: never. NaN: not known. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exporters/render/talkers.h"
+
 #define SYSCTL_DIR   "/etc/sysctl.d/"
 #define MODULES_FILE "/etc/modules-load.d/conntide.conf"
 #define NFT_FILE     "/etc/nftables.conf"
@@ -222,13 +224,38 @@ void remedy_expectations(struct advice_item *item, double now, double then)
 
 /* --- what comes from outside ------------------------------------------------------------ */
 
+#define SYNPROXY_BEFORE "/etc/conntide_synproxy.before"
+#define SYNPROXY_SYSCTL SYSCTL_DIR "90-conntide-synproxy.conf"
+
+/* Of the whole namespace, not of a port: kept by the first port that gets the proxy, and given
+ * back by the last that loses it. */
+static void set_for_synproxy(struct advice_item *item)
+{
+	static const char *const settings[] = {"net.ipv4.tcp_syncookies=1",
+					       "net.netfilter.nf_conntrack_tcp_loose=0"};
+
+	remedy_say(item, TOOL_SYSCTL,
+		   "test -e " SYNPROXY_BEFORE " || sysctl net.ipv4.tcp_syncookies "
+		   "net.netfilter.nf_conntrack_tcp_loose > " SYNPROXY_BEFORE);
+	for (unsigned int i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		remedy_say(item, TOOL_SYSCTL, "sysctl -w %s", settings[i]);
+	remedy_say(item, TOOL_SHELL, "printf '%%s\\n' %s %s > " SYNPROXY_SYSCTL, settings[0],
+		   settings[1]);
+}
+
+static void undo_for_synproxy(struct advice_item *item)
+{
+	remedy_say(item, TOOL_UNDO,
+		   "nft list tables | grep -q conntide_synproxy_ || { sysctl -p " SYNPROXY_BEFORE
+		   "; rm -f " SYNPROXY_BEFORE " " SYNPROXY_SYSCTL "; }");
+}
+
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key)
 {
 	char table[TABLE_BYTES];
 
 	table_name(table, "synproxy", key);
-	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.ipv4.tcp_syncookies=1");
-	remedy_say(item, TOOL_SYSCTL, "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0");
+	set_for_synproxy(item);
 	remedy_say(item, TOOL_NFT, "nft add table inet %s", table);
 	remedy_say(item, TOOL_NFT,
 		   "nft add chain inet %s pre '{ type filter hook prerouting priority raw; }'",
@@ -248,8 +275,7 @@ void remedy_syn_flood(struct advice_item *item, const struct row_key *key)
 		   "nft add rule inet %s in iif != lo tcp dport %u ct state invalid drop", table,
 		   key->port);
 	keep_table(item, table);
-	remedy_say(item, TOOL_UNDO,
-		   "sysctl -w net.netfilter.nf_conntrack_tcp_loose=1 # as it was: 1 by default");
+	undo_for_synproxy(item);
 }
 
 void remedy_one_host(struct advice_item *item, double entries)
@@ -279,7 +305,12 @@ void remedy_one_host(struct advice_item *item, double entries)
 	keep_table(item, table);
 }
 
-void remedy_port_scan(struct advice_item *item)
+static const char *source_word(unsigned int family)
+{
+	return families[family].bits == 32 ? "SOURCE" : "SOURCE6";
+}
+
+void remedy_block_source(struct advice_item *item)
 {
 	const char *table = "conntide_drop";
 
@@ -289,13 +320,12 @@ void remedy_port_scan(struct advice_item *item)
 		   "nft add chain inet %s pre '{ type filter hook prerouting priority raw; }'",
 		   table);
 	for (unsigned int f = 0; f < FAMILY_COUNT; f++) {
-		const char *address = families[f].bits == 32 ? "SOURCE" : "SOURCE6";
-
 		if (!(item->families & families[f].family))
 			continue;
 		remedy_say(item, TOOL_NFT, "nft add rule inet %s pre %s saddr %s drop", table,
-			   families[f].nft, address);
-		add_rule(item, families[f].iptables, "raw", "PREROUTING -s %s -j DROP", address);
+			   families[f].nft, source_word(f));
+		add_rule(item, families[f].iptables, "raw", "PREROUTING -s %s -j DROP",
+			 source_word(f));
 	}
 	keep_table(item, table);
 }
@@ -304,10 +334,39 @@ void remedy_delete(struct advice_item *item, const struct row_key *key, const ch
 {
 	for (unsigned int f = 0; f < FAMILY_COUNT; f++)
 		if (item->families & families[f].family)
-			remedy_say(item, TOOL_SHELL,
-				   "conntrack -D -f %s -p %s --dport %u --state %s",
+			remedy_say(item, TOOL_SHELL, "conntrack -D -f %s -p %s --dport %u %s %s",
 				   families[f].nfproto, l4proto_info(key->l4proto)->name, key->port,
-				   state);
+				   key->l4proto == L4_TCP ? "--state" : "--status",
+				   key->l4proto == L4_TCP ? state : "UNREPLIED");
+}
+
+void remedy_delete_source(struct advice_item *item)
+{
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++)
+		if (item->families & families[f].family)
+			remedy_say(item, TOOL_SHELL, "conntrack -D -f %s -s %s",
+				   families[f].nfproto, source_word(f));
+}
+
+void remedy_name_source(struct advice_item *item)
+{
+	const char *word;
+	char address[ADDRESS_BYTES], before[sizeof(item->commands[0].text)];
+
+	if (!item->source)
+		return;
+	word = item->source->ipv6 ? "SOURCE6" : "SOURCE";
+	format_address(item->source, false, address);
+	for (uint32_t i = 0; i < item->command_count; i++) {
+		char *text = item->commands[i].text;
+		char *at = strstr(text, word);
+
+		if (!at)
+			continue;
+		memcpy(before, text, sizeof(before));
+		snprintf(at, sizeof(item->commands[i].text) - (size_t)(at - text), "%s%s", address,
+			 before + (at - text) + strlen(word));
+	}
 }
 
 void remedy_own_scan(struct advice_item *item, const struct row_key *key)

@@ -32,9 +32,13 @@ void remedy_checks(struct advice_item *item, const struct row_key *keys, uint32_
 void remedy_dead_backend(struct advice_item *item, const struct row_key *key);
 void remedy_syn_flood(struct advice_item *item, const struct row_key *key);
 void remedy_one_host(struct advice_item *item, double entries);
-void remedy_port_scan(struct advice_item *item);
-/* TCP entries of the port in that state, now. */
+void remedy_block_source(struct advice_item *item);
+/* TCP entries of the port in that state, now; UDP ones without an answer. */
 void remedy_delete(struct advice_item *item, const struct row_key *key, const char *state);
+/* All entries of SOURCE, now. */
+void remedy_delete_source(struct advice_item *item);
+/* SOURCE and SOURCE6 become that address, where the item has a source. */
+void remedy_name_source(struct advice_item *item);
 /* A scan that this host does itself. */
 void remedy_own_scan(struct advice_item *item, const struct row_key *key);
 /* Which way packets take from here. */

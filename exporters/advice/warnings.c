@@ -36,6 +36,11 @@ static const char *const texts[WARN_COUNT] = {
 		"or stateful rules that breaks it unless keepalives come more often.",
 	[WARN_LATE_SEGMENTS] =
 		"Segments that come late, after the entry has gone, count as INVALID.",
+	[WARN_LATE_ANSWERS] =
+		"An answer that is still on its way finds no entry: rules that accept "
+		"ESTABLISHED drop it, and NAT does not translate it.",
+	[WARN_CUTS_OFF] = "It cuts off all that this source has open, also what is wanted: look "
+			  "who it is first.",
 	[WARN_AT_MOST] =
 		"How long idle entries last is not known: what is shown for them is an upper "
 		"bound, reached only after the old timeout has passed.",

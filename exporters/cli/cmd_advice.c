@@ -7,6 +7,15 @@
 
 #define COMMAND_INDENT 5u /* of advice_text() */
 
+static void write_advice(const struct cli *cli, struct advice *advice, struct text *out)
+{
+	advice_name_hosts(advice);
+	if (cli->format == ROWS_JSON)
+		advice_json(advice, out);
+	else
+		advice_text(advice, out);
+}
+
 int cmd_advice(struct cli *cli)
 {
 	struct advice *advice = malloc(sizeof(*advice));
@@ -23,10 +32,8 @@ int cmd_advice(struct cli *cli)
 		why_look(&context.snap, &context.details, &context.model, &why);
 		if (!advice || advice_make(&why, advice))
 			out.failed = true;
-		else if (cli->format == ROWS_JSON)
-			advice_json(advice, &out);
 		else
-			advice_text(advice, &out);
+			write_advice(cli, advice, &out);
 	}
 	context_free(&context);
 	free(advice);

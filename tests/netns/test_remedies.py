@@ -93,7 +93,8 @@ def files(directory):
 
 def state(place, directory):
     """What a remedy may have changed: rules, settings, addresses, files."""
-    settings = "\n".join(line for line in place.run("sysctl", "net.netfilter").splitlines()
+    settings = "\n".join(line for line in place.run("sysctl", "net.netfilter",
+                                                    "net.ipv4.tcp_syncookies").splitlines()
                          if "_count" not in line)
     return (place.run("nft", "list", "ruleset"), settings,
             place.run("ip", "-br", "address", "show", "dev", "out0"), files(directory))
@@ -188,7 +189,28 @@ def test_deletions_are_understood(place, etc):
                 done.add(line)
                 said = place.run("sh", "-c", f"{filled(line, families, etc)} 2>&1 || true")
                 assert "0 flow entries have been deleted" in said, f"{name}: {line}: {said}"
-    assert len(done) == 2 * 4
+    assert len(done) == 2 * (4 + 1 + 1)
+
+
+@pytest.mark.parametrize("loose", [0, 1])
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_synproxy_gives_back_what_was(place, etc, loose, first_out):
+    """Settings of the whole namespace, under two ports: kept once, given back with the last."""
+    place.run("sysctl", "-w", f"net.netfilter.nf_conntrack_tcp_loose={loose}")
+    place.run("sysctl", "-w", f"net.ipv4.tcp_syncookies={2 * loose}")
+    before = state(place, etc)
+    items = [(families, tools) for name, families, tools in ALL
+             if name.startswith("syn-flood") and families == 3]
+    assert len(items) == 2
+    for families, tools in items:
+        script(place, tools["sysctl"] + tools["nft"] + tools["shell"], families, etc)
+    families, tools = items[first_out]
+    script(place, tools["undo"], families, etc)
+    # The other is still in force.
+    assert place.run("sysctl", "-n", "net.netfilter.nf_conntrack_tcp_loose").strip() == "0"
+    families, tools = items[1 - first_out]
+    script(place, tools["undo"], families, etc)
+    assert state(place, etc) == before
 
 
 def accepted(argv, name):

@@ -103,6 +103,62 @@ static void test_what_to_type_first(void **state)
 	made_free(made);
 }
 
+/* UDP without an answer can go, but not where somebody sends on without one. */
+static void test_relief_of_udp(void **state)
+{
+	const struct advice_item *item;
+
+	(void)state;
+	for (unsigned int again = 0; again < 2; again++) {
+		struct made *made = made_nginx(25);
+		struct snap_row *row = made_row(made, L4_UDP, DIR_OUTBOUND, 514);
+
+		made_state(row, ST_GENERIC_UNREPLIED, 4000);
+		made->snap.live.level = SHM_LEVEL_FULL;
+		made->snap.live.level_reason = SHM_LEVEL_REASON_AT_LIMIT;
+		if (again)
+			made_idle(made, row, ST_GENERIC_UNREPLIED, 400, 300, 5);
+		made_advice(made);
+		item = made_item(made, "delete-udp-514-unreplied");
+		if (again) {
+			assert_null(item);
+		} else {
+			assert_non_null(item);
+			assert_true(item->saves_entries == 4000);
+			assert_true(item->warnings & WARN(LATE_ANSWERS));
+			assert_true(has_command(item, TOOL_SHELL,
+						"-p udp --dport 514 --status UNREPLIED"));
+		}
+		made_free(made);
+	}
+}
+
+/* One source among many is blocked and loses what it has: by name for those who may see it. */
+static void test_relief_from_a_source(void **state)
+{
+	struct made *made = made_nginx(25);
+	const struct advice_item *item;
+
+	(void)state;
+	made->snap.live.level = SHM_LEVEL_CRITICAL;
+	made->snap.live.level_reason = SHM_LEVEL_REASON_FILL;
+	made_talker(made, SHM_TALKER_SOURCE, 0x0a000009, 6000, 0, 0);
+	for (uint32_t i = 0; i < 20; i++)
+		made_talker(made, SHM_TALKER_SOURCE, 0x0a000100 + i, 50, 0, 0);
+	made_advice(made);
+	item = made_item(made, "block-source");
+	assert_non_null(item);
+	assert_true(has_command(item, TOOL_NFT, "ip saddr SOURCE drop"));
+	assert_true(has_command(item, TOOL_SHELL, "conntrack -D -f ipv4 -s SOURCE"));
+	assert_false(has_command(item, TOOL_NFT, "ip6"));
+	assert_true(item->warnings & WARN(CUTS_OFF));
+	advice_name_hosts(&made->advice);
+	assert_true(has_command(item, TOOL_NFT, "ip saddr 10.0.0.9 drop"));
+	assert_true(has_command(item, TOOL_IPTABLES, "-s 10.0.0.9 -j DROP"));
+	assert_true(has_command(item, TOOL_SHELL, "conntrack -D -f ipv4 -s 10.0.0.9"));
+	made_free(made);
+}
+
 /* What is translated, helped, in a zone or offloaded must be tracked; so must what is not
  * known to be none of these. */
 static void test_notrack_does_no_harm(void **state)
@@ -203,6 +259,8 @@ int main(void)
 		cmocka_unit_test(test_advice_for_nginx),
 		cmocka_unit_test(test_notrack_does_no_harm),
 		cmocka_unit_test(test_what_to_type_first),
+		cmocka_unit_test(test_relief_of_udp),
+		cmocka_unit_test(test_relief_from_a_source),
 		cmocka_unit_test(test_advice_for_a_full_table),
 		cmocka_unit_test(test_advice_for_chains),
 		cmocka_unit_test(test_advice_for_own_scan),

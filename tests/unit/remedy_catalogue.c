@@ -47,8 +47,12 @@ static void of_row(const struct row_key *key, uint32_t families)
 				    key->l4proto == L4_TCP ? tcp_states[i] : "unreplied", 7);
 		print("port-timeout", key);
 	}
-	if (key->l4proto != L4_TCP)
+	if (key->l4proto != L4_TCP) {
+		begin(families);
+		remedy_delete(&item, key, "UNREPLIED");
+		print("delete", key);
 		return;
+	}
 	begin(families);
 	remedy_keepalive(&item, key, 1, 32, true);
 	print("keepalive", key);
@@ -92,8 +96,11 @@ static void of_families(uint32_t families)
 	remedy_one_host(&item, 644);
 	print("one-host", NULL);
 	begin(families);
-	remedy_port_scan(&item);
+	remedy_block_source(&item);
 	print("port-scan", NULL);
+	begin(families);
+	remedy_delete_source(&item);
+	print("delete-source", NULL);
 	begin(families);
 	remedy_nat(&item);
 	print("nat", NULL);

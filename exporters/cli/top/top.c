@@ -59,8 +59,10 @@ static void write_why(struct top *top, const struct model *model)
 	why_look(&top->snap, &top->details, model, &why);
 	if (!advice || advice_make(&why, advice))
 		top->content.failed = true;
-	else
+	else {
+		advice_name_hosts(advice);
 		advice_text(advice, &top->content);
+	}
 	free(advice);
 	text_add(&top->content, "\n");
 	why_text(&why, top->services, true, &top->content);

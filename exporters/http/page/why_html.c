@@ -124,7 +124,7 @@ static void add_item(const struct advice_item *item, bool open, struct text *out
 	text_add(out, "</article>\n");
 }
 
-static void add_advice(const struct why *why, struct text *out)
+static void add_advice(const struct why *why, bool hosts, struct text *out)
 {
 	struct advice *advice = malloc(sizeof(*advice));
 
@@ -133,6 +133,8 @@ static void add_advice(const struct why *why, struct text *out)
 		free(advice);
 		return;
 	}
+	if (hosts)
+		advice_name_hosts(advice);
 	text_add(out, "<section id=\"advice\"><h2>What to do</h2>\n");
 	for (uint32_t i = 0; i < advice->count; i++)
 		add_item(&advice->items[i], i == 0, out);
@@ -152,7 +154,7 @@ void render_why_html(const struct page *page, struct text *out)
 	} else {
 		why_look(page->snap, page->details, &model, &why);
 		add_why(&why, page->hosts, out);
-		add_advice(&why, out);
+		add_advice(&why, page->hosts, out);
 	}
 	model_free(&model);
 }

@@ -63,12 +63,16 @@ void route_advice(struct app *app, const struct request *request, const struct r
 		return;
 	why_look(context.snap, context.details, &context.model, &why);
 	advice = malloc(sizeof(*advice));
-	if (!advice || advice_make(&why, advice))
+	if (!advice || advice_make(&why, advice)) {
 		response->body.failed = true;
-	else if (context.format == ROWS_TEXT)
-		advice_text(advice, &response->body);
-	else
-		advice_json(advice, &response->body);
+	} else {
+		if (request->sees_hosts)
+			advice_name_hosts(advice);
+		if (context.format == ROWS_TEXT)
+			advice_text(advice, &response->body);
+		else
+			advice_json(advice, &response->body);
+	}
 	free(advice);
 	model_free(&context.model);
 }
