@@ -40,9 +40,10 @@ struct shm_stays {
  * not the same means that the copy may be of two rows, and it copies anew. Under one
  * generation row stays the same and counters only rise; they are relaxed and move on
  * meanwhile, so two of them may differ by what happened between their reading. When a detail is
- * taken from its row its counts are added to the pool of that protocol and direction, so the sum
- * over all details and pools never falls. A reader may take differences between two copies of a
- * detail only where the generation is the same.
+ * taken from its row its counts are added to the pool of that protocol and direction. It has
+ * another generation, too, after its counts were halved, so that they tell of the last minutes
+ * (lib/stats/durations.h). A reader may take differences between two copies of a detail only
+ * where the generation is the same.
  * A row has at most one detail. Entries of a row count in its detail from the moment it got it,
  * and in the pool before that.
  */

@@ -69,6 +69,61 @@ static void forget(struct shm_stays *durations)
 	poke_u64(&durations->sum_ms, 0);
 }
 
+/* Up and down in turn: a count of one is neither kept for good nor always lost. */
+static uint64_t halve(_Atomic uint64_t *count, bool up)
+{
+	uint64_t before = peek_u64(count), after = (before + up) / 2u;
+
+	poke_u64(count, after);
+	return before - after;
+}
+
+static void halve_stays(struct shm_stays *stays, bool up)
+{
+	for (unsigned int i = 0; i < SHM_STAY_BUCKETS; i++)
+		halve(&stays->buckets[i], up);
+	halve(&stays->sum_ms, up);
+}
+
+static uint64_t lives_of(const struct shm_detail *detail)
+{
+	uint64_t lives = 0;
+
+	for (unsigned int i = 0; i < SHM_STAY_BUCKETS; i++)
+		lives += peek_u64(&detail->whole.buckets[i]);
+	return lives;
+}
+
+/* Every half of its counts of one moment: readers see the generation change. */
+static uint64_t forget_half(struct shm_detail *detail, bool up)
+{
+	uint64_t ends = 0;
+
+	hand_over_begin(&detail->generation);
+	for (unsigned int i = 0; i < SHM_END_COUNT; i++)
+		ends += halve(&detail->ends[i], up);
+	halve_stays(&detail->whole, up);
+	halve_stays(&detail->tail, up);
+	for (unsigned int i = 0; i < STATE_SLOTS_MAX; i++)
+		halve_stays(&detail->states[i], up);
+	hand_over_end(&detail->generation);
+	return ends;
+}
+
+static void forget_old(struct durations *durations)
+{
+	bool up = durations->now_ns / DURATIONS_FORGET_NS % 2u;
+
+	if (!durations->forgot_ns)
+		durations->forgot_ns = durations->now_ns;
+	if (durations->now_ns - durations->forgot_ns < DURATIONS_FORGET_NS)
+		return;
+	durations->forgot_ns = durations->now_ns;
+	for (uint32_t i = 0; i < SHM_DETAILS + SHM_DETAIL_POOLS; i++)
+		if (lives_of(&durations->details[i]) >= DURATIONS_LIVES_KEPT)
+			durations->forgotten_ends += forget_half(&durations->details[i], up);
+}
+
 /* Gives the detail to `row`, or to no row (ROW_INVALID). Readers see the generation
  * change: layout.h. */
 static void change_hands(struct durations *durations, uint32_t number, uint32_t row)
@@ -214,6 +269,7 @@ void durations_look(struct durations *durations, const struct durations_wish *wi
 		    uint32_t count, uint64_t now_ns)
 {
 	durations->now_ns = now_ns;
+	forget_old(durations);
 	look_at_all(durations);
 	/* While details are free, a row takes one when it needs it. */
 	for (uint32_t i = 0; i < count && !durations->free_count; i++) {

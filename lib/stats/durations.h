@@ -9,8 +9,13 @@
  * durations_look() reassigns: when few details are free, those of rows that have been empty
  * and quiet for DURATIONS_QUIET_NS are freed; a busy row without a detail takes that of a
  * row less than two thirds as busy, after DURATIONS_TENURE_NS at the earliest. Counts of a
- * detail that is taken away are added to the pool, so the sum over details and pools never
- * loses anything.
+ * detail that is taken away are added to the pool.
+ *
+ * Counts forget: every DURATIONS_FORGET_NS those of a detail or pool that has seen
+ * DURATIONS_LIVES_KEPT lives or more are halved, all at once. So they tell of the last minutes
+ * where much happens, and of the last lives where little does: of what was before a change
+ * a sixteenth at most is left after eight minutes, or 3 * DURATIONS_LIVES_KEPT lives. Sums over
+ * details and pools lose nothing but that (`forgotten_ends`).
  *
  * Times are the mirror's ticks of 2^24 ns. Only observed times are counted: lives and stays
  * of entries whose birth was seen and that report their changes (observer.c). When events
@@ -33,6 +38,9 @@
 #define DURATIONS_QUIET_NS  UINT64_C(60000000000)
 #define DURATIONS_TENURE_NS UINT64_C(60000000000)
 #define DURATIONS_UNKNOWN   UINT64_MAX
+/* Two rounds of the collector at least: stays that it ends come once a round. */
+#define DURATIONS_FORGET_NS  UINT64_C(120000000000)
+#define DURATIONS_LIVES_KEPT 512u
 
 struct durations_holder {
 	uint64_t since_ns;	    /* when the row got the detail */
@@ -54,6 +62,8 @@ struct durations {
 	const struct histogram *hist; /* borrowed */
 	uint16_t *of_row;	      /* 1 + number of the detail; 0: none */
 	uint64_t now_ns;	      /* of the last look */
+	uint64_t forgot_ns;	      /* when counts were halved last, or the first look */
+	uint64_t forgotten_ends;
 	uint32_t free_count;
 	uint16_t free[SHM_DETAILS];
 	struct durations_holder holders[SHM_DETAILS];

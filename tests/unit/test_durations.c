@@ -335,6 +335,11 @@ static void live_and_die(struct house *house, uint16_t port, uint32_t source)
 	tell(house, CT_DESTROY, port, source, ST_TCP_SYN_SENT, 0);
 }
 
+static uint32_t cell_of_syn_sent(uint16_t port)
+{
+	return cell_of((struct row_key){L4_TCP, DIR_FORWARDED, port}, ST_TCP_SYN_SENT);
+}
+
 static uint64_t ends_of_all(const struct house *house)
 {
 	uint64_t sum = 0;
@@ -430,7 +435,7 @@ static void random_hands(uint64_t seed)
 							(uint16_t)rng_below(&rng, 600)}),
 				rng_below(&rng, 50)};
 		durations_look(&house.durations, wishes, 8, (round + 1) * 10 * S);
-		assert_seeded(seed, ends_of_all(&house) ==
+		assert_seeded(seed, ends_of_all(&house) + house.durations.forgotten_ends ==
 					    house.offline.mirror.counters.destroyed_entries);
 		for (unsigned int i = 0; i < SHM_DETAILS; i++) {
 			uint32_t row = peek_u32(&house.details[i].row);
@@ -448,6 +453,50 @@ static void test_hands(void **state)
 	unit_seeds("hands", 10, random_hands);
 }
 
+/* Mean seconds in SYN_SENT, as a reader has them. */
+static double mean_s(const struct shm_detail *detail)
+{
+	const struct shm_stays *stays = &detail->states[ST_TCP_SYN_SENT];
+
+	return (double)peek_u64(&stays->sum_ms) / 1e3 / (double)counted(stays);
+}
+
+static void end_some(struct house *house, uint16_t port, unsigned int count, uint64_t life_ns)
+{
+	for (unsigned int i = 0; i < count; i++)
+		durations_ended(&house->durations, cell_of_syn_sent(port), SHM_END_EXPIRED, life_ns,
+				life_ns);
+}
+
+/* Slow for twenty minutes, then quick: after eight minutes next to nothing is left of it. Where
+ * little happens nothing is forgotten. */
+static void test_forgets(void **state)
+{
+	struct house house;
+	uint64_t second = 0;
+
+	(void)state;
+	house_create(&house);
+	for (; second < 1200; second++) {
+		end_some(&house, 443, 10, 9 * S);
+		if (second % 100 == 0)
+			end_some(&house, 22, 1, 9 * S);
+		if (second % 10 == 0)
+			durations_look(&house.durations, NULL, 0, second * S);
+	}
+	assert_true(mean_s(detail_of(&house, 443)) > 8.9);
+	for (; second < 1200 + 480; second++) {
+		end_some(&house, 443, 10, S);
+		if (second % 10 == 0)
+			durations_look(&house.durations, NULL, 0, second * S);
+	}
+	/* A sixteenth of nine seconds. */
+	assert_true(mean_s(detail_of(&house, 443)) < 1 + 9.0 / 16);
+	assert_int_equal(counted(&detail_of(&house, 22)->whole), 12);
+	assert_true(counted(&detail_of(&house, 443)->whole) >= DURATIONS_LIVES_KEPT / 2);
+	house_destroy(&house);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_more_rows_than_details),
 		cmocka_unit_test(test_the_busy_take_from_the_small),
 		cmocka_unit_test(test_hands),
+		cmocka_unit_test(test_forgets),
 	};
 
 	return cmocka_run_group_tests_name("stays", tests, NULL, NULL);
