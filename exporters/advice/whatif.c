@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/health/health.h"
+
+static bool moves_entries(const struct whatif_result *result)
+{
+	return result->steady_then < result->steady_now || result->steady_then > result->steady_now;
+}
+
 double whatif_now(const struct whatif_result *result)
 {
 	return result->model->shown_entries;
@@ -15,8 +22,49 @@ double whatif_then(const struct whatif_result *result)
 {
 	const struct model *model = result->model;
 
+	if (!moves_entries(result))
+		return model->shown_entries;
 	return result->steady_now > 0 ? result->steady_then * model->scale
 				      : model->shown_entries + result->steady_then;
+}
+
+static double full_s(uint64_t ms)
+{
+	return ms == SHM_NEVER_MS ? (double)INFINITY : (double)ms / 1e3;
+}
+
+void whatif_full_now(const struct snapshot *snap, struct whatif_full *full)
+{
+	const struct snap_forecast *forecast = &snap->forecast;
+
+	*full = (struct whatif_full){health_forecast_shown(snap), full_s(forecast->full_early_ms),
+				     full_s(forecast->full_likely_ms),
+				     full_s(forecast->full_late_ms)};
+}
+
+/* The lower of the two that are set; infinite: there is none. */
+static double limit_of(const struct settings *settings)
+{
+	double limit = settings->max_entries > 0 ? settings->max_entries : (double)INFINITY;
+
+	return settings->chain_limit_entries > 0 ? fmin(limit, settings->chain_limit_entries)
+						 : limit;
+}
+
+void whatif_full_then(const struct whatif_result *result, const struct snapshot *snap,
+		      struct whatif_full *full)
+{
+	double limit = limit_of(&result->then), before = limit_of(&result->model->settings);
+	bool settles = !isnan(result->model->settles_at_entries);
+	/* How soon: nothing to wait for where only the limit is raised. */
+	double full_force_s = moves_entries(result) ? result->counted.full_s : 0;
+
+	whatif_full_now(snap, full);
+	if (!full->known || (!moves_entries(result) && !(limit < before) && !(limit > before)))
+		return;
+	full->known = settles && whatif_then(result) < limit && full_force_s <= full->likely_s &&
+		      result->model->entries < limit;
+	full->early_s = full->likely_s = full->late_s = (double)INFINITY;
 }
 
 double whatif_fill(double entries, const struct settings *settings)

@@ -83,9 +83,24 @@ int whatif_run(const struct whatif *whatif, const struct model *model,
 	       struct whatif_result *result);
 void whatif_free(struct whatif_result *result);
 
-/* Where the forecast sees it settle (where it cannot say: what is there), and then. */
+/* Where the forecast sees it settle (where it cannot say: what is there), and then. What moves
+ * nothing leaves it as it is, to the digit. */
 double whatif_now(const struct whatif_result *result);
 double whatif_then(const struct whatif_result *result);
+
+/* When it is full, s from now; infinite: not within the hour. */
+struct whatif_full {
+	bool known;
+	double early_s, likely_s, late_s;
+};
+
+/* As the forecast has it. */
+void whatif_full_now(const struct snapshot *snap, struct whatif_full *full);
+/* The same where the changes move neither entries nor limit; not within the hour where it then
+ * settles below the limit, and all of it is in force before the limit is likely to be reached.
+ * Else not known: the forecast is of the table as it is. */
+void whatif_full_then(const struct whatif_result *result, const struct snapshot *snap,
+		      struct whatif_full *full);
 
 /* NaN without a limit. */
 double whatif_fill(double entries, const struct settings *settings);

@@ -27,6 +27,11 @@ const struct column whatif_columns[] = {
 	{"helps_from_seconds", 0, "", "number|null",
 	 "after the changes: until the first entries fewer can be seen"},
 	{"helps_fully_seconds", 0, "", "number|null", "the same, until all of it can"},
+	{"time_to_full_seconds", 0, "", "object|null",
+	 "early, likely and late without a change, as in forecast; null: it cannot say"},
+	{"time_to_full_seconds_then", 0, "", "object|null",
+	 "the same after the changes, where all are null when it is not full within the hour; "
+	 "null: it cannot be said"},
 	{"fill_ratio_now", 0, "", "number|null",
 	 "settling entries / max; null without a limit, or where the forecast cannot say"},
 	{"fill_ratio_then", 0, "", "number|null", "the same after the changes"},
@@ -119,6 +124,23 @@ static void add_fill(const char *what, double entries, const struct settings *se
 			whatif_memory_bytes(entries, settings) / 1048576);
 }
 
+/* Where it fills. */
+static void add_full(const struct whatif_result *result, const struct snapshot *snap,
+		     struct text *out)
+{
+	char words[FORECAST_WORDS_BYTES];
+	struct whatif_full now, then;
+
+	whatif_full_now(snap, &now);
+	if (!now.known || isinf(now.likely_s))
+		return;
+	whatif_full_then(result, snap, &then);
+	text_add_format(out, "full      %s; then %s\n", forecast_words(snap, words),
+			!then.known	       ? "it cannot be said"
+			: isinf(then.likely_s) ? "not within the hour"
+					       : "the same");
+}
+
 static void add_class(const struct whatif_result *result, size_t i, const struct services *services,
 		      struct text *out)
 {
@@ -167,6 +189,7 @@ void whatif_text(const struct whatif *whatif, const struct whatif_result *result
 		add_fill("settles", whatif_now(result), &result->model->settings, out);
 		add_fill("then", whatif_then(result), &result->then, out);
 	}
+	add_full(result, snap, out);
 	if (isnan(result->counted.now_entries))
 		text_add(out, "saves     not known: what it changes cannot be counted\n");
 	else
@@ -236,6 +259,30 @@ static void write_class(const struct whatif_result *result, size_t i,
 	json_close(json);
 }
 
+static void write_full(const char *name, const struct whatif_full *full, struct json *json)
+{
+	if (!full->known) {
+		json_number(json, name, (double)NAN);
+		return;
+	}
+	json_open_object(json, name);
+	json_number(json, "early", full->early_s);
+	json_number(json, "likely", full->likely_s);
+	json_number(json, "late", full->late_s);
+	json_close(json);
+}
+
+static void write_times(const struct whatif_result *result, const struct snapshot *snap,
+			struct json *json)
+{
+	struct whatif_full full;
+
+	whatif_full_now(snap, &full);
+	write_full("time_to_full_seconds", &full, json);
+	whatif_full_then(result, snap, &full);
+	write_full("time_to_full_seconds_then", &full, json);
+}
+
 static void write_sums(const struct whatif_result *result, struct json *json)
 {
 	const struct settings *now = &result->model->settings;
@@ -289,6 +336,7 @@ void whatif_json(const struct whatif *whatif, const struct whatif_result *result
 	whatif_nat_json_changes(&whatif->nat, &json);
 	json_close(&json);
 	write_sums(result, &json);
+	write_times(result, snap, &json);
 	whatif_nat_json(&whatif->nat, &snap->live, &json);
 	json_open_array(&json, "classes");
 	for (uint32_t i = 0; i < picks.count; i++)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -98,6 +99,29 @@ def test_calm_at_first(programs):
     assert "upstream-without-keepalive" in demo.conntide("why").stdout
     assert len(harness.json.loads(demo.get("/api/v1/history"))) > 500
     demo.close()
+
+
+@pytest.mark.parametrize("at", ["62", "170"])
+def test_whatif_without_a_change_is_the_forecast(programs, at):
+    """As a flood begins and after it: to the digit, whenever both are asked of the same second."""
+    demo = Demo(programs, "--at", at)
+
+    def asked(path):
+        return harness.json.loads(demo.get(f"/api/v1/{path}"))
+    compared = 0
+    try:
+        for _ in range(25):
+            before, whatif, after = asked("forecast"), asked("whatif"), asked("forecast")
+            if before["computed_timestamp_seconds"] != after["computed_timestamp_seconds"]:
+                continue
+            compared += 1
+            for name in ("settles_at_entries", "time_to_full_seconds"):
+                assert whatif[name] == whatif[f"{name}_then"] == after[name], (name, whatif, after)
+            assert whatif["saves_entries"] == 0 and whatif["settles_fewer_entries"] in (0, None)
+            time.sleep(0.1)
+    finally:
+        demo.close()
+    assert compared > 5
 
 
 def test_wrong_words(programs):
