@@ -102,6 +102,7 @@ int incident_view_incident(struct incident_view *view, struct incident_image *im
 		return 0;
 	}
 	text_init(&why);
+	why.columns = out->columns;
 	err = incident_view_take(&past, image);
 	if (err == -ENOMEM)
 		out->failed = true;

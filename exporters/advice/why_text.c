@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/why.h"
 #include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/head.h"
+#include "exporters/render/rows.h"
 #include "exporters/render/table.h"
 #include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
@@ -41,29 +43,52 @@ static void add_head(const struct why *why, struct text *out)
 	}
 }
 
+static const struct column holder_columns[] = {
+	{"", 8, "SHARE", "", ""},	   {"", 9, "ENTRIES", "", ""},
+	{"", 32, "PORT", "", ""},	   {"", 20, "MOSTLY", "", ""},
+	{"new_per_s", 7, "NEW/S", "", ""}, {"stay_s", 0, "STAYED", "", ""},
+};
+
+/* STAYED: those that are gone. */
+static void add_holder(const struct holder *holder, const struct services *services,
+		       struct rows *rows)
+{
+	const struct snap_row *row = holder->row;
+	struct text name;
+	char text[64];
+
+	text_init(&name);
+	add_row_name(&row->key, services, &name);
+	snprintf(text, sizeof(text), "%.1f %%", 100 * holder->share);
+	rows_string(rows, text);
+	rows_u64(rows, row->entries);
+	rows_string(rows, text_failed(&name) ? "" : name.data);
+	text_free(&name);
+	snprintf(text, sizeof(text), "%.0f %% %s",
+		 100.0 * row->states[holder->state] / row->entries,
+		 state_text(&row->key, holder->state));
+	rows_string(rows, text);
+	snprintf(text, sizeof(text), isnan(holder->new_per_s) ? "-" : "%.4g", holder->new_per_s);
+	rows_string(rows, text);
+	snprintf(text, sizeof(text), isnan(holder->stay_s) ? "-" : "%.3g s", holder->stay_s);
+	rows_string(rows, text);
+}
+
 static void add_holders(const struct why *why, const struct services *services, struct text *out)
 {
-	text_add(out, "\nWhat holds it\n");
-	if (!why->holder_count)
-		text_add(out, "  nothing\n");
-	for (uint32_t i = 0; i < why->holder_count; i++) {
-		const struct holder *holder = &why->holders[i];
-		const struct snap_row *row = holder->row;
-		size_t from = out->bytes;
+	struct rows rows;
 
-		text_add_format(out, "  %5.1f %%  %u", 100 * holder->share, row->entries);
-		text_pad(out, from, 20);
-		add_row_name(&row->key, services, out);
-		text_pad(out, from, 52);
-		text_add_format(out, "%.0f %% %s",
-				100.0 * row->states[holder->state] / row->entries,
-				state_text(&row->key, holder->state));
-		if (!isnan(holder->new_per_s))
-			text_add_format(out, ", %.4g new/s", holder->new_per_s);
-		if (!isnan(holder->stay_s))
-			text_add_format(out, ", those gone stayed %.3g s", holder->stay_s);
-		text_add_char(out, '\n');
+	text_add(out, "\nWhat holds it\n");
+	if (!why->holder_count) {
+		text_add(out, "  nothing\n");
+		return;
 	}
+	rows_begin(&rows, out, ROWS_TEXT, holder_columns,
+		   sizeof(holder_columns) / sizeof(holder_columns[0]));
+	rows_spare(&rows, "stay_s new_per_s");
+	for (uint32_t i = 0; i < why->holder_count; i++)
+		add_holder(&why->holders[i], services, &rows);
+	rows_end(&rows);
 }
 
 static void add_change(const struct change_of_table *change, const struct services *services,
@@ -85,10 +110,15 @@ static void add_change(const struct change_of_table *change, const struct servic
 		text_add_format(out, " %s: %.0f -> %u\n", state_text(&growth->key, growth->state),
 				growth->before_entries, growth->entries);
 	}
-	for (uint32_t i = 0; hosts && i < change->host_count; i++)
-		text_add_format(out, "  %+.0f      from host %s\n",
-				change->hosts[i].host.entries - change->hosts[i].before_entries,
+	for (uint32_t i = 0; hosts && i < change->host_count; i++) {
+		size_t from = out->bytes;
+
+		text_add_format(out, "  %+.0f",
+				change->hosts[i].host.entries - change->hosts[i].before_entries);
+		text_pad(out, from, 12);
+		text_add_format(out, "from host %s\n",
 				format_address(&change->hosts[i].host, false, address));
+	}
 }
 
 static void add_changes(const struct why *why, const struct services *services, bool hosts,
@@ -111,12 +141,37 @@ static void add_changes(const struct why *why, const struct services *services, 
 	add_change(&why->hour, services, hosts, out);
 }
 
+/* As many in a line as 80 columns hold. */
+static void add_figures(const struct finding *finding, struct text *out)
+{
+	size_t line = out->bytes;
+	const char *separator = "     ";
+
+	for (uint32_t i = 0; i < finding->figure_count; i++) {
+		char text[80];
+		int bytes;
+
+		if (!isfinite(finding->figures[i].value))
+			continue;
+		bytes = snprintf(text, sizeof(text), "%s %.6g", finding->figures[i].name,
+				 finding->figures[i].value);
+		if (*separator == ',' && out->bytes - line + (size_t)bytes > 76) {
+			text_add(out, ",\n");
+			line = out->bytes;
+			separator = "     ";
+		}
+		text_add(out, separator);
+		text_add(out, text);
+		separator = ", ";
+	}
+	text_add_char(out, '\n');
+}
+
 static void add_finding(const struct finding *finding, uint32_t number, bool hosts,
 			struct text *out)
 {
 	const struct pattern_info *info = pattern_info(finding->pattern);
 	char address[ADDRESS_BYTES], pool[NAT_NAME_BYTES];
-	const char *separator = "     ";
 
 	text_add_format(out, "  %u. %s (%s)\n     %s: %s.\n", number, info->title,
 			confidence_name(finding->confidence), info->id, finding->summary);
@@ -129,14 +184,7 @@ static void add_finding(const struct finding *finding, uint32_t number, bool hos
 				format_address(&finding->host, false, address));
 	else if (finding->has_host)
 		text_add(out, "     which host: conntide talkers, or this page over loopback\n");
-	for (uint32_t i = 0; i < finding->figure_count; i++) {
-		if (!isfinite(finding->figures[i].value))
-			continue;
-		text_add_format(out, "%s%s %.6g", separator, finding->figures[i].name,
-				finding->figures[i].value);
-		separator = (i + 1) % 4 ? ", " : ",\n     ";
-	}
-	text_add_char(out, '\n');
+	add_figures(finding, out);
 	if (finding->unsure)
 		text_add_format(out, "     %s: %s.\n",
 				finding->confidence == CONFIDENCE_NOT_SURE ? "not sure" : "but",

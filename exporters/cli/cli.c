@@ -40,7 +40,7 @@ static int missing(const struct cli *cli, const char *why)
 {
 	struct text out;
 
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli->format == ROWS_TEXT)
 		text_add_format(&out, "NO AGENT: %s\n", why);
 	else if (cli->format != ROWS_CSV)
@@ -102,17 +102,25 @@ int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 	return CLI_STALE;
 }
 
+void cli_text_init(const struct cli *cli, struct text *out)
+{
+	struct winsize size;
+
+	text_init(out);
+	if (cli->format == ROWS_TEXT && isatty(STDOUT_FILENO) &&
+	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		out->columns = size.ws_col;
+}
+
 /* A terminal breaks lines anywhere; we do it between words. */
 static void fit_terminal(const struct cli *cli, struct text *out)
 {
-	struct winsize size;
 	struct text wrapped;
 
-	if (cli->format != ROWS_TEXT || !isatty(STDOUT_FILENO) || !out->data ||
-	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col)
+	if (!out->columns || !out->data)
 		return;
 	text_init(&wrapped);
-	text_wrap(out, size.ws_col, cli->keep_indent, &wrapped);
+	text_wrap(out, out->columns, cli->keep_indent, &wrapped);
 	text_free(out);
 	*out = wrapped;
 }

@@ -107,6 +107,9 @@ struct shm_reader;
 int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 		      int (*more)(struct shm_reader *reader, void *arg), void *arg);
 
+/* What cli_print() takes: text that knows the terminal it is for, if it is for one. */
+void cli_text_init(const struct cli *cli, struct text *out);
+
 /* Prints, or CLI_ERROR when memory ran out or standard output is closed. */
 int cli_print(const struct cli *cli, struct text *out, int status);
 

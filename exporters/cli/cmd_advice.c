@@ -25,7 +25,7 @@ int cmd_advice(struct cli *cli)
 	int status = context_take(cli, &context);
 
 	cli->keep_indent = COMMAND_INDENT;
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (status == CLI_STALE) {
 		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);
 	} else if (!cli_failed(status)) {

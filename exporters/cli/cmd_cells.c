@@ -14,7 +14,7 @@ int cmd_cells(struct cli *cli)
 	status = cli_snapshot(cli, &snap);
 	if (cli_failed(status))
 		return status;
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);
 		return cli_print(cli, &out, status);

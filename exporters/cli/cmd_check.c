@@ -30,7 +30,7 @@ static int check_host(const struct cli *cli)
 		snapshot_free(&snap);
 	}
 	host_judge(&facts, &report);
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli->format == ROWS_JSON)
 		host_json(&facts, &report, &out);
 	else
@@ -46,7 +46,7 @@ static int check_table(const struct cli *cli, const struct plugin_thresholds *at
 	struct snapshot snap;
 	struct text out;
 
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli_look(cli, &snap, why) < 0) {
 		if (json)
 			plugin_missing_json(cli->netns, why, &out);

@@ -39,7 +39,7 @@ int cmd_explain(struct cli *cli)
 	struct text out;
 	enum family_id id;
 
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli->argc == 0) {
 		for (unsigned int i = 0; i < FAMILY_COUNT; i++)
 			explain_family(family_info((enum family_id)i), &out);

@@ -23,7 +23,7 @@ static int show_history(struct cli *cli)
 	int status;
 
 	snap_pasts_init(&pasts);
-	text_init(&out);
+	cli_text_init(cli, &out);
 	status = cli_snapshot_with(cli, &snap, take_pasts, &pasts);
 	if (!cli_failed(status) && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);
@@ -56,7 +56,7 @@ int cmd_forecast(struct cli *cli)
 	status = cli_snapshot(cli, &snap);
 	if (cli_failed(status))
 		return status;
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli->format == ROWS_JSON && status == CLI_STALE) {
 		cli_says_first(cli, &snap, OLD_SHOWN, &out);
 	} else if (cli->format == ROWS_JSON) {

@@ -28,7 +28,7 @@ static int show_list(const struct cli *cli, const struct incident_list *list, in
 	const char *patterns[INCIDENT_PATTERNS];
 	struct text out;
 
-	text_init(&out);
+	cli_text_init(cli, &out);
 	incident_view_patterns(&files, list, cli->select.limit, patterns);
 	if (!list->count && !list->bad_count && cli->format == ROWS_TEXT)
 		text_add_format(&out, "no incident has been kept in %s/%s" INCIDENT_DIR_SUFFIX "\n",
@@ -45,7 +45,7 @@ static int print_one(const struct cli *cli, struct incident_view *view,
 	struct text out;
 	int err;
 
-	text_init(&out);
+	cli_text_init(cli, &out);
 	view->services = services;
 	err = incident_view_incident(view, image, true, cli->format != ROWS_JSON, &out);
 	if (err)

@@ -41,7 +41,7 @@ int cmd_nat(struct cli *cli)
 	int status;
 
 	snap_detail_init(&details);
-	text_init(&out);
+	cli_text_init(cli, &out);
 	status = cli_snapshot_with(cli, &snap, take_detail, &details);
 	if (!cli_failed(status) && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);

@@ -22,7 +22,7 @@ int cmd_ports(struct cli *cli)
 		return status;
 	if (!cli->limit_given && cli->format == ROWS_TEXT)
 		cli->select.limit = PORTS_LIMIT_TEXT;
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);
 		return cli_print(cli, &out, status);

@@ -37,7 +37,7 @@ int cmd_status(struct cli *cli)
 
 	if (cli_failed(status))
 		return status;
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (cli->format == ROWS_JSON) {
 		json_status(&snap, &out);
 	} else {

@@ -75,7 +75,7 @@ int cmd_talkers(struct cli *cli)
 	if (cli->select.direction != SELECT_ANY || cli->select.state[0])
 		return cli_usage("addresses are not counted by direction or state", NULL);
 	snap_detail_init(&details);
-	text_init(&out);
+	cli_text_init(cli, &out);
 	status = cli_snapshot_with(cli, &snap, take_detail, &details);
 	if (!cli_failed(status) && cli_says_first(cli, &snap, OLD_SHOWN, &out)) {
 		snapshot_free(&snap);

@@ -42,7 +42,7 @@ int cmd_whatif(struct cli *cli)
 
 	if (status)
 		return status;
-	text_init(&out);
+	cli_text_init(cli, &out);
 	status = context_take(cli, &context);
 	if (status == CLI_STALE) {
 		cli_says_first(cli, &context.snap, OLD_MISLEAD, &out);

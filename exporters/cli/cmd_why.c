@@ -12,7 +12,7 @@ int cmd_why(struct cli *cli)
 	struct text out;
 	int status = context_take(cli, &context);
 
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (status == CLI_OK && context.details.hosts_error)
 		fprintf(stderr, "conntide: without hosts: %s\n", context.details.hosts_why);
 	if (status == CLI_STALE) {

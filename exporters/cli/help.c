@@ -166,7 +166,7 @@ int cmd_help(struct cli *cli)
 
 	if (cli->argc > 1)
 		return cli_usage("unexpected argument", cli->argv[1]);
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (!cli->argc) {
 		help_all(&out);
 		return cli_print(cli, &out, CLI_OK);

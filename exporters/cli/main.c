@@ -17,7 +17,7 @@ static int print_help(const struct cli *cli, const struct cli_command *command)
 {
 	struct text out;
 
-	text_init(&out);
+	cli_text_init(cli, &out);
 	if (command)
 		help_command(command, &out);
 	else

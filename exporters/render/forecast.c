@@ -334,6 +334,7 @@ void render_pasts(const struct snap_pasts *pasts, uint32_t horizon_s, size_t lim
 		for (unsigned int h = 0; h < SHM_HORIZONS; h++)
 			all += pasts->pasts[i].real_ns != 0 && wanted(horizon_s, h);
 	rows_begin(&rows, out, format, pasts_columns, pasts_column_count);
+	rows_spare(&rows, "timestamp_seconds alarm time_to_full_seconds");
 	for (size_t i = 0; i < pasts->count; i++)
 		for (unsigned int h = 0; h < SHM_HORIZONS; h++) {
 			if (pasts->pasts[i].real_ns == 0 || !wanted(horizon_s, h))

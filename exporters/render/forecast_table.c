@@ -19,7 +19,7 @@ static const struct column ahead_columns[] = {
 };
 static const struct column reason_columns[] = {
 	{"", 7, "PROTO", "", ""},	   {"", 10, "DIRECTION", "", ""},
-	{"", 7, "PORT", "", ""},	   {"", 14, "SERVICE", "", ""},
+	{"", 7, "PORT", "", ""},	   {"service", 14, "SERVICE", "", ""},
 	{"", 9, "ENTRIES", "", ""},	   {"", 10, "IN 10 MIN", "", ""},
 	{"", 10, "SETTLES", "", ""},	   {"", 8, "NEW/S", "", ""},
 	{"", 0, "NEW/S IN A MIN", "", ""},
@@ -108,6 +108,7 @@ static void add_reasons(const struct snap_forecast *forecast, const struct servi
 		return;
 	text_add(out, "\nWhat drives it, largest change first:\n");
 	rows_begin(&rows, out, ROWS_TEXT, reason_columns, COUNT(reason_columns));
+	rows_spare(&rows, "service");
 	for (unsigned int i = 0; i < forecast->reason_count; i++) {
 		const struct snap_reason *reason = &forecast->reason[i];
 		double rate = reason->new_milli_per_s / 1e3;

@@ -180,6 +180,8 @@ void render_incidents(const struct incident_list *list, const uint8_t boot_id[16
 	struct rows rows;
 
 	rows_begin(&rows, out, format, incidents_columns, incidents_column_count);
+	rows_spare(&rows, "bytes limit chain stages limit_entries ended began peak_entries "
+			  "worst evicted top_cell dropped pattern");
 	for (size_t i = 0; i < list->count && (!limit || i < limit); i++)
 		add_item(&rows, &list->items[i],
 			 patterns && i < INCIDENT_PATTERNS ? patterns[i] : NULL, boot_id);

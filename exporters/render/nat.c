@@ -115,6 +115,8 @@ void render_nat(const struct snap_nat *nat, int zone, size_t limit, enum rows_fo
 	struct rows rows;
 
 	rows_begin(&rows, out, format, nat_columns, nat_column_count);
+	rows_spare(&rows, "more_ports error_ports zone kind failing_measured ports client_ports "
+			  "client reclaimable new_per_second size failing_share");
 	for (uint32_t i = 0; i < nat->count && (!limit || rows.written < limit); i++)
 		if (zone == NAT_ANY_ZONE || nat->pools[i].zone == zone)
 			put_pool(&rows, &nat->pools[i]);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "exporters/render/age.h"
+#include "exporters/render/fit.h"
 #include "exporters/render/settings.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -48,6 +49,11 @@ void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
 			      .columns = columns,
 			      .column_count = column_count,
 			      .line = out->bytes};
+	if (format == ROWS_TEXT && out->columns) {
+		text_init(&rows->cells);
+		rows->fit = out;
+		rows->out = out = &rows->cells;
+	}
 	if (format == ROWS_JSON)
 		text_add_char(out, '[');
 	for (size_t i = 0; i < column_count && (format == ROWS_CSV || format == ROWS_TEXT); i++) {
@@ -55,13 +61,20 @@ void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
 		const char *name = format == ROWS_CSV ? columns[i].name : columns[i].title;
 
 		text_add(out, name);
-		if (i + 1 == column_count)
+		if (rows->fit)
+			text_add_char(out, FIT_FIELD_END);
+		else if (i + 1 == column_count)
 			text_add(out, format == ROWS_CSV ? "\r\n" : "\n");
 		else if (format == ROWS_CSV)
 			text_add_char(out, ',');
 		else
 			text_pad(out, from, columns[i].width);
 	}
+}
+
+void rows_spare(struct rows *rows, const char *spare)
+{
+	rows->spare = spare;
 }
 
 static void begin_field(struct rows *rows)
@@ -90,8 +103,10 @@ static void end_field(struct rows *rows)
 	struct text *out = rows->out;
 
 	BUG_ON(rows->at >= rows->column_count);
+	if (rows->fit)
+		text_add_char(out, FIT_FIELD_END);
 	if (++rows->at < rows->column_count) {
-		if (rows->format == ROWS_TEXT)
+		if (rows->format == ROWS_TEXT && !rows->fit)
 			text_pad(out, rows->field, rows->columns[rows->at - 1].width);
 		return;
 	}
@@ -100,6 +115,7 @@ static void end_field(struct rows *rows)
 	else
 		text_add(out, rows->format == ROWS_NDJSON ? "}\n"
 			      : rows->format == ROWS_CSV  ? "\r\n"
+			      : rows->fit		  ? ""
 							  : "\n");
 	rows->at = 0;
 	rows->written++;
@@ -262,6 +278,10 @@ void rows_end(struct rows *rows)
 	BUG_ON(rows->at != 0);
 	if (rows->format == ROWS_JSON)
 		text_add(rows->out, rows->written ? "\n]\n" : "]\n");
+	if (rows->fit) {
+		fit_table(&rows->cells, rows->columns, rows->column_count, rows->spare, rows->fit);
+		text_free(&rows->cells);
+	}
 }
 
 const struct column cells_columns[] = {
@@ -343,6 +363,8 @@ void render_ports(const struct snapshot *snap, const struct selection *selection
 	struct rows rows;
 
 	rows_begin(&rows, out, format, ports_columns, ports_column_count);
+	rows_spare(&rows, "mean_lifetime_seconds destroyed_per_second service share "
+			  "new_per_second");
 	for (size_t i = 0; i < selection->count; i++) {
 		const struct pick *pick = &selection->picks[i];
 		const struct snap_row *row = pick->row;
@@ -385,6 +407,8 @@ void render_history(const struct snap_history *history, const struct snap_settin
 	struct rows rows;
 
 	rows_begin(&rows, out, format, history_columns, history_column_count);
+	rows_spare(&rows, "timestamp_seconds settings max mirror_entries events_lost "
+			  "destroyed_entries evicted");
 	for (size_t i = first; i < history->sample_count; i++) {
 		const struct snap_sample *sample = &history->samples[i];
 

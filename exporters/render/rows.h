@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Rows of named fields, written as a JSON array, as one JSON object per line, as CSV, or as an
- * aligned table. Fields must be given in the
- * order of the columns, every one of them in every row.
+ * aligned table, which fits the terminal where the text is for one (exporters/render/fit.h).
+ * Fields must be given in the order of the columns, every one of them in every row.
  */
 #ifndef CONNTIDE_RENDER_ROWS_H
 #define CONNTIDE_RENDER_ROWS_H
@@ -10,19 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "exporters/render/column.h"
 #include "exporters/render/select.h"
 #include "exporters/render/services.h"
 #include "exporters/render/text.h"
 
 enum rows_format { ROWS_JSON, ROWS_NDJSON, ROWS_CSV, ROWS_TEXT, ROWS_FORMAT_COUNT };
-
-struct column {
-	const char *name;
-	size_t width;	   /* in a table; the last column needs none */
-	const char *title; /* heading in a table */
-	const char *type;  /* JSON type, for openapi.json */
-	const char *means;
-};
 
 /* What stands inside a column of type object or array, for openapi.json. */
 struct column_part {
@@ -40,6 +33,9 @@ struct rows {
 	size_t written; /* rows */
 	size_t line;	/* where the line began */
 	size_t field;	/* where the field began */
+	const char *spare;
+	struct text *fit; /* the table goes here when it is whole, fit to a terminal; NULL: no */
+	struct text cells;
 };
 
 /* "json", "ndjson", "csv", "text"; -1 when there is no such format. */
@@ -49,6 +45,8 @@ const char *rows_format_media_type(enum rows_format format);
 
 void rows_begin(struct rows *rows, struct text *out, enum rows_format format,
 		const struct column *columns, size_t column_count);
+/* Which columns a narrow terminal may do without: their names, the first to go first. */
+void rows_spare(struct rows *rows, const char *spare);
 void rows_string(struct rows *rows, const char *value);
 /* A value that is not a string: as JSON, and as plain text. */
 void rows_value(struct rows *rows, const char *json, const char *plain);

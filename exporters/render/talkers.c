@@ -105,6 +105,7 @@ size_t render_talkers(const struct snapshot *snap, const struct snap_detail *det
 	struct rows rows;
 
 	rows_begin(&rows, out, wanted->format, talkers_columns, talkers_column_count);
+	rows_spare(&rows, "missed_entries more_entries error_entries service share");
 	for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++) {
 		const struct snap_talker_list *list = &details->talkers[i];
 

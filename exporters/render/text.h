@@ -18,6 +18,7 @@ struct text {
 	char *data; /* NULL while empty */
 	size_t bytes;
 	size_t room;
+	size_t columns; /* of the terminal it is for; 0: lines may be of any length */
 	bool failed;
 };
 

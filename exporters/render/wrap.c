@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define ROW_INDENT 4u
+#define ROW_INDENT    4u
+#define LABEL_COLUMNS 12u
 
 /* Columns that `bytes` of UTF-8 take: one for each character. */
 static size_t columns_of(const char *text, size_t bytes)
@@ -30,10 +31,18 @@ static size_t bytes_that_fit(const char *text, size_t bytes, size_t width)
 	return columns > width && last ? last : bytes;
 }
 
+/* "level       OK: nothing runs out" goes on below OK. */
+static size_t after_label(const char *line, size_t bytes)
+{
+	size_t label = strcspn(line, " "), at = label + strspn(line + label, " ");
+
+	return at >= label + 2 && at <= LABEL_COLUMNS && at < bytes ? at : ROW_INDENT;
+}
+
 static void wrap_line(const char *line, size_t bytes, size_t width, struct text *out)
 {
 	size_t indent = strspn(line, " ");
-	size_t more = indent ? indent : ROW_INDENT;
+	size_t more = indent ? indent : after_label(line, bytes);
 	size_t room = width;
 
 	if (indent + 2 < bytes && !strncmp(line + indent, "- ", 2))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Text for a terminal of a certain width: lines that are too long are broken between words and
- * go on indented, as far as the line was, or four columns for a row of a table. A word that is
- * wider than the line stays whole. Pure.
+ * go on indented: as far as the line was, behind its label ("level       OK: ..."), or four
+ * columns. A word that is wider than the line stays whole. Pure.
  */
 #ifndef CONNTIDE_RENDER_WRAP_H
 #define CONNTIDE_RENDER_WRAP_H

@@ -80,9 +80,13 @@ def test_three_in_the_morning(flood):
 
 
 def test_it_is_exact_and_keeps_the_incident(flood):
-    status = harness.json.loads(flood.conntide("status", "--json").stdout)
-    assert status["quality"] == "exact" and status["residual_entries"] == 0
-    assert status["losses"]["evicted"] > 100 and status["losses"]["dropped"] > 10
+    def status():
+        return harness.json.loads(flood.conntide("status", "--json").stdout)
+    # A look may fall between the two halves of a move.
+    harness.wait_for(lambda: status()["quality"] == "exact" and not status()["residual_entries"],
+                     60, "exact numbers")
+    losses = status()["losses"]
+    assert losses["evicted"] > 100 and losses["dropped"] > 10
 
     def incidents():
         found = harness.json.loads(flood.get("/api/v1/incidents"))
@@ -95,7 +99,9 @@ def test_calm_at_first(programs):
     demo = Demo(programs)
     status = harness.json.loads(demo.conntide("status", "--json").stdout)
     assert status["level"] == "OK" and 0.4 < status["fill_ratio"] < 0.7
-    assert status["forecast"]["verdict_code"] in ("steady", "levels-off"), "it has a past"
+    # It has a past, so that it says where that settles: about where it is.
+    assert status["forecast"]["verdict_code"] in ("steady", "levels-off", "draining")
+    assert 0.8 < status["forecast"]["settles_at_entries"] / status["entries"] < 1.25
     assert "upstream-without-keepalive" in demo.conntide("why").stdout
     assert len(harness.json.loads(demo.get("/api/v1/history"))) > 500
     demo.close()

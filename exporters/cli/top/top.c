@@ -154,8 +154,10 @@ static void redraw(struct top *top)
 
 	screen_size(&width, &height);
 	canvas_init(&canvas, width, height);
-	if (needs_content(top))
+	if (needs_content(top) || top->content.columns != (size_t)width) {
+		top->content.columns = (size_t)width;
 		write_content(top);
+	}
 	draw(top, &canvas);
 	screen_show(&canvas);
 	canvas_free(&canvas);
