@@ -247,12 +247,21 @@ static void go_on(struct demo *demo, uint64_t to_ns, bool calm)
 	}
 }
 
-/* Calm, and at its end the first `at_s` seconds of the loop. */
+static bool is_past(uint64_t boot_ns)
+{
+	struct timespec ts;
+
+	__real_clock_gettime(CLOCK_BOOTTIME, &ts);
+	return boot_ns < (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* Calm, and at its end the first `at_s` seconds of the loop; up to the present, which moves on
+ * meanwhile: the forecast must not see a hole. */
 static void compute_past(struct demo *demo, uint64_t past_ns, uint32_t at_s)
 {
 	uint64_t steps = past_ns / MACHINE_STEP_NS, loop = at_s * NS_PER_S / MACHINE_STEP_NS;
 
-	for (uint64_t i = 0; i < steps; i++) {
+	for (uint64_t i = 0; i < steps || is_past(past_boot_ns + MACHINE_STEP_NS); i++) {
 		bool calm = i + loop < steps;
 
 		past_boot_ns += MACHINE_STEP_NS;

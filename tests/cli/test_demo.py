@@ -98,10 +98,10 @@ def test_it_is_exact_and_keeps_the_incident(flood):
 def test_calm_at_first(programs):
     demo = Demo(programs)
     status = harness.json.loads(demo.conntide("status", "--json").stdout)
-    assert status["level"] == "OK" and 0.4 < status["fill_ratio"] < 0.7
+    assert status["level"] == "OK" and 0.4 < status["fill_ratio"] < 0.7, status
     # It has a past, so that it says where that settles: about where it is.
     assert status["forecast"]["verdict_code"] in ("steady", "levels-off", "draining")
-    assert 0.8 < status["forecast"]["settles_at_entries"] / status["entries"] < 1.25
+    assert 0.8 < status["forecast"]["settles_at_entries"] / status["entries"] < 1.25, status
     assert "upstream-without-keepalive" in demo.conntide("why").stdout
     assert len(harness.json.loads(demo.get("/api/v1/history"))) > 500
     demo.close()

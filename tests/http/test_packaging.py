@@ -83,6 +83,19 @@ def test_manual_pages_have_every_option(program, page):
     assert output("man", "-l", "--warnings=all", os.path.join(MAN, page)).count("warning") == 0
 
 
+@pytest.mark.parametrize("page", sorted(os.listdir(MAN)))
+def test_manual_pages_read_well(page):
+    path = os.path.join(MAN, page)
+    done = run("mandoc", "-T", "lint", "-W", "warning", path)
+    assert done.returncode == 0, done.stdout
+    shown = subprocess.run(["man", "-l", path], text=True, capture_output=True, check=True,
+                           env={**os.environ, "MANWIDTH": "400", "LC_ALL": "C.UTF-8"}).stdout
+    # A macro that sets its words in turns in two fonts sets them without blanks between.
+    joined = re.findall(r".*[a-z]{2,}\.[A-Z][a-z].*|.*[a-z]{2,},[a-z]+,[a-z]{3,}.*", shown)
+    assert not [line for line in joined if not line.lstrip().startswith(("#meta", "0,"))], joined
+    assert max(len(line) for line in re.sub(r".\x08", "", shown).splitlines()) <= 400
+
+
 def test_manual_page_of_the_exporter_names_every_address():
     with open(os.path.join(MAN, "conntide-exporter.8"), encoding="utf-8") as file:
         text = file.read()
