@@ -131,8 +131,8 @@ void help_manual(struct text *out)
 		if (option->letter)
 			text_add_format(out, " \", \" \\-%c", option->letter);
 		if (argument && argument[0] == '[')
-			text_add_format(out, " \"[=\\fI%.*s\\fP]\"",
-					(int)strlen(argument) - 2, argument + 1);
+			text_add_format(out, " \"[=\\fI%.*s\\fP]\"", (int)strlen(argument) - 2,
+					argument + 1);
 		else if (argument)
 			text_add_format(out, " \" \" \\fI%s\\fP", argument);
 		text_add_char(out, '\n');

@@ -38,3 +38,35 @@ class Browser:
         self.process.stdin.close()
         self.process.wait(30)
         self.process.stdout.close()
+
+
+CUT = """
+    const cut = [...document.querySelectorAll("main *")].filter((one) =>
+        one.getBoundingClientRect().right > innerWidth + 1 && !one.closest("svg") &&
+        !one.closest(".sr") && getComputedStyle(one.closest("table") || one).display !== "none"
+        && getComputedStyle(one.closest("thead") || one).position !== "absolute");
+    return [document.documentElement.scrollWidth - innerWidth, cut.map((one) => one.outerHTML)];
+    """
+
+
+def check_width(browser):
+    """No column is cut, and nothing makes it scroll sideways."""
+    cut = browser.run(CUT)
+    assert cut[0] <= 0 and not cut[1], cut
+
+
+def check(browser, address, shot):
+    """What must hold of every page that has numbers."""
+    browser.do(shot=shot)
+    told = browser.do(axe=True)
+    assert not told["violations"], told["violations"]
+    check_width(browser)
+    check_quiet(browser, address)
+
+
+def check_quiet(browser, address):
+    assert not browser.told["console"], ("a complaint, or the policy was violated",
+                                         browser.told["console"])
+    assert not browser.told["failed"], browser.told["failed"]
+    elsewhere = [one for one in browser.told["requests"] if not one.startswith(address)]
+    assert not elsewhere, elsewhere

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from browser import Browser
+from browser import Browser, check as check_page, check_width
 from harness import BUILD, CLI, ROOT, Exporter, Segment, free_port
 
 SHOTS = os.path.join(BUILD, "screenshots")
@@ -41,27 +41,15 @@ def url(exporter):
 
 
 def check(browser, exporter, name):
-    """What must hold in every state."""
-    browser.do(shot=os.path.join(SHOTS, f"{name}.png"))
-    told = browser.do(axe=True)
-    assert not told["violations"], told["violations"]
-    assert not told["console"], "a complaint, or the policy was violated"
-    assert not told["failed"] and all(one.startswith(url(exporter)) for one in told["requests"])
-    cut = browser.run("""
-        const cut = [...document.querySelectorAll("main *")].filter((one) =>
-            one.getBoundingClientRect().right > innerWidth + 1 && !one.closest("svg") &&
-            !one.closest(".sr") && getComputedStyle(one.closest("table") || one).display !== "none"
-            && getComputedStyle(one.closest("thead") || one).position !== "absolute");
-        return [document.documentElement.scrollWidth - innerWidth, cut.map((one) => one.outerHTML)];
-        """)
-    assert cut[0] <= 0 and not cut[1], cut
+    check_page(browser, url(exporter), os.path.join(SHOTS, f"{name}.png"))
 
 
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("script", [True, False])
 def test_every_kind_of_reader(browser, nginx, width, dark, script):
-    browser.do(open=url(nginx[1]), width=width, dark=dark, script=script)
+    browser.do(open=url(nginx[1]) + ("" if script else "?refresh=0"), width=width, dark=dark,
+               script=script)
     if script:
         browser.wait(CHART, "the chart has data")
     name = f"nginx-{width}-{'dark' if dark else 'light'}{'' if script else '-noscript'}"
@@ -70,6 +58,12 @@ def test_every_kind_of_reader(browser, nginx, width, dark, script):
     else:
         browser.do(shot=os.path.join(SHOTS, f"{name}.png"))
         assert not browser.told["failed"] and not browser.told["console"]
+        check_width(browser)
+        # All of it stands there, and the chart that the server drew.
+        assert browser.run("return document.querySelectorAll('#ports tbody tr').length") == 4
+        assert browser.run("return document.querySelectorAll('svg.chart').length") == 1
+        assert browser.run("return [...document.querySelectorAll('.script')].every((one) => "
+                           "getComputedStyle(one).display === 'none')")
 
 
 STATES = {

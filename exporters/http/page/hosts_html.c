@@ -14,7 +14,11 @@ static void add_talker(const struct page *page, const struct snap_talker *talker
 	double all = (double)page->snap->live.mirror_entries;
 	char address[ADDRESS_BYTES];
 
-	text_add_format(out, "<tr><th scope=\"row\">%s", format_address(talker, false, address));
+	text_add_format(out, "<tr id=\"%s-%s", service ? "service" : "source",
+			format_address(talker, false, address));
+	if (service)
+		text_add_format(out, "-%s-%u", l4proto_info(talker->l4proto)->name, talker->port);
+	text_add_format(out, "\"><th scope=\"row\">%s", address);
 	if (service) {
 		text_add_format(out, " %s/%u <span class=\"dim\">",
 				l4proto_info(talker->l4proto)->name, talker->port);

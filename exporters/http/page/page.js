@@ -62,20 +62,45 @@
 		if (old.hasAttribute("data-keep"))
 			return;
 		morph_attributes(old, now);
+		morph_children(old, now);
+	};
+	// What is read, typed or selected in must not be taken out, not even to be moved.
+	const in_use = (node) => node.contains(document.activeElement) ||
+		(!getSelection().isCollapsed && getSelection().containsNode(node, true));
+	const next_like = (at, child) => {
+		for (let one = at; one; one = one.nextSibling)
+			if (same_kind(one, child))
+				return one;
+		return null;
+	};
+	const morph_children = (old, now) => {
+		const ids = new Set([...now.children].map((one) => one.id));
 		let at = old.firstChild;
-		for (const child of [...now.childNodes]) {
-			let match = at;
-			if (child.id && (!at || at.id !== child.id))
-				match = [...old.childNodes].find((one) => one.id === child.id) || at;
-			if (match && same_kind(match, child)) {
-				if (match !== at)
-					old.insertBefore(match, at);
-				else
-					at = at.nextSibling;
-				morph(match, child);
-			} else {
-				old.insertBefore(document.importNode(child, true), at);
+		for (const one of [...old.children])
+			if (one.id && !ids.has(one.id) && !one.hasAttribute("data-keep")) {
+				at = at === one ? one.nextSibling : at;
+				one.remove();
 			}
+		for (const child of [...now.childNodes]) {
+			const match = child.nodeType === Node.ELEMENT_NODE ? next_like(at, child)
+				: at && same_kind(at, child) ? at : null;
+			if (!match) {
+				old.insertBefore(document.importNode(child, true), at);
+				continue;
+			}
+			if (match !== at && in_use(match)) {
+				// The others go behind it; they are found there again.
+				while (at !== match) {
+					const next = at.nextSibling;
+					old.insertBefore(at, match.nextSibling);
+					at = next;
+				}
+			}
+			if (match === at)
+				at = at.nextSibling;
+			else
+				old.insertBefore(match, at);
+			morph(match, child);
 		}
 		while (at) {
 			const next = at.nextSibling;

@@ -44,7 +44,9 @@ static void add_row(const struct page *page, const struct snap_row *row, struct 
 	double all = (double)page->snap->live.mirror_entries;
 	double share = all > 0 ? 100 * row->entries / all : 0;
 
-	text_add_format(out, "<tr><th scope=\"row\">%s", l4proto_info(row->key.l4proto)->name);
+	text_add_format(out, "<tr id=\"port-%s-%u-%s\"><th scope=\"row\">%s",
+			l4proto_info(row->key.l4proto)->name, row->key.port,
+			direction_name(row->key.direction), l4proto_info(row->key.l4proto)->name);
 	if (l4proto_info(row->key.l4proto)->has_ports)
 		text_add_format(out, " %u", row->key.port);
 	text_add(out, " <span class=\"dim\">");
@@ -94,8 +96,10 @@ void render_ports_html(const struct page *page, struct text *out)
 	else
 		add_table(page, &selection, false, out);
 	if (empty) {
-		text_add_format(out, "<details><summary>%zu without an entry now</summary>\n",
-				empty);
+		text_add_format(
+			out,
+			"<details id=\"empty-ports\"><summary>%zu without an entry now</summary>\n",
+			empty);
 		add_table(page, &selection, true, out);
 		text_add(out, "</details>\n");
 	}

@@ -10,12 +10,14 @@
 #include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
 
-static void add_finding(const struct finding *finding, bool hosts, struct text *out)
+/* `nth`: of its pattern. */
+static void add_finding(const struct finding *finding, unsigned int nth, bool hosts,
+			struct text *out)
 {
 	const struct pattern_info *info = pattern_info(finding->pattern);
 	char address[ADDRESS_BYTES], pool[NAT_NAME_BYTES];
 
-	text_add(out, "<li><h3>");
+	text_add_format(out, "<li id=\"why-%s-%u\"><h3>", info->id, nth);
 	text_add_html(out, info->title);
 	text_add_format(out, " <span class=\"dim\">(%s)</span></h3>\n<p>",
 			confidence_name(finding->confidence));
@@ -68,8 +70,13 @@ static void add_why(const struct why *why, bool hosts, struct text *out)
 		text_add(out, "<p>No pattern that is known here: nothing stands out.</p>\n");
 	else
 		text_add(out, "<ol>\n");
-	for (uint32_t i = 0; i < why->finding_count; i++)
-		add_finding(&why->findings[i], hosts, out);
+	for (uint32_t i = 0; i < why->finding_count; i++) {
+		unsigned int nth = 1;
+
+		for (uint32_t j = 0; j < i; j++)
+			nth += why->findings[j].pattern == why->findings[i].pattern;
+		add_finding(&why->findings[i], nth, hosts, out);
+	}
 	text_add(out, why->finding_count ? "</ol></section>\n" : "</section>\n");
 }
 
@@ -106,9 +113,9 @@ static void add_item(const struct advice_item *item, bool open, struct text *out
 	}
 	if (item->command_count || item->warnings) {
 		text_add_format(out,
-				"<details%s><summary>Commands, and what to know before"
-				"</summary>\n",
-				open ? " open" : "");
+				"<details id=\"do-%s\"%s><summary>Commands, and what to know "
+				"before</summary>\n",
+				item->id, open ? " open" : "");
 		for (unsigned int tool = 0; tool < TOOL_COUNT; tool++)
 			add_commands(item, (enum tool)tool, out);
 		text_add(out, "<ul>\n");
