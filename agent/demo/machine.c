@@ -10,14 +10,16 @@
 #define NONE	     UINT32_MAX
 #define STEPS_PER_S  10u
 #define WHEEL_STEPS  8192u /* longer than any timeout used here, in steps */
+#define BUSY_STEPS   150u  /* visitors are more or fewer for so long */
 #define EVICT_CHANCE 65u   /* of a hundred new entries in a full table */
 
 enum { SYN_SENT = 1, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT };
 
-/* What comes in or goes out. Per second in calm; the flood has its own. */
+/* What comes in or goes out. Per second in calm; the flood has its own, and a request brings its
+ * connection to the upstream with it. */
 enum kind { REQUEST, UPSTREAM, QUERY, FLOOD, KINDS };
 
-static const double calm_per_s[KINDS] = {[REQUEST] = 36, [UPSTREAM] = 36, [QUERY] = 6};
+static const double calm_per_s[KINDS] = {[REQUEST] = 36, [QUERY] = 6};
 #define FLOOD_PER_S 220.0
 
 struct machine_entry {
@@ -217,6 +219,8 @@ void machine_step(struct machine *machine, bool calm)
 	bool flood = !calm && second >= MACHINE_FLOOD_FROM_S && second < MACHINE_FLOOD_TO_S;
 
 	machine->wheel[slot] = NONE;
+	if (machine->step % BUSY_STEPS == 0)
+		machine->busy = (int32_t)draw(machine, 21) - 10;
 	while (index != NONE) {
 		uint32_t next = machine->entries[index].next;
 
@@ -226,8 +230,12 @@ void machine_step(struct machine *machine, bool calm)
 	for (unsigned int kind = 0; kind < KINDS; kind++) {
 		double per_s = kind == FLOOD ? flood ? FLOOD_PER_S : 0 : calm_per_s[kind];
 
-		machine->owed[kind] += per_s / STEPS_PER_S * (0.7 + draw(machine, 61) / 100.0);
-		for (; machine->owed[kind] >= 1; machine->owed[kind]--)
+		machine->owed[kind] += per_s / STEPS_PER_S * (0.7 + draw(machine, 61) / 100.0) *
+				       (kind == REQUEST ? 1 + 0.02 * (double)machine->busy : 1);
+		for (; machine->owed[kind] >= 1; machine->owed[kind]--) {
 			add(machine, (enum kind)kind);
+			if (kind == REQUEST)
+				add(machine, UPSTREAM);
+		}
 	}
 }

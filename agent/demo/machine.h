@@ -40,6 +40,7 @@ struct machine {
 	uint64_t random;
 	uint64_t dropped;
 	uint64_t evicted;
+	int32_t busy;	/* more requests than the mean, in 2 % of it, or fewer */
 	double owed[4]; /* parts of a new entry that a step left over, by kind */
 };
 
