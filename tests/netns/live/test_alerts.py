@@ -36,7 +36,7 @@ SYN_SENT = {f"tcp_timeout_{name}": FOREVER_S
 
 # name: limit, timeouts, rate, more options of Load.
 FILLING = {
-    "steady flows that stay": (4000, UDP, loads.steady(7), {}),
+    "a constant rate, flows that stay": (4000, UDP, loads.steady(7), {}),
     "a ramp": (4000, MINUTE, loads.ramp(8, 0.1, 30), {}),
     "twice as many from one moment on": (4000, UDP, loads.step(4, 7.5, 120), {}),
     "doubling every 190 s": (4000, MINUTE, loads.doubling(6, 190, 0), {}),
@@ -50,7 +50,7 @@ FILLING = {
                           lambda t: loads.ramp(3, 0.036, 0)(t) + loads.wave(0, 1.5, 60)(t), {}),
 }
 LEVELLING = {
-    "steady": (4000, MINUTE, loads.steady(33), {}),
+    "a constant rate": (4000, MINUTE, loads.steady(33), {}),
     "a step up": (4000, MINUTE, loads.step(10, 36, 120), {}),
     "a step down": (4000, MINUTE, loads.step(36, 12, 200), {}),
     "bursts every two minutes": (4000, MINUTE, loads.bursts(8, 30, 120, 20), {}),
@@ -61,7 +61,7 @@ LEVELLING = {
     "nearly idle": (4000, MINUTE, loads.bursts(1, 20, 90, 10), {}),
     "busy from the start": (4000, {"udp_timeout": 30}, loads.steady(60), {}),
 }
-ONE_OF_EACH = ({"steady flows that stay": (1500, UDP, loads.steady(8), {})},
+ONE_OF_EACH = ({"a constant rate, flows that stay": (1500, UDP, loads.steady(8), {})},
                {"a step up": (4000, {"udp_timeout": 40}, loads.step(10, 50, 70), {})})
 
 
