@@ -6,6 +6,9 @@
 #include "agent/netlink/parser.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/stats/batch.h"
+
+_Static_assert(NLSOCK_BATCH <= BATCH_EVENTS, "one receive is one batch");
 
 /* Batches a drain reads before timers and answers get their turn. */
 #define DRAIN_BATCHES 256u
@@ -25,18 +28,9 @@ static void apply_batch(struct agent *agent, unsigned int n)
 		if (err)
 			continue;
 		recorder_put(&agent->recorder, agent->mirror.now_ns, RECORD_EVENT, message, len);
-		flow_prefetch_head(&agent->mirror.table, events[count].hash);
-		observer_foresee(&agent->stats.observer, &events[count]);
 		count++;
 	}
-	for (unsigned int i = 0; i < count; i++)
-		flow_prefetch_record(&agent->mirror.table, events[i].hash);
-	for (unsigned int i = 0; i < count; i++) {
-		flow_prefetch_next(&agent->mirror.table, events[i].hash);
-		observer_foresee_records(&agent->stats.observer, &events[i]);
-	}
-	for (unsigned int i = 0; i < count; i++)
-		mirror_event(&agent->mirror, &events[i]);
+	batch_apply(&agent->mirror, &agent->stats.observer, events, count);
 	agent->losses.in_flight += count;
 	agent->published.behind = true;
 }

@@ -15,15 +15,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "lib/forecast/forecast.h"
-#include "lib/shm/seqlock.h"
-#include "lib/stats/durations.h"
-#include "lib/stats/nat_pools.h"
-#include "lib/stats/observer.h"
-#include "lib/stats/table_log.h"
-#include "lib/stats/talkers.h"
-#include "lib/stats/zones.h"
+#include "lib/stats/batch.h"
 #include "tests/unit/offline.h"
+#include "tests/unit/statistics.h"
 
 #define ROUNDS_MAX 64u
 
@@ -34,52 +28,35 @@ static const char *const names[WHO] = {"mirror",    "+ forecast",  "+ stays",
 
 struct bench {
 	struct mirror_offline offline;
-	struct observer observer;
-	struct durations durations;
-	struct talkers talkers;
-	struct nat_pools pools;
-	struct zones zones;
-	struct shm_detail *details;
+	struct statistics statistics;
 	struct shm_talkers *listed;
 };
 
 static void create(struct bench *bench, enum who who)
 {
+	struct observer *observer = &bench->statistics.observer;
+
 	memset(bench, 0, sizeof(*bench));
-	bench->details = calloc(SHM_DETAILS + SHM_DETAIL_POOLS, sizeof(*bench->details));
 	bench->listed = calloc(1, sizeof(*bench->listed));
-	if (!bench->details || !bench->listed || mirror_offline_create(&bench->offline, 4000000) ||
-	    durations_create(&bench->durations, &bench->offline.hist) ||
-	    talkers_create(&bench->talkers, TALKERS_KEYS) ||
-	    nat_pools_create(&bench->pools, NAT_POOLS_KEYS) || zones_create(&bench->zones))
+	if (!bench->listed || mirror_offline_create(&bench->offline, 4000000) ||
+	    statistics_create(&bench->statistics, &bench->offline))
 		exit(1);
-	for (unsigned int i = 0; i < SHM_DETAILS; i++)
-		poke_u32(&bench->details[i].row, ROW_INVALID);
-	bench->durations.details = bench->details;
-	observer_init(&bench->observer);
-	if (who >= FORECAST)
-		bench->observer.forecast = forecast_create((int64_t)bench->offline.mirror.now_ns);
-	if (who >= STAYS)
-		bench->observer.durations = &bench->durations;
-	if (who >= TALKERS)
-		bench->observer.talkers = &bench->talkers;
-	if (who >= POOLS)
-		bench->observer.nat_pools = &bench->pools;
-	if (who >= BY_ZONE)
-		bench->observer.zones = &bench->zones;
-	if (who != NOBODY)
-		bench->offline.mirror.hook = &bench->observer.hook;
+	if (who < STAYS)
+		observer->durations = NULL;
+	if (who < TALKERS)
+		observer->talkers = NULL;
+	if (who < POOLS)
+		observer->nat_pools = NULL;
+	if (who < BY_ZONE)
+		observer->zones = NULL;
+	if (who == NOBODY)
+		bench->offline.mirror.hook = NULL;
 }
 
 static void destroy(struct bench *bench)
 {
-	forecast_destroy(bench->observer.forecast);
-	durations_destroy(&bench->durations);
-	talkers_destroy(&bench->talkers);
-	nat_pools_destroy(&bench->pools);
-	zones_destroy(&bench->zones);
+	statistics_destroy(&bench->statistics);
 	mirror_offline_destroy(&bench->offline);
-	free(bench->details);
 	free(bench->listed);
 }
 
@@ -113,20 +90,6 @@ static struct ct_event event_of(uint32_t n, uint32_t sources, uint32_t services,
 	return event;
 }
 
-static void tell(struct bench *bench, struct ct_event *events, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		flow_prefetch_head(&bench->offline.mirror.table, events[i].hash);
-		observer_foresee(&bench->observer, &events[i]);
-	}
-	for (uint32_t i = 0; i < count; i++)
-		flow_prefetch_record(&bench->offline.mirror.table, events[i].hash);
-	for (uint32_t i = 0; i < count; i++)
-		observer_foresee_records(&bench->observer, &events[i]);
-	for (uint32_t i = 0; i < count; i++)
-		mirror_event(&bench->offline.mirror, &events[i]);
-}
-
 #define BATCH 64u
 
 /* The same step for flows from, from + 1, ...; returns events told. */
@@ -148,7 +111,7 @@ static uint64_t step(struct bench *bench, uint32_t from, uint32_t flows, const u
 			events[i].proto_state = (uint8_t)state;
 		}
 		began = cpu_ns();
-		tell(bench, events, BATCH);
+		batch_apply(&bench->offline.mirror, &bench->statistics.observer, events, BATCH);
 		spent += cpu_ns() - began;
 		mirror_offline_pass(&bench->offline, BATCH * 10000);
 	}
@@ -204,7 +167,7 @@ static double second(struct bench *bench)
 	step(bench, 0, 400000 / BATCH * BATCH, shape, CT_NEW, -1);
 	began = cpu_ns();
 	for (unsigned int i = 0; i < 20; i++)
-		talkers_second(&bench->talkers, bench->listed, 1);
+		talkers_second(&bench->statistics.talkers, bench->listed, 1);
 	return (double)(cpu_ns() - began) / 20e3;
 }
 

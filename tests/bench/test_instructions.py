@@ -2,7 +2,8 @@
 """Instructions an event takes, counted by callgrind: they repeat, whatever the machine does.
 
 mirror_replay drives the agent's own code from a recording; counted are only the parts named
-in WHAT, whole with all they call, not the reading of the file. instructions.json keeps what
+in WHAT, whole with all they call, not the reading of the file. Events are counted without and
+with the statistics that are kept of them. instructions.json keeps what
 they were, by compiler. More or less by over TOLERANCE fails: who makes it slower is to know,
 and who makes it faster is to keep it. `make instructions-update` writes the file.
 """
@@ -25,10 +26,12 @@ KEPT = os.path.join(HERE, "instructions.json")
 # Versions of one compiler, and of the C library's memcpy, differ by 1 or 2 %.
 TOLERANCE = 0.03
 
-# What is counted: functions, and the kind of frame it is divided by (agent/record/feed.h).
+EVENT = ("on_event", "apply_batch*", "mirror_purge_tombstones")
+# What is counted: functions, the kind of frame it is divided by (agent/record/feed.h), options.
 WHAT = {
-    "event": (("on_event", "mirror_purge_tombstones"), 1),
-    "record of a dump": (("on_record",), 4),
+    "event": (EVENT, 1, ()),
+    "event, all statistics": (EVENT, 1, ("--statistics",)),
+    "record of a dump": (("on_record",), 4, ()),
 }
 
 
@@ -50,7 +53,7 @@ def frames(feed, kind):
 
 def instructions(name, directory):
     """Of one event, or record."""
-    functions, kind = WHAT[name]
+    functions, kind, options = WHAT[name]
     path = os.path.join(directory, "feed")
     with lzma.open(FEED) as file:
         feed = file.read()
@@ -58,7 +61,7 @@ def instructions(name, directory):
         file.write(feed)
     done = subprocess.run(
         ["valgrind", "--tool=callgrind", f"--callgrind-out-file={path}.out",
-         *(f"--toggle-collect={function}" for function in functions), PROGRAM, path],
+         *(f"--toggle-collect={function}" for function in functions), PROGRAM, *options, path],
         text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300, check=True)
     collected = re.search(r"Collected : (\d+)", done.stderr)
     assert collected and int(collected.group(1)), f"nothing counted: {done.stderr[-500:]}"
@@ -82,7 +85,7 @@ def test_they_repeat(tmp_path):
     assert one == two
 
 
-@pytest.mark.parametrize("part, least", [("agent/drain", 3), ("lib/mirror/flow_table", 2),
+@pytest.mark.parametrize("part, least", [("lib/stats/batch", 3), ("lib/mirror/flow_table", 2),
                                          ("lib/stats/talkers", 2)])
 def test_prefetches_are_there(part, least):
     """gcc has left out all of one file, then all of another: see lib/base/prefetch.h."""

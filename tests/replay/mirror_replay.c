@@ -3,10 +3,11 @@
  * Runs the mirror from a recording instead of a kernel: the same tracker, resync
  * and verify, under the clock of the recording and with a fixed hash secret.
  *
- *	mirror_replay [--counters] FILE
+ *	mirror_replay [--counters] [--statistics] FILE
  *
  * Prints the cells as `conntide cells --json` does, by protocol, direction, port
- * and state; with --counters what the mirror counted instead. A file that is not a
+ * and state; with --counters what the mirror counted instead. With --statistics
+ * all statistics of the agent are kept too, as test-instructions counts them. A file that is not a
  * recording, or is cut or damaged, ends with 1 and a line that names the offset.
  */
 #include <errno.h>
@@ -19,7 +20,11 @@
 
 #include "agent/netlink/parser.h"
 #include "agent/record/feed.h"
+#include "lib/base/clock.h"
+#include "lib/forecast/forecast.h"
+#include "lib/stats/batch.h"
 #include "tests/unit/offline.h"
+#include "tests/unit/statistics.h"
 
 /* The longest frame is a list of addresses. */
 #define FRAME_MAX (LOCAL_ADDR_MAX * sizeof(struct local_addr))
@@ -32,6 +37,10 @@ struct replay {
 	uint8_t *bytes;
 	struct mirror_offline offline;
 	bool created;
+	bool with_statistics;
+	struct statistics statistics;
+	struct ct_event batch[BATCH_EVENTS]; /* of one time, not applied yet */
+	unsigned int batched;
 };
 
 static const char *check_len(const struct replay *replay, size_t least)
@@ -52,12 +61,37 @@ static const char *parse(const struct replay *replay, size_t skip, struct ct_eve
 
 static const char *on_event(struct replay *replay)
 {
-	struct ct_event event;
-	const char *wrong = parse(replay, 0, &event);
+	const char *wrong = parse(replay, 0, &replay->batch[replay->batched]);
 
-	if (!wrong)
-		mirror_event(&replay->offline.mirror, &event);
+	replay->batched += !wrong;
 	return wrong;
+}
+
+/* As the agent applies what it receives at once. Not inlined: callgrind knows it by its name. */
+static __attribute__((noinline)) void apply_batch(struct replay *replay)
+{
+	batch_apply(&replay->offline.mirror, &replay->statistics.observer, replay->batch,
+		    replay->batched);
+	replay->batched = 0;
+}
+
+/* As the agent has its forecast live through a second; not as a part of an event. */
+static void pass_second(struct replay *replay, uint64_t boot_ns)
+{
+	const struct mirror *mirror = &replay->offline.mirror;
+	const struct fc_stat stat = {.now_ns = (int64_t)boot_ns, .count = mirror->entries};
+
+	if (replay->with_statistics && boot_ns / NS_PER_S != mirror->now_ns / NS_PER_S)
+		forecast_second(replay->statistics.observer.forecast, &stat);
+}
+
+/* Is this frame one more event of the batch? */
+static bool continues(const struct replay *replay)
+{
+	const struct recorder_frame *frame = &replay->frame;
+
+	return frame->kind == RECORD_EVENT && replay->batched < BATCH_EVENTS &&
+	       (frame->boot_ns == 0 || frame->boot_ns == replay->offline.mirror.now_ns);
 }
 
 static const char *on_begin(struct replay *replay)
@@ -192,6 +226,8 @@ static const char *on_limit(struct replay *replay)
 	if (mirror_offline_create(&replay->offline, limit) < 0)
 		return "out of memory";
 	replay->created = true;
+	if (replay->with_statistics && statistics_create(&replay->statistics, &replay->offline) < 0)
+		return "out of memory";
 	return NULL;
 }
 
@@ -242,10 +278,14 @@ static const char *apply_frame(struct replay *replay)
 		return "a frame of unknown kind";
 	if (!replay->created && frame->kind != RECORD_LIMIT)
 		return "no limit of the mirror at the beginning";
+	if (replay->batched && !continues(replay))
+		apply_batch(replay);
 	if (frame->boot_ns != 0 && frame->boot_ns < mirror->now_ns)
 		return "time runs backwards";
-	if (frame->boot_ns != 0)
+	if (frame->boot_ns != 0) {
+		pass_second(replay, frame->boot_ns);
 		mirror_offline_time(&replay->offline, frame->boot_ns);
+	}
 	return handlers[frame->kind](replay);
 }
 
@@ -274,6 +314,7 @@ static const char *replay_all(struct replay *replay)
 		return wrong;
 	if (!replay->created)
 		return "a recording without a mirror";
+	apply_batch(replay);
 	mirror_offline_sweep(&replay->offline);
 	return NULL;
 }
@@ -302,15 +343,28 @@ static void print_counters(const struct mirror_offline *offline)
 	       offline->hist.refused_decrements);
 }
 
+static void close_all(struct replay *replay)
+{
+	fclose(replay->file);
+	free(replay->bytes);
+	statistics_destroy(&replay->statistics);
+	if (replay->created)
+		mirror_offline_destroy(&replay->offline);
+}
+
 int main(int argc, char **argv)
 {
-	bool counters = argc == 3 && strcmp(argv[1], "--counters") == 0;
 	const char *path = argv[argc - 1];
 	static struct replay replay;
+	bool counters = false;
 	const char *wrong;
 
-	if (argc != 2 && !counters) {
-		fprintf(stderr, "usage: mirror_replay [--counters] FILE\n");
+	for (int i = 1; i < argc - 1; i++) {
+		counters |= strcmp(argv[i], "--counters") == 0;
+		replay.with_statistics |= strcmp(argv[i], "--statistics") == 0;
+	}
+	if (argc != 2 + counters + replay.with_statistics) {
+		fprintf(stderr, "usage: mirror_replay [--counters] [--statistics] FILE\n");
 		return 2;
 	}
 	ct_hash_seed_fixed(1);
@@ -331,9 +385,6 @@ int main(int argc, char **argv)
 		print_counters(&replay.offline);
 	else if (mirror_offline_print_cells(&replay.offline.hist, stdout) < 0)
 		wrong = "standard output";
-	fclose(replay.file);
-	free(replay.bytes);
-	if (replay.created)
-		mirror_offline_destroy(&replay.offline);
+	close_all(&replay);
 	return wrong ? 1 : 0;
 }

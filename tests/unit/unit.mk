@@ -20,7 +20,7 @@ $(BUILD)/tests/unit/test_%.o: tests/unit/test_%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(UNIT_LIB): $(call obj,$(UNIT_UNDER_TEST) tests/unit/offline_checks.c)
+$(UNIT_LIB): $(call obj,$(UNIT_UNDER_TEST) tests/unit/offline_checks.c tests/unit/statistics.c)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/stats/batch.h"
+
+static void fetch(const struct mirror *mirror, struct observer *observer,
+		  const struct ct_event *events, unsigned int count)
+{
+	const struct flow_table *table = &mirror->table;
+
+	for (unsigned int i = 0; i < count; i++) {
+		flow_prefetch_head(table, events[i].hash);
+		observer_foresee(observer, &events[i]);
+	}
+	for (unsigned int i = 0; i < count; i++)
+		flow_prefetch_record(table, events[i].hash);
+	for (unsigned int i = 0; i < count; i++) {
+		flow_prefetch_next(table, events[i].hash);
+		observer_foresee_records(observer, &events[i]);
+	}
+}
+
+void batch_apply(struct mirror *mirror, struct observer *observer, const struct ct_event *events,
+		 unsigned int count)
+{
+	fetch(mirror, observer, events, count);
+	for (unsigned int i = 0; i < count; i++)
+		mirror_event(mirror, &events[i]);
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Applies the events of one receive to the mirror and its statistics.
+ *
+ * Each event waits for memory at places that hashes choose: its chain in the mirror, its
+ * addresses in lib/stats. What an event will touch is known before it is applied, so all of a
+ * batch is fetched first, one step for all events before the next step (see flow_table.h);
+ * then the events are applied in their order.
+ *
+ * One thread. O(1) an event, no allocation, no system call.
+ */
+#ifndef CONNTIDE_STATS_BATCH_H
+#define CONNTIDE_STATS_BATCH_H
+
+#include "lib/event/event.h"
+#include "lib/mirror/tracker.h"
+#include "lib/stats/observer.h"
+
+/* Larger batches leave the cache before they are applied. */
+#define BATCH_EVENTS 128u
+
+/* `observer`: whom the mirror's hook tells, or one that feeds nobody. */
+void batch_apply(struct mirror *mirror, struct observer *observer, const struct ct_event *events,
+		 unsigned int count);
+
+#endif
