@@ -8,6 +8,8 @@
 #define SIGHTS_FOR_CLASS 12 /* later ones must be seen this often */
 #define IDLE_CLASS_S	 900
 #define FIRST_S		 30 /* found entries come within these */
+#define KEY_VALID	 (UINT32_C(1) << 31)
+#define NO_CLASS	 255
 
 static void init_class(struct fc_class *cl, uint8_t l4proto, uint8_t direction, uint16_t port,
 		       bool pooled)
@@ -30,76 +32,145 @@ void fc_classes_init(struct forecast *f)
 		init_class(&f->cls[p], (uint8_t)p, 0, 0, true);
 }
 
-static int free_slot(struct forecast *f, bool first_sight)
-{
-	unsigned int i, s, used = 0;
-	int slot = -1, idle = -1;
+/* --- where a port is found ---------------------------------------------------- */
 
+static uint8_t proto_of(uint8_t l4proto)
+{
+	return l4proto < FC_L4PROTOS ? l4proto : FC_L4PROTOS - 1;
+}
+
+static uint32_t key_of(uint8_t l4proto, uint8_t direction, uint16_t port)
+{
+	return (uint32_t)port | (uint32_t)proto_of(l4proto) << 16 |
+	       (uint32_t)(direction & 3) << 20 | KEY_VALID;
+}
+
+static uint8_t class_with(const struct forecast *f, uint32_t key)
+{
+	uint8_t i;
+
+	for (i = POOLED_CLASSES; i < FC_CLASSES; i++) {
+		const struct fc_class *cl = &f->cls[i];
+
+		if (cl->used && key_of(cl->l4proto, cl->direction, cl->port) == key)
+			return i;
+	}
+	return NO_CLASS;
+}
+
+/* Every move asks, and few ports are busy: the classes are walked only for others. */
+static struct fc_place *place_of(struct forecast *f, uint32_t key)
+{
+	struct fc_place *place = &f->place[key * UINT32_C(2654435761) >> 24];
+
+	if (place->key != key) {
+		place->key = key;
+		place->class_id = class_with(f, key);
+	}
+	return place;
+}
+
+_Static_assert(FC_PLACES == 1u << 8, "place_of() takes eight bits");
+
+/* Classes have changed. */
+static void forget_places(struct forecast *f)
+{
+	memset(f->place, 0, sizeof(f->place));
+}
+
+/* --- ports get a class ---------------------------------------------------------- */
+
+static void free_cells(struct forecast *f, const struct fc_class *cl)
+{
+	unsigned int s;
+
+	for (s = 0; s < FC_STAGES; s++)
+		if (cl->cell[s] != FC_NO_CELL)
+			f->cell[cl->cell[s]].used = false;
+	f->cells_full = false;
+}
+
+static struct fc_class *free_class(struct forecast *f)
+{
+	struct fc_class *idle = NULL;
+	unsigned int i;
+
+	for (i = FC_CLASSES - 1; f->n_own < FC_CLASSES - POOLED_CLASSES; i--)
+		if (!f->cls[i].used)
+			return &f->cls[i];
+	/* Whole seconds pass between two that might find another answer. */
+	if (f->no_class_s == f->now_s)
+		return NULL;
 	for (i = POOLED_CLASSES; i < FC_CLASSES; i++) {
 		struct fc_class *cl = &f->cls[i];
 
-		if (!cl->used) {
-			slot = (int)i;
-			continue;
-		}
-		used++;
 		if (f->now_s - cl->last_seen_s > IDLE_CLASS_S && fc_class_entries(f, cl) <= 0)
-			idle = (int)i;
+			idle = cl;
 	}
-	if (first_sight && used >= ROOM_FOR_FIRST)
-		return -1;
-	if (slot >= 0 || idle < 0)
-		return slot;
-	for (s = 0; s < FC_STAGES; s++)
-		if (f->cls[idle].cell[s] != FC_NO_CELL)
-			f->cell[f->cls[idle].cell[s]].used = false;
+	if (idle)
+		free_cells(f, idle);
+	else
+		f->no_class_s = f->now_s;
 	return idle;
 }
 
 /* How often a port without a class was seen, in a small table. */
-static unsigned int sights(struct forecast *f, uint32_t key)
+static unsigned int sights(struct forecast *f, struct fc_place *place)
 {
-	unsigned int i, least = 0;
+	unsigned int i = place->sighting % FC_SIGHTINGS, least = 0;
 
+	if (f->sighting[i].key == place->key && f->sighting[i].hits)
+		return ++f->sighting[i].hits;
 	for (i = 0; i < FC_SIGHTINGS; i++) {
-		if (f->sighting[i].key == key && f->sighting[i].hits)
+		if (f->sighting[i].key == place->key && f->sighting[i].hits) {
+			place->sighting = (uint8_t)i;
 			return ++f->sighting[i].hits;
+		}
 		if (f->sighting[i].hits < f->sighting[least].hits)
 			least = i;
 	}
-	f->sighting[least].key = key;
+	f->sighting[least].key = place->key;
 	f->sighting[least].hits = 1;
+	place->sighting = (uint8_t)least;
 	return 1;
+}
+
+/* NULL: the port is not seen often enough, or there is no room. */
+static struct fc_class *new_class(struct forecast *f, struct fc_place *place,
+				  const struct fc_move *m)
+{
+	struct fc_class *cl;
+	bool taken_over;
+
+	if (f->n_own >= ROOM_FOR_FIRST && sights(f, place) < SIGHTS_FOR_CLASS)
+		return NULL;
+	cl = free_class(f);
+	if (!cl)
+		return NULL;
+	taken_over = cl->used;
+	init_class(cl, proto_of(m->l4proto), m->direction & 3, m->port, false);
+	f->n_own += !taken_over;
+	forget_places(f);
+	return cl;
 }
 
 struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_t since_s,
 			     bool unknown)
 {
-	uint8_t proto = m->l4proto < FC_L4PROTOS ? m->l4proto : FC_L4PROTOS - 1;
-	uint8_t direction = m->direction & 3;
-	uint32_t key = (uint32_t)m->port | (uint32_t)proto << 16 | (uint32_t)direction << 20;
-	struct fc_class *pooled = &f->cls[proto], *cl;
-	unsigned int i;
-	int slot;
+	struct fc_place *place = place_of(f, key_of(m->l4proto, m->direction, m->port));
+	struct fc_class *pooled = &f->cls[proto_of(m->l4proto)], *cl;
 
-	for (i = POOLED_CLASSES; i < FC_CLASSES; i++) {
-		cl = &f->cls[i];
-		if (!cl->used || cl->port != m->port || cl->l4proto != proto ||
-		    cl->direction != direction)
-			continue;
+	if (place->class_id != NO_CLASS) {
+		cl = &f->cls[place->class_id];
 		if (cl->own_from_s > INT64_MIN / 2 && (unknown || since_s < cl->own_from_s))
 			return pooled;
 		return cl;
 	}
 	if (m->from != FC_NONE)
 		return pooled;
-	slot = free_slot(f, true);
-	if (slot < 0 && sights(f, key) >= SIGHTS_FOR_CLASS)
-		slot = free_slot(f, false);
-	if (slot < 0)
+	cl = new_class(f, place, m);
+	if (!cl)
 		return pooled;
-	cl = &f->cls[slot];
-	init_class(cl, proto, direction, m->port, false);
 	if (fc_watched_s(f) < FIRST_S)
 		return cl;
 	/* entries of this port that came before stay where they were counted */
@@ -115,14 +186,20 @@ struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int
 		stage = FC_UNKNOWN;
 	if (cl->cell[stage] != FC_NO_CELL)
 		return &f->cell[cl->cell[stage]];
+	if (f->cells_full)
+		return NULL;
 	/* all stages of this kind of protocol at once: a projection needs them */
 	first = stage <= FC_CLOSE ? FC_SYN_SENT : stage == FC_UNKNOWN ? FC_UNKNOWN : FC_UNREPLIED;
 	last = stage <= FC_CLOSE ? FC_CLOSE : stage == FC_UNKNOWN ? FC_UNKNOWN : FC_ASSURED;
 	for (s = first, i = 0; s <= last; s++) {
+		if (cl->cell[s] != FC_NO_CELL)
+			continue;
 		while (i < f->n_cells && f->cell[i].used)
 			i++;
-		if (i == FC_CELLS)
-			return cl->cell[stage] == FC_NO_CELL ? NULL : &f->cell[cl->cell[stage]];
+		if (i == FC_CELLS) {
+			f->cells_full = true;
+			break;
+		}
 		if (i == f->n_cells)
 			f->n_cells++;
 		fc_cell_init(&f->cell[i], id, s, f->sysctl_timeout_s[cl->l4proto][s]);
@@ -130,5 +207,5 @@ struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int
 			fc_shift_init(&f->shift[id]);
 		cl->cell[s] = (uint8_t)i;
 	}
-	return &f->cell[cl->cell[stage]];
+	return cl->cell[stage] == FC_NO_CELL ? NULL : &f->cell[cl->cell[stage]];
 }

@@ -59,7 +59,7 @@ struct forecast *forecast_create(int64_t now_ns)
 	f->version = FC_VERSION;
 	f->size = sizeof(*f);
 	f->start_s = f->now_s = now_ns / NS_PER_S;
-	f->unsure_until_s = f->silent_until_s = INT64_MIN / 2;
+	f->unsure_until_s = f->silent_until_s = f->no_class_s = INT64_MIN / 2;
 	for (p = 0; p < FC_L4PROTOS; p++)
 		memcpy(f->sysctl_timeout_s[p], default_timeout_s, sizeof(default_timeout_s));
 	fc_classes_init(f);
@@ -185,22 +185,22 @@ static void learn_exits(struct forecast *f)
 {
 	unsigned int i;
 
-	for (i = 0; i < f->n_pending; i++) {
-		const struct fc_exit *e = &f->pending[i];
+	for (i = 0; i < f->exits.kinds; i++) {
+		const struct fc_exit *e = &f->exits.kind[i];
 		struct fc_cell *c = &f->cell[e->cell];
 		struct fc_class *cl = &f->cls[c->class_id];
 
 		if (c->used && !is_incident(c)) {
 			fc_cell_learn(c, e);
 			if (c->stage == FC_ESTABLISHED)
-				fc_shift_exit(&f->shift[c->class_id], e->bin);
+				fc_shift_exit(&f->shift[c->class_id], e->bin, e->n);
 		} else if (c->stage == FC_ESTABLISHED && c->old_exits > 0) {
 			if (cl->thrown_out_s != f->now_s)
 				cl->to_return += (float)COME_TWICE * (float)c->old_exits;
 			cl->thrown_out_s = f->now_s;
 		}
 	}
-	f->n_pending = 0;
+	fc_exits_clear(&f->exits);
 }
 
 static void end_second(struct forecast *f)
@@ -311,9 +311,7 @@ static void leave(struct forecast *f, const struct fc_move *m, int64_t since_s, 
 			  &e))
 		return;
 	e.cell = (uint16_t)(c - f->cell);
-	if (f->n_pending < FC_PENDING)
-		f->pending[f->n_pending++] = e;
-	else
+	if (!fc_exits_add(&f->exits, &e))
 		fc_cell_learn(c, &e);
 }
 

@@ -224,12 +224,16 @@ void fc_shift_init(struct fc_shift *sh)
 	sh->changed_s = INT64_MAX;
 }
 
-void fc_shift_exit(struct fc_shift *sh, unsigned int bin)
+void fc_shift_exit(struct fc_shift *sh, unsigned int bin, uint32_t n)
 {
-	if (bin >= FC_AGE_BINS || sh->exits[bin] == UINT16_MAX)
+	uint32_t room;
+
+	if (bin >= FC_AGE_BINS)
 		return;
-	sh->exits[bin]++;
-	sh->usual_exits += 1.0f;
+	room = UINT16_MAX - sh->exits[bin];
+	n = n < room ? n : room;
+	sh->exits[bin] = (uint16_t)(sh->exits[bin] + n);
+	sh->usual_exits += (float)n;
 }
 
 void fc_shift_unsure(struct fc_shift *sh)

@@ -34,7 +34,7 @@ struct fc_shift {
 };
 
 void fc_shift_init(struct fc_shift *sh);
-void fc_shift_exit(struct fc_shift *sh, unsigned int bin);
+void fc_shift_exit(struct fc_shift *sh, unsigned int bin, uint32_t n);
 /* Events were lost: what was seen since is no evidence. */
 void fc_shift_unsure(struct fc_shift *sh);
 /* The end of a second; c: the class's established entries, n_at of them by age. */

@@ -7,6 +7,7 @@
 #define CONNTIDE_FORECAST_STATE_H
 
 #include "lib/forecast/arrivals.h"
+#include "lib/forecast/exits.h"
 #include "lib/forecast/forecast.h"
 #include "lib/forecast/full.h"
 #include "lib/forecast/late.h"
@@ -23,7 +24,7 @@
 #define FC_CELLS     200
 #define FC_NO_CELL   255
 #define FC_SIGHTINGS 64
-#define FC_PENDING   16384
+#define FC_PLACES    256
 
 struct fc_class {
 	bool used, pooled;
@@ -39,13 +40,20 @@ struct fc_class {
 	float first[FC_STAGES]; /* stage in which entries arrive, decayed counts */
 };
 
+/* Where a port was found last, by a hash of its key: see classes.c. */
+struct fc_place {
+	uint32_t key;
+	uint8_t class_id;
+	uint8_t sighting;
+};
+
 struct forecast {
 	uint32_t magic, version;
 	uint64_t size;
 	int64_t start_s, now_s, move_ns;
 	bool have_stat, alarm, events_off;
 	struct fc_stat stat;
-	uint32_t n_cells, n_pending, arrivals_this_s;
+	uint32_t n_cells, arrivals_this_s;
 	int64_t unsure_until_s, silent_until_s; /* learn nothing; say nothing */
 	uint8_t silence;			/* enum fc_silence: why, until then */
 	double residual;			/* count - entries known */
@@ -58,12 +66,16 @@ struct forecast {
 	struct {
 		uint32_t key, hits;
 	} sighting[FC_SIGHTINGS];
+	struct fc_place place[FC_PLACES];
+	uint32_t n_own; /* classes of one port */
+	bool cells_full;
+	int64_t no_class_s; /* no class was idle in this second */
 	struct fc_late late;
 	struct fc_demand demand;
 	struct fc_season season;
 	struct fc_full full;
 	struct fc_record record;
-	struct fc_exit pending[FC_PENDING]; /* exits of the second under way */
+	struct fc_exits exits; /* of the second under way */
 	float normal[FC_NORMALS];
 };
 

@@ -71,15 +71,17 @@ bool fc_cell_fixed(const struct fc_cell *c)
 
 void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e)
 {
+	float n = (float)e->n;
 	unsigned int m;
 
 	for (m = 0; m < FC_MEMORIES; m++) {
-		c->ev_go[m][e->bin] += 1.0f;
+		c->ev_go[m][e->bin] += n;
 		if (e->bin < FC_AGE_BINS)
-			c->loglik[m][group_of(e->bin)] += logf(fmaxf(c->h_go[m][e->bin], 1e-5f));
+			c->loglik[m][group_of(e->bin)] +=
+				n * logf(fmaxf(c->h_go[m][e->bin], 1e-5f));
 	}
 	if (e->to != FC_NONE)
-		c->next[e->to] += 1.0f;
+		c->next[e->to] += n;
 }
 
 bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
@@ -92,6 +94,7 @@ bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, const struct fc_leavi
 
 	out->bin = (uint16_t)(unknown ? FC_AGE_BINS : fc_age_bin(age_s));
 	out->to = (uint8_t)(expired ? FC_NONE : leaving->to);
+	out->n = 1;
 	/* who leaves was at risk; who stays is counted at the end of the second */
 	for (m = 0; m < FC_MEMORIES; m++)
 		c->risk_go[m][out->bin] += 1.0f;

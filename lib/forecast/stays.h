@@ -19,6 +19,7 @@
 #define CONNTIDE_FORECAST_STAYS_H
 
 #include "lib/forecast/bins.h"
+#include "lib/forecast/exits.h"
 #include "lib/forecast/forecast.h"
 #include "lib/forecast/late.h"
 #include "lib/forecast/population.h"
@@ -47,11 +48,6 @@ struct fc_cell {
 	uint32_t heard_timeout_s, heard_times;
 };
 
-struct fc_exit { /* one that is not yet known to be more than an incident */
-	uint16_t cell, bin;
-	uint8_t to; /* FC_NONE: expired */
-};
-
 void fc_cell_init(struct fc_cell *c, unsigned int class_id, unsigned int stage, uint32_t timeout_s);
 
 /* The timeout in force from now on; one odd flow is no change, `sure` is. */
@@ -59,6 +55,9 @@ void fc_cell_timeout(struct fc_cell *c, int64_t now_s, uint32_t timeout_s, bool 
 uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s);
 /* Its deadline is known to the second once it is entered. */
 bool fc_cell_fixed(const struct fc_cell *c);
+
+/* Exits that are known to be no incident. */
+void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e);
 
 /* An entry leaves the cell. */
 struct fc_leaving {
@@ -72,7 +71,6 @@ struct fc_leaving {
 /* True: *out is to be learnt from once the second is over. */
 bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
 		  struct fc_exit *out);
-void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e);
 
 /* The end of a second: n_at (FC_AGE_BINS + 1) out: who is of what age. unsure: learn nothing. */
 void fc_cell_second(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool unsure,

@@ -581,7 +581,7 @@ static void test_eviction_teaches_nothing(void **state)
 	assert_int_equal(c->pop.total, before.pop.total - 1);
 	assert_memory_equal(c->ev_go, before.ev_go, sizeof(before.ev_go));
 	assert_memory_equal(c->risk_go, before.risk_go, sizeof(before.risk_go));
-	assert_int_equal(f->n_pending, 0);
+	assert_int_equal(f->exits.kinds, 0);
 	forecast_destroy(f);
 }
 
@@ -715,7 +715,7 @@ static bool is_crowded(uint32_t count, uint32_t max)
 	m.to = FC_NONE;
 	m.end = FC_END_EARLY;
 	forecast_move(f, &m);
-	crowded = f->n_pending == 0;
+	crowded = f->exits.kinds == 0;
 	forecast_destroy(f);
 	return crowded;
 }
