@@ -20,6 +20,12 @@
 _Static_assert(ROWS_BEFORE_ICMP + 3u * PORTLESS_ROWS == ROW_COUNT, "row count follows the table");
 _Static_assert(CELLS_BEFORE_GRE + PORTLESS_ROWS * 4u == CELL_COUNT, "cell count follows the table");
 
+/* cell_slot() takes the low bits of a cell. */
+_Static_assert(CELLS_BEFORE_UDP % STATE_SLOTS_MAX == 0 &&
+		       CELLS_BEFORE_SCTP % STATE_SLOTS_MAX == 0 &&
+		       CELLS_BEFORE_OTHER % STATE_SLOTS_MAX == 0,
+	       "rows of 16 states begin at multiples of 16");
+
 #define SLOT_BITS_TCP	  4
 #define SLOT_BITS_SCTP	  4
 #define SLOT_BITS_GENERIC 2
@@ -123,9 +129,13 @@ uint32_t row_of(struct row_key key)
 	return info->row_base + key.direction * PORT_COUNT + key.port;
 }
 
-/* The protocol of a row or ROW_COUNT and above: NULL. Seven protocols: a scan is fine. */
+/* The protocol of a row or ROW_COUNT and above: NULL. Most are TCP's and UDP's. */
 static const struct l4proto_info *row_proto(uint32_t row)
 {
+	if (row < PORTED_ROWS)
+		return &protos[L4_TCP];
+	if (row < 2u * PORTED_ROWS)
+		return &protos[L4_UDP];
 	for (unsigned int i = 0; i < L4_COUNT; i++)
 		if (row - protos[i].row_base < protos[i].row_count)
 			return &protos[i];
@@ -175,6 +185,10 @@ uint32_t cell_of(struct row_key key, unsigned int state)
 
 static const struct l4proto_info *cell_proto(uint32_t cell)
 {
+	if (cell < CELLS_BEFORE_UDP)
+		return &protos[L4_TCP];
+	if (cell < CELLS_BEFORE_SCTP)
+		return &protos[L4_UDP];
 	for (unsigned int i = 0; i < L4_COUNT; i++) {
 		const struct l4proto_info *info = &protos[i];
 

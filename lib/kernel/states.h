@@ -94,4 +94,11 @@ uint32_t cell_row(uint32_t cell);
 unsigned int cell_state(uint32_t cell);
 bool cell_key_of(uint32_t cell, struct row_key *ret_key, unsigned int *ret_state);
 
+/* The state of a cell of a protocol that has STATE_SLOTS_MAX of them (TCP, SCTP), without asking
+ * which protocol it is of. */
+static inline unsigned int cell_slot(uint32_t cell)
+{
+	return cell % STATE_SLOTS_MAX;
+}
+
 #endif

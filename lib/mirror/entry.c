@@ -55,7 +55,8 @@ bool entry_cell_unknown(uint32_t cell)
 	struct row_key key;
 	unsigned int state;
 
-	return cell_key_of(cell, &key, &state) &&
+	/* Most are in no such state; that is known without asking for the protocol. */
+	return cell_slot(cell) == ST_TCP_UNKNOWN && cell_key_of(cell, &key, &state) &&
 	       follows_protocol_state((enum l4proto)key.l4proto) && state == ST_TCP_UNKNOWN;
 }
 

@@ -81,14 +81,42 @@ static void drop_twins(struct local_addrs *set)
 	set->count = kept;
 }
 
+/* Whoever makes addresses collide gains a search each, as before there was a hash. */
+static uint32_t bit_of(const uint8_t bytes[16])
+{
+	uint64_t halves[2];
+
+	memcpy(halves, bytes, sizeof(halves));
+	return (uint32_t)((halves[0] ^ halves[1] * UINT64_C(0xd6e8feb86659fd93)) *
+				  UINT64_C(0x9e3779b97f4a7c15) >>
+			  52);
+}
+
+_Static_assert(LOCAL_ADDR_BITS == 1u << (64 - 52), "bit_of()");
+
+static void note_whole(struct local_addrs *set, const struct local_addr *addr)
+{
+	uint32_t bit = bit_of(addr->bytes);
+
+	set->perhaps[bit / 64u] |= UINT64_C(1) << (bit % 64u);
+}
+
+static bool perhaps_whole(const struct local_addrs *set, const uint8_t bytes[16])
+{
+	uint32_t bit = bit_of(bytes);
+
+	return set->perhaps[bit / 64u] >> (bit % 64u) & 1u;
+}
+
 void local_addrs_finish(struct local_addrs *set)
 {
 	if (set->count)
 		qsort(set->addrs, set->count, sizeof(set->addrs[0]), compare_all);
 	drop_twins(set);
 	set->whole_count = 0;
+	memset(set->perhaps, 0, sizeof(set->perhaps));
 	while (set->whole_count < set->count && !is_prefix(&set->addrs[set->whole_count]))
-		set->whole_count++;
+		note_whole(set, &set->addrs[set->whole_count++]);
 }
 
 bool local_addrs_hold(const struct local_addrs *set, const struct local_addrs *other)
@@ -124,17 +152,24 @@ static bool loopback_address(uint8_t family, const uint8_t bytes[16])
 
 enum found { NOT_LOCAL, LOCAL_BROADCAST, LOCAL };
 
-static enum found look_up(const struct local_addrs *set, uint8_t family, const uint8_t bytes[16])
+static const struct local_addr *find_whole(const struct local_addrs *set, uint8_t family,
+					   const uint8_t bytes[16])
 {
 	struct local_addr wanted = {.family = family, .prefix_bits = family == AF_INET ? 32 : 128};
+
+	if (!perhaps_whole(set, bytes))
+		return NULL;
+	memcpy(wanted.bytes, bytes, sizeof(wanted.bytes));
+	return bsearch(&wanted, set->addrs, set->whole_count, sizeof(wanted), compare);
+}
+
+static enum found look_up(const struct local_addrs *set, uint8_t family, const uint8_t bytes[16])
+{
 	const struct local_addr *hit;
 
 	if (loopback_address(family, bytes))
 		return LOCAL;
-	memcpy(wanted.bytes, bytes, sizeof(wanted.bytes));
-	hit = set->whole_count
-		      ? bsearch(&wanted, set->addrs, set->whole_count, sizeof(wanted), compare)
-		      : NULL;
+	hit = find_whole(set, family, bytes);
 	if (hit)
 		return hit->broadcast ? LOCAL_BROADCAST : LOCAL;
 	for (uint32_t i = set->whole_count; i < set->count; i++)

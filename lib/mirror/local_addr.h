@@ -36,12 +36,17 @@ struct local_addr {
 	uint8_t _pad;
 };
 
+#define LOCAL_ADDR_BITS 4096u
+
 struct local_addrs {
 	struct local_addr *addrs; /* whole addresses sorted, then prefixes */
 	uint32_t count;
 	uint32_t whole_count;
 	uint32_t room;
 	bool overflowed;
+	/* One bit by a hash of each whole address: most addresses are not local, and one look says
+	 * so. */
+	uint64_t perhaps[LOCAL_ADDR_BITS / 64u];
 };
 
 void local_addrs_init(struct local_addrs *set);

@@ -90,13 +90,19 @@ static uint64_t next_random(struct verify *verify)
 	return x;
 }
 
+/* By a multiplication: a division costs as much as the rest of verify_offer(). */
+static uint64_t random_below(struct verify *verify, uint64_t bound)
+{
+	return (uint64_t)((unsigned __int128)next_random(verify) * bound >> 64);
+}
+
 /* Reservoir sampling (Vitter's algorithm R): every event of the second has the same chance. */
 void verify_offer(struct verify *verify, const struct ct_event *event)
 {
 	uint64_t at = verify->sample_seen++;
 
 	if (at >= verify->audit_rate) {
-		at = next_random(verify) % verify->sample_seen;
+		at = random_below(verify, verify->sample_seen);
 		if (at >= verify->audit_rate)
 			return;
 	} else {
