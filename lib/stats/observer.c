@@ -96,6 +96,32 @@ void observer_timeout(struct forecast *forecast, unsigned int id, uint32_t value
 						 value_s);
 }
 
+/* What a cell stands for; asked once for all that are told. */
+struct place {
+	bool known;
+	struct row_key row;
+	unsigned int state;
+	uint8_t stage; /* enum fc_stage */
+};
+
+static struct place place_of(uint32_t cell)
+{
+	struct place place = {.stage = FC_NONE};
+
+	place.known = cell_key_of(cell, &place.row, &place.state);
+	if (place.known)
+		place.stage = observer_stage(place.row.l4proto, place.state);
+	return place;
+}
+
+/* A change with all that more than one of those who are told asks of it. */
+struct told {
+	struct entry_change *seen;
+	struct place from;
+	struct place to;
+	unsigned int end; /* enum shm_end, of one that went */
+};
+
 /* --- how it ended ------------------------------------------------------------- */
 
 static bool closing(unsigned int l4proto, unsigned int state)
@@ -131,25 +157,31 @@ static unsigned int untimely_end(const struct observer *observer, const struct e
 	return closes ? SHM_END_CLOSED : SHM_END_DELETED;
 }
 
-unsigned int observer_end(const struct observer *observer, const struct entry_change *seen)
+static unsigned int end_of(const struct observer *observer, const struct entry_change *seen,
+			   const struct place *from)
 {
 	const struct ct_event *event = seen->event;
-	struct row_key key;
-	unsigned int state, last;
+	unsigned int l4proto = from->row.l4proto, last = from->state;
 
-	if (!event || event->kind != CT_DESTROY || !cell_key_of(seen->from_cell, &key, &state))
+	if (!event || event->kind != CT_DESTROY || !from->known)
 		return SHM_END_UNSEEN;
 	if (event->portid)
 		return SHM_END_DELETED;
 	/* The DESTROY may have a state that no event reported. */
-	last = state;
-	if ((key.l4proto == L4_TCP || key.l4proto == L4_SCTP) && event->has & CT_HAS_PROTO_STATE)
+	if ((l4proto == L4_TCP || l4proto == L4_SCTP) && event->has & CT_HAS_PROTO_STATE)
 		last = event->proto_state;
 	if (!timeout_left(event))
-		return closing(key.l4proto, last) ? SHM_END_CLOSED : SHM_END_EXPIRED;
-	if (key.l4proto == L4_TCP && last == ST_TCP_CLOSE && state != ST_TCP_CLOSE)
+		return closing(l4proto, last) ? SHM_END_CLOSED : SHM_END_EXPIRED;
+	if (l4proto == L4_TCP && last == ST_TCP_CLOSE && from->state != ST_TCP_CLOSE)
 		return SHM_END_CLOSED;
-	return untimely_end(observer, seen, closing(key.l4proto, last));
+	return untimely_end(observer, seen, closing(l4proto, last));
+}
+
+unsigned int observer_end(const struct observer *observer, const struct entry_change *seen)
+{
+	const struct place from = place_of(seen->from_cell);
+
+	return end_of(observer, seen, &from);
 }
 
 void observer_limit(struct observer *observer, int64_t max_entries, uint64_t drops, uint64_t now_ns)
@@ -181,59 +213,52 @@ static void set_class(struct fc_move *move, const struct row_key *key)
 	move->port = key->port;
 }
 
-static uint8_t forecast_end(const struct observer *observer, const struct entry_change *seen)
+static uint8_t forecast_end(const struct told *told)
 {
-	if (!seen->event)
+	if (!told->seen->event)
 		return FC_END_UNKNOWN;
-	if (observer_end(observer, seen) == SHM_END_EVICTED)
+	if (told->end == SHM_END_EVICTED)
 		return FC_END_EVICTED;
-	return timeout_left(seen->event) ? FC_END_EARLY : FC_END_EXPIRED;
+	return timeout_left(told->seen->event) ? FC_END_EARLY : FC_END_EXPIRED;
 }
 
 /* The same entry in another row, because local addresses have changed. */
-static void tell_rerouted(struct forecast *forecast, struct fc_move *move,
-			  const struct row_key *from, const struct row_key *to)
+static void tell_rerouted(struct forecast *forecast, struct fc_move *move, const struct told *told)
 {
-	uint8_t stage = move->to;
-
-	set_class(move, from);
+	set_class(move, &told->from.row);
 	move->to = FC_NONE;
 	move->end = FC_END_UNKNOWN;
 	forecast_move(forecast, move);
-	set_class(move, to);
+	set_class(move, &told->to.row);
 	move->from = FC_NONE;
-	move->to = stage;
+	move->to = told->to.stage;
 	move->found = true;
 	move->timeout_s = 0;
 	forecast_move(forecast, move);
 }
 
-static void tell_forecast(const struct observer *observer, struct entry_change *seen)
+static void tell_forecast(struct forecast *forecast, const struct told *told)
 {
-	struct forecast *forecast = observer->forecast;
-	struct fc_move move = {.from = FC_NONE, .to = FC_NONE, .since_ns = FC_SINCE_UNKNOWN};
-	struct row_key from = {0}, to = {0};
-	unsigned int state;
-	bool was = cell_key_of(seen->from_cell, &from, &state);
+	struct entry_change *seen = told->seen;
+	struct fc_move move = {
+		/* Whole ticks, so that a stored time still means the same second later. */
+		.now_ns = (int64_t)(seen->now_ns >> FLOW_TICK_SHIFT << FLOW_TICK_SHIFT),
+		.from = told->from.stage,
+		.to = told->to.stage,
+		.since_ns = FC_SINCE_UNKNOWN,
+		.found = seen->found,
+	};
+	bool was = told->from.known, is = told->to.known;
 
-	/* Whole ticks, so that a stored time still means the same second later. */
-	move.now_ns = (int64_t)(seen->now_ns >> FLOW_TICK_SHIFT << FLOW_TICK_SHIFT);
-	if (was)
-		move.from = observer_stage(from.l4proto, state);
 	if (was && !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN))
 		move.since_ns = tick_ns(seen->now_ns, seen->flow->since);
-	if (cell_key_of(seen->to_cell, &to, &state)) {
-		move.to = observer_stage(to.l4proto, state);
-		set_class(&move, &to);
-		if (seen->event && seen->event->has & CT_HAS_TIMEOUT)
-			move.timeout_s = seen->event->timeout_s;
-	} else {
-		set_class(&move, &from);
-		move.end = forecast_end(observer, seen);
-	}
-	move.found = seen->found;
-	if (was && move.to != FC_NONE && row_of(from) != row_of(to))
-		tell_rerouted(forecast, &move, &from, &to);
+	set_class(&move, is ? &told->to.row : &told->from.row);
+	if (!is)
+		move.end = forecast_end(told);
+	else if (seen->event && seen->event->has & CT_HAS_TIMEOUT)
+		move.timeout_s = seen->event->timeout_s;
+	if (was && is && row_of(told->from.row) != row_of(told->to.row))
+		tell_rerouted(forecast, &move, told);
 	else
 		forecast_move(forecast, &move);
 	if (move.keep_since_ns == FC_SINCE_UNKNOWN)
@@ -257,24 +282,23 @@ static bool has_known_stay(const struct flow *flow)
 	       FLOW_BORN_SEEN;
 }
 
-static void report_durations(const struct observer *observer, const struct entry_change *seen)
+static void report_durations(struct durations *durations, const struct told *told)
 {
+	const struct entry_change *seen = told->seen;
 	const struct flow *flow = seen->flow;
 	uint32_t stay = flow_tick(seen->now_ns) - flow->since;
 	uint64_t stay_ns = has_known_stay(flow) ? ticks_ns(stay) : DURATIONS_UNKNOWN;
 	uint64_t life_ns = DURATIONS_UNKNOWN;
-	unsigned int end;
 
 	if (seen->to_cell != CELL_INVALID) {
-		durations_moved(observer->durations, seen->from_cell, stay_ns);
+		durations_moved(durations, seen->from_cell, stay_ns);
 		return;
 	}
-	end = observer_end(observer, seen);
-	if (end == SHM_END_UNSEEN)
+	if (told->end == SHM_END_UNSEEN)
 		stay_ns = DURATIONS_UNKNOWN;
 	else if (flow->cell_flags & FLOW_BORN_SEEN)
 		life_ns = ticks_ns(flow_age_unpack(flow->age) + stay);
-	durations_ended(observer->durations, seen->from_cell, end, stay_ns, life_ns);
+	durations_ended(durations, seen->from_cell, told->end, stay_ns, life_ns);
 }
 
 /* --- who has it --------------------------------------------------------------- */
@@ -312,16 +336,14 @@ struct pool_place {
 	bool closing;
 };
 
-static struct pool_place pool_place(const struct ct_event *event, uint32_t cell)
+static struct pool_place pool_place(const struct ct_event *event, const struct place *in)
 {
 	struct pool_place place = {.counts = false};
-	struct row_key key;
-	unsigned int state;
 
-	if (!cell_key_of(cell, &key, &state))
+	if (!in->known)
 		return place;
-	place.counts = nat_pools_counts(event, key.direction == DIR_OUTBOUND);
-	place.closing = nat_pools_closing(event, state);
+	place.counts = nat_pools_counts(event, in->row.direction == DIR_OUTBOUND);
+	place.closing = nat_pools_closing(event, in->state);
 	return place;
 }
 
@@ -330,8 +352,9 @@ static bool is_birth(const struct entry_change *seen)
 	return seen->from_cell == CELL_INVALID && !seen->found;
 }
 
-static void tell_nat_pools(const struct observer *observer, const struct entry_change *seen)
+static void tell_nat_pools(const struct observer *observer, const struct told *told)
 {
+	const struct entry_change *seen = told->seen;
 	struct nat_pools *pools = observer->nat_pools;
 	bool built = is_told(observer, seen->flow);
 	struct pool_place from, to;
@@ -340,8 +363,8 @@ static void tell_nat_pools(const struct observer *observer, const struct entry_c
 		nat_pools_lost(pools, built);
 		return;
 	}
-	from = pool_place(seen->event, seen->from_cell);
-	to = pool_place(seen->event, seen->to_cell);
+	from = pool_place(seen->event, &told->from);
+	to = pool_place(seen->event, &told->to);
 	if (from.counts && to.counts && from.closing != to.closing)
 		nat_pools_turned(pools, seen->event, to.closing, built);
 	else if (from.counts && !to.counts)
@@ -382,7 +405,8 @@ static void shown(struct entry_hook *hook, const struct flow *flow, const struct
 	if (observer->zones)
 		zones_shown(observer->zones, event->key.zone);
 	if (observer->nat_pools) {
-		struct pool_place place = pool_place(event, flow_cell(flow));
+		const struct place in = place_of(flow_cell(flow));
+		const struct pool_place place = pool_place(event, &in);
 
 		if (place.counts)
 			nat_pools_shown(observer->nat_pools, event, place.closing);
@@ -421,29 +445,31 @@ static void dump_step(struct entry_hook *hook, enum entry_dump step)
 }
 
 /* The same state in another row, because local addresses have changed. */
-static bool only_rerouted(const struct entry_change *seen)
+static bool only_rerouted(const struct told *told)
 {
-	return seen->from_cell != CELL_INVALID && seen->to_cell != CELL_INVALID &&
-	       cell_state(seen->from_cell) == cell_state(seen->to_cell);
+	return told->from.known && told->to.known && told->from.state == told->to.state;
 }
 
 static void changed(struct entry_hook *hook, struct entry_change *seen)
 {
-	struct observer *observer = of_hook(hook);
-	bool rerouted = only_rerouted(seen);
+	const struct observer *observer = of_hook(hook);
+	struct told told = {seen, place_of(seen->from_cell), place_of(seen->to_cell), 0};
+	bool rerouted = only_rerouted(&told);
 
+	if (!told.to.known)
+		told.end = end_of(observer, seen, &told.from);
 	seen->since = rerouted ? seen->flow->since : flow_tick(seen->now_ns);
 	seen->since_known = !rerouted || !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN);
-	if (observer->durations && seen->from_cell != CELL_INVALID && !rerouted)
-		report_durations(observer, seen);
+	if (observer->durations && told.from.known && !rerouted)
+		report_durations(observer->durations, &told);
 	if (observer->talkers)
 		tell_talkers(observer, seen);
 	if (observer->zones)
 		tell_zones(observer, seen);
 	if (observer->nat_pools)
-		tell_nat_pools(observer, seen);
+		tell_nat_pools(observer, &told);
 	if (observer->forecast)
-		tell_forecast(observer, seen);
+		tell_forecast(observer->forecast, &told);
 }
 
 void observer_init(struct observer *observer)
