@@ -158,11 +158,20 @@ static inline uint32_t head_off_at(const uint8_t *at, uint32_t type, size_t len)
 	return head_off(head, type, len);
 }
 
-/* Expects a zeroed tuple: what is shorter than its room stays zero. Inlined, so
- * that each length is a constant. */
+/* A tuple that is as the kernel writes those with ports: nothing is missing. */
+struct wire_tuple {
+	const uint8_t *src;
+	const uint8_t *dst;
+	uint16_t sport;
+	uint16_t dport;
+	uint8_t l4num;
+};
+
+/* Inlined, so that each length is a constant. */
 static inline __attribute__((always_inline)) bool take_wire(struct attrs attrs,
 							    size_t address_bytes, uint32_t src_type,
-							    uint32_t dst_type, struct tuple *tuple)
+							    uint32_t dst_type,
+							    struct wire_tuple *ret_wire)
 {
 	const size_t addresses_bytes = 2 * (ATTR_HEAD_BYTES + address_bytes);
 	const uint8_t *src = attrs.at + ATTR_HEAD_BYTES;
@@ -179,19 +188,49 @@ static inline __attribute__((always_inline)) bool take_wire(struct attrs attrs,
 	    head_off(ports.src_head, CTA_PROTO_SRC_PORT, sizeof(ports.src)) |
 	    head_off(ports.dst_head, CTA_PROTO_DST_PORT, sizeof(ports.dst)))
 		return false;
-	memcpy(tuple->src, src + ATTR_HEAD_BYTES, address_bytes);
-	memcpy(tuple->dst, dst + ATTR_HEAD_BYTES, address_bytes);
-	tuple->l4num = ports.num;
-	tuple->sport = be16_at(ports.src);
-	tuple->dport = be16_at(ports.dst);
-	tuple->has_addresses = tuple->has_l4num = true;
+	*ret_wire = (struct wire_tuple){
+		.src = src + ATTR_HEAD_BYTES,
+		.dst = dst + ATTR_HEAD_BYTES,
+		.sport = be16_at(ports.src),
+		.dport = be16_at(ports.dst),
+		.l4num = ports.num,
+	};
 	return true;
 }
 
-static bool take_whole(struct attrs attrs, uint8_t family, struct tuple *tuple)
+/* The events' own fields, zero so far, are filled without a copy between: what is shorter than
+ * its room stays zero. */
+static inline __attribute__((always_inline)) bool take_orig(struct attrs attrs,
+							    size_t address_bytes, uint32_t src_type,
+							    uint32_t dst_type, struct ct_key *key)
 {
-	return family == AF_INET ? take_wire(attrs, 4, CTA_IP_V4_SRC, CTA_IP_V4_DST, tuple)
-				 : take_wire(attrs, 16, CTA_IP_V6_SRC, CTA_IP_V6_DST, tuple);
+	struct wire_tuple wire;
+
+	if (!take_wire(attrs, address_bytes, src_type, dst_type, &wire))
+		return false;
+	memcpy(key->src, wire.src, address_bytes);
+	memcpy(key->dst, wire.dst, address_bytes);
+	key->sport = wire.sport;
+	key->dport = wire.dport;
+	key->l4num = wire.l4num;
+	return true;
+}
+
+static inline __attribute__((always_inline)) bool take_reply(struct attrs attrs,
+							     size_t address_bytes,
+							     uint32_t src_type, uint32_t dst_type,
+							     struct ct_event *event)
+{
+	struct wire_tuple wire;
+
+	if (!take_wire(attrs, address_bytes, src_type, dst_type, &wire))
+		return false;
+	memcpy(event->reply_src, wire.src, address_bytes);
+	memcpy(event->reply_dst, wire.dst, address_bytes);
+	event->reply_sport = wire.sport;
+	event->reply_dport = wire.dport;
+	event->has |= CT_HAS_REPLY;
+	return true;
 }
 
 static void parse_tuple(struct attrs attrs, uint8_t family, struct tuple *tuple)
@@ -201,8 +240,6 @@ static void parse_tuple(struct attrs attrs, uint8_t family, struct tuple *tuple)
 	size_t len;
 
 	memset(tuple, 0, sizeof(*tuple));
-	if (take_whole(attrs, family, tuple))
-		return;
 	while (next_attr(&attrs, &head, &data, &len)) {
 		struct attrs inner = {data, len};
 
@@ -236,6 +273,8 @@ static void parse_protoinfo(struct attrs attrs, struct ct_event *event)
 				continue;
 			event->proto_state = data[0];
 			event->has |= CT_HAS_PROTO_STATE;
+			/* It comes first, before four others that nobody asks for. */
+			return;
 		}
 	}
 }
@@ -255,36 +294,50 @@ static int classify(const struct nlmsghdr *nlh, uint8_t *ret_kind)
 	return 0;
 }
 
-static void fill_key(struct ct_event *event, uint8_t family, const struct tuple *orig,
-		     uint16_t zone)
+/* False: it lacks what makes it a tuple. */
+static bool parse_orig(struct attrs attrs, uint8_t family, struct ct_key *key)
 {
-	struct ct_key *key = &event->key;
+	struct tuple orig;
 
-	memcpy(key->src, orig->src, sizeof(key->src));
-	memcpy(key->dst, orig->dst, sizeof(key->dst));
-	key->sport = orig->sport;
-	key->dport = orig->dport;
-	key->zone = zone ? zone : orig->zone;
-	event->reply_zone = zone ? zone : event->reply_zone;
-	key->l4num = orig->l4num;
-	key->family = family;
-	event->hash = ct_hash(key);
+	if (family == AF_INET ? take_orig(attrs, 4, CTA_IP_V4_SRC, CTA_IP_V4_DST, key)
+			      : take_orig(attrs, 16, CTA_IP_V6_SRC, CTA_IP_V6_DST, key))
+		return true;
+	parse_tuple(attrs, family, &orig);
+	memcpy(key->src, orig.src, sizeof(key->src));
+	memcpy(key->dst, orig.dst, sizeof(key->dst));
+	key->sport = orig.sport;
+	key->dport = orig.dport;
+	key->zone = orig.zone;
+	key->l4num = orig.l4num;
+	return orig.has_addresses && orig.has_l4num;
 }
 
-static void fill_reply(struct ct_event *event, const struct tuple *reply)
+static void parse_reply(struct attrs attrs, uint8_t family, struct ct_event *event)
 {
-	memcpy(event->reply_src, reply->src, sizeof(event->reply_src));
-	memcpy(event->reply_dst, reply->dst, sizeof(event->reply_dst));
-	event->reply_sport = reply->sport;
-	event->reply_dport = reply->dport;
-	event->reply_zone = reply->zone;
-	if (reply->has_addresses)
+	struct tuple reply;
+
+	if (family == AF_INET ? take_reply(attrs, 4, CTA_IP_V4_SRC, CTA_IP_V4_DST, event)
+			      : take_reply(attrs, 16, CTA_IP_V6_SRC, CTA_IP_V6_DST, event))
+		return;
+	parse_tuple(attrs, family, &reply);
+	memcpy(event->reply_src, reply.src, sizeof(event->reply_src));
+	memcpy(event->reply_dst, reply.dst, sizeof(event->reply_dst));
+	event->reply_sport = reply.sport;
+	event->reply_dport = reply.dport;
+	event->reply_zone = reply.zone;
+	if (reply.has_addresses)
 		event->has |= CT_HAS_REPLY;
+}
+
+static void fill_zone(struct ct_event *event, uint16_t zone)
+{
+	event->key.zone = zone;
+	event->reply_zone = zone;
 }
 
 static int parse_entry(struct attrs attrs, uint8_t family, struct ct_event *event)
 {
-	struct tuple orig = {.has_addresses = false}, reply;
+	bool has_orig = false;
 	uint16_t zone = 0;
 	struct nlattr head;
 	const uint8_t *data;
@@ -295,11 +348,10 @@ static int parse_entry(struct attrs attrs, uint8_t family, struct ct_event *even
 
 		switch (head.nla_type) {
 		case CTA_TUPLE_ORIG:
-			parse_tuple(inner, family, &orig);
+			has_orig = parse_orig(inner, family, &event->key);
 			break;
 		case CTA_TUPLE_REPLY:
-			parse_tuple(inner, family, &reply);
-			fill_reply(event, &reply);
+			parse_reply(inner, family, event);
 			break;
 		case CTA_STATUS:
 			if (len == 4) {
@@ -328,9 +380,12 @@ static int parse_entry(struct attrs attrs, uint8_t family, struct ct_event *even
 			break;
 		}
 	}
-	if (!orig.has_addresses || !orig.has_l4num)
+	if (!has_orig)
 		return -EBADMSG;
-	fill_key(event, family, &orig, zone);
+	if (zone)
+		fill_zone(event, zone);
+	event->key.family = family;
+	event->hash = ct_hash(&event->key);
 	return 0;
 }
 
