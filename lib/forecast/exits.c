@@ -6,7 +6,8 @@
 /* Half of the places are free, so a search ends. */
 static uint16_t *place_of(struct fc_exits *exits, const struct fc_exit *exit)
 {
-	uint32_t key = (uint32_t)exit->cell << 16 ^ (uint32_t)exit->bin << 4 ^ exit->to;
+	uint32_t key = (uint32_t)exit->cell << 24 ^ (uint32_t)exit->bin << 12 ^
+		       (uint32_t)exit->late << 4 ^ exit->to;
 	uint32_t at = key * UINT32_C(2654435761) >> 16;
 
 	for (;; at++) {

@@ -185,11 +185,15 @@ static void learn_exits(struct forecast *f)
 {
 	unsigned int i;
 
+	for (i = 0; i < f->exits.kinds; i++)
+		fc_cell_left(&f->cell[f->exits.kind[i].cell], &f->exits.kind[i]);
 	for (i = 0; i < f->exits.kinds; i++) {
 		const struct fc_exit *e = &f->exits.kind[i];
 		struct fc_cell *c = &f->cell[e->cell];
 		struct fc_class *cl = &f->cls[c->class_id];
 
+		if (fc_exit_at_deadline(e))
+			continue;
 		if (c->used && !is_incident(c)) {
 			fc_cell_learn(c, e);
 			if (c->stage == FC_ESTABLISHED)
@@ -302,16 +306,17 @@ static void leave(struct forecast *f, const struct fc_move *m, int64_t since_s, 
 		return;
 	if (to < FC_STAGES && to <= c->stage)
 		return;
-	if (!fc_cell_exit(c, &f->late,
-			  &(struct fc_leaving){.now_ns = f->move_ns,
-					       .since_s = since_s,
-					       .since_unknown = unknown,
-					       .expired = expired,
-					       .to = to},
-			  &e))
-		return;
+	e = fc_cell_exit(c, &f->late,
+			 &(struct fc_leaving){.now_ns = f->move_ns,
+					      .since_s = since_s,
+					      .since_unknown = unknown,
+					      .expired = expired,
+					      .to = to});
 	e.cell = (uint16_t)(c - f->cell);
-	if (!fc_exits_add(&f->exits, &e))
+	if (fc_exits_add(&f->exits, &e))
+		return;
+	fc_cell_left(c, &e);
+	if (!fc_exit_at_deadline(&e))
 		fc_cell_learn(c, &e);
 }
 

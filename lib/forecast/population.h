@@ -16,8 +16,8 @@
 extern const int fc_width_s[FC_LEVELS];
 
 struct fc_population {
-	int32_t n[FC_LEVELS][FC_SLOTS];
 	int32_t total, unknown; /* unknown: since when is not known */
+	int32_t n[FC_LEVELS][FC_SLOTS];
 };
 
 /* Entries that came within the same slot, for walking through all of known age. */

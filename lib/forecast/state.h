@@ -33,11 +33,11 @@ struct fc_class {
 	int64_t own_from_s; /* entries since before this are in the pooled class */
 	int64_t last_seen_s;
 	uint8_t cell[FC_STAGES];
+	float first[FC_STAGES]; /* stage in which entries arrive, decayed counts */
 	struct fc_arrivals arrivals;
 	struct fc_pulses pulses;
 	float to_return; /* thrown out at once, expected to come back */
 	int64_t thrown_out_s;
-	float first[FC_STAGES]; /* stage in which entries arrive, decayed counts */
 };
 
 /* Where a port was found last, by a hash of its key: see classes.c. */

@@ -10,6 +10,10 @@ const double fc_memory_s[FC_MEMORIES] = {60.0, 400.0, 3000.0};
 #define END_MEMORY_S 1200.0
 #define USUAL_S	     30.0f /* exits, mean over */
 #define LATE_MOST_S  80	   /* later ones of a fixed deadline were lost */
+#define OLD_S	     5	   /* past their first seconds */
+
+_Static_assert(OLD_S < FC_AGE_FINE, "bins of a second");
+_Static_assert(FC_LATE_BINS < FC_EXIT_EARLY, "it is no bin");
 
 static unsigned int group_of(unsigned int bin)
 {
@@ -69,6 +73,27 @@ bool fc_cell_fixed(const struct fc_cell *c)
 	return !c->refreshed && c->stage != FC_SYN_RECV;
 }
 
+static bool expired(const struct fc_exit *e)
+{
+	return e->to == FC_NONE;
+}
+
+void fc_cell_left(struct fc_cell *c, const struct fc_exit *e)
+{
+	float n = (float)e->n;
+	unsigned int m;
+
+	/* who leaves was at risk; who stays is counted at the end of the second */
+	for (m = 0; m < FC_MEMORIES; m++)
+		c->risk_go[m][e->bin] += n;
+	if (e->late != FC_EXIT_EARLY) {
+		c->risk_end[e->late] += n;
+		c->ev_end[e->late] += expired(e) ? n : 0.0f;
+	}
+	if (!expired(e) && e->bin >= OLD_S)
+		c->old_exits += (int32_t)e->n;
+}
+
 void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e)
 {
 	float n = (float)e->n;
@@ -80,37 +105,33 @@ void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e)
 			c->loglik[m][group_of(e->bin)] +=
 				n * logf(fmaxf(c->h_go[m][e->bin], 1e-5f));
 	}
-	if (e->to != FC_NONE)
+	if (!expired(e))
 		c->next[e->to] += n;
 }
 
-bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
-		  struct fc_exit *out)
+struct fc_exit fc_cell_exit(const struct fc_cell *c, struct fc_late *late,
+			    const struct fc_leaving *leaving)
 {
-	bool unknown = leaving->since_unknown, expired = leaving->expired;
 	int64_t now_ns = leaving->now_ns, since_s = leaving->since_s;
 	int64_t age_s = now_ns / NS_PER_S - since_s, late_s;
-	unsigned int m;
+	struct fc_exit e = {
+		.bin = FC_AGE_BINS,
+		.late = FC_EXIT_EARLY,
+		.to = (uint8_t)(leaving->expired ? FC_NONE : leaving->to),
+		.n = 1,
+	};
 
-	out->bin = (uint16_t)(unknown ? FC_AGE_BINS : fc_age_bin(age_s));
-	out->to = (uint8_t)(expired ? FC_NONE : leaving->to);
-	out->n = 1;
-	/* who leaves was at risk; who stays is counted at the end of the second */
-	for (m = 0; m < FC_MEMORIES; m++)
-		c->risk_go[m][out->bin] += 1.0f;
-	if (!unknown) {
-		late_s = age_s - (int64_t)fc_cell_timeout_at(c, since_s);
-		if ((late_s >= 0 || expired) && since_s >= c->epoch_from_s[0]) {
-			c->risk_end[fc_late_bin(late_s)] += 1.0f;
-			c->ev_end[fc_late_bin(late_s)] += expired ? 1.0f : 0.0f;
-		}
-		if ((late_s >= 0 || expired) && fc_cell_fixed(c))
-			fc_late_gone(late, late_s, (double)(now_ns % NS_PER_S) * 1e-9, expired);
-		if (expired)
-			return false;
-	}
-	c->old_exits += !expired && (unknown || age_s >= 5);
-	return true;
+	if (leaving->since_unknown)
+		return e;
+	e.bin = (uint16_t)fc_age_bin(age_s);
+	late_s = age_s - (int64_t)fc_cell_timeout_at(c, since_s);
+	if (late_s < 0 && !leaving->expired)
+		return e;
+	if (since_s >= c->epoch_from_s[0])
+		e.late = (uint8_t)fc_late_bin(late_s);
+	if (fc_cell_fixed(c))
+		fc_late_gone(late, late_s, (double)(now_ns % NS_PER_S) * 1e-9, leaving->expired);
+	return e;
 }
 
 /* Charge the ages with who is of them; the deadlines with who is past them. */

@@ -30,22 +30,23 @@
 
 extern const double fc_memory_s[FC_MEMORIES];
 
+/* What every event touches comes first. */
 struct fc_cell {
 	uint8_t class_id, stage;
-	bool used, refreshed; /* packets extend the timeout without an event */
+	bool used, refreshed;		 /* packets extend the timeout without an event */
+	float entered;			 /* decayed count */
+	int32_t n_old, old_exits;	 /* past their first seconds; of those, gone this second */
+	int64_t epoch_from_s[FC_EPOCHS]; /* newest first */
+	uint32_t epoch_timeout_s[FC_EPOCHS];
+	uint32_t heard_timeout_s, heard_times;
 	struct fc_population pop;
-	int32_t n_old, old_exits; /* past their first seconds; of those, gone this second */
-	float usual_exits;	  /* of those, a second */
+	float usual_exits; /* of those past their first seconds, a second */
 	/* going on to another stage or ended early, by age; one more bin: unknown age */
 	float ev_go[FC_MEMORIES][FC_AGE_BINS + 1], risk_go[FC_MEMORIES][FC_AGE_BINS + 1];
 	float h_go[FC_MEMORIES][FC_AGE_BINS];
 	float loglik[FC_MEMORIES][FC_GROUPS];
 	float ev_end[FC_LATE_BINS], risk_end[FC_LATE_BINS]; /* expiry, by lateness */
 	float next[FC_STAGES + 1];			    /* where to; the last: gone early */
-	float entered;					    /* decayed count */
-	int64_t epoch_from_s[FC_EPOCHS];		    /* newest first */
-	uint32_t epoch_timeout_s[FC_EPOCHS];
-	uint32_t heard_timeout_s, heard_times;
 };
 
 void fc_cell_init(struct fc_cell *c, unsigned int class_id, unsigned int stage, uint32_t timeout_s);
@@ -56,9 +57,6 @@ uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s);
 /* Its deadline is known to the second once it is entered. */
 bool fc_cell_fixed(const struct fc_cell *c);
 
-/* Exits that are known to be no incident. */
-void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e);
-
 /* An entry leaves the cell. */
 struct fc_leaving {
 	int64_t now_ns;
@@ -68,9 +66,19 @@ struct fc_leaving {
 	unsigned int to; /* enum fc_stage; FC_STAGES: it ended */
 };
 
-/* True: *out is to be learnt from once the second is over. */
-bool fc_cell_exit(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
-		  struct fc_exit *out);
+/* What that was, all but e.cell. */
+struct fc_exit fc_cell_exit(const struct fc_cell *c, struct fc_late *late,
+			    const struct fc_leaving *leaving);
+/* It stayed until its deadline: that says nothing of who goes on. */
+static inline bool fc_exit_at_deadline(const struct fc_exit *e)
+{
+	return e->to == FC_NONE && e->bin < FC_AGE_BINS;
+}
+
+/* The second is over: these have left it. */
+void fc_cell_left(struct fc_cell *c, const struct fc_exit *e);
+/* Of them, those that are known to be no incident, and did not end at their deadline. */
+void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e);
 
 /* The end of a second: n_at (FC_AGE_BINS + 1) out: who is of what age. unsure: learn nothing. */
 void fc_cell_second(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool unsure,
