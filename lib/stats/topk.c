@@ -152,7 +152,7 @@ static bool admit(struct topk *topk)
 	uint32_t bits = random_bits(topk);
 	uint32_t from, best, count;
 
-	if (bits & 3u)
+	if (bits & (TOPK_ATTEMPTS - 1u))
 		return false;
 	from = 1u + (uint32_t)((uint64_t)bits * (topk->room - TOPK_SAMPLE + 1u) >> 32);
 	best = from;

@@ -26,9 +26,10 @@
  *
  * Which key leaves when the table is full: the smallest of TOPK_SAMPLE records at a random
  * place, with a probability of about one in its count (Ben Basat et al., "Randomized
- * admission policy for efficient top-k and frequency estimation", 2017), at every fourth
- * attempt. A key with many entries gets in after a few of them, and stays; keys with one
- * entry replace each other. Unlike that paper, a new key does not inherit the count of the
+ * admission policy for efficient top-k and frequency estimation", 2017), at one in
+ * TOPK_ATTEMPTS attempts: a flood of keys with one entry each then costs little more than to count
+ * what is hidden. A key with many entries gets in after about TOPK_ATTEMPTS of them, which stay
+ * hidden, and stays. Unlike that paper, a new key does not inherit the count of the
  * one it replaced: such an estimate would not survive removals.
  *
  * Memory: 32 bytes per record, 8 bytes per key of index, and the buckets: 2.6 MiB for 65,536
@@ -43,8 +44,9 @@
 
 #include "lib/base/prefetch.h"
 
-#define TOPK_HIDDEN 16384u
-#define TOPK_SAMPLE 8u
+#define TOPK_HIDDEN   16384u
+#define TOPK_SAMPLE   8u
+#define TOPK_ATTEMPTS 16u /* a power of two */
 
 /* Which of the two counts an operation changes. */
 #define TOPK_FIRST  1u
