@@ -91,6 +91,21 @@ static void never_sleeps_for_long(void **state)
 	assert_true(settled(&pace, 10, LARGE) == 100 * MS);
 }
 
+/* With the pause that is the default, at any rate from 1,000 events a second, in any buffer: nobody
+ * reads numbers older than 8 ms. */
+static void numbers_stay_fresh(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	for (uint32_t buffer = 4096; buffer <= 256u << 20; buffer *= 2) {
+		for (uint64_t rate = 1000; rate <= 4000000; rate += rate / 4) {
+			pace_init(&pace, MS);
+			assert_in_range(settled(&pace, rate, buffer), MS, 8 * MS);
+		}
+	}
+}
+
 static void none_where_none_is_wanted(void **state)
 {
 	struct pace pace;
@@ -121,6 +136,7 @@ int main(void)
 		cmocka_unit_test(leaves_room_in_a_small_buffer),
 		cmocka_unit_test(leaves_room_for_a_flood_after_a_calm),
 		cmocka_unit_test(never_sleeps_for_long),
+		cmocka_unit_test(numbers_stay_fresh),
 		cmocka_unit_test(none_where_none_is_wanted),
 		cmocka_unit_test(survives_any_time_and_count),
 	};
