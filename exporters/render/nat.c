@@ -26,6 +26,9 @@ const struct column nat_columns[] = {
 	{"new_per_second", 8, "NEW/S", "number", "new connections through it"},
 	{"failing_share", 9, "FAILING", "number",
 	 "share of its new connections that find no port: measured once they fail, else expected"},
+	{"failing_expected", 9, "EXPECTED", "number",
+	 "the same by which ports are used and which of them clients ask for; differs from "
+	 "failing_share once that is measured"},
 	{"failing_measured", 9, "MEASURED", "boolean", "failing_share was measured"},
 	{"time_to_full_seconds", 12, "FULL IN/S", "object",
 	 "until one new connection in ten fails; null: not within sight"},
@@ -96,6 +99,7 @@ static void put_pool(struct rows *rows, const struct snap_nat_pool *pool)
 	rows_double(rows, pool->ratio);
 	rows_double(rows, pool->new_per_s);
 	rows_double(rows, pool->failing_share);
+	rows_double(rows, pool->expected_share);
 	rows_boolean(rows, true, pool->measured);
 	put_times(rows, pool);
 	if (pool->last_port)

@@ -7,7 +7,7 @@
 
 /* As tried one after the other, and in all. */
 #define TRIES_ALL_PORTS 128u
-#define TRIES		240.0
+#define TRIES		248.0
 #define SIZE_CLUSTERED	4096u
 
 bool nat_has_ports(uint8_t l4num)

@@ -14,7 +14,7 @@
  *	ID		0-65535		ICMP: the identifier of echo requests
  *
  * How it searches: up to 128 ports one after the other, then from other random places 64,
- * 32 and 16: 240 of the range at most, and all of a range of up to 128 ports. When none
+ * 32, 16 and 8: 248 of the range at most, and all of a range of up to 128 ports. When none
  * is free the packet is dropped at its confirmation; insert_failed and drop rise by one,
  * nothing is logged. So the share of new connections that fail rises before the pool is
  * full. See nat_failing_share().
@@ -66,19 +66,14 @@ bool nat_reclaims_closing(const char *release);
 /*
  * Expected share of new connections that find no port, when `held` of `size` cannot be had.
  * Between 0 and 1. Of all the range's ports below 129, none fails before all are held; in
- * ranges up to 4,096 tries are as good as independent: (held / size)^240; in larger ones runs
+ * ranges up to 4,096 tries are as good as independent: (held / size)^248; in larger ones runs
  * of taken ports fail as a whole, and the share is interpolated from what was measured
  * with masquerade (share of 64,512 ports held: share that fails):
  *	0.70: 0.0005	0.90: 0.005	0.94: 0.04	0.96: 0.10
  *	0.976: 0.18	0.982: 0.37	0.993: 0.55	1: 1
  * It is the middle of what clients make of it, and no more: a client's own port is taken
- * as it is where it is free, so free ports lie where no client draws. Measured on 6.18 by
- * make nat-curve (2,000 new connections a figure):
- *			0.90	0.94	0.96	0.976	0.982	0.993
- *	any port	0.0005	0.014	0.050	0.15	0.23	0.54	drawn from 1024-65535
- *	Linux clients	0.053	0.11	0.16	0.28	0.36	0.61	drawn from 32768-60999
- *	counting ones	0.15	0.21	0.25	0.38	0.43	0.64	16 hosts, ports one by one
- * Once connections fail, what is measured is said instead (lib/stats/nat_trend.h).
+ * as it is where it is free, so free ports lie where no client draws. Where it is known which
+ * ports are used, lib/kernel/nat_search.h says it for the clients there are.
  */
 double nat_failing_share(uint32_t held, uint32_t size);
 

@@ -134,7 +134,7 @@ struct shm_nat_pool {
 	_Atomic uint32_t early_ms; /* until one new connection in ten fails */
 	_Atomic uint32_t likely_ms;
 	_Atomic uint32_t late_ms;
-	uint32_t _pad;
+	_Atomic uint32_t expected_ppm; /* failing_ppm before it was measured */
 };
 
 struct shm_nat {

@@ -42,6 +42,7 @@ static void take_counts(const struct shm_nat_pool *from, struct snap_nat_pool *t
 	to->ratio = (double)to->held / to->size;
 	to->new_per_s = peek_u32(&from->new_milli_per_s) / 1000.0;
 	to->failing_share = at_most(peek_u32(&from->failing_ppm), 1000000u) / 1e6;
+	to->expected_share = at_most(peek_u32(&from->expected_ppm), 1000000u) / 1e6;
 	to->early_s = seconds(peek_u32(&from->early_ms));
 	to->likely_s = seconds(peek_u32(&from->likely_ms));
 	to->late_s = seconds(peek_u32(&from->late_ms));

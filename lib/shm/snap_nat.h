@@ -38,7 +38,8 @@ struct snap_nat_pool {
 	double ratio;	      /* held / size */
 	double new_per_s;
 	double failing_share;
-	double early_s; /* infinite: not foreseeable */
+	double expected_share; /* the same as it is without a measurement */
+	double early_s;	       /* infinite: not foreseeable */
 	double likely_s;
 	double late_s;
 };

@@ -36,6 +36,8 @@ int nat_pools_create(struct nat_pools *pools, uint32_t keys)
 	pools->clear_table = TABLES;
 	for (unsigned int i = 0; i < TABLES && !err; i++)
 		err = topk_create(table(pools, i), keys);
+	if (!err)
+		err = nat_maps_create(&pools->maps);
 	if (!err) {
 		pools->names = sparse_alloc(names_bytes(pools));
 		pools->addresses = sparse_alloc(addresses_bytes(pools));
@@ -52,6 +54,7 @@ void nat_pools_destroy(struct nat_pools *pools)
 	sparse_free(pools->addresses, addresses_bytes(pools));
 	pools->names = NULL;
 	pools->addresses = NULL;
+	nat_maps_destroy(&pools->maps);
 	for (unsigned int i = 0; i < TABLES; i++)
 		topk_destroy(table(pools, i));
 }
@@ -153,6 +156,36 @@ bool nat_pools_closing(const struct ct_event *event, unsigned int state)
 	       state <= ST_TCP_SYN_SENT2 && event->status & CT_STATUS_SRC_NAT;
 }
 
+/* The port, or identifier, that was chosen, and the client's own. */
+static uint16_t port_of(const struct ct_event *event)
+{
+	return is_icmp(event->key.l4num) ? event->reply_sport : event->reply_dport;
+}
+
+static bool kept_port(const struct ct_event *event)
+{
+	return event->key.sport == port_of(event);
+}
+
+/* Its first entry: the record may have been another pool's. */
+static void name_anew(struct nat_pools *pools, struct nat_pool_name *name)
+{
+	if (name->map)
+		nat_maps_release(&pools->maps, name->map);
+	name->translated = 0;
+	name->map = 0;
+}
+
+static void add_to_map(struct nat_pools *pools, const struct ct_event *event, bool closing,
+		       bool born, unsigned int which, uint8_t map)
+{
+	nat_map_set(&pools->maps, map, NAT_MAP_USED, port_of(event), which);
+	if (closing)
+		nat_map_set(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
+	if (born)
+		nat_map_born(&pools->maps, map, kept_port(event));
+}
+
 static void add(struct nat_pools *pools, const struct ct_event *event, bool closing, bool born,
 		unsigned int which)
 {
@@ -167,13 +200,16 @@ static void add(struct nat_pools *pools, const struct ct_event *event, bool clos
 		const struct topk_record *record = &pools->used.records[at];
 
 		name = &pools->names[at];
-		/* Its first entry: the record may have been another pool's. */
 		if (record->count[0] <= 1 && record->count[1] <= 1)
-			name->translated = 0;
+			name_anew(pools, name);
 		memcpy(name->address, event->reply_dst, sizeof(name->address));
 		memcpy(name->remote, event->reply_src, sizeof(name->remote));
 		name->translated |= event->status & CT_STATUS_SRC_NAT;
 		name->born += born;
+		if (!name->map && record->count[pools->shown] == NAT_MAP_FROM)
+			name->map = nat_maps_take(&pools->maps, at);
+		if (name->map)
+			add_to_map(pools, event, closing, born, which, name->map);
 	}
 	if (closing)
 		topk_add_hashed(&pools->closing, &place.pool, place.pool_hash, which);
@@ -201,30 +237,51 @@ void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event, bool
 		add(pools, event, closing, false, bit(pools->shown ^ 1u));
 }
 
+/* The map of an entry's pool; 0: none. */
+static uint8_t map_of(const struct nat_pools *pools, const struct place *place)
+{
+	if (!pools->maps.taken)
+		return 0;
+	return pools->names[topk_find_hashed(&pools->used, &place->pool, place->pool_hash)].map;
+}
+
 void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, bool closing,
 		      bool built)
 {
 	unsigned int which = counts_with(pools, built);
 	struct place place;
+	uint8_t map;
 
 	if (!place_of(pools, event, &place))
 		return;
+	map = map_of(pools, &place);
 	if (closing)
 		topk_add_hashed(&pools->closing, &place.pool, place.pool_hash, which);
 	else
 		topk_remove_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+	if (map && closing)
+		nat_map_set(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
+	else if (map)
+		nat_map_unset(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
 }
 
 void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool closing, bool built)
 {
 	unsigned int which = counts_with(pools, built);
 	struct place place;
+	uint8_t map;
 
 	if (!place_of(pools, event, &place))
 		return;
-	topk_remove_hashed(&pools->used, &place.pool, place.pool_hash, which);
-	if (closing)
+	map = pools->names[topk_remove_hashed(&pools->used, &place.pool, place.pool_hash, which)]
+		      .map;
+	if (map)
+		nat_map_unset(&pools->maps, map, NAT_MAP_USED, port_of(event), which);
+	if (closing) {
 		topk_remove_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+		if (map)
+			nat_map_unset(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
+	}
 	topk_remove_hashed(&pools->clients, &place.client, place.client_hash, which);
 	forget_foreseen(pools, event);
 }
@@ -282,6 +339,7 @@ static void throw_away(struct nat_pools *pools)
 	pools->clear_table = 0;
 	pools->clear_from = 1;
 	pools->unsubtracted[pools->shown ^ 1u] = 0;
+	nat_maps_clear(&pools->maps, pools->shown ^ 1u);
 }
 
 void nat_pools_begin(struct nat_pools *pools)

@@ -28,9 +28,9 @@
  *	used - error  <=  truth  <=  used + more	(lib/stats/topk.h)
  *
  * Memory: three tables of NAT_POOLS_KEYS (topk.h), and the addresses of IPv6 pools and
- * clients beside them: 11.5 MiB at most, made when needed. Cost: 2 look-ups when an entry comes
- * and when it goes, and one when it begins to close; entries in no pool cost a comparison. No
- *allocation but at the start, O(1). One thread. Errors: -ENOMEM.
+ * clients beside them: 11.5 MiB at most, and 0.5 MiB of nat_maps.h, made when needed. Cost: 2
+ *look-ups when an entry comes and when it goes, and one when it begins to close; entries in no pool
+ *cost a comparison. No allocation but at the start, O(1). One thread. Errors: -ENOMEM.
  */
 #ifndef CONNTIDE_STATS_NAT_POOLS_H
 #define CONNTIDE_STATS_NAT_POOLS_H
@@ -40,6 +40,7 @@
 
 #include "lib/event/event.h"
 #include "lib/kernel/nat_ports.h"
+#include "lib/stats/nat_maps.h"
 #include "lib/stats/topk.h"
 
 #define NAT_POOLS_KEYS 65536u
@@ -58,8 +59,9 @@ struct nat_pools_settings {
 struct nat_pool_name {
 	uint8_t address[16];
 	uint8_t remote[16];
-	uint32_t born;	     /* entries that events said were new, ever; of the record */
-	uint32_t translated; /* not 0: some entry's source was changed */
+	uint32_t born;	    /* entries that events said were new, ever; of the record */
+	uint8_t translated; /* not 0: some entry's source was changed */
+	uint8_t map;	    /* of its ports, see nat_maps.h; 0: none */
 };
 
 struct nat_pool_client {
@@ -78,6 +80,7 @@ struct nat_pools {
 	struct topk clients;		   /* key: hash of the pool, and the client */
 	struct nat_pool_name *names;	   /* by record of `used` */
 	struct nat_pool_client *addresses; /* by record of `clients` */
+	struct nat_maps maps;
 	struct nat_pools_settings settings;
 	unsigned int shown; /* which count: 0 or 1 */
 	bool building;
@@ -108,6 +111,7 @@ struct nat_pool {
 	uint8_t client[16];	     /* who holds most of it... */
 	uint32_t client_used;	     /* ...this many; 0: not known */
 	uint64_t hash;
+	uint8_t map; /* of its ports; 0: none */
 };
 
 /* `keys`: room of each table, a power of two. */
@@ -162,5 +166,12 @@ void nat_pools_tidy(struct nat_pools *pools);
  */
 uint32_t nat_pools_largest(const struct nat_pools *pools, struct nat_pool list[NAT_POOLS_TOP],
 			   uint32_t *ret_translated, uint32_t *ret_hidden);
+
+/* Once a second, with the list: the first NAT_MAPS of it get the maps, from others. */
+void nat_pools_map(struct nat_pools *pools, struct nat_pool *list, uint32_t count);
+
+/* Share of new connections of a pool of the list that find no port, from which are used; see
+ * nat_map_failing(). Negative: not known. */
+double nat_pools_failing(struct nat_pools *pools, const struct nat_pool *pool, bool reclaims);
 
 #endif

@@ -113,6 +113,7 @@ static void describe(const struct nat_pools *pools, uint32_t at, struct nat_pool
 	pool->born = name->born;
 	pool->at = at;
 	pool->hash = topk_hash(&key);
+	pool->map = name->map;
 }
 
 /* Pools by the low bits of their hash: 0 is none, else the place in the list and one. */
@@ -158,4 +159,46 @@ uint32_t nat_pools_largest(const struct nat_pools *pools, struct nat_pool list[N
 	*ret_translated = search.translated;
 	*ret_hidden = topk_most_hidden(&pools->used, pools->shown);
 	return search.found;
+}
+
+/* --- maps of ports ----------------------------------------------------------------- */
+
+/* A map of a pool that is not in the list given. */
+static void free_one(struct nat_pools *pools, const struct nat_pool *list, uint32_t count)
+{
+	for (uint8_t map = 1; map <= NAT_MAPS; map++) {
+		uint32_t at = pools->maps.map[map].at;
+		bool listed = false;
+
+		for (uint32_t i = 0; i < count; i++)
+			listed |= list[i].at == at;
+		if (listed || !at)
+			continue;
+		if (pools->names[at].map == map)
+			pools->names[at].map = 0;
+		nat_maps_release(&pools->maps, map);
+		return;
+	}
+}
+
+void nat_pools_map(struct nat_pools *pools, struct nat_pool *list, uint32_t count)
+{
+	if (count > NAT_MAPS)
+		count = NAT_MAPS;
+	for (uint32_t i = 0; i < count; i++) {
+		if (list[i].map || !list[i].translated || list[i].used < NAT_MAP_FROM)
+			continue;
+		if (pools->maps.taken == NAT_MAPS)
+			free_one(pools, list, count);
+		list[i].map = nat_maps_take(&pools->maps, list[i].at);
+		pools->names[list[i].at].map = list[i].map;
+	}
+}
+
+double nat_pools_failing(struct nat_pools *pools, const struct nat_pool *pool, bool reclaims)
+{
+	if (!pool->map || !pool->range.last)
+		return -1.0;
+	return nat_map_failing(&pools->maps, pool->map, pools->shown, pool->range, pool->used,
+			       reclaims);
 }

@@ -14,6 +14,8 @@ _Static_assert(SHM_NAT_POOLS == NAT_POOLS_TOP, "all that are found are published
 #define HORIZON_FACTOR	20.0
 #define FAILING_FULL	0.1
 #define MEASURE_SECONDS 10u
+/* Below it the share is next to nothing, whatever ports are used. */
+#define NAT_MAPPED_RATIO 0.5
 
 void nat_trend_init(struct nat_trend *trend)
 {
@@ -230,6 +232,7 @@ struct outlook {
 	struct nat_trend_time time;
 	uint32_t held;
 	uint32_t failing_ppm;
+	uint32_t expected_ppm;
 	bool measured;
 };
 
@@ -256,6 +259,7 @@ static void write_pool(struct shm_nat_pool *to, const struct nat_pool *pool,
 	poke_u32(&to->client_used, pool->client_used);
 	poke_u32(&to->new_milli_per_s, (uint32_t)(outlook->time.new_per_s * 1000.0));
 	poke_u32(&to->failing_ppm, outlook->failing_ppm);
+	poke_u32(&to->expected_ppm, outlook->expected_ppm);
 	poke_u32(&to->early_ms, to_ms(outlook->time.early_s));
 	poke_u32(&to->likely_ms, to_ms(outlook->time.likely_s));
 	poke_u32(&to->late_ms, to_ms(outlook->time.late_s));
@@ -312,21 +316,38 @@ static uint32_t crowded_pools(const struct nat_trend *trend, bool reclaims)
 	return crowded;
 }
 
+/* By which ports are used, where that is known; else by how many. */
+static double expected_share(struct nat_pools *pools, const struct nat_pool *pool, bool reclaims)
+{
+	uint32_t held = held_of(pool, reclaims);
+	double share = -1.0;
+
+	/* A program's own connection is refused a port when there is none at all. */
+	if (!pool->translated)
+		return held < pool->size ? 0.0 : 1.0;
+	if (ratio_of(pool, reclaims) >= NAT_MAPPED_RATIO)
+		share = nat_pools_failing(pools, pool, reclaims);
+	return share < 0.0 ? nat_failing_share(held, pool->size) : share;
+}
+
 static struct outlook outlook_of(struct nat_trend *trend, const struct nat_pool *pool,
-				 bool reclaims, bool alone)
+				 double expected, bool reclaims, bool alone)
 {
 	struct nat_followed *followed = followed_of(trend, pool);
 	struct outlook outlook = {
 		.held = held_of(pool, reclaims),
+		.expected_ppm = to_ppm(expected),
 		.time = {(double)INFINITY, (double)INFINITY, (double)INFINITY, 0.0, false}};
 	uint32_t back;
 
-	outlook.failing_ppm = to_ppm(nat_failing_share(outlook.held, pool->size));
+	outlook.failing_ppm = outlook.expected_ppm;
 	if (!followed)
 		return outlook;
 	followed->samples[followed->count++ % NAT_TREND_SECONDS] =
 		(struct nat_trend_sample){outlook.held, pool->born};
 	outlook.time = time_of(followed, pool->size);
+	if (pool->translated && expected >= FAILING_FULL)
+		outlook.time.early_s = outlook.time.likely_s = outlook.time.late_s = 0.0;
 	back = failing_seconds(trend);
 	if (back && alone && pool->translated && ratio_of(pool, reclaims) >= NAT_FULL_RATIO) {
 		outlook.measured = true;
@@ -345,6 +366,7 @@ void nat_trend_second(struct nat_trend *trend, struct nat_pools *pools, struct s
 	nat_pools_tidy(pools);
 	trend->count = nat_pools_largest(pools, trend->list, &summary.pools, &missed);
 	sort_by_ratio(trend->list, trend->count, second->reclaims);
+	nat_pools_map(pools, trend->list, trend->count);
 	follow(trend);
 	crowded = crowded_pools(trend, second->reclaims);
 	count_failures(trend, second, crowded > 0);
@@ -356,8 +378,9 @@ void nat_trend_second(struct nat_trend *trend, struct nat_pools *pools, struct s
 	poke_u32(&to->room, pools->used.room);
 	poke_u32(&to->missed, missed);
 	for (uint32_t i = 0; i < trend->count; i++) {
-		struct outlook outlook =
-			outlook_of(trend, &trend->list[i], second->reclaims, crowded == 1);
+		double expected = expected_share(pools, &trend->list[i], second->reclaims);
+		struct outlook outlook = outlook_of(trend, &trend->list[i], expected,
+						    second->reclaims, crowded == 1);
 
 		write_pool(&to->pool[i], &trend->list[i], &outlook, second->reclaims);
 		summarize(&summary, &trend->list[i], &outlook);

@@ -219,8 +219,13 @@ static void remove_hidden(struct topk *topk, uint64_t hash, unsigned int i)
 		topk->refused++;
 }
 
-void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			unsigned int which)
+uint32_t topk_find_hashed(const struct topk *topk, const struct topk_key *key, uint64_t hash)
+{
+	return find(topk, key, hash);
+}
+
+uint32_t topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
+			    unsigned int which)
 {
 	uint32_t at = find(topk, key, hash);
 	struct topk_record *record = &topk->records[at];
@@ -235,6 +240,7 @@ void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t 
 	}
 	if (at != NONE && is_free(record))
 		unlink_record(topk, at, hash);
+	return at;
 }
 
 uint32_t topk_count(const struct topk *topk, const struct topk_key *key, unsigned int index,

@@ -91,8 +91,11 @@ uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest);
 /* Returns the key's record, valid until its counts are 0; 0: the entry is hidden. */
 uint32_t topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
 			 unsigned int which);
-void topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			unsigned int which);
+/* Returns the record it was in, free by now if both counts are 0; 0: it was hidden. */
+uint32_t topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
+			    unsigned int which);
+/* The key's record; 0: none. */
+uint32_t topk_find_hashed(const struct topk *topk, const struct topk_key *key, uint64_t hash);
 
 static inline void topk_add(struct topk *topk, const struct topk_key *key, unsigned int which)
 {

@@ -142,6 +142,7 @@ static void add_pool(struct shm_nat *nat, bool udp, char addresses[3][64], const
 	poke_u32(&pool->client_used, n[1] / 2);
 	poke_u32(&pool->new_milli_per_s, 12500);
 	poke_u32(&pool->failing_ppm, n[1] * 10ull > n[3] * 9ull ? 40000 : 0);
+	poke_u32(&pool->expected_ppm, n[1] * 10ull > n[3] * 9ull ? 40000 : 0);
 	poke_u32(&pool->early_ms, n[4] ? n[4] / 2 : SHM_NAT_NEVER);
 	poke_u32(&pool->likely_ms, n[4] ? n[4] : SHM_NAT_NEVER);
 	poke_u32(&pool->late_ms, SHM_NAT_NEVER);

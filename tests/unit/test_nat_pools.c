@@ -305,14 +305,126 @@ static void test_more_than_room(void **state)
 	assert_true(hidden > 0);
 }
 
+/* Connections none of which keeps its client's port. */
+static struct ct_event moved(uint8_t outside, uint32_t port)
+{
+	struct ct_event event = flow(1, outside, (uint16_t)port);
+
+	event.key.sport = 7;
+	return event;
+}
+
+/* Free ports far apart, or as many of them side by side: as full, but found or not. */
+static void test_which_ports(void **state)
+{
+	struct ct_event event;
+
+	(void)state;
+	for (uint32_t port = 1024; port < 65536; port++) {
+		event = moved(port % 16 ? 1 : 2, port);
+		come(&event);
+		event = moved(port < 61504 ? 3 : 4, port);
+		come(&event);
+	}
+	largest();
+	for (unsigned int i = 0; i < 2; i++) {
+		double share = nat_pools_failing(&pools, &list[i], true);
+
+		assert_int_equal(list[i].used, 60480);
+		/* Runs of 15: a round of 16 finds one. Else a long run: five rounds into it. */
+		assert_true(list[i].address[3] == 1 ? share == 0 : share > 0.6 && share < 0.8);
+	}
+	/* Every tenth goes again. */
+	for (uint32_t port = 1024; port < 61504; port += 10) {
+		event = moved(3, port);
+		nat_pools_went(&pools, &event, false, true);
+	}
+	largest();
+	assert_int_equal(list[1].used, 54432);
+	assert_true(nat_pools_failing(&pools, &list[1], true) == 0);
+	/* Or closes, which is as good where the kernel takes it back. */
+	for (uint32_t port = 1024; port < 61504; port += 10) {
+		event = moved(3, port);
+		come(&event);
+		nat_pools_turned(&pools, &event, true, true);
+	}
+	largest();
+	for (unsigned int i = 0; i < 2; i++) {
+		if (list[i].address[3] == 1)
+			continue;
+		assert_true(nat_pools_failing(&pools, &list[i], true) == 0);
+		assert_true(nat_pools_failing(&pools, &list[i], false) > 0.6);
+	}
+}
+
+/* A dump builds the map anew, and what it does not show is free. */
+static void test_map_of_a_dump(void **state)
+{
+	struct ct_event event;
+
+	(void)state;
+	for (uint32_t port = 1024; port < 65536; port++) {
+		event = moved(1, port);
+		come(&event);
+	}
+	largest();
+	assert_true(nat_pools_failing(&pools, &list[0], true) == 1);
+	nat_pools_begin(&pools);
+	for (uint32_t port = 1024; port < 65536; port++)
+		if (port % 16) {
+			event = flow(1, 1, (uint16_t)port);
+			nat_pools_shown(&pools, &event, port % 32 == 1);
+		}
+	assert_true(nat_pools_failing(&pools, &list[0], true) == 1);
+	nat_pools_complete(&pools);
+	largest();
+	assert_int_equal(list[0].used, 60480);
+	assert_true(nat_pools_failing(&pools, &list[0], true) == 0);
+}
+
+/* There are fewer maps than pools: the fullest have them, after a second. */
+static void test_maps_go_to_the_fullest(void **state)
+{
+	uint32_t count;
+
+	(void)state;
+	for (uint8_t outside = 1; outside <= NAT_MAPS; outside++)
+		come_many(1, outside, 2000, 2000 + NAT_MAP_FROM);
+	come_many(1, 99, 1024, 61503);
+	count = largest();
+	assert_int_equal(list[0].address[3], 99);
+	assert_int_equal(list[0].map, 0);
+	nat_pools_map(&pools, list, count);
+	assert_int_not_equal(list[0].map, 0);
+	/* It has heard of none of them. */
+	assert_true(nat_pools_failing(&pools, &list[0], true) < 0);
+	nat_pools_begin(&pools);
+	for (uint32_t port = 1024; port < 61504; port++) {
+		struct ct_event event = moved(99, port);
+
+		nat_pools_shown(&pools, &event, false);
+	}
+	nat_pools_complete(&pools);
+	largest();
+	assert_true(nat_pools_failing(&pools, &list[0], true) > 0.6);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-	const struct CMUnitTest tests[] = {CASE(test_one_pool),	   CASE(test_what_is_apart),
-					   CASE(test_ipv6),	   CASE(test_icmp),
-					   CASE(test_not_counted), CASE(test_closing),
-					   CASE(test_local),	   CASE(test_ranges),
-					   CASE(test_dump),	   CASE(test_more_than_room)};
+	const struct CMUnitTest tests[] = {CASE(test_one_pool),
+					   CASE(test_what_is_apart),
+					   CASE(test_ipv6),
+					   CASE(test_icmp),
+					   CASE(test_not_counted),
+					   CASE(test_closing),
+					   CASE(test_local),
+					   CASE(test_ranges),
+					   CASE(test_dump),
+					   CASE(test_more_than_room),
+					   CASE(test_which_ports),
+					   CASE(test_map_of_a_dump),
+					   CASE(test_maps_go_to_the_fullest)};
 
 	return cmocka_run_group_tests_name("nat_pools", tests, NULL, NULL);
 }
