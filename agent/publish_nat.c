@@ -91,6 +91,8 @@ void publish_nat_second(struct agent *agent)
 	}
 	nat_trend_second(&agent->stats.nat_trend, &agent->stats.nat_pools,
 			 segment_nat(&agent->segment), &second);
+	if (agent->stats.nat_trend.needs_dump)
+		schedule_repair(&agent->schedule, agent->mirror.now_ns);
 }
 
 void publish_nat_live(const struct agent *agent, struct shm_live *live)

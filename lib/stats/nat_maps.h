@@ -5,8 +5,9 @@
  *
  * A pool gets a map when it has NAT_MAP_FROM entries and a map is free; once a second the fullest
  * pools get those of less full ones. What came before that is not in the map until the next dump:
- * the caller knows how many there are, not which. As in nat_pools.h a dump builds a second map
- * beside the first.
+ * how many there are is known, not which, and a hundred holes in long runs are enough to be wrong
+ * by a factor of three. So the caller asks for a dump where it matters. As in nat_pools.h a dump
+ * builds a second map beside the first.
  *
  * Also how many of the recent new connections kept their client's port: of the last
  * NAT_MAP_RECENT to twice as many.
@@ -34,6 +35,7 @@ struct nat_map {
 	uint32_t at; /* record of the pool; 0: free */
 	uint32_t born;
 	uint32_t kept;
+	bool asked; /* for a dump, since it has this map */
 };
 
 struct nat_maps {

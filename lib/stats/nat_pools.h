@@ -174,4 +174,7 @@ void nat_pools_map(struct nat_pools *pools, struct nat_pool *list, uint32_t coun
  * nat_map_failing(). Negative: not known. */
 double nat_pools_failing(struct nat_pools *pools, const struct nat_pool *pool, bool reclaims);
 
+/* True once for each map: the pool of the list needs a dump, for what came before it. */
+bool nat_pools_ask(struct nat_pools *pools, const struct nat_pool *pool);
+
 #endif

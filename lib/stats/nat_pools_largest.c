@@ -202,3 +202,13 @@ double nat_pools_failing(struct nat_pools *pools, const struct nat_pool *pool, b
 	return nat_map_failing(&pools->maps, pool->map, pools->shown, pool->range, pool->used,
 			       reclaims);
 }
+
+bool nat_pools_ask(struct nat_pools *pools, const struct nat_pool *pool)
+{
+	struct nat_map *map = &pools->maps.map[pool->map];
+
+	if (!pool->map || map->asked)
+		return false;
+	map->asked = true;
+	return true;
+}

@@ -316,6 +316,18 @@ static uint32_t crowded_pools(const struct nat_trend *trend, bool reclaims)
 	return crowded;
 }
 
+/* Pools that begin to matter and whose map lacks what came before it. */
+static bool ask_for_dump(const struct nat_trend *trend, struct nat_pools *pools, bool reclaims)
+{
+	bool ask = false;
+
+	for (uint32_t i = 0; i < trend->count; i++)
+		if (trend->list[i].translated &&
+		    ratio_of(&trend->list[i], reclaims) >= NAT_MAPPED_RATIO)
+			ask |= nat_pools_ask(pools, &trend->list[i]);
+	return ask;
+}
+
 /* By which ports are used, where that is known; else by how many. */
 static double expected_share(struct nat_pools *pools, const struct nat_pool *pool, bool reclaims)
 {
@@ -367,6 +379,7 @@ void nat_trend_second(struct nat_trend *trend, struct nat_pools *pools, struct s
 	trend->count = nat_pools_largest(pools, trend->list, &summary.pools, &missed);
 	sort_by_ratio(trend->list, trend->count, second->reclaims);
 	nat_pools_map(pools, trend->list, trend->count);
+	trend->needs_dump = ask_for_dump(trend, pools, second->reclaims);
 	follow(trend);
 	crowded = crowded_pools(trend, second->reclaims);
 	count_failures(trend, second, crowded > 0);

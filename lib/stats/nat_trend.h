@@ -85,6 +85,7 @@ struct nat_trend {
 	uint64_t failures[NAT_TREND_SECONDS]; /* as of each second */
 	uint64_t failed_before; /* insert_failed minus chaintoolong, at the last second */
 	bool counters_seen;
+	bool needs_dump; /* to know which ports a pool uses; once for each that is half full */
 	uint32_t seconds;
 };
 

@@ -46,6 +46,9 @@ def measure(name, probes, share):
     try:
         agent = agent_module.Agent(lab.middle)
         pool = nat_mixes.Pool(lab, name, random.Random(1))
+        pool.fill(int(0.6 * nat_mixes.SIZE))
+        agent.wait_status(lambda status: status["counters"]["resyncs_valid"] > 1, 15,
+                          "a dump for the ports of before the pool was looked at")
         for fill in FILLS:
             held = int(fill * nat_mixes.SIZE)
             pool.fill(held)

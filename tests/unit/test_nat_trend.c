@@ -240,6 +240,21 @@ static void test_reclaims(void **state)
 	assert_int_equal(seen.pools[0].closing, 60);
 }
 
+/* Once, for a pool that is half full: its first ports came before its map. */
+static void test_asks_for_a_dump(void **state)
+{
+	(void)state;
+	pools.settings.given = (struct nat_port_range){20000, 20999};
+	come(1, 20000, 400);
+	second(true);
+	assert_false(trend.needs_dump);
+	come(1, 20400, 200);
+	second(true);
+	assert_true(trend.needs_dump);
+	second(true);
+	assert_false(trend.needs_dump);
+}
+
 /* Places are few: pools come and go, and each is followed anew. */
 static void test_many_pools(void **state)
 {
@@ -273,6 +288,7 @@ int main(void)
 					   CASE(test_published),
 					   CASE(test_failures),
 					   CASE(test_reclaims),
+					   CASE(test_asks_for_a_dump),
 					   CASE(test_many_pools)};
 
 	return cmocka_run_group_tests_name("nat_trend", tests, NULL, NULL);
