@@ -290,6 +290,9 @@ uint32_t quality_event_audits(const struct config *config);
 /* requests.c: takes an answer if one has arrived, continues the dump, makes the next request. */
 void requests_answer(struct agent *agent);
 void requests_step(struct agent *agent);
+/* Takes the kernel's counters, and count and limit, from the answer to QUERY_STATS; from /proc
+ * where that is an error. */
+void requests_adopt_stats(struct agent *agent, const struct query_answer *answer);
 /* Directions follow these from now on; takes over the memory of the set. */
 void requests_adopt_addresses(struct agent *agent, struct local_addrs *addrs);
 /* The mirror has work that waits for nobody else. */

@@ -183,7 +183,7 @@ static void take_addresses(struct agent *agent, const struct query_answer *answe
 	free(answer->addrs);
 }
 
-static void take_stats(struct agent *agent, const struct query_answer *answer)
+void requests_adopt_stats(struct agent *agent, const struct query_answer *answer)
 {
 	int left;
 	char text[65536];
@@ -262,7 +262,7 @@ void requests_answer(struct agent *agent)
 		take_gets(agent, &answer);
 		break;
 	case QUERY_STATS:
-		take_stats(agent, &answer);
+		requests_adopt_stats(agent, &answer);
 		break;
 	case QUERY_ADDRESSES:
 		take_addresses(agent, &answer);

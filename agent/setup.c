@@ -83,6 +83,9 @@ static int reach_conntrack(struct agent *agent, char why[AGENT_WHY_BYTES])
 			nanosleep(&pause, NULL);
 		err = ask_and_wait(agent, QUERY_STATS, &answer);
 	}
+	/* What is published first has them: a counter that began at 0 would seem to rise. */
+	if (!err)
+		requests_adopt_stats(agent, &answer);
 	if (err == -EPERM)
 		snprintf(why, AGENT_WHY_BYTES,
 			 "not allowed to read the connection-tracking table: run as root, or give "

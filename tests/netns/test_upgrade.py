@@ -123,6 +123,9 @@ def test_both_under_prometheus(lab, pair, service, tmp_path):  # pylint: disable
     for connection in old:
         connection.drive("ESTABLISHED")
     service.wait_equal(exact=True, label="before")
+    stray = pair.flow(4, 8)
+    for sport in range(20):  # so that the kernel's counters could fall
+        stray.forth(6, traffic.tcp(stray.src, stray.dst, sport + 1000, BEFORE, traffic.FIN, 1, 0))
 
     def meanwhile():
         for connection in new:
