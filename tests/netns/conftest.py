@@ -25,6 +25,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about five seconds")
     config.addinivalue_line("markers", "no_agent: tests of the instruments themselves")
     config.addinivalue_line("markers", "global_sysctl: changes a sysctl of the whole machine")
+    config.addinivalue_line("markers", "each_kernel: is run on Debian's own kernel, too, under "
+                            "emulation: see tests/boot")
     config.addinivalue_line("markers", "alone: others would change what it sees: their listeners "
                             "make entries speak everywhere, their timeouts drive the collector")
 

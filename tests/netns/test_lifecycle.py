@@ -27,6 +27,7 @@ def tcp_in_each_state(pair, sport=40000):
             for index, state in enumerate(traffic.TCP_STATES)}
 
 
+@pytest.mark.each_kernel
 def test_entries_born_before_the_agent(lab, pair, start_agent):
     """The first dump finds them in their states; with events=1 they speak."""
     lab.middle.conntrack_sysctl("events", 1)
@@ -113,6 +114,7 @@ def test_entries_born_silent_while_the_agent_runs(lab, pair, start_agent):
     agent.wait_status(lambda status: status["silent_entries"] == 50, 3, "50 silent")
 
 
+@pytest.mark.each_kernel
 def test_restart(lab, pair, start_agent):
     """Stopped and started again, with changes in between: a new, right segment."""
     agent = start_agent(lab.middle)
@@ -133,6 +135,7 @@ def test_restart(lab, pair, start_agent):
     assert second["agent_pid"] != first["agent_pid"]
 
 
+@pytest.mark.each_kernel
 def test_killed_agent_is_seen_and_replaced(lab, pair, start_agent):
     """SIGKILL: readers keep answering, say so within seconds, and see the next agent."""
     agent = start_agent(lab.middle)
@@ -172,6 +175,7 @@ def test_killed_again_and_again(lab, pair, start_agent):
     assert set(left) <= {"host.table", "host.hosts", "host.lock", "state"}, f"files pile up: {left}"
 
 
+@pytest.mark.each_kernel
 def test_sighup_compares_at_once(agent, pair):
     """SIGHUP asks for a dump; nothing else changes."""
     traffic.Tcp(pair.flow(), 40000, 311).drive("ESTABLISHED")

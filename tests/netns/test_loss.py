@@ -67,6 +67,7 @@ class Observer:
 
 
 @pytest.mark.slow
+@pytest.mark.each_kernel
 def test_stopped_for_ten_seconds_under_a_flood(host, start_agent, flood):
     """SIGSTOP, 100,000 new entries, SIGCONT: loss counted, shown, repaired in 10 s."""
     host.conntrack_sysctl("udp_timeout", 300)
@@ -129,6 +130,7 @@ def test_receive_buffer_far_too_small(overloaded):
 
 
 @pytest.mark.slow
+@pytest.mark.each_kernel
 def test_small_buffer_and_every_kind_of_change(lab, pair, start_agent):
     """Loss of UPDATE and DESTROY, not only NEW: no entry stuck in a state, none haunting."""
     for state in ("syn_recv", "close_wait", "last_ack", "close"):

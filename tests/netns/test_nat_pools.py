@@ -60,6 +60,7 @@ def some_of_all(lab, pair):
 MASQUERADE = 'oifname "server" masquerade;'
 
 
+@pytest.mark.each_kernel
 def test_equal_to_the_kernel(patient, agent, pair):
     """Through all protocols, a comparison with the table, deletions and a restart."""
     nat_oracle.rules(patient.middle, post=MASQUERADE)
@@ -80,6 +81,7 @@ def test_equal_to_the_kernel(patient, agent, pair):
     nat_oracle.wait_equal(agent, label="after a restart")
 
 
+@pytest.mark.each_kernel
 def test_silent_changes_are_repaired(patient, agent, pair):
     """Entries go unheard while the agent sleeps with a tiny buffer: a comparison finds it."""
     nat_oracle.rules(patient.middle, post=MASQUERADE)
@@ -122,6 +124,7 @@ def test_destination_nat_beside_it(patient, agent, pair):
     assert nat_oracle.wait_equal(agent) == kernel
 
 
+@pytest.mark.each_kernel
 def test_own_connections_share_the_ports(patient, agent, pair):
     """What the router itself opens from its outside address counts in the same pool."""
     nat_oracle.rules(patient.middle, post=MASQUERADE)
@@ -136,6 +139,7 @@ def test_own_connections_share_the_ports(patient, agent, pair):
         assert (row["kind"], row["size"]) == ("snat", 64512)
 
 
+@pytest.mark.each_kernel
 def test_zones_are_apart(patient, agent, pair):
     patient.middle.nft("""
 table ip zones {
@@ -213,6 +217,7 @@ def test_warned_before_the_101st(patient, narrow, pair):
 
 
 @pytest.mark.parametrize("state", ["ESTABLISHED", "CLOSE_WAIT", "TIME_WAIT", "CLOSE"])
+@pytest.mark.each_kernel
 def test_what_the_kernel_takes_back(patient, narrow, pair, state):
     """Ports of closing entries are not held where the kernel takes them back: measured here."""
     for number in range(100):

@@ -13,6 +13,7 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 
 
 @FAMILIES
+@pytest.mark.each_kernel
 def test_tcp_holds_every_state(agent, pair, family):
     """One connection held in each state."""
     for index, state in enumerate(traffic.TCP_STATES):
@@ -22,6 +23,7 @@ def test_tcp_holds_every_state(agent, pair, family):
 
 
 @FAMILIES
+@pytest.mark.each_kernel
 def test_tcp_walks_through_every_state(agent, pair, family):
     """One connection, looked at after each packet: the cell moves, none is left behind."""
     connection = traffic.Tcp(pair.flow(family), 40001, 80)
@@ -58,6 +60,7 @@ def test_tcp_picked_up_in_mid_stream(agent, pair):
     agent.wait_equal(expect={Cell("tcp", "forwarded", 83, "ESTABLISHED"): 1})
 
 
+@pytest.mark.each_kernel
 def test_many_connections_at_once(agent, pair):
     """800 connections left in eight states on eight ports: sums, not only ones."""
     held = [state for state in traffic.TCP_STATES if state != "SYN_SENT2"]
@@ -74,6 +77,7 @@ def udp_packet(proto):
 
 @FAMILIES
 @pytest.mark.parametrize("proto", [17, traffic.IPPROTO_UDPLITE], ids=["udp", "udplite"])
+@pytest.mark.each_kernel
 def test_udp_unreplied_replied_assured(lab, agent, pair, family, proto):
     """UDP and UDP-Lite: the three states. Assured takes a packet 2 s after the first. Of
     UDP-Lite the protocol's number stands for the port."""
@@ -119,6 +123,7 @@ def test_echo(agent, pair, family):
 
 
 @FAMILIES
+@pytest.mark.each_kernel
 def test_sctp_every_state(agent, pair, family):
     for index, (_, step) in enumerate(traffic.Sctp.STEPS):
         traffic.Sctp(pair.flow(family), 40000, 3000 + index).drive(step)
@@ -166,6 +171,7 @@ def test_gre_and_unknown_protocols(agent, pair, family):
 
 
 @FAMILIES
+@pytest.mark.each_kernel
 def test_real_connections(lab, agent, family):
     """Real TCP stacks through the router: open, half-closed, closed, refused."""
     inet = socket.AF_INET if family == 4 else socket.AF_INET6
@@ -199,6 +205,7 @@ def test_real_connections(lab, agent, family):
     agent.wait_equal(exact=True, label="refused")
 
 
+@pytest.mark.each_kernel
 def test_port_reused_in_time_wait(agent, pair):
     """DESTROY and NEW in the same microseconds, with the same tuple and the same id."""
     flow = pair.flow()

@@ -80,6 +80,7 @@ def speaking(lab):
 
 # Row 8
 
+@pytest.mark.each_kernel
 def test_connections_open_before_the_agent(lab, pair, speaking, start_agent):
     """20 of them: verified some seconds ago, no alert, and dumps become rarer."""
     flows = established(pair, 20, 501)
@@ -103,6 +104,7 @@ def test_connections_open_before_the_agent(lab, pair, speaking, start_agent):
     agent.wait_equal(10, exact=True, label="all have spoken")
 
 
+@pytest.mark.each_kernel
 def test_old_connections_that_end_unheard(lab, pair, start_agent):
     """Born silent, and deleted: the host is healthy, the count right again within seconds."""
     lab.middle.conntrack_sysctl("events", 0)
@@ -123,6 +125,7 @@ def test_old_connections_that_end_unheard(lab, pair, start_agent):
 
 # The six cases
 
+@pytest.mark.each_kernel
 def test_mask_on_established_flows_that_end(lab, pair, speaking, start_agent):
     """`ct event set new` on established flows: their end is not told. Was 121 s."""
     agent = start_agent(speaking)
@@ -161,6 +164,7 @@ def test_mask_on_few_flows_beside_many(lab, pair, speaking, start_agent, flood):
 
 
 @pytest.mark.parametrize("way", ["route", "dropped"])
+@pytest.mark.each_kernel
 def test_packets_that_die_after_conntrack(lab, pair, speaking, start_agent, way):
     """The kernel's state moves, the event waits for a packet that never comes."""
     agent = start_agent(speaking)
@@ -255,6 +259,7 @@ def test_ghosts_and_unheard_births_balanced(lab, pair, speaking, start_agent):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.each_kernel
 def test_agent_gone_and_table_flushed(lab, pair, speaking, start_agent, number):
     """Whoever reads knows it within seconds. Was 4.7 s."""
     agent = start_agent(speaking)
@@ -280,6 +285,7 @@ def test_agent_gone_and_table_flushed(lab, pair, speaking, start_agent, number):
 
 # Siblings
 
+@pytest.mark.each_kernel
 def test_no_events_is_named(host, start_agent):
     """nf_conntrack_events=0: not exact, and the sysctl is in the sentence."""
     agent = start_agent(host)
@@ -314,6 +320,7 @@ def test_no_events_and_a_table_that_grows(host, start_agent, flood):
 
 
 @pytest.mark.slow
+@pytest.mark.each_kernel
 def test_loss_then_confirmed_by_a_second_dump(host, start_agent, flood):
     """What a dump found after a loss is doubted, for seconds: then exact again."""
     host.conntrack_sysctl("events", 1)

@@ -143,6 +143,7 @@ def started_again(service, manager, kept):  # pylint: disable=redefined-outer-na
 
 @pytest.mark.alone
 @pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.each_kernel
 def test_entries_made_while_no_agent_runs(lab, service, manager, kept):  # pylint: disable=redefined-outer-name
     """With the socket kept they speak, as do those from before; without it nobody knows of the
     old ones, and the new ones are silent for all their life."""
@@ -171,6 +172,7 @@ def test_entries_made_while_no_agent_runs(lab, service, manager, kept):  # pylin
 
 
 @pytest.mark.alone
+@pytest.mark.each_kernel
 def test_who_was_silent_stays_so(lab, manager, pair):  # pylint: disable=redefined-outer-name
     """What the agent before knew to be silent, the next one does not take for speaking."""
     lab.middle.conntrack_sysctl("events", 2)

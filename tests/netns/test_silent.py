@@ -118,6 +118,7 @@ table ip nat {
     queue.close()
 
 
+@pytest.mark.each_kernel
 def test_clash_entries(lab, agent, pair, clash_queue):
     """Two packets of one flow race through DNAT to different backends.
 
@@ -182,6 +183,7 @@ def follow_count(lab, agent):
                       interval=0.1)
 
 
+@pytest.mark.each_kernel
 def test_expired_entries_at_start(lab, pair, start_agent):
     """Expired ones are not listed, so the first dump misses them: a residual, not an error."""
     lab.middle.conntrack_sysctl("udp_timeout", 1)

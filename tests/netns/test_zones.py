@@ -3,6 +3,8 @@
 import re
 import signal
 
+import pytest
+
 import agent as agent_module
 import nat_oracle
 import traffic
@@ -46,6 +48,7 @@ def fill(pair, plan):
             flow.forth(17, traffic.udp(flow.src, flow.dst, 20000 + number, dport))
 
 
+@pytest.mark.each_kernel
 def test_zones_of_two_kinds(lab, pair, agent):
     """Through a comparison with the table, deletions, a restart."""
     lab.middle.conntrack_sysctl("udp_timeout", 600)
