@@ -13,6 +13,7 @@
 #define PERIOD_LEAST_S 8.0
 #define PERIOD_MOST_S  130.0
 #define TOLERANCE_S    1.0
+#define GAP_DRIFT      0.5
 #define ENOUGH_ROUNDS  3
 #define UNSEEN	       0.3f /* chance per second to go, before any was seen */
 #define MEMORY_S       600.0
@@ -55,18 +56,26 @@ static unsigned int fitting(const struct fc_late *l, double anchor, double perio
 	return n;
 }
 
-/* From the newest to the oldest round that fits. */
+/* Least squares through the rounds that fit. */
 static void refine(struct fc_late *l, double anchor, double period_s)
 {
-	unsigned int newest = 0, oldest = l->n_rounds - 1;
+	double n = 0.0, sk = 0.0, st = 0.0, skk = 0.0, skt = 0.0, det;
+	unsigned int i;
 
-	while (miss_s(l->round_s[newest], anchor, period_s) >= TOLERANCE_S)
-		newest++;
-	while (miss_s(l->round_s[oldest], anchor, period_s) >= TOLERANCE_S)
-		oldest--;
-	l->anchor_s = l->round_s[newest];
-	l->period_s = l->anchor_s - l->round_s[oldest];
-	l->period_s /= fmax(round(l->period_s / period_s), 1.0);
+	for (i = 0; i < l->n_rounds; i++) {
+		double k = round((l->round_s[i] - anchor) / period_s), t = l->round_s[i] - anchor;
+
+		if (miss_s(l->round_s[i], anchor, period_s) >= TOLERANCE_S)
+			continue;
+		n += 1.0;
+		sk += k;
+		st += t;
+		skk += k * k;
+		skt += k * t;
+	}
+	det = n * skk - sk * sk;
+	l->period_s = det > 0.5 ? (n * skt - sk * st) / det : period_s;
+	l->anchor_s = anchor + (st - l->period_s * sk) / n;
 }
 
 /* The comb that most of the last rounds fit. */
@@ -168,38 +177,63 @@ void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, 
 	}
 }
 
+/*
+ * The collector tunes its interval to the mean remaining timeout, so while a mix changes no
+ * comb fits; the last interval is still the best guess of the next. 0: none.
+ */
+static double last_gap_s(const struct fc_late *l)
+{
+	double gap, before;
+
+	if (l->n_rounds < 2)
+		return 0.0;
+	gap = l->round_s[0] - l->round_s[1];
+	if (gap < PERIOD_LEAST_S || gap > GC_ROUND_MAX_S + TOLERANCE_S)
+		return 0.0;
+	if (l->n_rounds == 2)
+		return gap;
+	before = l->round_s[1] - l->round_s[2];
+	return fabs(gap - before) < GAP_DRIFT * before ? gap : 0.0;
+}
+
 /* 0: no rhythm, or its last beats had no round though there was something to take. */
 static double rhythm(const struct fc_late *l, int64_t now_s, double *next_s)
 {
-	double since;
+	double period_s = l->period_s > 0.0 ? l->period_s : last_gap_s(l), since;
+	double anchor_s = l->period_s > 0.0 ? l->anchor_s : l->round_s[0];
 
-	if (l->period_s <= 0.0 || (double)now_s - l->round_s[0] > 4.0 * l->period_s)
+	if (period_s <= 0.0 || (double)now_s - l->round_s[0] > 4.0 * period_s)
 		return 0.0;
-	since = fmod((double)now_s - l->anchor_s, l->period_s);
-	*next_s = l->period_s - (since < 0.0 ? since + l->period_s : since);
-	return l->period_s;
+	since = fmod((double)now_s - anchor_s, period_s);
+	*next_s = period_s - (since < 0.0 ? since + period_s : since);
+	return period_s;
 }
 
-bool fc_late_rounds(const struct fc_late *l, int64_t now_s, const struct fc_backlog *backlog,
-		    float *diff)
+unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s,
+			    const struct fc_backlog *backlog, float *diff)
 {
-	double next = 0.0, period_s = rhythm(l, now_s, &next), left = backlog->waiting;
+	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
+	double first = 0.0, period_s = rhythm(l, now_s, &first);
 	double dt_s = backlog->dt_s, keep = pow(1.0 - lookups(l), dt_s);
-	unsigned int j;
+	unsigned int n = backlog->n, k, j, rhythms = l->period_s > 0.0 ? 1 : FC_DRIFTS;
 
 	if (period_s <= 0.0)
-		return false;
-	next = fmax(next, 0.5);
-	diff[0] = 0.0f;
-	for (j = 1; j < backlog->n; j++) {
-		double due = (double)backlog->due[j];
+		return 0;
+	for (k = 0; k < rhythms; k++, diff += n) {
+		double next = fmax(first + (drift[k] - 1.0) * period_s, 0.5),
+		       left = backlog->waiting;
 
-		left = left * keep + due * sqrt(keep);
-		if (next <= j * dt_s) { /* only what comes due after it stays */
-			left = due * (j * dt_s - next) / dt_s;
-			next += period_s;
+		diff[0] = 0.0f;
+		for (j = 1; j < n; j++) {
+			double due = (double)backlog->due[j];
+
+			left = left * keep + due * sqrt(keep);
+			if (next <= j * dt_s) { /* only what comes due after it stays */
+				left = due * (j * dt_s - next) / dt_s;
+				next += drift[k] * period_s;
+			}
+			diff[j] = (float)left - backlog->flat[j];
 		}
-		diff[j] = (float)left - backlog->flat[j];
 	}
-	return true;
+	return rhythms;
 }

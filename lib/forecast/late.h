@@ -14,12 +14,12 @@
 #ifndef CONNTIDE_FORECAST_LATE_H
 #define CONNTIDE_FORECAST_LATE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/forecast/bins.h"
 
 #define FC_ROUNDS 12
+#define FC_DRIFTS 5
 
 struct fc_late {
 	float ev[FC_LATE_BINS], risk[FC_LATE_BINS]; /* gone, and there, by lateness; decayed */
@@ -51,9 +51,12 @@ void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk
 /* Share that is still there j steps of dt_s past the deadline, seen from a step's middle. */
 void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, float *survive);
 
-/* What rounds of gc make of the backlog: the difference to `flat`, by step, in diff[n]. False: no
- * rhythm is known. */
-bool fc_late_rounds(const struct fc_late *l, int64_t now_s, const struct fc_backlog *backlog,
-		    float *diff);
+/*
+ * What rounds of gc make of the backlog: the difference to `flat`, by step, in diff[n], for
+ * each of the returned number of rhythms one after the other. Several of about the same period
+ * where the rhythm is not firm; 0: no rhythm is known.
+ */
+unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s,
+			    const struct fc_backlog *backlog, float *diff);
 
 #endif

@@ -17,7 +17,6 @@
 #define FEW_TIMES    3.0f /* the usual exits, and an incident has more */
 #define LOSSES_S     15	  /* after losses nothing is learnt */
 #define DUMP_S	     5
-#define LOST_S	     102  /* past a fixed deadline: nothing collects that late */
 #define LEAP_S	     3600 /* a clock that leaps is not lived through second by second */
 #define CROWDED	     94	  /* hundredths of max: the kernel evicts */
 #define OVERLOAD_S   30
@@ -229,7 +228,7 @@ static void end_second(struct forecast *f)
 		if ((f->now_s + i) % FC_DECAY_S == 0)
 			fc_cell_decay(c);
 		if ((f->now_s + i) % 60 == 0)
-			fc_cell_drop_late(c, f->now_s, LOST_S, INT32_MAX);
+			fc_cell_forget_ghosts(c, f->now_s);
 	}
 	fc_shift_decide(f->shift, FC_CLASSES, f->now_s);
 	fc_late_second(&f->late, f->now_s);

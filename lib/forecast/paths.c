@@ -14,7 +14,7 @@
 #define NO_LIMIT       1e18
 
 /* Streams of fc_draw_part() and fc_draw_normal(), beyond those of the classes. */
-enum { S_DAY = 1000, S_FOLLOWS, S_PULSE, S_START, S_CAP, S_NOISE };
+enum { S_DAY = 1000, S_FOLLOWS, S_ROUNDS, S_PULSE, S_START, S_CAP, S_NOISE };
 
 const unsigned int fc_horizon_s[FC_HORIZONS] = {30, 120, 600, 3600};
 const unsigned int fc_full_horizon_s[FC_FULL_HORIZONS] = {30, 60, 120, 300, 600, 1200, 1800, 3600};
@@ -151,8 +151,7 @@ static void add_rounds(const struct forecast *f, struct fc_work *w)
 {
 	const float *survive = w->project.late_survive;
 	double waiting = 0.0, mean_late_s = 0.0, due_per_s = 0.0;
-	unsigned int j, k, p, i;
-	bool rounds;
+	unsigned int j, k, p, i, n;
 
 	for (k = 0; k < FC_LATE_N; k++)
 		waiting += (double)w->late[k];
@@ -164,21 +163,23 @@ static void add_rounds(const struct forecast *f, struct fc_work *w)
 		for (k = 0; k + j < FC_LATE_N; k++)
 			w->flat[j] += w->late[k] * survive[k + j] / fmaxf(survive[k], 1e-12f);
 	}
-	rounds = fc_late_rounds(&f->late, f->now_s,
-				&(struct fc_backlog){.due = w->due,
-						     .flat = w->flat,
-						     .waiting = waiting,
-						     .n = FC_FINE_N,
-						     .dt_s = FC_FINE_DT},
-				w->diff);
-	for (p = 0; p < FC_PATHS && rounds; p++)
+	n = fc_late_rounds(&f->late, f->now_s,
+			   &(struct fc_backlog){.due = w->due,
+						.flat = w->flat,
+						.waiting = waiting,
+						.n = FC_FINE_N,
+						.dt_s = FC_FINE_DT},
+			   w->diff);
+	/* mirrored paths share a rhythm */
+	for (p = 0; p < FC_PATHS && n; p++)
 		for (i = 0; i < FC_PATH_FINE; i++)
-			w->path[p][i] += w->diff[(i + 1) * (FC_PATH_DT / FC_FINE_DT)];
+			w->path[p][i] += w->diff[p / 2 % n * FC_FINE_N +
+						 (i + 1) * (FC_PATH_DT / FC_FINE_DT)];
 	for (j = 1; j <= 20; j++)
 		due_per_s += (double)w->due[j] / (20.0 * FC_FINE_DT);
 	for (k = 0; k < FC_LATE_N; k++)
 		mean_late_s += (double)survive[k] * FC_FINE_DT;
-	w->saw_now = rounds ? waiting - due_per_s * mean_late_s : 0.0;
+	w->saw_now = n ? waiting - due_per_s * mean_late_s : 0.0;
 }
 
 /* Those thrown out at once that have not come back yet. */
