@@ -346,6 +346,24 @@ static struct recent sum_recent(const struct snap_table_log *frames)
 	return recent;
 }
 
+static double at_least(double count, int64_t milli_per_s)
+{
+	double risen = (double)(milli_per_s > 0 ? milli_per_s : 0) * LEVEL_RISE_S / 1e3;
+
+	return count > risen ? count : ceil(risen);
+}
+
+/* A frame is told when its interval has ended; losses that began since are in the level's rates
+ * alone, over a part of the same time. */
+static void count_what_began(struct recent *recent, const struct snap_live *live)
+{
+	recent->over_s = fmax(recent->over_s, LEVEL_RISE_S);
+	recent->drops = at_least(recent->drops, live->dropped_milli_per_s);
+	recent->early_drops = at_least(recent->early_drops, live->evicted_milli_per_s);
+	recent->chaintoolong = at_least(recent->chaintoolong, live->chain_milli_per_s);
+	recent->insert_failed = at_least(recent->insert_failed, live->insert_failed_milli_per_s);
+}
+
 static uint32_t least_entries(const struct snap_live *live)
 {
 	int64_t eighth = live->max_entries > 0 ? live->max_entries / 8 : MIN_ENTRIES;
@@ -425,6 +443,8 @@ void patterns_look(struct why *why)
 			    .min_entries = least_entries(&why->snap->live),
 			    .recent = sum_recent(&why->details->minutes)};
 
+	if (health_fresh(why->snap))
+		count_what_began(&look.recent, &why->snap->live);
 	why->finding_count = 0;
 	for (unsigned int i = 0; i < PATTERN_COUNT; i++)
 		patterns[i].find(&look);

@@ -397,6 +397,37 @@ static void test_full(void **state)
 	made_free(made);
 }
 
+static double full_figure(const struct made *made, const char *name)
+{
+	return made_figure(made_finding(made, "table-full"), name);
+}
+
+/* No frame has told it yet, but the level's rates have, which stand beside it. */
+static void test_losses_that_just_began(void **state)
+{
+	struct made *made = made_healthy();
+	struct snap_live *live = &made->snap.live;
+
+	(void)state;
+	live->limit_entries = live->max_entries = 8192;
+	live->count_entries = 8192;
+	live->level = SHM_LEVEL_FULL;
+	live->dropped_milli_per_s = 9500;
+	live->evicted_milli_per_s = 100;
+	made_assert_named(made, "table-full", CONFIDENCE_SURE);
+	assert_int_equal((int)full_figure(made, "dropped"), 95);
+	assert_int_equal((int)full_figure(made, "evicted"), 1);
+	made->minutes[59].drops = 500;
+	made_look(made);
+	assert_int_equal((int)full_figure(made, "dropped"), 500);
+	/* What an agent said that is gone is not so now. */
+	made->minutes[59].drops = 0;
+	made->snap.agent = SNAP_AGENT_SILENT;
+	made_look(made);
+	assert_int_equal((int)full_figure(made, "dropped"), 0);
+	made_free(made);
+}
+
 /* What grew, by how much, against which moment. */
 static void test_growth(void **state)
 {
@@ -488,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_nat),
 		cmocka_unit_test(test_clash),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_losses_that_just_began),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_renderings_keep_addresses),
 	};
