@@ -196,7 +196,9 @@ def test_health_checks_are_no_requests(played):  # pylint: disable=redefined-out
 def test_peers_are_no_scan_and_the_host_is_named(played):  # pylint: disable=redefined-outer-name
     found, names, advice = of(played, "peer-to-peer")
     assert found["host"]["address"] == "10.78.9.1" and found["host"]["role"] == "source"
-    assert found["figures"]["host_share"] > 0.8
+    # Talkers are told once a second, entries at once: in a table that grows by a twentieth in
+    # that second the host seems to hold so much less than all but four entries.
+    assert found["figures"]["host_share"] > 0.9
     assert "port-scan" not in names and "port-scan" not in advice
     assert not any("drop what" in item["title"] for item in advice.values())
 
