@@ -105,7 +105,7 @@ STAGES = [
     Stage("test-replay", after=BOTH),
     Stage("test-dashboards"),
     Stage("test-kubernetes"),
-    Stage("test-page", 1, {LOOPBACK}),
+    Stage("test-page", 1, {LOOPBACK}, {CONNTRACK}),
     Stage("test-terminal", 1, after=BOTH),
     Stage("test-http", 1, {LOOPBACK}),
     Stage("test-patterns", 0, shared={CONNTRACK}),
