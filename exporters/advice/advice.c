@@ -167,7 +167,9 @@ static void advise_size(struct maker *maker, const struct finding *finding)
 			 maker->model->entries, forecast_settles(maker->why->snap, words),
 			 now->max_entries);
 	/* Of a rehearsal the limit is not the kernel's: neither to be set nor to be given back. */
-	if (!health_rehearsal(maker->why->snap))
+	if (health_rehearsal(maker->why->snap))
+		item->warnings = 0;
+	else
 		remedy_size(item, now, max, buckets);
 }
 

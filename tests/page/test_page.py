@@ -87,6 +87,9 @@ def test_every_state(browser, nginx, name, width):
     text = browser.run("return document.querySelector('#band').innerText")
     assert words in text
     assert browser.run("return document.querySelector('.level').textContent") == level
+    told = browser.run("return document.body.innerText")
+    assert ("has not come near its limit" in told) == (level == "OK"), told
+    assert "dropped" not in words or " 0 packets were dropped" not in told, told
     if name != "killed":
         browser.wait(CHART, "the chart has data")
     check_state(browser, exporter, f"{name}-{width}", name)

@@ -6,6 +6,7 @@
 
 #include "exporters/http/page/sections.h"
 #include "exporters/render/age.h"
+#include "lib/health/health.h"
 #include "lib/incident/incident_dir.h"
 
 #define SHOWN 5u
@@ -31,6 +32,15 @@ static void add_incident(const struct page *page, const struct incident_item *it
 			head->drops, head->early_drops);
 }
 
+static const char *why_none(const struct snapshot *snap)
+{
+	if (health_rehearsal(snap))
+		return "None kept: incidents are about the kernel's limit, not the assumed one";
+	return health_level(snap) == SHM_LEVEL_OK
+		       ? "None kept: the table has not come near its limit"
+		       : "None kept";
+}
+
 void render_incidents_html(const struct page *page, struct text *out)
 {
 	int fd = incident_dir_open(page->app->options.state_dir, page->app->source.netns);
@@ -41,7 +51,7 @@ void render_incidents_html(const struct page *page, struct text *out)
 	if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
 		text_add_format(out, "<p>Cannot be read: %s.</p>\n", strerror(-fd));
 	else if (fd < 0 || incident_list_read(&list, fd) || !list.count)
-		text_add(out, "<p>None kept: the table has not come near its limit.</p>\n");
+		text_add_format(out, "<p>%s.</p>\n", why_none(page->snap));
 	if (list.count)
 		text_add(out, "<table class=\"cards\"><thead><tr><th scope=\"col\">Began</th>"
 			      "<th scope=\"col\">State</th>"
