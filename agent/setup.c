@@ -27,11 +27,11 @@ static int watch(struct agent *agent, int fd)
 	return epoll_ctl(agent->loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static int open_loop(struct agent *agent)
+/* What ends the agent waits for the loop. From before others see its files on: then it is to end
+ * as one that runs. */
+static int hold_signals(struct agent *agent)
 {
-	const struct itimerspec second = {{1, 0}, {1, 0}};
 	sigset_t signals;
-	int err;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
@@ -39,10 +39,18 @@ static int open_loop(struct agent *agent)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	agent->loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	agent->loop.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return agent->loop.signal_fd < 0 ? -errno : 0;
+}
+
+static int open_loop(struct agent *agent)
+{
+	const struct itimerspec second = {{1, 0}, {1, 0}};
+	int err;
+
+	agent->loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	agent->loop.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (agent->loop.epoll_fd < 0 || agent->loop.signal_fd < 0 || agent->loop.timer_fd < 0 ||
+	if (agent->loop.epoll_fd < 0 || agent->loop.timer_fd < 0 ||
 	    timerfd_settime(agent->loop.timer_fd, 0, &second, NULL) < 0)
 		return -errno;
 	err = watch(agent, agent->loop.signal_fd);
@@ -245,9 +253,14 @@ static int open_segment(struct agent *agent, char why[AGENT_WHY_BYTES])
 	};
 	const char *what;
 	pid_t pid;
-	int err = segment_create(&agent->segment, config->runtime_dir, &identity, &what, &pid);
+	int err = hold_signals(agent);
 	gid_t gid;
 
+	if (err) {
+		snprintf(why, AGENT_WHY_BYTES, "cannot start: %s", strerror(-err));
+		return err;
+	}
+	err = segment_create(&agent->segment, config->runtime_dir, &identity, &what, &pid);
 	if (err == -EBUSY) {
 		snprintf(why, AGENT_WHY_BYTES,
 			 "another agent (pid %d) publishes \"%s\" in %s: stop it, or use another "

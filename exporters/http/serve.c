@@ -282,6 +282,19 @@ int server_start_threads(struct server *server)
 	return server->core.gate.auth.worker ? 0 : -errno;
 }
 
+/* From before it says that it listens: whoever ends it then gets the end of one that runs. */
+static int hold_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
 struct server *server_start(const struct server_options *options, struct app *app,
 			    struct listeners *listeners)
 {
@@ -302,14 +315,17 @@ struct server *server_start(const struct server_options *options, struct app *ap
 	server->options = *options;
 	server->core.app = app;
 	server->listeners = listeners;
-	server->signal_fd = -1;
+	server->signal_fd = hold_signals();
 	server->table_state = "up";
 	app->stats = &server->core.stats;
 	server->core.gate.refused = server->core.stats.refused;
 	connections_init(&server->core.connections, &limits);
-	web = web_load(options->config_path, why, sizeof(why));
+	web = server->signal_fd < 0 ? NULL : web_load(options->config_path, why, sizeof(why));
 	if (!web) {
-		log_error("web-config", "%s", why);
+		if (server->signal_fd < 0)
+			log_error("http", "no descriptor for signals: %s", strerror(errno));
+		else
+			log_error("web-config", "%s", why);
 		free(server);
 		return NULL;
 	}
@@ -328,17 +344,8 @@ struct server *server_start(const struct server_options *options, struct app *ap
 
 int server_run(struct server *server)
 {
-	sigset_t signals;
 	int err = 0;
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (server->signal_fd < 0)
-		return -errno;
 	server->started_ns = clock_boot_ns();
 	watch_table(server, server->started_ns);
 	service_notify("READY=1");

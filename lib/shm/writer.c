@@ -389,16 +389,11 @@ static int move_part(struct segment *segment, const struct part *part)
 	return err;
 }
 
-int segment_keep(struct segment *segment, pid_t *ret_pid)
+static int put_back(struct segment *segment, pid_t *ret_pid)
 {
 	struct part parts[2];
 	int lock_fd, err;
 
-	*ret_pid = 0;
-	if (names_file(segment->path, segment->fd) &&
-	    names_file(segment->hosts_path, segment->hosts_fd) &&
-	    names_file(segment->lock_path, segment->lock_fd))
-		return 0;
 	err = make_directory(segment);
 	if (err)
 		return err;
@@ -413,8 +408,22 @@ int segment_keep(struct segment *segment, pid_t *ret_pid)
 	err = move_part(segment, &parts[0]);
 	if (!err)
 		err = move_part(segment, &parts[1]);
-	if (!err)
-		err = place(segment);
+	return err ? err : place(segment);
+}
+
+int segment_keep(struct segment *segment, pid_t *ret_pid)
+{
+	int err;
+
+	*ret_pid = 0;
+	if (names_file(segment->path, segment->fd) &&
+	    names_file(segment->hosts_path, segment->hosts_fd) &&
+	    names_file(segment->lock_path, segment->lock_fd))
+		return 0;
+	err = put_back(segment, ret_pid);
+	/* The directory was still being removed: now it is gone, and can be made. */
+	if (err == -ENOENT)
+		err = put_back(segment, ret_pid);
 	return err ? err : 1;
 }
 

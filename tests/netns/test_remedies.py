@@ -157,7 +157,7 @@ def test_no_remedy_undoes_another(place, etc):
                         if line.startswith("nft add table"))] = (name, families, tools)
     before = place.run("nft", "list", "ruleset")
     for name, families, tools in chosen.values():
-        script(place, tools["nft"], families, etc)
+        script(place, tools["sysctl"] + tools["nft"], families, etc)
     for table, (name, families, tools) in chosen.items():
         script(place, tools["undo"], families, etc)
         left = place.run("nft", "list", "tables")
