@@ -78,7 +78,8 @@ def test_no_request_causes_a_dump(host, start_agent, flood, serve):
     agent = start_agent(host)
     exporter = serve(agent)
     flood(host, rate=20000, flows=20000).wait()
-    agent.wait_equal(10)
+    # Of what a loss makes the agent compare nothing is left to do.
+    agent.wait_equal(30, exact=True)
     dumps = agent.counter("resyncs_valid") + agent.counter("resyncs_invalid")
     for _ in range(200):
         for target in ("/metrics", "/api/v1/cells", "/", "/api/v1/status"):

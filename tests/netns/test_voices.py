@@ -53,7 +53,7 @@ class Course:
             time.sleep(0.3)
         return said
 
-    def moments(self, count, seconds=30):
+    def moments(self, count, seconds=120):
         goal = self.voices.samples + count
         return self.until(lambda _: self.voices.samples >= goal, seconds, f"{count} moments")
 
