@@ -37,6 +37,7 @@ PER_S = 60
 PER_S_TIMEOUT = 120  # of the lab whose timeout is lowered: 5 s of it must still be many
 CLIENTS = [f"10.77.1.{number}" for number in range(100, 120)]
 STRANGERS = 5  # entries of others; one of five days weighs as much as forty of 5 s
+LOOKS = 5  # at what is said, before a change
 
 # Predicted and measured, for the summary.
 report = []
@@ -122,15 +123,32 @@ class ProxyLab:
             self.lab.close()
 
 
+def mean(values):
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
 class Saving:
     """A change in one lab: what was said of it before, and what came."""
 
     def __init__(self, lab, name, change):
         self.lab = lab
         self.name = name
-        self.said = lab.ask("whatif", change)
-        self.advice, self.count = self._advice()
+        looks = [self._look(change) for _ in range(LOOKS)]
+        self.said, self.advice, self.count = looks[-1]
+        for key in ("settles_at_entries", "settles_at_entries_then"):
+            self.said[key] = mean([said[key] for said, _, _ in looks])
+        for item in self.advice:
+            item["settles_fewer_entries"] = mean(
+                [one["settles_fewer_entries"] for _, advice, _ in looks for one in advice
+                 if one["id"] == item["id"]])
         self.before = self.after = self.every_s = None
+
+    def _look(self, change):
+        """Where it settles follows the load, which rises and falls, and what is measured is the
+        mean of some rises: what is said is asked at several moments of one."""
+        time.sleep(load.Load.WAVE_S / LOOKS)
+        return (self.lab.ask("whatif", change), *self._advice())
 
     def _advice(self):
         """And the kernel's count of that moment: not one in which the collector came by."""
