@@ -23,6 +23,8 @@ TOOLS = ("ip", "tc", "nft", "conntrack", "iptables", "strace", "setpriv", "unsha
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about five seconds")
+    config.addinivalue_line("markers", "brief: what it looks for is over within a second; not under "
+                            "sanitizers, where a look takes longer")
     config.addinivalue_line("markers", "no_agent: tests of the instruments themselves")
     config.addinivalue_line("markers", "global_sysctl: changes a sysctl of the whole machine")
     config.addinivalue_line("markers", "each_kernel: is run on Debian's own kernel, too, under "

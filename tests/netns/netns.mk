@@ -80,7 +80,7 @@ test-netns-asan:
 	$(Q)$(MAKE) --no-print-directory test-netns-asan-alone
 
 test-netns-asan-shared: netns-asan-programs
-	$(Q)$(call netns_run,$(BUILD)/asan,shared,-m "not slow")
+	$(Q)$(call netns_run,$(BUILD)/asan,shared,-m "not slow and not brief")
 
 test-netns-asan-alone: netns-asan-programs
-	$(Q)$(call netns_run,$(BUILD)/asan,alone,-m "not slow")
+	$(Q)$(call netns_run,$(BUILD)/asan,alone,-m "not slow and not brief")

@@ -85,6 +85,7 @@ def test_the_other_end_of_a_tunnel_is_not_local(lab, agent, pair):
         Cell("udp", "forwarded", 218, "unreplied"): 1})
 
 
+@pytest.mark.brief
 def test_no_direction_is_called_exact_while_addresses_change(lab, agent, pair):
     """An entry that is there already is sorted anew with the next comparison; until then its
     direction is wrong, and the mirror says so."""
