@@ -131,23 +131,24 @@ def mean(values):
 class Saving:
     """A change in one lab: what was said of it before, and what came."""
 
-    def __init__(self, lab, name, change):
+    def __init__(self, lab, name, change, looks=1):
         self.lab = lab
         self.name = name
-        looks = [self._look(change) for _ in range(LOOKS)]
-        self.said, self.advice, self.count = looks[-1]
+        asked = [self._look(change, looks) for _ in range(looks)]
+        self.said, self.advice, self.count = asked[-1]
         for key in ("settles_at_entries", "settles_at_entries_then"):
-            self.said[key] = mean([said[key] for said, _, _ in looks])
+            self.said[key] = mean([said[key] for said, _, _ in asked])
         for item in self.advice:
             item["settles_fewer_entries"] = mean(
-                [one["settles_fewer_entries"] for _, advice, _ in looks for one in advice
+                [one["settles_fewer_entries"] for _, advice, _ in asked for one in advice
                  if one["id"] == item["id"]])
         self.before = self.after = self.every_s = None
 
-    def _look(self, change):
+    def _look(self, change, looks):
         """Where it settles follows the load, which rises and falls, and what is measured is the
-        mean of some rises: what is said is asked at several moments of one."""
-        time.sleep(load.Load.WAVE_S / LOOKS)
+        mean of some rises: what is said may be asked at several moments of one."""
+        if looks > 1:
+            time.sleep(load.Load.WAVE_S / looks)
         return (self.lab.ask("whatif", change), *self._advice())
 
     def _advice(self):
@@ -248,7 +249,7 @@ class Experiment:
         """The others go: what they hold would keep the collector slow."""
         saving = self.savings["timeout"] = Saving(
             lab, f"tcp_timeout_time_wait {TIME_WAIT_S} -> {LOWERED_S}",
-            f"timeout.tcp_time_wait={LOWERED_S}")
+            f"timeout.tcp_time_wait={LOWERED_S}", LOOKS)
         changed = time.monotonic()
         saving.before = lab.counts.mean(*ends(lab.collections(changed - 3 * TIME_WAIT_S)))
         lab.proxy.conntrack_sysctl("tcp_timeout_time_wait", LOWERED_S)
