@@ -119,6 +119,7 @@ table ip nat {
 
 
 @pytest.mark.each_kernel
+@pytest.mark.brief
 def test_clash_entries(lab, agent, pair, clash_queue):
     """Two packets of one flow race through DNAT to different backends.
 
