@@ -2,6 +2,7 @@
 #include "exporters/advice/together.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Below this rate per second counts say more than arrivals. */
@@ -16,9 +17,12 @@
 #define CLOCK_FRAMES	 18u
 #define CLOCK_FRAMES_MIN 6u
 #define CLOCK_LEAST	 50.0 /* new ones in each: of fewer, chance is as regular */
-/* Chance spreads eighteen of them over some 3.5 roots. */
+/* Chance spreads seventeen of them over some 3.5 roots, and all but the two highest and the two
+ * lowest over 2.1. These may be what they like: a host that is busy for a second moves a
+ * second's worth from one interval to the next. */
 #define CLOCK_SPREAD_ROOTS 0.9
 #define CLOCK_SPREAD_MIN   4.0
+#define CLOCK_STRAY_OF	   5u /* one at each end for so many above the least number of intervals */
 
 double row_closing(const struct snap_row *row)
 {
@@ -98,24 +102,37 @@ void side_compare(const struct side *front, const struct side *up,
 		together->apart = apart / all;
 }
 
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 bool side_by_clock(const struct side *side, const struct snap_detail *details,
 		   double *ret_spread_entries)
 {
-	size_t count = details->minutes.count;
-	size_t first = count > CLOCK_FRAMES ? count - CLOCK_FRAMES : 0;
-	double sum = 0, least = (double)INFINITY, most = 0;
+	size_t all = details->minutes.count;
+	size_t first = all > CLOCK_FRAMES ? all - CLOCK_FRAMES : 0;
+	size_t count, stray;
+	double new_entries[CLOCK_FRAMES];
+	double sum = 0;
 
 	/* The first of them may have begun in the middle of an interval. */
-	while (first < count && side->new_entries[first] < CLOCK_LEAST)
+	while (first < all && side->new_entries[first] < CLOCK_LEAST)
 		first++;
 	first++;
-	for (size_t i = first; i < count; i++) {
-		sum += side->new_entries[i];
-		least = fmin(least, side->new_entries[i]);
-		most = fmax(most, side->new_entries[i]);
-	}
-	*ret_spread_entries = most - least;
-	return count >= first + CLOCK_FRAMES_MIN && least >= CLOCK_LEAST &&
-	       most - least <= fmax(CLOCK_SPREAD_MIN,
-				    CLOCK_SPREAD_ROOTS * sqrt(sum / (double)(count - first)));
+	*ret_spread_entries = 0;
+	if (all < first + CLOCK_FRAMES_MIN)
+		return false;
+	count = all - first;
+	memcpy(new_entries, &side->new_entries[first], count * sizeof(new_entries[0]));
+	qsort(new_entries, count, sizeof(new_entries[0]), by_value);
+	stray = (count - CLOCK_FRAMES_MIN) / CLOCK_STRAY_OF;
+	for (size_t i = 0; i < count; i++)
+		sum += new_entries[i];
+	*ret_spread_entries = new_entries[count - 1 - stray] - new_entries[stray];
+	return new_entries[0] >= CLOCK_LEAST &&
+	       *ret_spread_entries <=
+		       fmax(CLOCK_SPREAD_MIN, CLOCK_SPREAD_ROOTS * sqrt(sum / (double)count));
 }

@@ -40,8 +40,8 @@ void side_add(struct side *side, const struct class *class, const struct snap_de
 void side_compare(const struct side *front, const struct side *up,
 		  const struct snap_detail *details, struct together *together);
 
-/* As if a clock opened them: so many whole intervals, of which none differs from the mean by
- * more than counting at their edges does. */
+/* As if a clock opened them: in so many whole intervals as many each, but for what counting at
+ * their edges does, and for a few that a busy host moved. */
 bool side_by_clock(const struct side *side, const struct snap_detail *details,
 		   double *ret_spread_entries);
 

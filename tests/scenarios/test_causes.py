@@ -16,7 +16,9 @@ from scene import Scene, send_on
 
 pytestmark = pytest.mark.slow
 
-TOGETHER_S = 150  # six changes from one ten seconds to the next, and some that are none
+# Six changes from one ten seconds to the next, and some that are none; three minutes more until
+# a start that was not even is out of sight.
+TOGETHER_S = 360
 CLIENTS = [f"10.77.1.{number}" for number in range(100, 120)]
 
 
@@ -156,8 +158,12 @@ def played():
 
 
 def of(played, name):  # pylint: disable=redefined-outer-name
+    """What was seen; of a scene that failed only once: a second try plays it again."""
+    if played[name] is None:
+        played[name] = play(name)
     if isinstance(played[name], BaseException):
-        raise played[name]
+        failure, played[name] = played[name], None
+        raise failure
     return played[name]
 
 

@@ -203,6 +203,12 @@ static void test_health_checks(void **state)
 	made_advice(made);
 	assert_string_equal(made->advice.items[0].id, "health-checks-tcp-8080");
 	assert_string_equal(made->advice.items[0].whatif, "rate.tcp/8080/outbound=0.2");
+	/* A host that was too busy for a second, twice, is still one with a clock. */
+	made_frames(made, 30);
+	made_vary_row(made, &front->key);
+	made_move(made, &made_row(made, L4_TCP, DIR_OUTBOUND, 8080)->key, 16, 40);
+	made_move(made, &made_row(made, L4_TCP, DIR_OUTBOUND, 8080)->key, 24, 60);
+	made_assert_named(made, "health-checks", CONFIDENCE_LIKELY);
 	/* Clients as steady as the checks: the connections that are kept tell. */
 	made_frames(made, 30);
 	made_state(made_row(made, L4_TCP, DIR_OUTBOUND, 8080), ST_TCP_ESTABLISHED, 20);

@@ -219,6 +219,21 @@ void made_vary_row(struct made *made, const struct row_key *key)
 	vary(made, key, 1);
 }
 
+static struct snap_frame_row *frame_row(struct made *made, const struct row_key *key, size_t frame)
+{
+	for (uint32_t j = 0; j < made->minutes[frame].row_count; j++)
+		if (!memcmp(&made->minutes[frame].rows[j].key, key, sizeof(*key)))
+			return &made->minutes[frame].rows[j];
+	fail_msg("no such row in frame %zu", frame);
+	return NULL;
+}
+
+void made_move(struct made *made, const struct row_key *key, size_t frame, uint32_t new_entries)
+{
+	frame_row(made, key, frame)->new_entries -= new_entries;
+	frame_row(made, key, frame + 1)->new_entries += new_entries;
+}
+
 void made_facts(struct made *made, const struct snap_row *row, const uint32_t parts[5])
 {
 	fixture_ages_facts(&made->age_sets[0], row_of(row->key), parts);

@@ -79,6 +79,9 @@ void made_vary(struct made *made);
 /* The same for one row by itself, out of step with made_vary(). */
 void made_vary_row(struct made *made, const struct row_key *key);
 
+/* So many new entries of that row come a frame of ten seconds later. */
+void made_move(struct made *made, const struct row_key *key, size_t frame, uint32_t new_entries);
+
 void made_look(struct made *made);
 void made_advice(struct made *made);
 
