@@ -9,7 +9,12 @@ of each stage and of the slowest tests; BUILD/test-logs/times.txt has the former
 last line is "N passed, N failed" (and ", N skipped" where there are any); with CI set,
 a skipped test is a failure, because on CI nothing may be missing.
 
-Usage: run_all.py BUILD_DIR [STAGE...]      MAKE from the environment
+Where packets and programs run in real time beside all the others, a machine that stands
+still for seconds can fail a test by itself. There deadlines are SLOWNESS times as far away,
+and a test that failed is run a second time, under the same load. It counts as what it was
+then, and is named at the end of the run: it has to be looked after. RERUNS=0 does without.
+
+Usage: run_all.py BUILD_DIR [STAGE...]      MAKE, RERUNS from the environment
 """
 import os
 import pathlib
@@ -29,7 +34,9 @@ COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 CMOCKA = re.compile(r"^\[  (PASSED|FAILED|SKIPPED)  \] .*?(\d+) test\(s\)", re.M)
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
 DURATION = re.compile(r"^([\d.]+)s (call|setup|teardown) +(\S+)", re.M)
+RERUN = re.compile(r"^RERUN (\S+)", re.M)
 SLOWEST = 15
+SLOWNESS = 3  # at the least: a machine that is known to be slower says so itself
 
 
 class Stage:
@@ -54,7 +61,15 @@ class Stage:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen([make, f"-j{CPUS}", "--no-print-directory", self.name],
                                             stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=subprocess.STDOUT)
+                                            stderr=subprocess.STDOUT, env=self.environment())
+
+    def environment(self):
+        """What shares the kernel with others happens in real time."""
+        reruns = os.environ.get("RERUNS", "1")
+        options = os.environ.get("PYTEST_ADDOPTS", "")
+        if not self.alone | self.shared or reruns == "0":
+            return None
+        return {**os.environ, "PYTEST_ADDOPTS": f"--reruns {reruns} -rfER {options}"}
 
     def bothers(self, other):
         """May the two not run at the same time?"""
@@ -205,6 +220,11 @@ def slowest(stages):
     return sorted(found, reverse=True)[:SLOWEST]
 
 
+def second_tries(stages):
+    """(stage, test) of what failed, and was run again."""
+    return [(stage.name, test) for stage in stages for test in RERUN.findall(stage.text())]
+
+
 def tell(stages, seconds, logs):
     """The times, slowest first, for people and in times.txt for programs."""
     ordered = sorted(stages, key=lambda stage: -stage.seconds)
@@ -214,6 +234,8 @@ def tell(stages, seconds, logs):
     print(f"{'all, side by side':22} {seconds:7.0f}\n")
     for took, stage, test in slowest(stages):
         print(f"{took:7.1f} s  {stage}: {test}")
+    for stage, test in second_tries(stages):
+        print(f"run a second time: {stage}: {test}")
     with (logs / "times.txt").open("w", encoding="utf-8") as out:
         for stage in ordered:
             out.write(f"{stage.name}\t{stage.seconds:.1f}\t{stage.counts[0]}\t{stage.counts[1]}\n")
@@ -227,6 +249,8 @@ def prepare_environment():
         os.environ.pop(name, None)
     if variables:
         os.environ["MAKEFLAGS"] = f" -- {variables}"
+    os.environ["CONNTIDE_SLOWNESS"] = str(max(SLOWNESS,
+                                              int(os.environ.get("CONNTIDE_SLOWNESS", "1"))))
     os.environ["PYTEST_ADDOPTS"] = (f"--durations={SLOWEST} --durations-min=1 "
                                     + os.environ.get("PYTEST_ADDOPTS", ""))
 

@@ -26,10 +26,14 @@ def sanitized():
     return b"__asan_init" in data or b"__tsan_init" in data
 
 
+# How many times slower than usual this machine is, as in tests/netns/netns.py.
+SLOWNESS = int(os.environ.get("CONNTIDE_SLOWNESS", "1"))
+
+
 def wait_for(condition, seconds=5, what="condition"):
     """Polls until condition() is true; its value. Only a look after the end proves that it
     is not: on a busy machine one may take longer than all of `seconds`."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOWNESS
     while True:
         late = time.monotonic() > end
         value = condition()

@@ -39,6 +39,19 @@ def test_slowest():
     assert run_all.slowest([stage]) == [(12.5, "one", "tests/a.py::test_slow")]
 
 
+def test_second_tries(monkeypatch):
+    """Only where it is the kernel in real time, and never in silence."""
+    monkeypatch.setenv("RERUNS", "1")
+    assert Stage("computes").environment() is None
+    live = Stage("live", shared={"conntrack"})
+    assert "--reruns 1 -rfER" in live.environment()["PYTEST_ADDOPTS"]
+    live.text = lambda: f"RERUN tests/a.py::test_slow\n{TEXT}"
+    assert run_all.second_tries([live]) == [("live", "tests/a.py::test_slow")]
+    assert run_all.count("1 failed, 2 passed, 3 rerun in 3.21s") == (2, 1, 0)
+    monkeypatch.setenv("RERUNS", "0")
+    assert live.environment() is None
+
+
 def may(stage, running=(), passed=(), pending=None):
     return run_all.may_start(stage, list(running), set(passed), pending or [stage])
 

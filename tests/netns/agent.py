@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import oracle
+from netns import SLOWNESS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("CONNTIDE_BUILD", os.path.join(ROOT, "build"))
@@ -29,9 +30,6 @@ SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
 
 # A live event must be in the histogram after this long; measured: some milliseconds.
 LIVE_SECONDS = 3
-
-# How many times slower than usual this machine is: one that is emulated says so.
-SLOWNESS = int(os.environ.get("CONNTIDE_SLOWNESS", "1"))
 
 waits = []
 

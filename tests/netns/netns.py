@@ -13,6 +13,10 @@ import socket
 import subprocess
 import time
 
+# How many times slower than usual this machine is: one that is emulated, or runs all stages
+# side by side, says so.
+SLOWNESS = int(os.environ.get("CONNTIDE_SLOWNESS", "1"))
+
 CLONE_NEWNET = 0x40000000
 RUN_NETNS = "/run/netns"
 PREFIX = "cntd"
@@ -94,7 +98,7 @@ class Namespace:
     def wait_links(self, *names, seconds=10):
         """Until IPv6 has taken notice of the carrier of these links: what is sent before is
         lost on a busy machine. It gives each an address of its own then, fe80::."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOWNESS
         while time.monotonic() < deadline:
             with self.inside(), open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
                 rows = [line.split() for line in file]

@@ -4,6 +4,8 @@ import socket
 import struct
 import time
 
+from netns import SLOWNESS
+
 NETLINK_NETFILTER = 12
 NFNL_SUBSYS_QUEUE = 3
 MSG_PACKET, MSG_VERDICT, MSG_CONFIG = 0, 1, 2
@@ -42,7 +44,7 @@ class Queue:
 
     def wait_held(self, count, seconds=3):
         """Reads until so many packets are held."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * SLOWNESS
         while len(self.held) < count:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{len(self.held)} packets held instead of {count}")

@@ -43,7 +43,7 @@ class Course:
         self.levels = []
 
     def until(self, condition, seconds, what):
-        end = time.monotonic() + seconds * agent_module.patience()
+        end = time.monotonic() + seconds * agent_module.patience() * agent_module.SLOWNESS
         said = None
         while not (said and condition(said)):
             assert time.monotonic() < end, f"{what}: not within {seconds} s: {said}"

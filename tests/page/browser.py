@@ -5,6 +5,9 @@ import os
 import subprocess
 import time
 
+# How many times slower than usual this machine is, as in tests/netns/netns.py.
+SLOWNESS = int(os.environ.get("CONNTIDE_SLOWNESS", "1"))
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -28,7 +31,7 @@ class Browser:
         return self.do(run=code).get("value")
 
     def wait(self, code, what, seconds=30):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * SLOWNESS
         while not (value := self.run(f"return {code};")):
             assert time.monotonic() < end, f"{what}: not within {seconds} s"
             time.sleep(0.1)
