@@ -150,9 +150,11 @@ struct fc_forecast {
 	double p_drop[FC_FULL_HORIZONS]; /* first packet dropped */
 	/* median, 10 %, 90 %, the latter two a tenth wider; INFINITY: not within 1 h */
 	double tte_s, tte_early_s, tte_late_s;
-	double steady_entries; /* where it settles: median in an hour, whatever the limit */
-	double soft_entries;   /* unassured: early drop may take them */
-	bool alarm;	       /* full within 10 min, with hysteresis */
+	/* where it settles, whatever the limit: median in an hour, and what those are by their
+	 * timeout that have never been seen to end */
+	double steady_entries;
+	double soft_entries; /* unassured: early drop may take them */
+	bool alarm;	     /* full within 10 min, with hysteresis */
 	enum fc_verdict verdict;
 	enum fc_silence silence;
 	double watching_s; /* FC_WATCHING: for how much longer, as far as is known */

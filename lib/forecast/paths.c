@@ -236,9 +236,30 @@ static void add_noise(const struct forecast *f, struct fc_work *w)
 	}
 }
 
+/* What the arrivals of a class still add after the hour, where those that last for it have
+ * never been seen to end: until the first ones' timeout. Of the rate at quiet times, for what
+ * comes once (who connects again after a restart) does not come for days. */
+static double after_the_hour(const struct forecast *f, const struct fc_class *cl,
+			     const struct fc_work *w)
+{
+	double rate = fmin(w->response.mean.level, fc_arrivals_low(&cl->arrivals));
+	uint32_t timeout_s = 0;
+	unsigned int s;
+
+	for (s = 0; s < FC_STAGES; s++) {
+		const struct fc_cell *c = cl->cell[s] == FC_NO_CELL ? NULL : &f->cell[cl->cell[s]];
+
+		if (c && fc_cell_endless(c) && c->epoch_timeout_s[0] > timeout_s)
+			timeout_s = c->epoch_timeout_s[0];
+	}
+	return timeout_s <= FC_ENDLESS_S ? 0.0
+					 : rate * (double)w->coarse.unit[FC_COARSE_N - 1] *
+						   (timeout_s - FC_ENDLESS_S);
+}
+
 /* The classes that change most first. */
 static void add_reason(const struct forecast *f, const struct fc_class *cl, const struct fc_work *w,
-		       struct fc_forecast *out)
+		       double later, struct fc_forecast *out)
 {
 	const struct fc_response *re = &w->response;
 	struct fc_reason one = {
@@ -253,7 +274,7 @@ static void add_reason(const struct forecast *f, const struct fc_class *cl, cons
 	unsigned int i;
 
 	one.steady_entries = re->mean.level * (double)re->r0[FC_POINTS - 1] +
-			     (double)w->coarse.stay[FC_COARSE_N - 1];
+			     (double)w->coarse.stay[FC_COARSE_N - 1] + later;
 	one.entries_600 = (double)re->stay[FC_PATH_FINE - 1] +
 			  re->mean.level * (double)re->r0[FC_PATH_FINE - 1] +
 			  re->mean.slope * (double)re->r1[FC_PATH_FINE - 1];
@@ -306,7 +327,7 @@ static void read_counts(const struct forecast *f, const struct fc_work *w, struc
 		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
 		m = quantile(v, 0.5);
 		if (h == FC_HORIZONS - 1)
-			out->steady_entries = fmax(m, 0.0);
+			out->steady_entries = fmax(m, 0.0) + w->later;
 		below = fc_full_deficit(&f->full, f->now_s, fc_horizon_s[h], limit, &spread);
 		for (p = 0; p < FC_PATHS; p++) {
 			double cap = limit - below +
@@ -393,7 +414,7 @@ static void add_one(const struct forecast *f, unsigned int id, struct fc_work *w
 {
 	const struct fc_class *cl = &f->cls[id];
 	double period = !FC_HAS(FC_PART_PULSES) ? 0.0 : fc_pulse_period_s(&cl->pulses, f->now_s),
-	       came, wide;
+	       came, wide, later;
 	const struct fc_response *re = &w->response;
 	unsigned int i;
 
@@ -412,7 +433,9 @@ static void add_one(const struct forecast *f, unsigned int id, struct fc_work *w
 		add_returning(cl, f->now_s, w);
 	if (period > 0.0)
 		add_pulses(&cl->pulses, f->now_s, period, w);
-	add_reason(f, cl, w, out);
+	later = after_the_hour(f, cl, w);
+	w->later += later;
+	add_reason(f, cl, w, later, out);
 }
 
 void fc_paths(const struct forecast *f, struct fc_work *w, struct fc_forecast *out)

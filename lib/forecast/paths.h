@@ -39,6 +39,7 @@ struct fc_work {
 	float due[FC_FINE_N], late[FC_LATE_N], flat[FC_FINE_N], diff[FC_DRIFTS * FC_FINE_N];
 	double saw_now; /* the count above the middle of what rounds make of it */
 	double rate_per_s;
+	double later; /* entries that it is beyond the hour's, where it settles */
 };
 
 /* Fills the numbers of *out (not verdict and alarm), whose limit is set. */

@@ -11,6 +11,7 @@ const double fc_memory_s[FC_MEMORIES] = {60.0, 400.0, 3000.0};
 #define USUAL_S	     30.0f /* exits, mean over */
 #define LATE_MOST_S  80	   /* later ones of a fixed deadline were lost */
 #define OLD_S	     5	   /* past their first seconds */
+#define NONE_ENDED   0.05f /* what is left of one that did, when it is forgotten */
 
 _Static_assert(OLD_S < FC_AGE_FINE, "bins of a second");
 _Static_assert(FC_LATE_BINS < FC_EXIT_EARLY, "it is no bin");
@@ -264,6 +265,22 @@ float fc_cell_unknown(const struct fc_cell *c, int64_t watched_s)
 	return (ev + 3.0f) / (risk + 3.0f / prior);
 }
 
+bool fc_cell_endless(const struct fc_cell *c)
+{
+	float ended = 0.0f, stayed_s = 0.0f;
+	unsigned int b;
+
+	if (c->epoch_timeout_s[0] <= FC_ENDLESS_S)
+		return false;
+	for (b = 0; b < FC_AGE_BINS; b++) {
+		ended += c->ev_go[FC_MEMORIES - 1][b];
+		stayed_s += c->risk_go[FC_MEMORIES - 1][b];
+	}
+	for (b = 0; b < FC_LATE_BINS; b++)
+		ended += c->ev_end[b];
+	return ended < NONE_ENDED && stayed_s >= 3.0f * FC_ENDLESS_S;
+}
+
 void fc_cell_go(const struct fc_cell *c, int64_t watched_s, float *go)
 {
 	/* with nothing to tell them apart the longest memory leads */
@@ -284,7 +301,9 @@ void fc_cell_go(const struct fc_cell *c, int64_t watched_s, float *go)
 		go[b] = w[g][0] * c->h_go[0][b] + w[g][1] * c->h_go[1][b] + w[g][2] * c->h_go[2][b];
 	}
 	/* older than being watched: those of unknown age are just that old */
-	if (c->risk_go[2][FC_AGE_BINS] > 200.0f)
+	if (fc_cell_endless(c))
+		memset(go, 0, sizeof(*go) * FC_AGE_BINS);
+	else if (c->risk_go[2][FC_AGE_BINS] > 200.0f)
 		for (b = fc_age_bin(watched_s) + 1; b < FC_AGE_BINS; b++)
 			go[b] = fc_cell_unknown(c, watched_s);
 }

@@ -90,6 +90,15 @@ void fc_cell_decay(struct fc_cell *c);
 void fc_cell_forget_ghosts(struct fc_cell *c, int64_t now_s);
 int32_t fc_cell_drop_late(struct fc_cell *c, int64_t now_s, int64_t late_s, int32_t n);
 
+/*
+ * None has ended, although so many have stayed for so long that, were the mean stay
+ * FC_ENDLESS_S, three would have (one table in twenty has none then); and they may stay for
+ * longer than that. They are taken to stay until their timeout: else an age that nobody has
+ * reached yet would pass for one at which they go.
+ */
+#define FC_ENDLESS_S 3600
+bool fc_cell_endless(const struct fc_cell *c);
+
 /* Chance per second to go on, by age, and to expire, by lateness. */
 void fc_cell_go(const struct fc_cell *c, int64_t watched_s, float *go);
 void fc_cell_end(const struct fc_cell *c, const struct fc_late *late, float *end);

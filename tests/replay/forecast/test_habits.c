@@ -94,6 +94,61 @@ static void test_deadlines_far_away(void **state)
 	forecast_destroy(f);
 }
 
+/* Nobody leaves before a deadline of days: that is where it settles. An age that nobody has
+ * reached yet is not one at which they go. */
+static void test_leak_settles_by_its_timeout(void **state)
+{
+	static const unsigned int asked_s[] = {100, 300, 900};
+	struct forecast *f;
+	struct fc_forecast out;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		f = forecast_create(0);
+		feed(f, 0.0, FC_ESTABLISHED, 5 * 86400, 5.0, asked_s[i]);
+		forecast_compute(f, &out);
+		assert_true(fabs(out.steady_entries - 2160000.0) < 22000.0);
+		assert_true(fabs(out.count[2].p50 - 5.0 * (asked_s[i] + 600)) < 150.0);
+		forecast_destroy(f);
+	}
+}
+
+/* They have ceased to come, or some have ended: nothing is said of days. */
+static void test_no_leak_where_they_end_or_cease(void **state)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_forecast out;
+	unsigned int s;
+
+	(void)state;
+	feed(f, 0.0, FC_ESTABLISHED, 5 * 86400, 5.0, 300);
+	for (s = 300; s < 600; s++) { /* who connected again after a restart, and stays */
+		struct fc_stat st = {.now_ns = (s + 1) * NS, .count = 1500};
+
+		forecast_second(f, &st);
+	}
+	forecast_compute(f, &out);
+	assert_true(fabs(out.steady_entries - 1500.0) < 150.0);
+	forecast_destroy(f);
+	f = forecast_create(0);
+	feed(f, 0.0, FC_ESTABLISHED, 5000, 5.0, 300);
+	for (s = 0; s < 30; s++) {
+		struct fc_move end = {.now_ns = 300 * NS,
+				      .since_ns = s * NS,
+				      .port = 80,
+				      .from = FC_ESTABLISHED,
+				      .to = FC_NONE,
+				      .end = FC_END_EARLY};
+
+		forecast_move(f, &end);
+	}
+	forecast_second(f, &(struct fc_stat){.now_ns = 301 * NS, .count = 1470});
+	forecast_compute(f, &out);
+	assert_true(out.steady_entries < 20000.0);
+	forecast_destroy(f);
+}
+
 /* From from_s to until_s, with a burst at each of the moments. */
 static void feed_bursts(struct fc_pulses *pu, int64_t from_s, int64_t until_s, double usual,
 			const int64_t *at_s, unsigned int n)
@@ -182,6 +237,8 @@ int main(void)
 		cmocka_unit_test(test_day_is_followed),
 		cmocka_unit_test(test_no_day_none_followed),
 		cmocka_unit_test(test_deadlines_far_away),
+		cmocka_unit_test(test_leak_settles_by_its_timeout),
+		cmocka_unit_test(test_no_leak_where_they_end_or_cease),
 		cmocka_unit_test(test_two_bursts_promise_a_third),
 		cmocka_unit_test(test_promise_not_kept),
 		cmocka_unit_test(test_what_begins_is_no_burst),
