@@ -170,6 +170,15 @@ bool state_waits(unsigned int l4proto, unsigned int state)
 	       (state == ST_TCP_TIME_WAIT || state == ST_TCP_CLOSE || state == ST_TCP_SYN_SENT);
 }
 
+/* Packets end none of these stays late: they pass at the deadline, or at once to another state.
+ * So their sum tells which of a bucket did. */
+static bool ends_by_deadline(unsigned int l4proto, unsigned int state)
+{
+	bool closes = l4proto == L4_TCP || l4proto == L4_SCTP;
+
+	return !closes || state_waits(l4proto, state);
+}
+
 /* This deadline cannot have passed yet. */
 static bool too_early(const struct model *model, double timeout)
 {
@@ -186,7 +195,10 @@ static void derive_state(const struct model *model, struct view *view, unsigned 
 	double waiting;
 
 	split_stays(stays, timeout, model->interval_s,
-		    state_waits(l4proto, state) ? timeout + model->lag_s : -1, &split);
+		    state_waits(l4proto, state)	       ? timeout + model->lag_s
+		    : ends_by_deadline(l4proto, state) ? 0
+						       : -1,
+		    &split);
 	waiting = too_early(model, timeout) ? (double)view->states[state] : 0;
 	view->left_s[state] = split.left_s / view->lives;
 	view->stay_s[state] = stays->count ? stays->sum_s / (double)stays->count : (double)NAN;
@@ -213,7 +225,7 @@ static void derive(const struct model *model, struct view *view)
 		struct split split;
 
 		split_stays(&view->detail->states[state], timeout, model->interval_s,
-			    state_waits(view->detail->key.l4proto, state) ? 0 : -1, &split);
+			    ends_by_deadline(view->detail->key.l4proto, state) ? 0 : -1, &split);
 		if (too_early(model, timeout))
 			view->lives += (double)view->states[state];
 		else

@@ -16,6 +16,9 @@
 #define NEARLY	      0.8
 #define NEARLY_LEAST  20.0
 
+/* A walk comes every ten seconds; ages that are older than this do not stand for now. */
+#define WALK_MOST_S 20.0
+
 struct count {
 	const struct whatif *whatif;
 	const struct model *model;
@@ -62,10 +65,28 @@ static bool nothing_refreshes(const struct model *model, const struct snap_ages_
 	return phase && phase->expiring > 0 && phase->active_s < 2 && phase->left_s < 1;
 }
 
+/* An age or idle time that is asked about, seconds: who is older than `over_s` would not be
+ * here. Since the walk `since_s` have passed, and those that became `gone_s` old are gone. */
+struct limits {
+	double over_s, gone_s, since_s;
+};
+
+/* A state that nothing refreshes: who was there has become older, and nobody that came since is
+ * old. In a table that grows or has just emptied that is another number than at the walk. */
+static double older_now(const struct snap_ages_cell *cell, const struct limits *limits)
+{
+	double over = snap_ages_older(cell->age, limits->over_s - limits->since_s);
+	double gone = snap_ages_older(cell->age, limits->gone_s - limits->since_s) -
+		      snap_ages_older(cell->age, limits->gone_s);
+
+	return fmax(0, over - gone);
+}
+
 /* Entries of the cell for which the last packet was so long ago. NaN: not known. */
 static double entries_over(const struct model *model, const struct snap_ages_cell *cell,
-			   double seconds)
+			   const struct limits *limits)
 {
+	double seconds = limits->over_s;
 	double idle_part =
 		cell->told ? snap_ages_older(cell->idle, seconds) / cell->told : (double)NAN;
 	double unknown = cell->entries - aged_entries(cell);
@@ -78,7 +99,7 @@ static double entries_over(const struct model *model, const struct snap_ages_cel
 		return told_enough(cell) ? idle_part * cell->entries : (double)NAN;
 	}
 	if (unknown < 1)
-		return older;
+		return older_now(cell, limits);
 	if (told_enough(cell))
 		return older + unknown * idle_part;
 	return unknown <= UNKNOWN_MOST ? older : (double)NAN;
@@ -96,8 +117,8 @@ static bool gone_already(const struct whatif *whatif, const struct row_key *key)
 }
 
 /* What has expired waits for the collector: of entries that come evenly and wait for
- * `timeout`, so many are older than that as came in the time since its last round. With the
- * change the rounds come as the model has it. Where the cell does not tell, the model does. */
+ * `timeout`, so many are older than that as came in the time since its last round. Where the
+ * cell does not tell, the model does. */
 static double lag_of(const struct count *count, const struct snap_ages_cell *cell, double timeout)
 {
 	double expired = snap_ages_older(cell->age, timeout);
@@ -106,28 +127,49 @@ static double lag_of(const struct count *count, const struct snap_ages_cell *cel
 
 	if (!nothing_refreshes(count->model, cell) || waiting < WAITING_LEAST ||
 	    snap_ages_older(cell->age, NEARLY * timeout) < NEARLY_LEAST || lag_s > GC_ROUND_MAX_S)
-		return count->lag_s;
-	return count->model->lag_s > 0 ? lag_s * fmin(1, count->lag_s / count->model->lag_s)
-				       : lag_s;
+		return count->model->lag_s;
+	return lag_s;
+}
+
+/* With the change the rounds come as the model has it. */
+static struct limits limits_of(const struct count *count, const struct snap_ages_cell *cell,
+			       const struct change *change, double since_s)
+{
+	double timeout = count->model->settings.timeouts_s[change->timeout];
+	double lag_s = lag_of(count, cell, timeout), faster = 1;
+
+	if (count->model->lag_s > 0)
+		faster = fmin(1, count->lag_s / count->model->lag_s);
+	return (struct limits){change->value + lag_s * faster, timeout + lag_s, since_s};
+}
+
+/* Whole seconds since the walk of now; that of the peak is of then. */
+static double since_s(const struct count *count, const struct snap_ages *ages, bool now)
+{
+	uint64_t now_ns = count->model->snap->taken_real_ns;
+
+	return now && now_ns > ages->real_ns
+		       ? fmin(floor((double)(now_ns - ages->real_ns) / 1e9), WALK_MOST_S)
+		       : 0;
 }
 
 static double of_timeout(const struct count *count, const struct change *change,
-			 const struct snap_ages *ages)
+			 const struct snap_ages *ages, bool now)
 {
-	double timeout = count->model->settings.timeouts_s[change->timeout];
 	double sum = 0, unknown = 0;
 
-	if (change->value >= timeout)
+	if (change->value >= count->model->settings.timeouts_s[change->timeout])
 		return (double)NAN;
 	for (uint32_t i = 0; i < ages->cell_count; i++) {
 		const struct snap_ages_cell *cell = &ages->cells[i];
+		struct limits limits;
 		double over;
 
 		if (timeout_of_state(cell->key.l4proto, cell->state) != change->timeout ||
 		    gone_already(count->whatif, &cell->key))
 			continue;
-		over = entries_over(count->model, cell,
-				    change->value + lag_of(count, cell, timeout));
+		limits = limits_of(count, cell, change, since_s(count, ages, now));
+		over = entries_over(count->model, cell, &limits);
 		sum += isnan(over) ? 0 : over;
 		unknown += isnan(over) ? cell->entries : 0;
 	}
@@ -207,7 +249,7 @@ static double count_all(const struct count *count, const struct snap_ages *ages,
 		else if (!ages)
 			return (double)NAN;
 		else
-			sum += change->kind == CHANGE_TIMEOUT ? of_timeout(count, change, ages)
+			sum += change->kind == CHANGE_TIMEOUT ? of_timeout(count, change, ages, now)
 							      : of_port(change, ages);
 	}
 	/* Of a row by one change, of its cells by another: never more than there are. */
