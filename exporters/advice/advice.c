@@ -294,6 +294,10 @@ static void advise_open(struct maker *maker, const struct finding *finding)
 		advise_notrack(maker, finding, &finding->rows[0]);
 		advise_timeout(maker, finding, TIMEOUT_UDP, UDP_S, "unreplied");
 		break;
+	case PATTERN_UDP_STREAMS:
+		advise_notrack(maker, finding, &finding->rows[0]);
+		advise_timeout(maker, finding, TIMEOUT_UDP_STREAM, UDP_STREAM_S, "replied");
+		break;
 	case PATTERN_OTHER_PROTOCOL:
 		advise_other(maker, finding);
 		break;

@@ -13,6 +13,8 @@
 /* Longer than anybody waits for an answer. */
 #define SYN_SENT_S 20.0
 #define UDP_S	   10.0
+/* Longer than streams pause: they say something every half minute to keep NAT open. */
+#define UDP_STREAM_S 60.0
 
 /* A what-if of one change of a row. */
 struct whatif advise_change(enum change_kind kind, const struct row_key *key, double value);

@@ -6,9 +6,6 @@
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/remedies.h"
 
-/* Longer than peers pause: they say something every half minute to keep NAT open. */
-#define PEER_STREAM_S 60.0
-
 static void saves_all(struct advice_item *item, const struct finding *finding, double part)
 {
 	item->saves_entries = finding->entries * part;
@@ -39,7 +36,7 @@ void advise_peers(struct maker *maker, const struct finding *finding)
 	if (key->l4proto != L4_UDP)
 		return;
 	advise_timeout(maker, finding, TIMEOUT_UDP, UDP_S, NULL);
-	advise_timeout(maker, finding, TIMEOUT_UDP_STREAM, PEER_STREAM_S, NULL);
+	advise_timeout(maker, finding, TIMEOUT_UDP_STREAM, UDP_STREAM_S, NULL);
 }
 
 /* Nothing that is done to the table routes packets: it comes first whatever it saves. */

@@ -70,6 +70,9 @@ static const struct {
 	[PATTERN_UDP_STORM] = {{"udp-query-storm", "short UDP exchanges, each on a port of its own",
 				"a cache nearer to the client, or do not track the port"},
 			       pattern_udp_storm},
+	[PATTERN_UDP_STREAMS] = {{"udp-streams", "UDP that lasted and is over, mostly: QUIC, calls",
+				  "a shorter udp_timeout_stream, or do not track the port"},
+				 pattern_udp_streams},
 	[PATTERN_IDLE_ESTABLISHED] =
 		{{"idle-established", "open connections that hardly ever end",
 		  "a shorter tcp_timeout_established, with keepalives below it"},

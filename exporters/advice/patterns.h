@@ -95,6 +95,7 @@ void pattern_asymmetric(struct look *look);
 void pattern_dead_backend(struct look *look);
 void pattern_syn_flood(struct look *look);
 void pattern_udp_storm(struct look *look);
+void pattern_udp_streams(struct look *look);
 void pattern_idle_established(struct look *look);
 void pattern_close_wait(struct look *look);
 void pattern_one_host(struct look *look);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Patterns of connections that do not come about, of short exchanges, and of hosts. */
+/* Patterns of connections that do not come about, of UDP, and of hosts. */
 #include <math.h>
 
+#include "exporters/advice/model_detail.h"
 #include "exporters/advice/patterns.h"
 
 /* --- nobody answers ------------------------------------------------------------------------ */
@@ -188,6 +189,62 @@ void pattern_udp_storm(struct look *look)
 		finding_figure(finding, "new_per_second", class->new_per_s);
 		finding_figure(finding, "udp_timeout_seconds",
 			       look->model->settings.timeouts_s[TIMEOUT_UDP]);
+		if (look_service(look, &row->key)) {
+			finding->has_host = true;
+			finding->host = *look_service(look, &row->key);
+		}
+	}
+}
+
+/* --- long UDP exchanges ---------------------------------------------------------------------- */
+
+/* Who has paused for longer has hung up, mostly: calls and tunnels say something every half
+ * minute to keep NAT open. */
+#define UDP_PAUSE_S 35.0
+/* Those that talk are in use, however many there are. */
+#define UDP_PAUSED 0.5
+
+/* NaN: the kernel was asked of too few. */
+static double paused_ratio(const struct look *look, const struct row_key *key)
+{
+	const struct snap_ages *ages =
+		snap_ages_now(look->details->ages, look->snap->taken_real_ns);
+	const struct snap_ages_cell *cell = snap_ages_cell(ages, key, ST_GENERIC_ASSURED);
+
+	return cell && told_enough(cell) ? snap_ages_older(cell->idle, UDP_PAUSE_S) / cell->told
+					 : (double)NAN;
+}
+
+void pattern_udp_streams(struct look *look)
+{
+	double timeout_s = look->model->settings.timeouts_s[TIMEOUT_UDP_STREAM];
+
+	for (size_t i = 0; i < look->model->count; i++) {
+		const struct class *class = &look->model->classes[i];
+		const struct snap_row *row = class->row;
+		double lasting = row->states[ST_GENERIC_ASSURED];
+		double paused = paused_ratio(look, &row->key);
+		struct finding *finding;
+		char text[32];
+
+		if (row->key.l4proto != L4_UDP || lasting < look->min_entries ||
+		    look_share(look, lasting) < UDP_SHARE || lasting < UDP_SHORT * row->entries ||
+		    !(paused >= UDP_PAUSED))
+			continue;
+		finding = look_add(look, PATTERN_UDP_STREAMS, CONFIDENCE_SURE, lasting);
+		if (!finding)
+			return;
+		finding_row(finding, &row->key, ST_GENERIC_ASSURED);
+		finding_summary(
+			finding,
+			"%.0f of %u entries of %s are streams, and %.0f %% of them have said "
+			"nothing for half a minute; each stays for %.0f s after its last "
+			"packet",
+			lasting, row->entries, row_text(&row->key, text), 100 * paused, timeout_s);
+		finding_figure(finding, "assured_entries", lasting);
+		finding_figure(finding, "paused_ratio", paused);
+		finding_figure(finding, "new_per_second", class->new_per_s);
+		finding_figure(finding, "udp_timeout_stream_seconds", timeout_s);
 		if (look_service(look, &row->key)) {
 			finding->has_host = true;
 			finding->host = *look_service(look, &row->key);

@@ -123,10 +123,25 @@ def other_protocol(scene):
         wire.send(src, dst, 50, bytes(16))
 
 
+def udp_streams(scene):
+    """Answered, and still there after the two seconds that make a stream."""
+    client, server = scene.wire(scene.lab.client), scene.wire(scene.lab.server)
+    for wait_s in (2.5, 0):
+        for number in range(ENTRIES):
+            src, port = f"10.78.40.{number % 200 + 1}", 20000 + number
+            client.send(src, "10.79.1.1", 17, traffic.udp(src, "10.79.1.1", port, 443))
+            server.send("10.79.1.1", src, 17, traffic.udp("10.79.1.1", src, 443, port))
+        time.sleep(wait_s)
+
+
 MADE = {"dead-backend": dead_backend, "syn-flood": syn_flood, "udp-query-storm": udp_query_storm,
+        "udp-streams": udp_streams,
         "idle-established": idle_established, "close-wait-leak": close_wait_leak,
         "time-wait-pile": time_wait_pile, "one-host": one_host, "port-scan": port_scan,
         "nat-collisions": nat_collisions, "other-protocol": other_protocol}
+
+# They must have been silent for half a minute, and the kernel have been asked of many.
+WITHIN = {"udp-streams": 110}
 
 # What another pattern may be besides, because that is there as well.
 BESIDES = {"dead-backend": {"one-host"}, "one-host": {"idle-established"},
@@ -136,14 +151,14 @@ BESIDES = {"dead-backend": {"one-host"}, "one-host": {"idle-established"},
 WHERE = {"dead-backend": ("tcp", "outbound", 5432), "syn-flood": ("tcp", "inbound", 443),
          "udp-query-storm": ("udp", "forwarded", 53), "idle-established": ("tcp", "inbound", 3306),
          "close-wait-leak": ("tcp", "inbound", 8000), "time-wait-pile": ("tcp", "inbound", 80),
-         "other-protocol": ("other", "forwarded", 50)}
+         "udp-streams": ("udp", "forwarded", 443), "other-protocol": ("other", "forwarded", 50)}
 
 
 def play(name):
     scene = Scene()
     try:
         MADE[name](scene)
-        found = scene.shows(name)
+        found = scene.shows(name, within_s=WITHIN.get(name, WITHIN_S))
         return found, set(scene.patterns())
     finally:
         scene.close()

@@ -272,6 +272,38 @@ static void test_port_scan(void **state)
 	made_free(made);
 }
 
+/* QUIC: answered, and it lasted; most of them are over, and wait. */
+static void test_udp_streams(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_UDP, DIR_INBOUND, 443);
+	const struct advice_item *item;
+
+	(void)state;
+	made_state(row, ST_GENERIC_ASSURED, 4000);
+	made_state(row, ST_GENERIC_REPLIED, 400);
+	made_rate(row, 25);
+	made_stays(made, row, ST_GENERIC_ASSURED, 1000, 155);
+	made_lives(made, row, 1000, 155);
+	made_idle(made, row, ST_GENERIC_ASSURED, 800, 800, 110);
+	made_assert_named(made, "udp-streams", CONFIDENCE_SURE);
+	assert_true(made_figure(made_finding(made, "udp-streams"), "paused_ratio") > 0.9);
+	made_advice(made);
+	item = made_item(made, "timeout-udp_stream");
+	assert_non_null(item);
+	assert_string_equal(item->whatif, "timeout.udp_stream=60");
+	assert_non_null(made_item(made, "notrack-udp-443-inbound"));
+	made_free(made);
+	/* They talk: that is what the table is for. */
+	made = made_healthy();
+	row = made_row(made, L4_UDP, DIR_INBOUND, 443);
+	made_state(row, ST_GENERIC_ASSURED, 4000);
+	made_rate(row, 25);
+	made_idle(made, row, ST_GENERIC_ASSURED, 800, 800, 5);
+	made_assert_none(made);
+	made_free(made);
+}
+
 /* ESP as a gateway passes it on: not TCP, not UDP, and ten minutes an entry. */
 static void test_other_protocol(void **state)
 {
@@ -514,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_one_host),
 		cmocka_unit_test(test_one_of_few_hosts),
 		cmocka_unit_test(test_port_scan),
+		cmocka_unit_test(test_udp_streams),
 		cmocka_unit_test(test_other_protocol),
 		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_nat),

@@ -36,15 +36,16 @@ static void of_row(const struct row_key *key, uint32_t families)
 	static const char *const tcp_states[] = {"time_wait", "syn_sent", "syn_recv", "established",
 						 "close_wait"};
 
+	static const char *const udp_states[] = {"unreplied", "replied"};
 	static const char *const deletable[] = {"TIME_WAIT", "CLOSE", "SYN_SENT", "SYN_RECV"};
 
 	begin(families);
 	remedy_notrack(&item, key);
 	print("notrack", key);
-	for (unsigned int i = 0; i < (key->l4proto == L4_TCP ? 5 : 1); i++) {
+	for (unsigned int i = 0; i < (key->l4proto == L4_TCP ? 5 : 2); i++) {
 		begin(families);
 		remedy_port_timeout(&item, key,
-				    key->l4proto == L4_TCP ? tcp_states[i] : "unreplied", 7);
+				    key->l4proto == L4_TCP ? tcp_states[i] : udp_states[i], 7);
 		print("port-timeout", key);
 	}
 	if (key->l4proto != L4_TCP) {
