@@ -8,6 +8,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
+#include "lib/health/health.h"
 #include "lib/shm/seqlock.h"
 
 /* Between two publications of the scalars, while events come. */
@@ -256,8 +257,7 @@ static void tell_if_inactive(struct agent *agent)
 		return;
 	agent->loop.inactive_logged = true;
 	if (agent->kernel.limits.count_entries == 0 && agent->mirror.entries == 0)
-		log_info("agent", "the table is empty: there is no traffic, or no rule of this "
-				  "network namespace asks for connection tracking");
+		log_info("agent", HEALTH_EMPTY);
 }
 
 /* --- the forecast ----------------------------------------------------------------- */

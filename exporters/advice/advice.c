@@ -367,19 +367,21 @@ static void advise_nothing(struct maker *maker)
 		return;
 	maker_title(item, "nothing to do");
 	if (health_level(snap) != SHM_LEVEL_OK) {
-		maker_title(item, "no remedy that is known here fits");
+		maker_title(item, "no known remedy fits");
 		snprintf(item->reason, sizeof(item->reason), "the level is %s: %s",
 			 snap_level_name(health_level(snap)), health_level_reason(snap, words));
-	} else if (now->max_entries > 0)
+	} else if (health_empty(snap))
+		snprintf(item->reason, sizeof(item->reason), "%s", health_empty_words());
+	else if (now->max_entries > 0)
 		snprintf(item->reason, sizeof(item->reason),
 			 "%.0f of %.0f entries are in use (%.1f %%), %s; nothing is lost and "
-			 "no pattern that is known here stands out",
+			 "no known pattern stands out",
 			 maker->model->entries, now->max_entries,
 			 100 * maker->model->entries / now->max_entries,
 			 forecast_settles(snap, words));
 	else
 		snprintf(item->reason, sizeof(item->reason),
-			 "%.0f entries, no limit; no pattern that is known here stands out",
+			 "%.0f entries, no limit; no known pattern stands out",
 			 maker->model->entries);
 }
 

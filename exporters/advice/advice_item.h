@@ -61,7 +61,7 @@ struct advice_item {
 	struct savings counted;
 	double settles_fewer_entries;	/* once it is in full force; NaN: the forecast cannot say */
 	double settles_at_entries_then; /* NaN: the forecast cannot say */
-	double lasts_s; /* of what helps at once: for how long at the rate of now; NaN: no such */
+	double lasts_s; /* of what helps at once: for how long at the present rate; NaN: no such */
 	double memory_bytes_delta; /* of kernel memory; with a larger limit: when it is full */
 	double weight;		   /* the order */
 	struct command_line commands[ADVICE_COMMANDS];

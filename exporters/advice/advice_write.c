@@ -24,8 +24,8 @@ const struct column advice_columns[] = {
 	{"settles_fewer_entries", 0, "", "number|null",
 	 "by how much lower the table settles; null: the forecast cannot say"},
 	{"lasts_seconds", 0, "", "number|null",
-	 "of what helps at once in a table that is nearly full: for how long, at the rate of "
-	 "now; an hour at most"},
+	 "of what helps at once in a table that is nearly full: for how long, at the present "
+	 "rate; an hour at most"},
 	{"helps_from_seconds", 0, "", "number|null",
 	 "after the change: until the first entries fewer can be seen"},
 	{"helps_fully_seconds", 0, "", "number|null", "the same, until all of it can"},
@@ -125,7 +125,7 @@ static void add_now(const struct advice_item *item, struct text *out)
 	else if (isnan(item->saves_entries))
 		text_add(out, "how many entries it saves is not known yet");
 	else
-		text_add_format(out, "saves %.0f entries of now, %.1f %%; kernel memory %+.1f MiB",
+		text_add_format(out, "saves %.0f entries now, %.1f %%; kernel memory %+.1f MiB",
 				item->saves_entries, 100 * item->saves_ratio, mib);
 }
 
@@ -136,9 +136,9 @@ static void add_later(const struct advice_item *item, const char *between, struc
 	char first[32], last[32];
 
 	if (isinf(item->lasts_s))
-		text_add_format(out, "%sat once; lasts at the rate of now", between);
+		text_add_format(out, "%sat once; lasts at the present rate", between);
 	else if (!isnan(item->lasts_s))
-		text_add_format(out, "%sat once; lasts %s at the rate of now", between,
+		text_add_format(out, "%sat once; lasts %s at the present rate", between,
 				in_seconds(item->lasts_s, first));
 	if (counted->peak_entries > 1.05 * item->saves_entries)
 		text_add_format(out,

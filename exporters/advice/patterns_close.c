@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Patterns of connections that are closed, or are not. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ void pattern_time_wait(struct look *look)
 		double waiting = row->states[ST_TCP_TIME_WAIT];
 		double timeout = look->model->settings.timeouts_s[TIMEOUT_TCP_TIME_WAIT];
 		struct finding *finding;
-		char text[32];
+		char text[32], rate[64] = "";
 
 		if (!is_tcp(row) || waiting < look->min_entries ||
 		    look_share(look, waiting) < TIME_WAIT_SHARE ||
@@ -37,13 +38,14 @@ void pattern_time_wait(struct look *look)
 		if (!finding)
 			return;
 		finding_row(finding, &row->key, ST_TCP_TIME_WAIT);
+		if (!isnan(class->new_per_s))
+			snprintf(rate, sizeof(rate), "; %.4g new ones a second make that many",
+				 class->new_per_s);
 		finding_summary(
 			finding,
 			"%.0f of %u entries of %s are closed connections in TIME_WAIT, which the "
-			"kernel keeps for %.0f s and until it collects them; %.4g new ones a "
-			"second make that many",
-			waiting, row->entries, row_text(&row->key, text), timeout,
-			isnan(class->new_per_s) ? 0 : class->new_per_s);
+			"kernel keeps for %.0f s and until it collects them%s",
+			waiting, row->entries, row_text(&row->key, text), timeout, rate);
 		finding_figure(finding, "time_wait_entries", waiting);
 		finding_figure(finding, "row_entries", row->entries);
 		finding_figure(finding, "established_entries", row->states[ST_TCP_ESTABLISHED]);

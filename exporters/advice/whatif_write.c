@@ -182,7 +182,7 @@ void whatif_text(const struct whatif *whatif, const struct whatif_result *result
 	whatif_nat_text(&whatif->nat, &snap->live, out);
 	add_fill("there", result->model->entries, &result->model->settings, out);
 	if (isnan(result->model->settles_at_entries)) {
-		text_add_format(out, "settles   %s; what follows is of the entries of now\n",
+		text_add_format(out, "settles   %s; what follows is of the present entries\n",
 				forecast_settles(snap, words));
 		add_fill("then", whatif_then(result), &result->then, out);
 	} else {
@@ -193,7 +193,7 @@ void whatif_text(const struct whatif *whatif, const struct whatif_result *result
 	if (isnan(result->counted.now_entries))
 		text_add(out, "saves     not known: what it changes cannot be counted\n");
 	else
-		text_add_format(out, "saves     %.0f entries of now, %.1f %%\n",
+		text_add_format(out, "saves     %.0f entries now, %.1f %%\n",
 				result->counted.now_entries, 100 * saved_ratio(result));
 	text_add_format(out,
 			"expired entries wait %.0f s for the kernel's collector on average, then "

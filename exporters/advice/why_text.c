@@ -46,10 +46,10 @@ static void add_head(const struct why *why, struct text *out)
 static const struct column holder_columns[] = {
 	{"", 8, "SHARE", "", ""},	   {"", 9, "ENTRIES", "", ""},
 	{"", 32, "PORT", "", ""},	   {"", 20, "MOSTLY", "", ""},
-	{"new_per_s", 7, "NEW/S", "", ""}, {"stay_s", 0, "STAYED", "", ""},
+	{"new_per_s", 7, "NEW/S", "", ""}, {"stay_s", 0, "LIFETIME", "", ""},
 };
 
-/* STAYED: those that are gone. */
+/* LIFETIME: of those that have ended. */
 static void add_holder(const struct holder *holder, const struct services *services,
 		       struct rows *rows)
 {
@@ -80,7 +80,8 @@ static void add_holders(const struct why *why, const struct services *services, 
 
 	text_add(out, "\nWhat holds it\n");
 	if (!why->holder_count) {
-		text_add(out, "  nothing\n");
+		text_add_format(out, "  %s\n",
+				health_empty(why->snap) ? health_empty_words() : "nothing");
 		return;
 	}
 	rows_begin(&rows, out, ROWS_TEXT, holder_columns,
@@ -201,9 +202,9 @@ void why_text(const struct why *why, const struct services *services, bool hosts
 	for (uint32_t i = 0; i < why->finding_count; i++)
 		add_finding(&why->findings[i], i + 1, hosts, out);
 	if (!why->finding_count)
-		text_add(out, "  no pattern that is known here: nothing in it stands out\n");
+		text_add(out, "  no known pattern: nothing stands out\n");
 	else
-		text_add_format(out, "%s: conntide advice tells what each remedy saves\n",
-				why->urgent ? "The table is in need"
-					    : "The table is in no need at present");
+		text_add_format(out, "%s: conntide advice lists what to type, and what it saves\n",
+				why->urgent ? "The table needs help now"
+					    : "Nothing has to be done now");
 }

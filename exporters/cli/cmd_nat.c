@@ -19,7 +19,7 @@ static void print_text(const struct cli *cli, const struct snapshot *snap, struc
 	char words[NAT_WORDS_BYTES];
 
 	if (!nat->count) {
-		text_add(out, "No source NAT, and no connections of this host to elsewhere.\n");
+		text_add(out, NAT_NONE "\n");
 		return;
 	}
 	nat_words(&snap->live, words);

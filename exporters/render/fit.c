@@ -8,6 +8,8 @@
 #define GAP	   2u
 #define LAST_WIDTH 30u /* for which the last column may displace others */
 #define CUT	   " ..."
+#define GAP_INSIDE ".." /* in the middle of a field that is shortened */
+#define SHORTEST   14u	/* no field is shortened further */
 
 struct fit {
 	const struct column *columns;
@@ -76,6 +78,36 @@ static void leave_out(struct fit *fit, const char *spare, size_t width)
 	}
 }
 
+/* When nothing more may be left out, the widest columns give way: addresses, which are shortened in
+ * the middle, where two differ least. */
+static void shorten(struct fit *fit, size_t width)
+{
+	while (row_width(fit, LAST_WIDTH) > width) {
+		size_t widest = 0, last = last_column(fit);
+
+		for (size_t i = 0; i < last; i++)
+			if (!fit->out[i] &&
+			    (fit->out[widest] || fit->width[i] > fit->width[widest]))
+				widest = i;
+		if (fit->width[widest] <= SHORTEST)
+			return;
+		fit->width[widest]--;
+	}
+}
+
+static void add_shortened(const char *field, size_t bytes, size_t room, struct text *out)
+{
+	size_t left = room > sizeof(GAP_INSIDE) ? room - (sizeof(GAP_INSIDE) - 1) : 0;
+
+	if (bytes <= room || !left) {
+		text_add_bytes(out, field, bytes);
+		return;
+	}
+	text_add_bytes(out, field, left - left / 2);
+	text_add(out, GAP_INSIDE);
+	text_add_bytes(out, field + bytes - left / 2, left / 2);
+}
+
 /* What does not fit goes from the last space before it. */
 static void add_cut(const char *field, size_t bytes, size_t room, struct text *out)
 {
@@ -111,6 +143,7 @@ void fit_table(const struct text *cells, const struct column *columns, size_t co
 	}
 	measure(&fit, cells);
 	leave_out(&fit, spare, out->columns);
+	shorten(&fit, out->columns);
 	last = last_column(&fit);
 	for (size_t at = 0; *field; at++) {
 		size_t bytes = strcspn(field, "\x1f"), i = at % fit.count;
@@ -121,7 +154,7 @@ void fit_table(const struct text *cells, const struct column *columns, size_t co
 			text_add_char(out, '\n');
 			line = out->bytes;
 		} else if (!fit.out[i]) {
-			text_add_bytes(out, field, bytes);
+			add_shortened(field, bytes, fit.width[i], out);
 			text_pad(out, from, fit.width[i] + GAP);
 		}
 		field += bytes + 1;

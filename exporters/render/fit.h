@@ -2,7 +2,8 @@
 /*
  * A table fit to a terminal: columns as wide as what stands in them. Where that is too wide,
  * columns without any value are left out, then those that matter least, until a row fits in one
- * line; then the last column is cut. Pure.
+ * line; then the widest are shortened in the middle ("2001:db8:aa:bb..dd:ee:ff"), and the last
+ * column is cut. Pure.
  */
 #ifndef CONNTIDE_RENDER_FIT_H
 #define CONNTIDE_RENDER_FIT_H

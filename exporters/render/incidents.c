@@ -21,7 +21,7 @@ const struct column incidents_columns[] = {
 	{"ended", 21, "ENDED", "string|null", "when recovery was seen; null: not yet, or never"},
 	{"worst", 9, "WORST", "string|null", "high (80 %), critical (95 %) or drops"},
 	{"stages", 32, "STAGES", "array|null", "stages that have a snapshot"},
-	{"peak_fill_ratio", 5, "PEAK", "number|null", "largest entries / limit"},
+	{"peak_fill_ratio", 8, "PEAK", "number|null", "largest entries / limit"},
 	{"peak_entries", 9, "ENTRIES", "integer|null", "entries at that moment"},
 	{"limit_entries", 9, "LIMIT", "integer|null", "the limit at the newest stage"},
 	{"limit", 6, "BY", "string|null",
@@ -148,7 +148,7 @@ static void add_item(struct rows *rows, const struct incident_item *item, const 
 	else
 		rows_string(rows, incident_stage_name((unsigned int)worst));
 	add_stages(rows, item->stages);
-	rows_double(rows, head->peak_fill_ppm / 1e6);
+	rows_share(rows, head->peak_fill_ppm / 1e6);
 	rows_u64(rows, head->peak_entries);
 	rows_u64(rows, head->limit_entries);
 	rows_string(rows, limit_name(head->limit_kind));

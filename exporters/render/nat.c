@@ -92,14 +92,14 @@ static void put_pool(struct rows *rows, const struct snap_nat_pool *pool)
 	rows_string(rows, l4proto_info(pool->l4proto)->name);
 	rows_string(rows, address_text(pool->address, pool->ipv6, address));
 	rows_string(rows, address_text(pool->remote, pool->ipv6, address));
-	rows_u64(rows, pool->remote_port);
+	rows_port(rows, pool->remote_port);
 	rows_u64(rows, pool->used);
 	rows_u64(rows, pool->used - pool->held);
 	rows_u64(rows, pool->size);
-	rows_double(rows, pool->ratio);
+	rows_share(rows, pool->ratio);
 	rows_double(rows, pool->new_per_s);
-	rows_double(rows, pool->failing_share);
-	rows_double(rows, pool->expected_share);
+	rows_share(rows, pool->failing_share);
+	rows_share(rows, pool->expected_share);
 	rows_boolean(rows, true, pool->measured);
 	put_times(rows, pool);
 	if (pool->last_port)
@@ -170,7 +170,7 @@ const char *nat_words(const struct snap_live *live, char out[NAT_WORDS_BYTES])
 		text_add_format(&text, "; %.2g %% of its new connections find none", failing * 100);
 	add_when(&text, live);
 	if (ratio >= NAT_HIGH_RATIO)
-		text_add(&text, "; a larger table does nothing: conntide nat");
+		text_add(&text, "; a larger table does nothing");
 	if (!text_failed(&text))
 		snprintf(out, NAT_WORDS_BYTES, "%s", text.data);
 	text_free(&text);

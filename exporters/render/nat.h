@@ -24,6 +24,9 @@ extern const struct column_part nat_parts[];
 
 #define NAT_ANY_ZONE (-1)
 
+/* Said where there is no pool at all. */
+#define NAT_NONE "No source NAT, and no connections of this host to elsewhere."
+
 /* At most `limit`, 0: all there are; of one zone, or NAT_ANY_ZONE. */
 void render_nat(const struct snap_nat *nat, int zone, size_t limit, enum rows_format format,
 		struct text *out);

@@ -195,6 +195,22 @@ void rows_double(struct rows *rows, double value)
 	end_field(rows);
 }
 
+void rows_share(struct rows *rows, double share)
+{
+	if (rows->format != ROWS_TEXT || !isfinite(share)) {
+		rows_double(rows, share);
+		return;
+	}
+	begin_field(rows);
+	text_add_format(rows->out, "%.1f %%", 100 * share);
+	end_field(rows);
+}
+
+void rows_port(struct rows *rows, uint16_t port)
+{
+	rows_u64_or_null(rows, port || rows->format != ROWS_TEXT, port);
+}
+
 void rows_time(struct rows *rows, uint64_t real_ns)
 {
 	char time[32];
@@ -299,10 +315,10 @@ const struct column ports_columns[] = {
 	{"port", 6, "PORT", "integer", "destination port of the original tuple, 0 without ports"},
 	{"service", 14, "SERVICE", "string", "name of the port in the services database, or empty"},
 	{"entries", 9, "ENTRIES", "integer", "entries, of the state asked for if one was"},
-	{"share", 6, "SHARE", "number", "entries as a part of all entries in the mirror, 0 to 1"},
+	{"share", 8, "SHARE", "number", "entries as a part of all entries in the mirror, 0 to 1"},
 	{"new_per_second", 7, "NEW/S", "number|null", "entries created, over 10 to 20 seconds"},
-	{"destroyed_per_second", 7, "GONE/S", "number|null", "entries destroyed, likewise"},
-	{"mean_lifetime_seconds", 7, "LIVES/S", "number|null",
+	{"destroyed_per_second", 8, "ENDED/S", "number|null", "entries destroyed, likewise"},
+	{"mean_lifetime_seconds", 11, "LIFETIME/S", "number|null",
 	 "mean lifetime of entries seen from birth to end"},
 	{"states", 0, "STATES", "object", "entries by state"},
 };
@@ -315,7 +331,7 @@ const struct column history_columns[] = {
 	{"mirror_entries", 9, "MIRROR", "integer", "entries in the mirror at the end"},
 	{"max", 9, "MAX", "integer", "the limit at the end"},
 	{"new_entries", 8, "NEW", "integer", "entries created in the interval"},
-	{"destroyed_entries", 8, "GONE", "integer", "entries destroyed in the interval"},
+	{"destroyed_entries", 8, "ENDED", "integer", "entries destroyed in the interval"},
 	{"dropped", 8, "DROPPED", "integer", "packets dropped in the interval"},
 	{"evicted", 8, "EVICTED", "integer", "entries evicted early in the interval"},
 	{"events_lost", 7, "LOST", "integer", "events lost in the interval"},
@@ -349,7 +365,7 @@ void render_cells(const struct selection *selection, enum rows_format format, st
 
 		rows_string(&rows, l4proto_text(key));
 		rows_string(&rows, direction_text(key));
-		rows_u64(&rows, key->port);
+		rows_port(&rows, key->port);
 		rows_string(&rows, state_or_unknown(key->l4proto, pick->state));
 		rows_u64(&rows, pick->entries);
 	}
@@ -371,10 +387,10 @@ void render_ports(const struct snapshot *snap, const struct selection *selection
 
 		rows_string(&rows, l4proto_text(&row->key));
 		rows_string(&rows, direction_text(&row->key));
-		rows_u64(&rows, row->key.port);
+		rows_port(&rows, row->key.port);
 		rows_string(&rows, services_name(services, row->key.l4proto, row->key.port));
 		rows_u64(&rows, pick->entries);
-		rows_double(&rows, all > 0 ? pick->entries / (double)all : 0.0);
+		rows_share(&rows, all > 0 ? pick->entries / (double)all : 0.0);
 		rows_double(&rows, row->new_per_s);
 		rows_double(&rows, row->destroyed_per_s);
 		rows_double(&rows, row->mean_lifetime_s);

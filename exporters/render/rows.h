@@ -54,6 +54,8 @@ void rows_u64(struct rows *rows, uint64_t value);
 void rows_u64_or_null(struct rows *rows, bool known, uint64_t value);
 void rows_boolean(struct rows *rows, bool known, bool value); /* in a table: yes, no or "-" */
 void rows_double(struct rows *rows, double value);	      /* NaN: null, empty or "-" */
+void rows_share(struct rows *rows, double share);	      /* 0 to 1; in a table: "72.5 %" */
+void rows_port(struct rows *rows, uint16_t port);	      /* 0, none: in a table "-" */
 void rows_states(struct rows *rows, const struct snap_row *row);
 void rows_history_top(struct rows *rows, const struct snap_sample *sample);
 void rows_time(struct rows *rows, uint64_t real_ns);

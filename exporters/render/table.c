@@ -64,11 +64,17 @@ static void add_fill(const struct snapshot *snap, struct text *out)
 	char words[FORECAST_WORDS_BYTES];
 
 	label(out, "level");
-	text_add_format(out, "%s: %s\n", snap_level_name(health_level(snap)),
-			health_level_reason(snap, words));
+	/* Where the numbers are old, the banner has said why. */
+	text_add_format(out, "%s%s%s\n", snap_level_name(health_level(snap)),
+			health_fresh(snap) ? ": " : "",
+			health_fresh(snap) ? health_level_reason(snap, words) : "");
 	label(out, "table");
 	head_fill(snap, out);
 	text_add_char(out, '\n');
+	if (health_empty(snap)) {
+		label(out, "");
+		text_add_format(out, "%s\n", health_empty_words());
+	}
 	add_losses(snap, out);
 	label(out, "forecast");
 	text_add_format(out, "%s\n", forecast_words(snap, words));
@@ -148,6 +154,7 @@ static void add_port(const struct snapshot *snap, const struct services *service
 	const struct l4proto_info *info = l4proto_info(row->key.l4proto);
 	const char *service = services_name(services, row->key.l4proto, row->key.port);
 	double all = (double)snap->live.mirror_entries;
+	double percent = all > 0 ? 100 * row->entries / all : 0;
 	unsigned int shown = STATE_SLOTS_MAX;
 	size_t from = out->bytes;
 	char part[48];
@@ -159,8 +166,9 @@ static void add_port(const struct snapshot *snap, const struct services *service
 	if (*service)
 		text_add_format(out, " (%.12s)", service);
 	text_pad(out, from, 30);
-	text_add_format(out, "%" PRIu32 ", %.0f %%", row->entries,
-			all > 0 ? 100 * row->entries / all : 0);
+	text_add_format(out, "%" PRIu32 ", %s%.0f %%", row->entries,
+			percent > 0 && percent < 1 ? "<" : "",
+			percent > 0 && percent < 1 ? 1 : percent);
 	for (unsigned int n = 0; n < 2; n++) {
 		unsigned int best = STATE_SLOTS_MAX;
 
@@ -207,7 +215,7 @@ static void add_nat(const struct snapshot *snap, struct text *out)
 	if (!*nat_words(&snap->live, words))
 		return;
 	label(out, "nat");
-	text_add_format(out, "%s\n", words);
+	text_add_format(out, "%s: conntide nat\n", words);
 }
 
 static void add_quality(const struct snapshot *snap, struct text *out)
@@ -215,8 +223,9 @@ static void add_quality(const struct snapshot *snap, struct text *out)
 	char words[HEALTH_WORDS_BYTES];
 
 	label(out, "quality");
-	text_add_format(out, "%s: %s\n", health_quality_words(snap, words),
-			health_quality_reason(snap));
+	text_add_format(out, "%s%s%s\n", health_quality_words(snap, words),
+			health_fresh(snap) ? ": " : "",
+			health_fresh(snap) ? health_quality_reason(snap) : "");
 }
 
 /* Of the last day, the latest first. */

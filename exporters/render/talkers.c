@@ -60,12 +60,12 @@ static void render_talker(const struct snapshot *snap, const struct snap_talker 
 	rows_string(rows, talker_kind_name(kind));
 	rows_string(rows, format_address(talker, prefix, address));
 	rows_string(rows, service ? l4proto_info(talker->l4proto)->name : "");
-	rows_u64(rows, talker->port);
+	rows_port(rows, talker->port);
 	rows_string(rows, service ? services_name(services, talker->l4proto, talker->port) : "");
 	rows_u64(rows, talker->entries);
 	rows_u64(rows, talker->error_entries);
 	rows_u64(rows, talker->more_entries);
-	rows_double(rows, all > 0 ? talker->entries / all : 0);
+	rows_share(rows, all > 0 ? talker->entries / all : 0);
 	rows_u64(rows, list->missed_entries);
 }
 
@@ -105,7 +105,7 @@ size_t render_talkers(const struct snapshot *snap, const struct snap_detail *det
 	struct rows rows;
 
 	rows_begin(&rows, out, wanted->format, talkers_columns, talkers_column_count);
-	rows_spare(&rows, "missed_entries more_entries error_entries service share");
+	rows_spare(&rows, "missed_entries more_entries error_entries service share l4proto port");
 	for (unsigned int i = 0; i < SHM_TALKER_KINDS; i++) {
 		const struct snap_talker_list *list = &details->talkers[i];
 

@@ -21,6 +21,16 @@ const char *health_rehearsal_words(void)
 	return "the limit is that of --assume-max, not the kernel's";
 }
 
+bool health_empty(const struct snapshot *snap)
+{
+	return health_fresh(snap) && snap->live.count_entries == 0;
+}
+
+const char *health_empty_words(void)
+{
+	return HEALTH_EMPTY;
+}
+
 bool health_fresh(const struct snapshot *snap)
 {
 	return snap->agent == SNAP_AGENT_UP || snap->agent == SNAP_AGENT_STARTING;
@@ -163,12 +173,16 @@ static void say_soon(const struct snapshot *snap, char out[HEALTH_WORDS_BYTES])
 			 (ms + 30000) / 60000);
 }
 
-static void say_rate(const struct snap_live *live, const char *what, const char *past,
-		     char out[HEALTH_WORDS_BYTES])
+/* The rate that is shown as a loss: level_value is the same one rounded up, for it must not be 0.
+ */
+static void say_rate(const struct snap_live *live, int64_t milli_per_s, const char *what,
+		     const char *past, char out[HEALTH_WORDS_BYTES])
 {
+	double per_s = milli_per_s > 0 ? (double)milli_per_s / 1e3 : (double)live->level_value;
+
 	if (live->level_value > 0)
-		snprintf(out, HEALTH_WORDS_BYTES, "%s, about %" PRId64 "/s", what,
-			 live->level_value);
+		snprintf(out, HEALTH_WORDS_BYTES, "%s, about %.*f/s", what, per_s < 10 ? 1 : 0,
+			 per_s);
 	else
 		snprintf(out, HEALTH_WORDS_BYTES, "%s less than 30 s ago", past);
 }
@@ -202,13 +216,16 @@ const char *health_level_reason(const struct snapshot *snap, char out[HEALTH_WOR
 	}
 	switch (live->level_reason) {
 	case SHM_LEVEL_REASON_DROPPING:
-		say_rate(live, "new connections are refused", "new connections were refused", out);
+		say_rate(live, live->dropped_milli_per_s, "new connections are refused",
+			 "new connections were refused", out);
 		break;
 	case SHM_LEVEL_REASON_EVICTING:
-		say_rate(live, "entries are evicted to make room", "entries were evicted", out);
+		say_rate(live, live->evicted_milli_per_s, "entries are evicted to make room",
+			 "entries were evicted", out);
 		break;
 	case SHM_LEVEL_REASON_CHAINS:
-		say_rate(live, "hash chains are too long: entries are refused",
+		say_rate(live, live->chain_milli_per_s,
+			 "hash chains are too long: entries are refused",
 			 "entries were refused for long hash chains", out);
 		break;
 	case SHM_LEVEL_REASON_FILL:

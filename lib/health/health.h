@@ -26,6 +26,13 @@ bool health_rehearsal(const struct snapshot *snap);
 /* What that means, in a sentence without a full stop. */
 const char *health_rehearsal_words(void);
 
+/* The table has no entry; and what that means, said alike by the log, pages and commands. */
+bool health_empty(const struct snapshot *snap);
+const char *health_empty_words(void);
+#define HEALTH_EMPTY                                                                               \
+	"nothing is tracked: no traffic, or no rule of this network namespace asks for "           \
+	"connection tracking"
+
 /* The agent is alive: the numbers are those of the last seconds. */
 bool health_fresh(const struct snapshot *snap);
 

@@ -417,10 +417,7 @@ const char *shm_reader_explain(const struct shm_reader *reader, int error, char 
 			       ? "the table was removed; conntide-agent makes it again within "
 				 "seconds if it runs, else start it"
 			       : "no table is published here; start conntide-agent (as root: "
-				 "conntide run), or name its directory with --runtime-dir; one "
-				 "that "
-				 "runs makes a directory again that was removed, or ends and logs "
-				 "why";
+				 "conntide run), or name its directory with --runtime-dir";
 		break;
 	case -EACCES:
 	case -EPERM:

@@ -125,6 +125,24 @@ def test_the_first_columns_stay(table, columns, tmp_path):
         assert set(titles.split()) <= set(shown[0][0].split()), shown[0][0]
 
 
+@pytest.mark.parametrize("columns", [80, 60])
+def test_long_addresses(table, columns):
+    """Two IPv6 addresses side by side are wider than a terminal: both ends of each stay."""
+    made = table("gateway")
+    long = "2001:db8:1111:2222:3333:4444:5555:{}"
+    made.do(f"nat tcp {long.format(6601)} {long.format(7702)} 8443 {long.format(8803)} 500 0 1000 0",
+            f"talker source {long.format(9904)} 500 3 4")
+    rows = [line for line in at_terminal(columns, "nat", "--runtime-dir", made.directory).splitlines()
+            if line.startswith("tcp ")]
+    assert len(rows) == 3 and all(len(line) <= columns for line in rows), rows
+    assert re.search(r"2001:\S+\.\.\S*6601 +2001:\S+\.\.\S*7702 +8443 +500", "\n".join(rows)), rows
+    for words in (["nat"], ["talkers"]):
+        lines = at_terminal(columns, *words, "--runtime-dir", made.directory).splitlines()
+        assert all(len(line) <= columns for line in lines), lines
+    piped = made.text("nat", "--json") + made.text("nat", "--format", "csv")
+    assert piped.count(long.format(6601)) == piped.count(long.format(7702)) == 2, "whole for programs"
+
+
 def test_an_unreadable_incident_has_its_reason(tmp_path):
     where = tmp_path / "host.incidents"
     where.mkdir()

@@ -76,7 +76,7 @@ def test_healthy(start, directory):
     advice = exporter.get("/api/v1/advice").json()
     assert [item["id"] for item in advice] == ["nothing-to-do"]
     assert "320 of 65536" in advice[0]["reason"] and advice[0]["commands"] == {}
-    assert "nothing in it stands out" in cli(directory, "why").stdout
+    assert "nothing stands out" in cli(directory, "why").stdout
     made.close()
 
 

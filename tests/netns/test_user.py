@@ -115,7 +115,7 @@ def test_removed_for_good(host, runtime, start_agent):
     agent = start_in(start_agent, host, runtime, directory)
     shutil.rmtree(directory)
     done = agent_module.cli(directory, "status")
-    assert done.returncode != 0 and "one that runs makes a directory again" in done.stderr
+    assert done.returncode != 0 and "start conntide-agent" in done.stderr
     assert agent.process.wait(20) == 1
     assert "cannot be made again" in agent.log()
     agent.process = None

@@ -93,10 +93,10 @@ def test_resize(top, width, height):
     top.resize(width, height)
     top.wait(lambda text: len(text.splitlines()) <= height, "not resized")
     if height >= 10:
-        text = top.wait(lambda text: row_ports(text)[:1] == [80] or "80" in text, "no rows")
+        text = top.wait(lambda text: (row_ports(text)[:1] == [80] or "80" in text)
+                        and ("SERVICE" in text) == (width >= 110)
+                        and ("TREND" in text) == (width >= 76), "not drawn for its width")
         assert all(len(line) <= width for line in text.splitlines())
-        assert ("SERVICE" in text) == (width >= 110)
-        assert ("TREND" in text) == (width >= 76)
     top.resize(80, 24)
     top.wait_for("TIME_WAIT 3750")
 

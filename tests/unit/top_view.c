@@ -36,7 +36,6 @@ static void set_up(struct drawn *drawn)
 	drawn->data = (struct top_data){.host = "gw1",
 					.snap = &drawn->made->snap,
 					.details = &drawn->made->details,
-					.problem = "no agent",
 					.content = &drawn->content};
 }
 
@@ -105,6 +104,48 @@ static void test_narrow_drops_columns_not_numbers(void **state)
 	assert_shows(text, "SERVICE");
 	assert_shows(text, "LIFETIME");
 	assert_shows(text, "ENDED/S");
+	tear_down(&drawn);
+}
+
+/* What has no room on the first line goes on the second, whole; keys are whole or not there. */
+static void test_parts_stay_whole(void **state)
+{
+	struct drawn drawn;
+	char text[512];
+
+	(void)state;
+	set_up(&drawn);
+	drawn.made->snap.live.level = SHM_LEVEL_FULL;
+	drawn.made->snap.live.level_reason = SHM_LEVEL_REASON_DROPPING;
+	drawn.made->snap.live.level_value = 39;
+	drawn.made->snap.live.dropped_milli_per_s = 38600;
+	drawn.made->snap.live.evicted_milli_per_s = 65000;
+	for (int width = 40; width <= 200; width++) {
+		draw(&drawn, width, 24);
+		assert_shows(line(&drawn, 0, text), "FULL  ");
+		if (width >= 60) {
+			assert_shows(text, "losses 104/s");
+			assert_shows(drawn.text.data, "new connections are refused, about 39/s");
+		}
+		assert_shows(line(&drawn, 23, text), "ports  q quit  ? help");
+		assert_true(!strstr(text, "so") == !strstr(text, "<> sort"));
+		assert_true(!strstr(text, "i inc") == !strstr(text, "i incidents"));
+	}
+	tear_down(&drawn);
+}
+
+/* A row of a table is cut at the edge: its rest is no row. */
+static void test_rows_stay_rows(void **state)
+{
+	struct drawn drawn;
+
+	(void)state;
+	set_up(&drawn);
+	text_add(&drawn.content,
+		 "KIND         ADDRESS        ENTRIES\nsource       192.0.2.1      7\n");
+	top_key(&drawn.state, 't');
+	draw(&drawn, 20, 24);
+	assert_int_equal(drawn.state.lines, 2);
 	tear_down(&drawn);
 }
 
@@ -236,7 +277,9 @@ static void test_no_table(void **state)
 	(void)state;
 	set_up(&drawn);
 	drawn.data.snap = NULL;
-	assert_shows(draw(&drawn, 80, 24), "UNKNOWN  no agent");
+	text_add(&drawn.content, "no agent\n");
+	assert_shows(draw(&drawn, 80, 24), "UNKNOWN");
+	assert_shows(drawn.text.data, "no agent");
 	tear_down(&drawn);
 }
 
@@ -370,6 +413,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_screen),
 		cmocka_unit_test(test_narrow_drops_columns_not_numbers),
+		cmocka_unit_test(test_parts_stay_whole),
+		cmocka_unit_test(test_rows_stay_rows),
 		cmocka_unit_test(test_sorting),
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_typing_takes_all_keys),

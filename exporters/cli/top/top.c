@@ -14,7 +14,9 @@
 #include "exporters/cli/top/screen.h"
 #include "exporters/cli/top/view.h"
 #include "exporters/render/incidents.h"
+#include "exporters/render/nat.h"
 #include "exporters/render/talkers.h"
+#include "exporters/render/wrap.h"
 #include "lib/base/clock.h"
 #include "lib/shm/reader.h"
 
@@ -50,22 +52,59 @@ static int take(struct top *top)
 	return err;
 }
 
+/* Adds text, broken between words at the edge of the screen. */
+static void add_wrapped(struct top *top, const struct text *from)
+{
+	if (text_failed(from))
+		top->content.failed = true;
+	else
+		text_wrap(from, top->content.columns, 0, &top->content);
+}
+
+static void add_sentence(struct top *top, const char *sentence)
+{
+	struct text text;
+
+	text_init(&text);
+	text_add_format(&text, "%s\n", sentence);
+	add_wrapped(top, &text);
+	text_free(&text);
+}
+
 /* What to type first, then what it rests on. */
 static void write_why(struct top *top, const struct model *model)
 {
 	struct advice *advice = malloc(sizeof(*advice));
+	struct text text;
 	struct why why;
 
+	text_init(&text);
+	text.columns = top->content.columns;
 	why_look(&top->snap, &top->details, model, &why);
 	if (!advice || advice_make(&why, advice))
-		top->content.failed = true;
+		text.failed = true;
 	else {
 		advice_name_hosts(advice);
-		advice_text(advice, &top->content);
+		advice_text(advice, &text);
 	}
 	free(advice);
-	text_add(&top->content, "\n");
-	why_text(&why, top->services, true, &top->content);
+	text_add(&text, "\n");
+	why_text(&why, top->services, true, &text);
+	add_wrapped(top, &text);
+	text_free(&text);
+}
+
+static void write_nat(struct top *top)
+{
+	char words[NAT_WORDS_BYTES];
+
+	if (!top->snap.nat.count) {
+		add_sentence(top, NAT_NONE);
+		return;
+	}
+	if (*nat_words(&top->snap.live, words))
+		add_sentence(top, words);
+	render_nat(&top->snap.nat, NAT_ANY_ZONE, 0, ROWS_TEXT, &top->content);
 }
 
 static void write_incidents(struct top *top)
@@ -79,9 +118,12 @@ static void write_incidents(struct top *top)
 
 	boot_id_read(boot_id);
 	if (err && err != -ENOENT) {
-		text_add_format(&top->content, "%s/%s" INCIDENT_DIR_SUFFIX ": %s%s\n",
-				options->state_dir, options->netns, strerror(-err),
-				err == -EACCES ? "; run as root or join the group conntide" : "");
+		char text[512];
+
+		snprintf(text, sizeof(text), "%s/%s" INCIDENT_DIR_SUFFIX ": %s%s",
+			 options->state_dir, options->netns, strerror(-err),
+			 err == -EACCES ? "; run as root or join the group conntide" : "");
+		add_sentence(top, text);
 	} else if (!list.count) {
 		text_add(&top->content, "no incident has been kept\n");
 	} else {
@@ -102,10 +144,18 @@ static void write_content(struct top *top)
 	struct model model;
 
 	text_clear(&top->content);
+	top->content_of = top->state.screen;
+	if (!top->has_table) {
+		add_sentence(top, top->problem);
+		return;
+	}
 	switch (top->state.screen) {
 	case TOP_TALKERS:
+	case TOP_NAT:
 		if (top->details.hosts_error)
-			text_add_format(&top->content, "%s\n", top->details.hosts_why);
+			add_sentence(top, top->details.hosts_why);
+		else if (top->state.screen == TOP_NAT)
+			write_nat(top);
 		else
 			render_talkers(&top->snap, &top->details, &all, top->services,
 				       &top->content);
@@ -122,12 +172,11 @@ static void write_content(struct top *top)
 	default:
 		break;
 	}
-	top->content_of = top->state.screen;
 }
 
 static bool needs_content(const struct top *top)
 {
-	return top->has_table && top->state.screen != top->content_of;
+	return top->state.screen != top->content_of;
 }
 
 static void draw(struct top *top, struct canvas *canvas)
@@ -137,7 +186,6 @@ static void draw(struct top *top, struct canvas *canvas)
 		.snap = top->has_table ? &top->snap : NULL,
 		.details = &top->details,
 		.services = top->services,
-		.problem = top->problem,
 		.content = &top->content,
 		.ascii = !screen_is_unicode(),
 	};
@@ -173,8 +221,7 @@ static int left_ms(uint64_t due_ns)
 static void look(struct top *top)
 {
 	take(top);
-	if (top->has_table)
-		write_content(top);
+	write_content(top);
 }
 
 static int run(struct top *top)

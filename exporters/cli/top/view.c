@@ -29,8 +29,8 @@ const char top_help_text[] =
 	"  p Z            pause                        space refresh now\n"
 	"  + -            slower, faster\n"
 	"\n"
-	"The first line is the level with its reason, the entries and what is lost per\n"
-	"second; the second the forecast and how far the numbers can be trusted.\n"
+	"Above are the level, the entries, what is lost per second, and why; then the\n"
+	"forecast and how far the numbers can be trusted.\n"
 	"TREND is the last minutes of a row, each scaled to its own largest value.\n"
 	"Nothing is changed by any key: conntide top only reads.\n";
 
@@ -70,59 +70,123 @@ static double losses_per_s(const struct snap_live *live)
 	       1000;
 }
 
-static void draw_level(struct canvas *canvas, int x, const struct snapshot *snap)
+/* Up to `width` characters of the line at *at, broken at a blank where it is longer, into
+ * out; *at is moved to what follows. False at the end. */
+static bool next_line(const char **at, int width, char *out, size_t size)
+{
+	size_t most = (size_t)width < size - 1 ? (size_t)width : size - 1;
+	const char *end = strchrnul(*at, '\n');
+	size_t n = (size_t)(end - *at);
+
+	if (!**at)
+		return false;
+	if (n > most) {
+		n = most;
+		for (size_t i = most; i > most / 2; i--)
+			if ((*at)[i] == ' ') {
+				n = i;
+				break;
+			}
+		end = *at + n + ((*at)[n] == ' ' ? 1 : 0);
+	} else if (*end) {
+		end++;
+	}
+	memcpy(out, *at, n);
+	out[n] = '\0';
+	*at = end;
+	return true;
+}
+
+/* Where the next of the parts goes: they stand side by side, and go on on the next line where one
+ * has no room. What has none on the last either is left out. */
+struct parts {
+	struct canvas *canvas;
+	int x, y, lines;
+};
+
+static void add_part(struct parts *parts, enum canvas_style style, const char *text)
+{
+	int width = (int)strlen(text), all = parts->canvas->width;
+	char line[HEALTH_WORDS_BYTES];
+
+	if (all <= 0)
+		return;
+	if (parts->x && parts->x + 2 + width > all) {
+		if (parts->y + 1 == parts->lines)
+			return;
+		parts->y++;
+		parts->x = 0;
+	}
+	while (next_line(&text, parts->x ? all - parts->x - 2 : all, line, sizeof(line))) {
+		parts->x = canvas_put(parts->canvas, parts->y, parts->x ? parts->x + 2 : 0, style,
+				      line);
+		if (!*text || parts->y + 1 == parts->lines)
+			return;
+		parts->y++;
+		parts->x = 0;
+	}
+}
+
+static void add_level(struct parts *parts, const struct snapshot *snap)
 {
 	const struct snap_live *live = &snap->live;
 	enum shm_level level = health_level(snap);
 	double lost = losses_per_s(live), fill = health_fill_ratio(live);
 	char text[HEALTH_WORDS_BYTES], count[32], max[32];
 
-	x = canvas_put(canvas, 0, x, level_style(level), snap_level_name(level));
+	add_part(parts, level_style(level), snap_level_name(level));
 	if (fill >= 0)
-		snprintf(text, sizeof(text), "  %s of %s entries, %.1f %%",
+		snprintf(text, sizeof(text), "%s of %s entries, %.1f %%",
 			 grouped((uint64_t)live->count_entries, count),
 			 grouped((uint64_t)live->limit_entries, max), 100 * fill);
 	else
-		snprintf(text, sizeof(text), "  %s entries, no limit",
+		snprintf(text, sizeof(text), "%s entries, no limit",
 			 grouped((uint64_t)live->count_entries, count));
-	x = canvas_put(canvas, 0, x, STYLE_STRONG, text);
-	x = canvas_put(canvas, 0, x, STYLE_PLAIN, "  ");
-	x = canvas_put(canvas, 0, x, STYLE_PLAIN, health_level_reason(snap, text));
-	snprintf(text, sizeof(text), "  losses %.0f/s", lost);
-	canvas_put(canvas, 0, x, lost > 0 ? STYLE_CRITICAL : STYLE_PLAIN, text);
+	add_part(parts, STYLE_STRONG, text);
+	snprintf(text, sizeof(text), "losses %.0f/s", lost);
+	add_part(parts, lost > 0 ? STYLE_CRITICAL : STYLE_PLAIN, text);
+	add_part(parts, STYLE_PLAIN, health_level_reason(snap, text));
 }
 
 /* Instead of the level: the numbers are not of now. */
-static void draw_age(struct canvas *canvas, int x, const struct snapshot *snap)
+static void add_age(struct parts *parts, const struct snapshot *snap)
 {
-	char age[32], text[320];
+	char age[32], text[64];
 
-	snprintf(text, sizeof(text), "UNKNOWN  %s; the numbers are %s%s", health_reason(snap),
-		 format_age(snap->age_ns, age), snap->age_ns == UINT64_MAX ? "" : " old");
-	canvas_put(canvas, 0, x, STYLE_UNKNOWN, text);
+	add_part(parts, STYLE_UNKNOWN, "UNKNOWN");
+	snprintf(text, sizeof(text), "the numbers are %s%s", format_age(snap->age_ns, age),
+		 snap->age_ns == UINT64_MAX ? "" : " old");
+	add_part(parts, STYLE_UNKNOWN, text);
+	add_part(parts, STYLE_UNKNOWN, health_reason(snap));
 }
 
-static void draw_state(struct canvas *canvas, const struct top_state *state,
+static void draw_state(struct canvas *canvas, int lines, const struct top_state *state,
 		       const struct top_data *data)
 {
-	char words[FORECAST_WORDS_BYTES], quality[HEALTH_WORDS_BYTES], right[512];
-	int x = 0;
+	struct parts parts = {.canvas = canvas, .lines = lines};
+	char words[FORECAST_WORDS_BYTES], where[256];
 
 	if (!data->snap) {
-		canvas_put(canvas, 0, 0, STYLE_UNKNOWN, "UNKNOWN");
-		canvas_put(canvas, 0, 9, STYLE_PLAIN, data->problem ? data->problem : "");
+		add_part(&parts, STYLE_UNKNOWN, "UNKNOWN");
+		add_part(&parts, STYLE_PLAIN, "no table to look at");
 		return;
 	}
 	if (health_rehearsal(data->snap))
-		x = canvas_put(canvas, 0, 0, STYLE_FULL, "REHEARSAL  ");
+		add_part(&parts, STYLE_FULL, "REHEARSAL");
 	if (health_fresh(data->snap))
-		draw_level(canvas, x, data->snap);
+		add_level(&parts, data->snap);
 	else
-		draw_age(canvas, x, data->snap);
-	x = canvas_put(canvas, 1, 0, STYLE_PLAIN, forecast_words(data->snap, words));
-	snprintf(right, sizeof(right), "  %s  %s %s%s", health_quality_words(data->snap, quality),
-		 data->host, data->snap->netns_name, state->paused ? "  PAUSED" : "");
-	canvas_put(canvas, 1, x, STYLE_DIM, right);
+		add_age(&parts, data->snap);
+	if (parts.y == 0) {
+		parts.y = 1;
+		parts.x = 0;
+	}
+	if (state->paused)
+		add_part(&parts, STYLE_STRONG, "PAUSED");
+	add_part(&parts, STYLE_PLAIN, forecast_words(data->snap, words));
+	add_part(&parts, STYLE_DIM, health_quality_words(data->snap, words));
+	snprintf(where, sizeof(where), "%s %s", data->host, data->snap->netns_name);
+	add_part(&parts, STYLE_DIM, where);
 }
 
 /* --- the table of ports ------------------------------------------------------------ */
@@ -315,58 +379,39 @@ static void draw_ports(struct canvas *canvas, int top, int rows, struct top_stat
 	top_state_clamp(state);
 	for (size_t i = 0; i < state->page && state->first + i < selection.count; i++)
 		draw_port(canvas, top + 1 + (int)i, data, selection.picks[state->first + i].row);
-	if (!selection.count)
-		canvas_put(canvas, top + 1, 0, STYLE_DIM,
-			   state->filter[0] ? "no row has all of these words; Esc shows all rows"
-					    : "no connection is tracked");
+	if (!selection.count) {
+		struct parts words = {.canvas = canvas, .y = top + 1, .lines = top + rows};
+
+		add_part(&words, STYLE_DIM,
+			 state->filter[0] ? "no row has all of these words; Esc shows all rows"
+			 : health_empty(data->snap) ? health_empty_words()
+						    : "no connection is tracked");
+	}
 	selection_free(&selection);
 }
 
 /* --- text -------------------------------------------------------------------------- */
 
-/* Up to `width` characters of the line at *at, broken at a blank where it is longer, into
- * out; *at is moved to what follows. False at the end. */
-static bool next_line(const char **at, int width, char *out, size_t size)
-{
-	size_t most = (size_t)width < size - 1 ? (size_t)width : size - 1;
-	const char *end = strchrnul(*at, '\n');
-	size_t n = (size_t)(end - *at);
-
-	if (!**at)
-		return false;
-	if (n > most) {
-		n = most;
-		for (size_t i = most; i > most / 2; i--)
-			if ((*at)[i] == ' ') {
-				n = i;
-				break;
-			}
-		end = *at + n + ((*at)[n] == ' ' ? 1 : 0);
-	} else if (*end) {
-		end++;
-	}
-	memcpy(out, *at, n);
-	out[n] = '\0';
-	*at = end;
-	return true;
-}
-
+/* Rows of a table are cut at the edge, other lines go on below. */
 static void draw_text(struct canvas *canvas, int top, int rows, struct top_state *state,
 		      const char *text)
 {
+	bool table = state->screen == TOP_TALKERS || state->screen == TOP_NAT ||
+		     state->screen == TOP_INCIDENTS;
 	const char *at = text ? text : "";
 	size_t lines = 0;
 	char line[512];
+	int width = table ? (int)sizeof(line) : canvas->width;
 
 	if (canvas->width <= 0)
 		return;
-	while (next_line(&at, canvas->width, line, sizeof(line)))
+	while (next_line(&at, width, line, sizeof(line)))
 		lines++;
 	state->lines = lines;
 	state->page = rows > 0 ? (size_t)rows : 0;
 	top_state_clamp(state);
 	at = text ? text : "";
-	for (size_t i = 0; next_line(&at, canvas->width, line, sizeof(line)); i++)
+	for (size_t i = 0; next_line(&at, width, line, sizeof(line)); i++)
 		if (i >= state->first && i < state->first + state->page)
 			canvas_put(canvas, top + (int)(i - state->first), 0, STYLE_PLAIN, line);
 }
@@ -377,7 +422,11 @@ static void draw_keys(struct canvas *canvas, int y, const struct top_state *stat
 {
 	static const char *const screens[TOP_SCREENS] = {"ports", "talkers",   "NAT",
 							 "why",	  "incidents", "help"};
+	static const char *const keys[] = {"q quit",   "? help",  "t talkers",
+					   "n NAT",    "w why",	  "i incidents",
+					   "/ filter", "<> sort", "p pause"};
 	char text[160];
+	int x;
 
 	if (state->typing) {
 		snprintf(text, sizeof(text), "filter: %s_   Enter takes it, Esc does not",
@@ -386,11 +435,12 @@ static void draw_keys(struct canvas *canvas, int y, const struct top_state *stat
 		return;
 	}
 	canvas_style_row(canvas, y, STYLE_HEADING);
-	snprintf(text, sizeof(text),
-		 "%s%s%s  q quit  ? help  t talkers  n NAT  w why  i incidents  / filter  "
-		 "<> sort  p pause",
-		 screens[state->screen], state->filter[0] ? ": " : "", state->filter);
-	canvas_put_left(canvas, y, 0, canvas->width, STYLE_HEADING, text);
+	snprintf(text, sizeof(text), "%s%s%s", screens[state->screen], state->filter[0] ? ": " : "",
+		 state->filter);
+	x = canvas_put(canvas, y, 0, STYLE_HEADING, text);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (x + 2 + (int)strlen(keys[i]) <= canvas->width)
+			x = canvas_put(canvas, y, x + 2, STYLE_HEADING, keys[i]);
 }
 
 void top_draw(struct canvas *canvas, struct top_state *state, const struct top_data *data)
@@ -398,7 +448,7 @@ void top_draw(struct canvas *canvas, struct top_state *state, const struct top_d
 	int top = canvas->height > 6 ? 3 : 2;
 	int rows = canvas->height - top - 1;
 
-	draw_state(canvas, state, data);
+	draw_state(canvas, top, state, data);
 	state->lines = state->page = 0;
 	if (state->screen == TOP_HELP)
 		draw_text(canvas, top, rows, state, top_help_text);

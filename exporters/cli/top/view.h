@@ -19,11 +19,10 @@
 /* All that is shown; borrowed while it is drawn. */
 struct top_data {
 	const char *host;	     /* the machine's name */
-	const struct snapshot *snap; /* NULL: there is no table, `problem` says why */
+	const struct snapshot *snap; /* NULL: there is no table, `content` says why */
 	const struct snap_detail *details;
 	const struct services *services;
-	const char *problem;	    /* a sentence, or NULL */
-	const struct text *content; /* of the screens that are text */
+	const struct text *content; /* of the screens that are text; broken into lines */
 	bool ascii;		    /* no sparklines and bars of Unicode */
 };
 

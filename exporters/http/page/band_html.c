@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <ctype.h>
 #include <string.h>
 
 #include "exporters/http/page/sections.h"
@@ -18,7 +19,8 @@ static void add_banner(struct text *out, const struct snapshot *snap)
 				health_rehearsal_words());
 	if (!health_fresh(snap))
 		text_add_format(out,
-				"<p class=\"bad\" role=\"alert\">No current numbers: %s. The last "
+				"<p class=\"bad\" role=\"alert\" id=\"no-numbers\">No current "
+				"numbers: %s. The last "
 				"ones are %s%s:</p>\n",
 				health_reason(snap), format_age(snap->age_ns, age),
 				snap->age_ns == UINT64_MAX ? "" : " old");
@@ -74,13 +76,15 @@ void render_band_html(const struct page *page, struct text *out)
 	text_add_format(out,
 			"<p class=\"big\" aria-live=\"polite\"><span class=\"level %s\">%s</span> ",
 			level, level);
-	text_add_html(out, health_level_reason(snap, words));
+	/* Of old numbers the banner has said it. */
+	if (health_fresh(snap))
+		text_add_html(out, health_level_reason(snap, words));
 	text_add(out, "</p>\n<p>");
 	head_fill(snap, out);
 	text_add(out, "</p>\n");
-	if (health_fresh(snap) && snap->live.count_entries == 0)
-		text_add(out, "<p>Nothing is tracked: no traffic, or no rule of this namespace "
-			      "asks for connection tracking.</p>\n");
+	if (health_empty(snap))
+		text_add_format(out, "<p>%c%s.</p>\n", toupper(*health_empty_words()),
+				health_empty_words() + 1);
 	if (fill >= 0)
 		text_add_format(out,
 				"<meter aria-label=\"Fill\" min=\"0\" max=\"1\" low=\"%.2f\" "

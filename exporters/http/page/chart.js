@@ -166,9 +166,11 @@
 	const draw = () => {
 		const [from, to] = window_shown(), now = Date.now() / 1000;
 		const width = Math.max(svg.clientWidth, 200), height = Math.max(svg.clientHeight, 160);
-		const points = columns(rows_shown(), from, to), names = largest(points);
+		const rows = rows_shown(), points = columns(rows, from, to), names = largest(points);
 		const horizons = (data.forecast.horizons || []).filter((h) => now + h.seconds <= to + 1);
-		const limit = data.forecast.limit ? data.forecast.limit.entries : 0;
+		// A forecast that cannot say anything yet knows no limit; the samples do.
+		const limit = data.forecast.limit ? data.forecast.limit.entries
+			: rows.length ? rows[rows.length - 1].max || 0 : 0;
 		let most = 10;
 		for (const { row } of points)
 			most = Math.max(most, row.entries);

@@ -12,6 +12,14 @@ static void add_fact(struct text *out, const char *name, const char *value, bool
 	text_add(out, "</dd>\n");
 }
 
+/* Zeros are folded away. */
+static void add_loss(struct text *out, const char *name, int64_t value)
+{
+	if (value > 0)
+		text_add_format(out, "<dt>%s</dt><dd class=\"bad\">%" PRId64 "</dd>\n", name,
+				value);
+}
+
 static void add_count(struct text *out, const char *name, int64_t value, bool bad)
 {
 	text_add_format(out, "<dt>%s</dt><dd%s>%" PRId64 "</dd>\n", name,
@@ -45,14 +53,17 @@ static void add_losses(struct text *out, const struct snapshot *snap)
 {
 	const struct snap_live *live = &snap->live;
 
-	text_add(out, "<section id=\"losses\"><h2>Losses since the machine booted</h2>\n<dl>\n");
-	add_count(out, "Dropped, table full", live->stat_drop, live->stat_drop > 0);
-	add_count(out, "Evicted", live->stat_early_drop, live->stat_early_drop > 0);
-	add_count(out, "Dropped, chain too long", live->stat_chaintoolong,
-		  live->stat_chaintoolong > 0);
-	add_count(out, "Failed inserts", live->stat_insert_failed, false);
-	add_count(out, "Chains too long from, entries", live->chain_limit_entries,
-		  live->max_entries > 0 && live->chain_limit_entries < live->max_entries);
+	text_add(out, "<section id=\"losses\"><h2>Losses since the machine booted</h2>\n");
+	if (live->stat_drop <= 0 && live->stat_early_drop <= 0 && live->stat_chaintoolong <= 0 &&
+	    live->stat_insert_failed <= 0) {
+		text_add(out, "<p>None.</p></section>\n");
+		return;
+	}
+	text_add(out, "<dl>\n");
+	add_loss(out, "Dropped", live->stat_drop);
+	add_loss(out, "Evicted", live->stat_early_drop);
+	add_loss(out, "Dropped, chain too long", live->stat_chaintoolong);
+	add_loss(out, "Failed inserts", live->stat_insert_failed);
 	text_add(out, "</dl></section>\n");
 }
 

@@ -180,6 +180,7 @@ static void add_facts(const struct snapshot *snap, struct text *out)
 	const struct snap_chance *soon = snap_chance_at(forecast, 600);
 	const struct snap_horizon *horizon = &forecast->horizon[2];
 	char words[FORECAST_WORDS_BYTES];
+	uint32_t entries;
 
 	text_add_format(out, "<dl>\n<dt>Full</dt><dd%s>%s</dd>\n",
 			forecast->full_likely_ms == SHM_NEVER_MS ? "" : " class=\"bad\"",
@@ -187,9 +188,10 @@ static void add_facts(const struct snapshot *snap, struct text *out)
 	text_add_format(
 		out,
 		"<dt>Within ten minutes</dt><dd>full: %.0f %%, a packet dropped: %.0f %%</dd>\n"
-		"<dt>Settles</dt><dd>%s, if demand stays as it is</dd>\n",
+		"<dt>In the end</dt><dd>%s%s</dd>\n",
 		100.0 * soon->full_ppm / SNAP_PPM, 100.0 * soon->drop_ppm / SNAP_PPM,
-		forecast_settles(snap, words));
+		forecast_settles(snap, words),
+		health_settles_at(snap, &entries) ? ", if demand stays as it is" : "");
 	text_add(out, "<dt>Accuracy</dt><dd>");
 	if (horizon->compared)
 		text_add_format(out,
@@ -213,7 +215,7 @@ void render_forecast_html(const struct snapshot *snap, const struct snap_history
 			     verdict == SHM_VERDICT_FULL);
 
 	text_add_format(out,
-			"<section id=\"forecast\"><h2>What comes</h2>\n<p class=\"verdict%s\"%s>",
+			"<section id=\"forecast\"><h2>Forecast</h2>\n<p class=\"verdict%s\"%s>",
 			bad ? " bad" : "", shown && forecast->alarm ? " role=\"alert\"" : "");
 	text_add_html(out, forecast_words(snap, words));
 	text_add(out, "</p>\n");

@@ -12,6 +12,7 @@ static void add_talker(const struct page *page, const struct snap_talker *talker
 		       struct text *out)
 {
 	double all = (double)page->snap->live.mirror_entries;
+	double percent = all > 0 ? 100 * talker->entries / all : 0;
 	char address[ADDRESS_BYTES];
 
 	text_add_format(out, "<tr id=\"%s-%s", service ? "service" : "source",
@@ -28,8 +29,9 @@ static void add_talker(const struct page *page, const struct snap_talker *talker
 	}
 	text_add_format(out,
 			"</th><td class=\"n\" data-label=\"Entries\">%" PRIu32 "</td>"
-			"<td class=\"n\" data-label=\"Share\">%.0f %%</td></tr>\n",
-			talker->entries, all > 0 ? 100 * talker->entries / all : 0);
+			"<td class=\"n\" data-label=\"Share\">%s%.0f %%</td></tr>\n",
+			talker->entries, percent > 0 && percent < 1 ? "&lt;" : "",
+			percent > 0 && percent < 1 ? 1 : percent);
 }
 
 static void add_list(const struct page *page, enum shm_talker_kind kind, const char *title,
@@ -51,10 +53,14 @@ static void add_list(const struct page *page, enum shm_talker_kind kind, const c
 
 void render_hosts_html(const struct page *page, struct text *out)
 {
-	if (!page->details || page->details->hosts_error)
+	if (!page->details)
 		return;
 	text_add(out, "<section id=\"talkers\"><h2>Talkers</h2>\n");
-	if (page->hosts && !page->details->talkers[SHM_TALKER_SOURCE].count) {
+	if (page->hosts && page->details->hosts_error) {
+		text_add(out, "<p class=\"dim\">");
+		text_add_html(out, page->details->hosts_why);
+		text_add(out, "</p>\n");
+	} else if (page->hosts && !page->details->talkers[SHM_TALKER_SOURCE].count) {
 		text_add(out, "<p>None known yet.</p>\n");
 	} else if (page->hosts) {
 		add_list(page, SHM_TALKER_SOURCE, "Source", out);

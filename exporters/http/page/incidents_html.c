@@ -50,8 +50,13 @@ void render_incidents_html(const struct page *page, struct text *out)
 	text_add(out, "<section id=\"incidents\"><h2>Incidents</h2>\n");
 	if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
 		text_add_format(out, "<p>Cannot be read: %s.</p>\n", strerror(-fd));
-	else if (fd < 0 || incident_list_read(&list, fd) || !list.count)
+	else if (fd < 0 || incident_list_read(&list, fd) || (!list.count && !list.bad_count))
 		text_add_format(out, "<p>%s.</p>\n", why_none(page->snap));
+	if (list.bad_count)
+		text_add_format(out,
+				"<p>%zu files cannot be read: <a "
+				"href=\"api/v1/incidents?format=text\">which, and why</a></p>\n",
+				list.bad_count);
 	if (list.count)
 		text_add(out, "<table class=\"cards\"><thead><tr><th scope=\"col\">Began</th>"
 			      "<th scope=\"col\">State</th>"

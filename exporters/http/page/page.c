@@ -140,7 +140,7 @@ void route_page(struct app *app, const struct request *request, const struct rou
 		add_sections(app, &page, !chart || strcmp(chart, "0") != 0, out);
 	} else {
 		text_add(out, "<section id=\"band\" class=\"band UNKNOWN\"><p class=\"bad\" "
-			      "role=\"alert\">There are no numbers: ");
+			      "role=\"alert\" id=\"no-numbers\">There are no numbers: ");
 		text_add_html(out, app->source.why);
 		text_add(out,
 			 ".</p></section>\n<section id=\"chart\" data-keep hidden></section>\n");

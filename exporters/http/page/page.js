@@ -138,7 +138,9 @@
 			return;
 		try {
 			await update();
-			await window.conntide_chart.update();
+			// Without current numbers, of which the page has told, there is no chart either.
+			if (!document.getElementById("no-numbers"))
+				await window.conntide_chart.update();
 			answered = Date.now();
 			wait_ms = EVERY_MS;
 			say_trouble("");

@@ -58,7 +58,7 @@ static void add_row(const struct page *page, const struct snap_row *row, struct 
 			direction_name(row->key.direction), row->entries,
 			share > 0 && share < 1 ? "&lt;" : "", share > 0 && share < 1 ? 1 : share);
 	add_number_cell(out, "New/s", row->new_per_s);
-	add_number_cell(out, "Lives, s", row->mean_lifetime_s);
+	add_number_cell(out, "Lifetime, s", row->mean_lifetime_s);
 	add_states(out, row);
 }
 
@@ -70,7 +70,7 @@ static void add_table(const struct page *page, const struct selection *selection
 		 "<th scope=\"col\">Direction</th><th scope=\"col\" class=\"n\">Entries</th>"
 		 "<th scope=\"col\" class=\"n\">Share</th>"
 		 "<th scope=\"col\" class=\"n\">New/s</th>"
-		 "<th scope=\"col\" class=\"n\">Lives, s</th><th scope=\"col\">States</th></tr>"
+		 "<th scope=\"col\" class=\"n\">Lifetime, s</th><th scope=\"col\">States</th></tr>"
 		 "</thead>\n<tbody>\n");
 	for (size_t i = 0; i < selection->count; i++)
 		if ((selection->picks[i].row->entries == 0) == empty)

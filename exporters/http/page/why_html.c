@@ -67,7 +67,7 @@ static void add_why(const struct why *why, bool hosts, struct text *out)
 	text_add(out, "<section id=\"why\"><h2>Why</h2>\n");
 	add_growth(&why->minutes, out);
 	if (!why->finding_count)
-		text_add(out, "<p>No pattern that is known here: nothing stands out.</p>\n");
+		text_add(out, "<p>No known pattern: nothing stands out.</p>\n");
 	else
 		text_add(out, "<ol>\n");
 	for (uint32_t i = 0; i < why->finding_count; i++) {
