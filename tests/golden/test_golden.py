@@ -87,7 +87,7 @@ def make_offline(description):
     os.chmod(directory, 0o755)
     with open(description, encoding="ascii") as file:
         segment = Segment(directory, file.read())
-    exporter = Exporter(directory, "--web.show-hosts=loopback")
+    exporter = Exporter(directory, "--web.show-hosts=loopback", "--state-dir", directory)
     yield directory, exporter
     exporter.close()
     segment.close()

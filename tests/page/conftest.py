@@ -54,6 +54,6 @@ def segment(directory):  # pylint: disable=redefined-outer-name
 
 @pytest.fixture
 def exporter(segment, directory):  # pylint: disable=redefined-outer-name,unused-argument
-    made = Exporter(directory, "--web.show-hosts=loopback")
+    made = Exporter(directory, "--web.show-hosts=loopback", "--state-dir", directory)
     yield made
     made.close()

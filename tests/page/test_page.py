@@ -30,7 +30,7 @@ def nginx(directory):
         made = Segment(directory, file.read())
     made.do("host gate1", *[f"sample seconds {7000 + 5 * (900 - s) // 9} 7000 262144 30 28 0 {s}"
                             for s in range(900, 0, -1)])
-    exporter = Exporter(directory, "--web.show-hosts=loopback")
+    exporter = Exporter(directory, "--web.show-hosts=loopback", "--state-dir", directory)
     yield made, exporter
     exporter.close()
     made.close()

@@ -60,7 +60,7 @@ def _page(node):
     os.chmod(directory, 0o755)
     with open(os.path.join(ROOT, "tests", "golden", "nginx.segment"), encoding="ascii") as file:
         segment = Segment(directory, file.read())
-    exporter = Exporter(directory, "--web.show-hosts=loopback")
+    exporter = Exporter(directory, "--web.show-hosts=loopback", "--state-dir", directory)
     browser = Browser(node)
     yield browser, f"http://127.0.0.1:{exporter.port}/"
     browser.close()

@@ -54,9 +54,9 @@ void render_incidents_html(const struct page *page, struct text *out)
 		text_add_format(out, "<p>%s.</p>\n", why_none(page->snap));
 	if (list.bad_count)
 		text_add_format(out,
-				"<p>%zu files cannot be read: <a "
+				"<p>%zu file%s cannot be read: <a "
 				"href=\"api/v1/incidents?format=text\">which, and why</a></p>\n",
-				list.bad_count);
+				list.bad_count, list.bad_count == 1 ? "" : "s");
 	if (list.count)
 		text_add(out, "<table class=\"cards\"><thead><tr><th scope=\"col\">Began</th>"
 			      "<th scope=\"col\">State</th>"
