@@ -31,6 +31,9 @@ EVENT = ("on_event", "apply_batch*", "mirror_purge_tombstones")
 WHAT = {
     "event": (EVENT, 1, ()),
     "event, all statistics": (EVENT, 1, ("--statistics",)),
+    # Behind a router that masquerades all of them: what NAT pools cost, the most they can.
+    "event, translated": (EVENT, 1, ("--statistics", "--translated")),
+    "event, translated, no pools": (EVENT, 1, ("--statistics", "--translated", "--no-pools")),
     "record of a dump": (("on_record",), 4, ()),
 }
 

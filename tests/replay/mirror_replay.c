@@ -3,12 +3,13 @@
  * Runs the mirror from a recording instead of a kernel: the same tracker, resync
  * and verify, under the clock of the recording and with a fixed hash secret.
  *
- *	mirror_replay [--counters] [--statistics] FILE
+ *	mirror_replay [--counters] [--statistics] [--translated] [--no-pools] FILE
  *
  * Prints the cells as `conntide cells --json` does, by protocol, direction, port
  * and state; with --counters what the mirror counted instead. With --statistics
- * all statistics of the agent are kept too, as test-instructions counts them. A file that is not a
- * recording, or is cut or damaged, ends with 1 and a line that names the offset.
+ * all statistics of the agent are kept too, as test-instructions counts them; --translated makes
+ * of each event one of a connection that was masqueraded, --no-pools keeps no NAT pools. A file
+ *that is not a recording, or is cut or damaged, ends with 1 and a line that names the offset.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -38,6 +39,8 @@ struct replay {
 	struct mirror_offline offline;
 	bool created;
 	bool with_statistics;
+	bool translated;
+	bool no_pools;
 	struct statistics statistics;
 	struct ct_event batch[BATCH_EVENTS]; /* of one time, not applied yet */
 	unsigned int batched;
@@ -65,6 +68,15 @@ static const char *on_event(struct replay *replay)
 
 	replay->batched += !wrong;
 	return wrong;
+}
+
+/* As behind a router whose outside address is 203.0.113.1, which keeps the clients' ports. */
+static void translate(struct ct_event *event)
+{
+	static const uint8_t outside[4] = {203, 0, 113, 1};
+
+	event->status |= CT_STATUS_SRC_NAT;
+	memcpy(event->reply_dst, outside, sizeof(outside));
 }
 
 /* As the agent applies what it receives at once. Not inlined: callgrind knows it by its name. */
@@ -228,6 +240,8 @@ static const char *on_limit(struct replay *replay)
 	replay->created = true;
 	if (replay->with_statistics && statistics_create(&replay->statistics, &replay->offline) < 0)
 		return "out of memory";
+	if (replay->no_pools)
+		replay->statistics.observer.nat_pools = NULL;
 	return NULL;
 }
 
@@ -273,6 +287,7 @@ static const char *apply_frame(struct replay *replay)
 {
 	const struct recorder_frame *frame = &replay->frame;
 	struct mirror *mirror = &replay->offline.mirror;
+	const char *wrong;
 
 	if (frame->kind == 0 || frame->kind >= sizeof(handlers) / sizeof(handlers[0]))
 		return "a frame of unknown kind";
@@ -286,7 +301,10 @@ static const char *apply_frame(struct replay *replay)
 		pass_second(replay, frame->boot_ns);
 		mirror_offline_time(&replay->offline, frame->boot_ns);
 	}
-	return handlers[frame->kind](replay);
+	wrong = handlers[frame->kind](replay);
+	if (!wrong && replay->translated && frame->kind == RECORD_EVENT)
+		translate(&replay->batch[replay->batched - 1u]);
+	return wrong;
 }
 
 static const char *replay_all(struct replay *replay)
@@ -357,14 +375,25 @@ int main(int argc, char **argv)
 	const char *path = argv[argc - 1];
 	static struct replay replay;
 	bool counters = false;
+	const struct {
+		const char *name;
+		bool *is_on;
+	} options[] = {{"--counters", &counters},
+		       {"--statistics", &replay.with_statistics},
+		       {"--translated", &replay.translated},
+		       {"--no-pools", &replay.no_pools}};
 	const char *wrong;
+	int known = 0;
 
-	for (int i = 1; i < argc - 1; i++) {
-		counters |= strcmp(argv[i], "--counters") == 0;
-		replay.with_statistics |= strcmp(argv[i], "--statistics") == 0;
-	}
-	if (argc != 2 + counters + replay.with_statistics) {
-		fprintf(stderr, "usage: mirror_replay [--counters] [--statistics] FILE\n");
+	for (int i = 1; i < argc - 1; i++)
+		for (size_t j = 0; j < sizeof(options) / sizeof(options[0]); j++)
+			if (strcmp(argv[i], options[j].name) == 0) {
+				*options[j].is_on = true;
+				known++;
+			}
+	if (argc != 2 + known) {
+		fprintf(stderr, "usage: mirror_replay [--counters] [--statistics] [--translated] "
+				"[--no-pools] FILE\n");
 		return 2;
 	}
 	ct_hash_seed_fixed(1);
