@@ -321,10 +321,14 @@ static void level_now(struct agent *agent)
 		.limit_entries = limit_of(agent, &kind),
 		.no_events = agent->kernel.limits.events_mode == 0,
 		.counters_known = agent->kernel.told.count_entries >= 0,
+		.new_unknown = agent->kernel.limits.events_mode == 0 ||
+			       agent->schedule.mode == SHM_MODE_POLLING,
 		.counters = {[LEVEL_DROPS] = values[CT_STAT_DROP],
 			     [LEVEL_EARLY_DROPS] = values[CT_STAT_EARLY_DROP],
 			     [LEVEL_CHAIN_DROPS] = values[CT_STAT_CHAINTOOLONG],
-			     [LEVEL_INSERT_FAILED] = values[CT_STAT_INSERT_FAILED]},
+			     [LEVEL_INSERT_FAILED] = values[CT_STAT_INSERT_FAILED],
+			     [LEVEL_NEW_ENTRIES] = agent->mirror.counters.new_entries,
+			     [LEVEL_LOST_EVENTS] = agent->events.lost},
 		.nat_pool_ppm =
 			atomic_load_explicit(&live->nat_used_ratio_ppm, memory_order_relaxed),
 		.expectations_ppm = expectations_ppm(agent),

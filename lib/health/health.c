@@ -206,6 +206,15 @@ static void say_refused(const struct snap_live *live, char out[HEALTH_WORDS_BYTE
 			 live->expectations, live->expectations_max);
 }
 
+static void say_failing(const struct snap_live *live, char out[HEALTH_WORDS_BYTES])
+{
+	if (live->level_value > 0)
+		say_share(live, "", " of new connections fail to become entries", out);
+	else
+		snprintf(out, HEALTH_WORDS_BYTES,
+			 "new connections failed to become entries a short while ago");
+}
+
 const char *health_level_reason(const struct snapshot *snap, char out[HEALTH_WORDS_BYTES])
 {
 	const struct snap_live *live = &snap->live;
@@ -236,6 +245,9 @@ const char *health_level_reason(const struct snapshot *snap, char out[HEALTH_WOR
 		break;
 	case SHM_LEVEL_REASON_EXPECTATIONS:
 		say_share(live, "the table of expectations is ", " full", out);
+		break;
+	case SHM_LEVEL_REASON_INSERT_FAILED:
+		say_failing(live, out);
 		break;
 	case SHM_LEVEL_REASON_EXPECTATIONS_REFUSED:
 		say_refused(live, out);

@@ -17,6 +17,8 @@ static const struct bound fill_critical = {950000, 930000};
 static const struct bound fill_high = {800000, 780000};
 static const struct bound pool_critical = {940000, 920000};
 static const struct bound pool_high = {850000, 830000};
+static const struct bound failing_critical = {100000, 50000};
+static const struct bound failing_high = {10000, 5000};
 
 /* No counter tells of expectations that the kernel refuses: it refuses all at the limit. */
 static const struct bound expectations_critical = {PPM, 980000};
@@ -123,6 +125,18 @@ static void judge(struct level_hold *hold, const struct cause *causes, size_t co
 		hold->on = false;
 }
 
+/* Of new connections, those that did not become entries; 0: too few, or not known. */
+static int64_t failing_ppm(const struct level *level, const struct level_input *in)
+{
+	uint64_t failed = sum_of(level, LEVEL_INSERT_FAILED);
+	uint64_t refused = sum_of(level, LEVEL_CHAIN_DROPS);
+
+	failed -= refused < failed ? refused : failed;
+	if (failed < LEVEL_FAILED_MIN || in->new_unknown || sum_of(level, LEVEL_LOST_EVENTS) > 0)
+		return 0;
+	return (int64_t)(failed * PPM / (failed + sum_of(level, LEVEL_NEW_ENTRIES)));
+}
+
 static void judge_full(struct level *level, const struct level_input *in)
 {
 	struct cause causes[] = {
@@ -153,6 +167,7 @@ static void judge_critical(struct level *level, const struct level_input *in)
 		rising(level, LEVEL_CHAIN_DROPS, SHM_LEVEL_REASON_CHAINS),
 		beyond(in->expectations_ppm, expectations_critical,
 		       SHM_LEVEL_REASON_EXPECTATIONS_REFUSED),
+		beyond(failing_ppm(level, in), failing_critical, SHM_LEVEL_REASON_INSERT_FAILED),
 	};
 
 	judge(&level->holds[SHM_LEVEL_CRITICAL], causes, sizeof(causes) / sizeof(causes[0]),
@@ -167,6 +182,7 @@ static void judge_high(struct level *level, const struct level_input *in)
 		 full_ms(in)},
 		beyond(in->nat_pool_ppm, pool_high, SHM_LEVEL_REASON_NAT_POOL),
 		beyond(in->expectations_ppm, pool_high, SHM_LEVEL_REASON_EXPECTATIONS),
+		beyond(failing_ppm(level, in), failing_high, SHM_LEVEL_REASON_INSERT_FAILED),
 	};
 
 	judge(&level->holds[SHM_LEVEL_HIGH], causes, sizeof(causes) / sizeof(causes[0]), in->now_ns,

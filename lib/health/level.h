@@ -7,15 +7,22 @@
  *		  more than half full (the kernel counts clashes as dropped packets, too)
  *	CRITICAL  95 % of the limit; the forecast's alarm (full within ten minutes); a NAT
  *		  pool at 94 %; chains too long; as many expectations as may be, so that new
- *		  ones are refused
+ *		  ones are refused; one new connection in ten fails to become an entry
  *	HIGH	  80 % of the limit; full within the hour more likely than not; a NAT pool or
- *		  the table of expectations at 85 %
+ *		  the table of expectations at 85 %; one new connection in a hundred fails
  *	UNKNOWN	  no count; or nothing of the above and no events
  *
  * The worst wins. A level is held until its causes have been gone for a while, and gone
  * means by a margin: FULL 30 s; CRITICAL below 93 % (pool 92 %) for 30 s; HIGH below 78 %
- * (pool and expectations 83 %) for 60 s. A counter rises if it did within LEVEL_RISE_S.
- * While a level is only held, its reason is the last that was seen.
+ * (pool and expectations 83 %) for 60 s; connections that fail below half of their share. A
+ * counter rises if it did within LEVEL_RISE_S. While a level is only held, its reason is the
+ * last that was seen.
+ *
+ * New connections that fail leave neither an entry nor an event: the ports of a NAT pool are
+ * out (perhaps one whose range is not known here), or packets of one flow clash. They are the
+ * failed insertions (insert_failed) less those that chains refused, LEVEL_FAILED_MIN at least
+ * within LEVEL_RISE_S, as a share of themselves and the new entries. Where events are lost or
+ * not listened to, new entries are not known, nor is the share.
  *
  * Pure: time and counters are given. Counters are differences from the first that was
  * seen; one that goes back begins anew. Times are ns of one clock, the caller's. Ratios
@@ -35,11 +42,16 @@
 /* A counter counts as rising for this long after it rose; rates are over this long, too. */
 #define LEVEL_RISE_S 10u
 
+/* Fewer failed insertions within LEVEL_RISE_S are chance. */
+#define LEVEL_FAILED_MIN 10u
+
 enum level_counter {
 	LEVEL_DROPS,
 	LEVEL_EARLY_DROPS,
 	LEVEL_CHAIN_DROPS,
-	LEVEL_INSERT_FAILED, /* for its rate alone */
+	LEVEL_INSERT_FAILED,
+	LEVEL_NEW_ENTRIES, /* by events */
+	LEVEL_LOST_EVENTS, /* or losses: how many does not matter */
 	LEVEL_COUNTERS
 };
 
@@ -50,6 +62,7 @@ struct level_input {
 	int64_t limit_entries; /* the lowest limit; 0 or less: none */
 	bool no_events;	       /* nf_conntrack_events=0 */
 	bool counters_known;   /* false before the kernel has reported them */
+	bool new_unknown;      /* nobody listens to events now, or none are sent */
 	uint64_t counters[LEVEL_COUNTERS];
 	bool forecast_alarm;
 	bool forecast_filling;	   /* full within the hour, more likely than not */

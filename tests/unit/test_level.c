@@ -19,7 +19,7 @@ static int set_up(void **state)
 				  .count_entries = LIMIT / 10,
 				  .limit_entries = LIMIT,
 				  .counters_known = true,
-				  .counters = {1000, 1000, 1000, 1000},
+				  .counters = {1000, 1000, 1000, 1000, 1000, 1000},
 				  .forecast_full_ms = SHM_NEVER_MS};
 	return 0;
 }
@@ -148,10 +148,61 @@ static void test_hidden_limits(void **state)
 	in.counters[LEVEL_CHAIN_DROPS]++;
 	assert_int_equal(after(1), SHM_LEVEL_CRITICAL);
 	assert_int_equal(level.reason, SHM_LEVEL_REASON_CHAINS);
-	/* Failed inserts alone are noise. */
-	assert_int_equal(after(100), SHM_LEVEL_OK);
-	in.counters[LEVEL_INSERT_FAILED] += 1000;
-	assert_int_equal(after(1), SHM_LEVEL_OK);
+}
+
+static enum shm_level failing(unsigned int failed, unsigned int new_entries)
+{
+	in.counters[LEVEL_INSERT_FAILED] += failed;
+	in.counters[LEVEL_NEW_ENTRIES] += new_entries;
+	return after(1);
+}
+
+/* What never becomes an entry is seen in an empty table, too; by its share, not its number. */
+static void test_failing(void **state)
+{
+	(void)state;
+	after(1);
+	assert_int_equal(failing(LEVEL_FAILED_MIN - 1, 0), SHM_LEVEL_OK);
+	after(LEVEL_RISE_S);
+	assert_int_equal(failing(90, 9000), SHM_LEVEL_OK);
+	after(LEVEL_RISE_S);
+	assert_int_equal(failing(100, 9900), SHM_LEVEL_HIGH);
+	assert_int_equal(level.reason, SHM_LEVEL_REASON_INSERT_FAILED);
+	assert_int_equal(level.value, 10000);
+	/* Held while it is half of that. */
+	for (unsigned int i = 0; i < 200; i++)
+		assert_int_equal(failing(6, 994), SHM_LEVEL_HIGH);
+	assert_int_equal(failing(3000, 1000), SHM_LEVEL_CRITICAL);
+	assert_int_equal(level.reason, SHM_LEVEL_REASON_INSERT_FAILED);
+	after(LEVEL_RISE_S + 30);
+	assert_int_equal(level.level, SHM_LEVEL_HIGH);
+	assert_int_equal(level.value, 0);
+	after(60);
+	assert_int_equal(level.level, SHM_LEVEL_OK);
+}
+
+static void test_failing_of_what(void **state)
+{
+	(void)state;
+	after(1);
+	/* What chains refused is theirs. */
+	in.counters[LEVEL_CHAIN_DROPS] += 1000;
+	assert_int_equal(failing(1000, 0), SHM_LEVEL_CRITICAL);
+	assert_int_equal(level.reason, SHM_LEVEL_REASON_CHAINS);
+	after(100);
+	/* Of new entries that nobody counted there is no share. */
+	in.counters[LEVEL_LOST_EVENTS]++;
+	assert_int_equal(failing(1000, 0), SHM_LEVEL_OK);
+	after(LEVEL_RISE_S);
+	in.new_unknown = true;
+	assert_int_equal(failing(1000, 0), SHM_LEVEL_OK);
+	in.new_unknown = false;
+	assert_int_equal(after(1), SHM_LEVEL_CRITICAL);
+	after(100);
+	/* A pool that is known to be full says more. */
+	in.nat_pool_ppm = 990000;
+	assert_int_equal(failing(1000, 0), SHM_LEVEL_CRITICAL);
+	assert_int_equal(level.reason, SHM_LEVEL_REASON_NAT_POOL);
 }
 
 static void test_unknown(void **state)
@@ -259,6 +310,8 @@ int main(void)
 		cmocka_unit_test_setup(test_dropped, set_up),
 		cmocka_unit_test_setup(test_forecast, set_up),
 		cmocka_unit_test_setup(test_hidden_limits, set_up),
+		cmocka_unit_test_setup(test_failing, set_up),
+		cmocka_unit_test_setup(test_failing_of_what, set_up),
 		cmocka_unit_test_setup(test_unknown, set_up),
 		cmocka_unit_test_setup(test_counters_begin, set_up),
 		cmocka_unit_test_setup(test_since, set_up),
