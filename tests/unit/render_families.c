@@ -99,6 +99,87 @@ static void test_sums(void **state)
 	unit_seeds("tables", 300, random_table);
 }
 
+/* As many pools and zones as are published, some of equal labels. */
+static void fill_pools(struct rng *rng, struct snapshot *snap)
+{
+	struct snap_nat *nat = &snap->nat;
+
+	*nat = (struct snap_nat){.valid = true, .count = SHM_NAT_POOLS};
+	for (uint32_t i = 0; i < nat->count; i++) {
+		struct snap_nat_pool *pool = &nat->pools[i];
+
+		pool->l4proto = rng_percent(rng, 50) ? L4_TCP : L4_UDP;
+		pool->ipv6 = rng_percent(rng, 50);
+		pool->address[0] = 10;
+		pool->remote[3] = (uint8_t)rng_below(rng, 8);
+		pool->remote_port = 443;
+		pool->zone = (uint16_t)rng_below(rng, 3);
+		pool->translated = rng_percent(rng, 80);
+		pool->used = pool->size = 64512;
+	}
+	snap->live.nat_pools = 100000;
+	snap->zones = (struct snap_zones){SHM_ZONES, 1000, 5, 0, {{0, 0}}};
+	for (uint32_t i = 0; i < SHM_ZONES; i++)
+		snap->zones.zones[i] = (struct snap_zone){(uint16_t)i, 1000};
+}
+
+static bool same_labels(const struct families *families, const struct sample *a,
+			const struct sample *b)
+{
+	return a->label_bytes == b->label_bytes &&
+	       !memcmp(families->labels.data + a->label_at, families->labels.data + b->label_at,
+		       a->label_bytes);
+}
+
+static uint32_t pool_series(const struct families *families, uint64_t seed)
+{
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < families->count; i++) {
+		const struct sample *sample = &families->samples[i];
+
+		found += sample->family == FAMILY_NAT_POOL;
+		for (size_t j = 0; j < i && sample->family == FAMILY_NAT_POOL; j++)
+			assert_seeded(seed, families->samples[j].family != FAMILY_NAT_POOL ||
+						    !same_labels(families, sample,
+								 &families->samples[j]));
+	}
+	return found;
+}
+
+/* However many pools and zones a gateway has: no more series than promised, none twice, and of
+ * pools none where addresses must not be shown. */
+static void random_gateway(uint64_t seed)
+{
+	struct rng rng = rng_seeded(seed);
+	struct series_memory memory = {0};
+	struct families_options options = {
+		.series_limit = 400, .series_taken = 20, .revision = "r", .version = "v"};
+	struct snapshot snap;
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++)
+		random_row(&rng, &rows[i]);
+	snap = snapshot_of(UNIT_COUNT(rows));
+	fill_pools(&rng, &snap);
+	for (int shows = 0; shows < 2; shows++) {
+		struct families families;
+
+		options.nat = shows ? &snap.nat : NULL;
+		families_init(&families);
+		families_build(&families, &snap, "host", "missing", &options, &memory);
+		assert_seeded(seed, !families.failed);
+		assert_seeded(seed, families.count + options.series_taken <= 400);
+		assert_in_range(pool_series(&families, seed), shows, shows ? 16 : 0);
+		families_free(&families);
+	}
+}
+
+static void test_gateways_are_bounded(void **state)
+{
+	(void)state;
+	unit_seeds("gateways", 100, random_gateway);
+}
+
 static void test_old_numbers_are_left_out(void **state)
 {
 	struct series_memory memory = {0};
@@ -261,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_gateways_are_bounded),
 		cmocka_unit_test(test_old_numbers_are_left_out),
 		cmocka_unit_test(test_names_of_namespaces_are_escaped),
 		cmocka_unit_test(test_talkers),
