@@ -16,8 +16,10 @@
 #include "lib/health/health.h"
 #include "lib/kernel/states.h"
 
-#define LINE		  80u
-#define LABEL		  12u
+#define LINE  80u
+#define LABEL 12u
+/* "; 65504 more: 1048576 entries" */
+#define ZONES_REST	  30u
 #define SETTINGS_LINES	  3u
 #define SETTINGS_SHOWN_NS (UINT64_C(24) * 3600 * 1000000000u)
 
@@ -93,6 +95,34 @@ static void add_chains(const struct snapshot *snap, struct text *out)
 		live->max_entries > 0 && live->chain_limit_entries < live->max_entries
 			? ", BELOW the limit: raise nf_conntrack_buckets"
 			: "");
+}
+
+/* "7: 120, 0: 31, 9: 4", where another zone than 0 is used; the largest, as many as the line has
+ * room for. */
+static void add_zones(const struct snapshot *snap, struct text *out)
+{
+	const struct snap_zones *zones = &snap->zones;
+	uint64_t others = zones->other_entries;
+	uint32_t shown = 0, left;
+	size_t from = out->bytes;
+	char part[32];
+
+	if (zones->count == 0 || (zones->count == 1 && zones->zones[0].zone == 0))
+		return;
+	label(out, "zones");
+	for (; shown < zones->count; shown++) {
+		snprintf(part, sizeof(part), "%s%u: %" PRIu32, shown ? ", " : "",
+			 zones->zones[shown].zone, zones->zones[shown].entries);
+		if (out->bytes - from + strlen(part) > LINE - ZONES_REST)
+			break;
+		text_add(out, part);
+	}
+	for (uint32_t i = shown; i < zones->count; i++)
+		others += zones->zones[i].entries;
+	left = zones->used > shown ? zones->used - shown : 0;
+	if (left)
+		text_add_format(out, "; %" PRIu32 " more: %" PRIu64, left, others);
+	text_add(out, " entries\n");
 }
 
 /* A second limit, which most hosts are nowhere near. */
@@ -303,6 +333,7 @@ void table_status(const struct snapshot *snap, const struct table_wanted *wanted
 	add_peaks(wanted, out);
 	add_top(snap, wanted, out);
 	add_nat(snap, out);
+	add_zones(snap, out);
 	add_expectations(snap, wanted->verbose, out);
 	add_quality(snap, out);
 	add_settings(snap, out);

@@ -55,6 +55,8 @@ def test_zones_of_two_kinds(lab, pair, agent):
     lab.middle.nft(RULES)
     fill(pair, {5000: 3, 5007: 20, 5008: 5, 5009: 11})
     wait_equal(agent, {0: 3, 7: 20, 8: 5, 9: 11})
+    assert "\nzones       7: 20, 9: 11, 8: 5, 0: 3 entries\n" in agent_module.cli(
+        agent.runtime, "status").stdout
     agent.signal(signal.SIGHUP)
     agent.wait_status(lambda status: status["counters"]["resyncs_valid"] > 1, 10, "a comparison")
     wait_equal(agent, {0: 3, 7: 20, 8: 5, 9: 11})
