@@ -113,34 +113,49 @@ static struct topk_key client_key(const struct ct_event *event, uint64_t pool_ha
 	return key;
 }
 
-/* What an entry counts under. */
-struct place {
-	struct topk_key pool;
-	struct topk_key client;
-	uint64_t pool_hash;
-	uint64_t client_hash;
-};
-
-static bool place_of(const struct nat_pools *pools, const struct ct_event *event,
-		     struct place *place)
+/* The pool alone. */
+static bool pool_of(const struct nat_pools *pools, const struct ct_event *event,
+		    struct nat_place *place)
 {
-	const struct nat_pools_foreseen *foreseen =
-		&pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
-	bool known = event->hash && foreseen->tuple_hash == event->hash;
-
 	if (!(event->has & CT_HAS_REPLY) || !nat_has_ports(event->key.l4num))
 		return false;
 	place->pool = pool_key(pools, event);
-	place->pool_hash = known ? foreseen->pool_hash : topk_hash(&place->pool);
-	place->client = client_key(event, place->pool_hash);
-	place->client_hash = known ? foreseen->client_hash : topk_hash(&place->client);
+	place->pool_hash = topk_hash(&place->pool);
 	return true;
 }
 
-/* Hashes are reused for the same reply only: two entries of one tuple may differ. */
-static void forget_foreseen(struct nat_pools *pools, const struct ct_event *event)
+static bool place_of(const struct nat_pools *pools, const struct ct_event *event,
+		     struct nat_place *place)
 {
-	pools->foreseen[event->hash % NAT_POOLS_FORESEEN].tuple_hash = 0;
+	if (!pool_of(pools, event, place))
+		return false;
+	place->client = client_key(event, place->pool_hash);
+	place->client_hash = topk_hash(&place->client);
+	return true;
+}
+
+/* A batch may hold the end of one entry and the next of the same original tuple, which another
+ * outside address or another backend got. */
+static bool is_foreseen(const struct nat_pools_foreseen *foreseen, const struct ct_event *event)
+{
+	return event->hash && foreseen->tuple_hash == event->hash &&
+	       foreseen->reply_sport == event->reply_sport &&
+	       foreseen->reply_dport == event->reply_dport &&
+	       foreseen->reply_zone == event->reply_zone &&
+	       !memcmp(foreseen->reply_src, event->reply_src, sizeof(foreseen->reply_src)) &&
+	       !memcmp(foreseen->reply_dst, event->reply_dst, sizeof(foreseen->reply_dst));
+}
+
+/* As foreseen, or worked out into *room; NULL: in no pool. */
+static const struct nat_place *find_place(const struct nat_pools *pools,
+					  const struct ct_event *event, struct nat_place *room)
+{
+	const struct nat_pools_foreseen *foreseen =
+		&pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
+
+	if (is_foreseen(foreseen, event))
+		return &foreseen->place;
+	return place_of(pools, event, room) ? room : NULL;
 }
 
 /* --- one entry ----------------------------------------------------------------------- */
@@ -148,12 +163,6 @@ static void forget_foreseen(struct nat_pools *pools, const struct ct_event *even
 static unsigned int bit(unsigned int index)
 {
 	return index ? TOPK_SECOND : TOPK_FIRST;
-}
-
-bool nat_pools_closing(const struct ct_event *event, unsigned int state)
-{
-	return event->key.l4num == IPPROTO_TCP && state >= ST_TCP_TIME_WAIT &&
-	       state <= ST_TCP_SYN_SENT2 && event->status & CT_STATUS_SRC_NAT;
 }
 
 /* The port, or identifier, that was chosen, and the client's own. */
@@ -190,12 +199,13 @@ static void add(struct nat_pools *pools, const struct ct_event *event, bool clos
 		unsigned int which)
 {
 	struct nat_pool_name *name;
-	struct place place;
+	struct nat_place room;
+	const struct nat_place *place = find_place(pools, event, &room);
 	uint32_t at;
 
-	if (!place_of(pools, event, &place))
+	if (!place)
 		return;
-	at = topk_add_hashed(&pools->used, &place.pool, place.pool_hash, which);
+	at = topk_add_hashed(&pools->used, &place->pool, place->pool_hash, which);
 	if (at) {
 		const struct topk_record *record = &pools->used.records[at];
 
@@ -212,8 +222,8 @@ static void add(struct nat_pools *pools, const struct ct_event *event, bool clos
 			add_to_map(pools, event, closing, born, which, name->map);
 	}
 	if (closing)
-		topk_add_hashed(&pools->closing, &place.pool, place.pool_hash, which);
-	at = topk_add_hashed(&pools->clients, &place.client, place.client_hash, which);
+		topk_add_hashed(&pools->closing, &place->pool, place->pool_hash, which);
+	at = topk_add_hashed(&pools->clients, &place->client, place->client_hash, which);
 	if (at)
 		memcpy(pools->addresses[at].address, event->key.src, 16);
 }
@@ -228,7 +238,6 @@ void nat_pools_appeared(struct nat_pools *pools, const struct ct_event *event, b
 			bool born, bool built)
 {
 	add(pools, event, closing, born, counts_with(pools, built));
-	forget_foreseen(pools, event);
 }
 
 void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event, bool closing)
@@ -238,7 +247,7 @@ void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event, bool
 }
 
 /* The map of an entry's pool; 0: none. */
-static uint8_t map_of(const struct nat_pools *pools, const struct place *place)
+static uint8_t map_of(const struct nat_pools *pools, const struct nat_place *place)
 {
 	if (!pools->maps.taken)
 		return 0;
@@ -249,10 +258,10 @@ void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, boo
 		      bool built)
 {
 	unsigned int which = counts_with(pools, built);
-	struct place place;
+	struct nat_place place;
 	uint8_t map;
 
-	if (!place_of(pools, event, &place))
+	if (!pool_of(pools, event, &place))
 		return;
 	map = map_of(pools, &place);
 	if (closing)
@@ -268,22 +277,22 @@ void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, boo
 void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool closing, bool built)
 {
 	unsigned int which = counts_with(pools, built);
-	struct place place;
+	struct nat_place room;
+	const struct nat_place *place = find_place(pools, event, &room);
 	uint8_t map;
 
-	if (!place_of(pools, event, &place))
+	if (!place)
 		return;
-	map = pools->names[topk_remove_hashed(&pools->used, &place.pool, place.pool_hash, which)]
+	map = pools->names[topk_remove_hashed(&pools->used, &place->pool, place->pool_hash, which)]
 		      .map;
 	if (map)
 		nat_map_unset(&pools->maps, map, NAT_MAP_USED, port_of(event), which);
 	if (closing) {
-		topk_remove_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+		topk_remove_hashed(&pools->closing, &place->pool, place->pool_hash, which);
 		if (map)
 			nat_map_unset(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
 	}
-	topk_remove_hashed(&pools->clients, &place.client, place.client_hash, which);
-	forget_foreseen(pools, event);
+	topk_remove_hashed(&pools->clients, &place->client, place->client_hash, which);
 }
 
 void nat_pools_lost(struct nat_pools *pools, bool built)
@@ -297,14 +306,19 @@ void nat_pools_lost(struct nat_pools *pools, bool built)
 void nat_pools_foresee(struct nat_pools *pools, const struct ct_event *event)
 {
 	struct nat_pools_foreseen *foreseen = &pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
-	struct place place;
+	struct nat_place *place = &foreseen->place;
 
 	foreseen->tuple_hash = 0;
-	if (!place_of(pools, event, &place))
+	if (!place_of(pools, event, place))
 		return;
-	*foreseen = (struct nat_pools_foreseen){event->hash, place.pool_hash, place.client_hash};
-	topk_prefetch_head(&pools->used, place.pool_hash);
-	topk_prefetch_head(&pools->clients, place.client_hash);
+	foreseen->tuple_hash = event->hash;
+	foreseen->reply_sport = event->reply_sport;
+	foreseen->reply_dport = event->reply_dport;
+	foreseen->reply_zone = event->reply_zone;
+	memcpy(foreseen->reply_src, event->reply_src, sizeof(foreseen->reply_src));
+	memcpy(foreseen->reply_dst, event->reply_dst, sizeof(foreseen->reply_dst));
+	topk_prefetch_head(&pools->used, place->pool_hash);
+	topk_prefetch_head(&pools->clients, place->client_hash);
 }
 
 void nat_pools_foresee_records(const struct nat_pools *pools, const struct ct_event *event)
@@ -314,8 +328,8 @@ void nat_pools_foresee_records(const struct nat_pools *pools, const struct ct_ev
 
 	if (foreseen->tuple_hash != event->hash)
 		return;
-	topk_prefetch_record(&pools->used, foreseen->pool_hash);
-	topk_prefetch_record(&pools->clients, foreseen->client_hash);
+	topk_prefetch_record(&pools->used, foreseen->place.pool_hash);
+	topk_prefetch_record(&pools->clients, foreseen->place.client_hash);
 }
 
 /* --- one dump -------------------------------------------------------------------------- */

@@ -35,11 +35,13 @@
 #ifndef CONNTIDE_STATS_NAT_POOLS_H
 #define CONNTIDE_STATS_NAT_POOLS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/event/event.h"
 #include "lib/kernel/nat_ports.h"
+#include "lib/kernel/states.h"
 #include "lib/stats/nat_maps.h"
 #include "lib/stats/topk.h"
 
@@ -68,10 +70,23 @@ struct nat_pool_client {
 	uint8_t address[16];
 };
 
-struct nat_pools_foreseen {
-	uint64_t tuple_hash;
+/* What an entry counts under. */
+struct nat_place {
+	struct topk_key pool;
+	struct topk_key client;
 	uint64_t pool_hash;
 	uint64_t client_hash;
+};
+
+/* Of the latest event with this original tuple, for events with this reply. */
+struct nat_pools_foreseen {
+	uint64_t tuple_hash;
+	uint8_t reply_src[16];
+	uint8_t reply_dst[16];
+	uint16_t reply_sport;
+	uint16_t reply_dport;
+	uint16_t reply_zone;
+	struct nat_place place;
 };
 
 struct nat_pools {
@@ -128,7 +143,11 @@ static inline bool nat_pools_counts(const struct ct_event *event, bool outbound)
 }
 
 /* The kernel can reclaim the port of this entry in this state. */
-bool nat_pools_closing(const struct ct_event *event, unsigned int state);
+static inline bool nat_pools_closing(const struct ct_event *event, unsigned int state)
+{
+	return event->key.l4num == IPPROTO_TCP && state >= ST_TCP_TIME_WAIT &&
+	       state <= ST_TCP_SYN_SENT2 && event->status & CT_STATUS_SRC_NAT;
+}
 
 /* It appeared; `born`: an event said that it is new. `built`: also in the count that is
  * being built, which will not be shown it. */

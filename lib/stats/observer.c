@@ -347,6 +347,15 @@ static struct pool_place pool_place(const struct ct_event *event, const struct p
 	return place;
 }
 
+/* Most changes: it stays where it is, and closes no more and no less than before. */
+static bool same_place(const struct told *told, const struct ct_event *event)
+{
+	return told->from.known && told->to.known &&
+	       told->from.row.direction == told->to.row.direction &&
+	       nat_pools_closing(event, told->from.state) ==
+		       nat_pools_closing(event, told->to.state);
+}
+
 static bool is_birth(const struct entry_change *seen)
 {
 	return seen->from_cell == CELL_INVALID && !seen->found;
@@ -363,6 +372,8 @@ static void tell_nat_pools(const struct observer *observer, const struct told *t
 		nat_pools_lost(pools, built);
 		return;
 	}
+	if (same_place(told, seen->event))
+		return;
 	from = pool_place(seen->event, &told->from);
 	to = pool_place(seen->event, &told->to);
 	if (from.counts && to.counts && from.closing != to.closing)

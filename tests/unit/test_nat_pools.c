@@ -102,6 +102,33 @@ static void test_one_pool(void **state)
 	assert_int_equal(list[0].client_used, 9);
 }
 
+/* A client takes its port again at once, and is sent to another backend, or leaves by another
+ * address: both are foreseen in one batch. */
+static void test_one_tuple_twice_in_a_batch(void **state)
+{
+	struct ct_event events[3];
+
+	(void)state;
+	for (unsigned int i = 0; i < UNIT_COUNT(events); i++)
+		events[i] = flow(1, (uint8_t)(1 + i), 5000);
+	come(&events[0]);
+	come_many(2, 1, 6000, 6000);
+	for (unsigned int i = 0; i < UNIT_COUNT(events); i++)
+		nat_pools_foresee(&pools, &events[i]);
+	nat_pools_foresee(&pools, &events[1]);
+	nat_pools_went(&pools, &events[0], false, true);
+	nat_pools_appeared(&pools, &events[1], false, true, true);
+	nat_pools_went(&pools, &events[1], false, true);
+	nat_pools_appeared(&pools, &events[2], false, true, true);
+	assert_int_equal(largest(), 2);
+	assert_int_equal(list[0].used, 1);
+	assert_int_equal(list[1].used, 1);
+	/* Those that are left: of the other client, and the last. */
+	assert_int_equal(list[0].address[3] + list[1].address[3], 1 + 3);
+	assert_int_equal(pools.used.refused, 0);
+	assert_int_equal(pools.clients.refused, 0);
+}
+
 /* Everything that makes another pool of it. */
 static void test_what_is_apart(void **state)
 {
@@ -412,19 +439,14 @@ static void test_maps_go_to_the_fullest(void **state)
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-	const struct CMUnitTest tests[] = {CASE(test_one_pool),
-					   CASE(test_what_is_apart),
-					   CASE(test_ipv6),
-					   CASE(test_icmp),
-					   CASE(test_not_counted),
-					   CASE(test_closing),
-					   CASE(test_local),
-					   CASE(test_ranges),
-					   CASE(test_dump),
-					   CASE(test_more_than_room),
-					   CASE(test_which_ports),
-					   CASE(test_map_of_a_dump),
-					   CASE(test_maps_go_to_the_fullest)};
+	const struct CMUnitTest tests[] = {
+		CASE(test_one_pool),	   CASE(test_one_tuple_twice_in_a_batch),
+		CASE(test_what_is_apart),  CASE(test_ipv6),
+		CASE(test_icmp),	   CASE(test_not_counted),
+		CASE(test_closing),	   CASE(test_local),
+		CASE(test_ranges),	   CASE(test_dump),
+		CASE(test_more_than_room), CASE(test_which_ports),
+		CASE(test_map_of_a_dump),  CASE(test_maps_go_to_the_fullest)};
 
 	return cmocka_run_group_tests_name("nat_pools", tests, NULL, NULL);
 }
