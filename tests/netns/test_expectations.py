@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table of expectations, filled by the kernel's FTP helper; `conntrack -L expect` counts."""
+"""The table of expectations, filled by the kernel's FTP and SIP helpers; `conntrack -L expect` counts."""
 import contextlib
+import re
+import socket
 
 import pytest
 
@@ -9,12 +11,14 @@ import sysctls
 
 LIMIT = 100
 
-HELPER = """
+HELPERS = """
 table inet helpers {
     ct helper ftp { type "ftp" protocol tcp; l3proto inet; }
+    ct helper sip { type "sip" protocol udp; l3proto inet; }
     chain forward {
         type filter hook forward priority 0;
         tcp dport 21 ct state new ct helper set "ftp"
+        udp dport 5060 ct state new ct helper set "sip"
     }
 }
 """
@@ -58,7 +62,7 @@ class Ftp:
 
 @pytest.fixture
 def ftp(lab):
-    lab.middle.nft(HELPER)
+    lab.middle.nft(HELPERS)
     with contextlib.ExitStack() as stack:
         yield Ftp(lab, stack)
 
@@ -108,3 +112,57 @@ def test_filled_by_a_helper(lab, agent, ftp):
         wait_equal(agent, 0)
         assert agent.status()["level_reason"] == (
             "the table of expectations was full less than 30 s ago")
+
+
+# --- a gateway of telephones -----------------------------------------------------------
+
+class Registrar:
+    """Telephones that register: the helper expects a call for each."""
+
+    def __init__(self, lab, stack):
+        self.lab, self.stack = lab, stack
+        self.server = stack.enter_context(contextlib.closing(
+            lab.server.socket(kind=socket.SOCK_DGRAM)))
+        self.server.bind((lab.SERVER4, 5060))
+        self.server.settimeout(5)
+
+    def register(self):
+        phone = self.stack.enter_context(contextlib.closing(
+            self.lab.client.socket(kind=socket.SOCK_DGRAM)))
+        phone.connect((self.lab.SERVER4, 5060))
+        address, port = phone.getsockname()
+        lines = [f"REGISTER sip:{self.lab.SERVER4} SIP/2.0",
+                 f"Via: SIP/2.0/UDP {address}:{port};branch=z9hG4bK{port}",
+                 f"From: <sip:{port}@{self.lab.SERVER4}>;tag={port}",
+                 f"To: <sip:{port}@{self.lab.SERVER4}>", f"Call-ID: {port}@{address}",
+                 "CSeq: 1 REGISTER", f"Contact: <sip:{port}@{address}:{port}>", "Expires: 600",
+                 "Content-Length: 0", "", ""]
+        phone.send("\r\n".join(lines).encode())
+
+    def heard(self):
+        try:
+            return self.server.recv(1500).startswith(b"REGISTER")
+        except TimeoutError:
+            return False
+
+
+@pytest.mark.global_sysctl
+def test_registrations_are_lost(lab, agent):
+    """At the limit the next telephone is not registered; and an entry stays as long as the helper
+    says, not as UDP does."""
+    lab.middle.nft(HELPERS)
+    with contextlib.ExitStack() as stack:
+        registrar = Registrar(lab, stack)
+        stack.enter_context(sysctls.changed(expect_max=20))
+        for number in range(20):
+            registrar.register()
+            assert registrar.heard(), number
+        wait_equal(agent, 20)
+        agent.wait_status(lambda status: status["level"] == "CRITICAL", 10, "CRITICAL")
+        registrar.register()
+        registrar.server.settimeout(1)
+        assert not registrar.heard(), "the helper's packet is dropped"
+        wait_equal(agent, 20)
+        left = [int(seconds) for seconds in re.findall(r"^udp +17 (\d+) ",
+                                                       lab.middle.conntrack("-L"), re.M)]
+        assert len(left) == 20 and min(left) > 600
