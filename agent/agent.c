@@ -5,13 +5,13 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/netlink/addresses.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/signals.h"
 #include "lib/shm/snapshot.h"
 
 /* While entries wait for verification, or changes for publication, the loop runs at least this
@@ -166,13 +166,11 @@ static void on_second(struct agent *agent)
 
 static void on_signal(struct agent *agent)
 {
-	struct signalfd_siginfo info;
+	int signo = signals_take(agent->loop.signal_fd);
 
-	if (read(agent->loop.signal_fd, &info, sizeof(info)) != sizeof(info))
-		return;
-	if (info.ssi_signo == SIGHUP)
+	if (signo == SIGHUP)
 		schedule_request(&agent->schedule, agent->mirror.now_ns);
-	else
+	else if (signo)
 		agent->loop.quit = true;
 }
 

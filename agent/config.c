@@ -117,11 +117,10 @@ static bool parse_ports(const struct option_row *row, const char *text, struct c
 			char *message)
 {
 	struct nat_port_range *field = (void *)((char *)config + row->field);
-	char end;
-	unsigned int first, last;
+	const char *at = text;
+	uint64_t first, last;
 
-	if (*text < '0' || *text > '9' || sscanf(text, "%5u-%5u%c", &first, &last, &end) != 2 ||
-	    first < row->min || last > row->max || first > last) {
+	if (num_take_range(&at, '-', row->max, &first, &last) < 0 || *at || first < row->min) {
 		snprintf(message, CONFIG_MESSAGE_BYTES,
 			 "--%s: \"%.32s\" is not a range of ports from %llu to %llu, as in "
 			 "20000-29999",

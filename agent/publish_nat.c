@@ -50,14 +50,16 @@ static uint32_t reserved_in(const char *text, uint32_t first, uint32_t last)
 static uint32_t local_ports(void)
 {
 	char text[4096];
-	unsigned int first, last, size;
+	const char *at = text;
+	uint64_t first, last;
+	uint32_t size;
 
 	if (!read_text(LOCAL_PORTS, text, sizeof(text)) ||
-	    sscanf(text, "%5u %5u", &first, &last) != 2 || first > last || last > 65535)
+	    num_take_range(&at, '\t', UINT16_MAX, &first, &last) < 0)
 		return 0;
-	size = last - first + 1u;
+	size = (uint32_t)(last - first) + 1;
 	if (read_text(RESERVED, text, sizeof(text)))
-		size -= reserved_in(text, first, last);
+		size -= reserved_in(text, (unsigned int)first, (unsigned int)last);
 	return size;
 }
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -19,6 +18,7 @@
 #include "agent/base/confine.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/signals.h"
 
 static int watch(struct agent *agent, int fd)
 {
@@ -27,20 +27,16 @@ static int watch(struct agent *agent, int fd)
 	return epoll_ctl(agent->loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-/* What ends the agent waits for the loop. From before others see its files on: then it is to end
- * as one that runs. */
+/* What ends the agent waits for the loop. */
 static int hold_signals(struct agent *agent)
 {
-	sigset_t signals;
+	int fd = signals_open();
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	if (fd < 0)
+		return fd;
 	signal(SIGPIPE, SIG_IGN);
-	agent->loop.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return agent->loop.signal_fd < 0 ? -errno : 0;
+	agent->loop.signal_fd = fd;
+	return 0;
 }
 
 static int open_loop(struct agent *agent)

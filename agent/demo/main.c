@@ -21,6 +21,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
+#include "lib/base/signals.h"
 
 #define PAST_S 600u
 
@@ -285,11 +286,7 @@ static int play(struct demo *demo)
 			strerror(-err));
 		return EXIT_FAILURE;
 	}
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signals_hold(&signals);
 	incident_recorder_prepare(
 		&demo->agent.incidents, demo->agent.config.state_dir, demo->agent.config.netns,
 		&(struct incident_limits){

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/netlink/ct_stats.h"
+#include "lib/base/num.h"
 
 void ct_settings_open(struct ct_settings *settings)
 {
@@ -24,15 +25,16 @@ void ct_settings_open(struct ct_settings *settings)
 static int64_t read_range(int fd)
 {
 	char text[32];
-	unsigned int first, last;
+	const char *at = text;
+	uint64_t first, last;
 	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
 
 	if (n <= 0)
 		return -1;
 	text[n] = '\0';
-	if (sscanf(text, "%5u %5u", &first, &last) != 2 || first > UINT16_MAX || last > UINT16_MAX)
+	if (num_take_range(&at, '\t', UINT16_MAX, &first, &last) < 0)
 		return -1;
-	return first | (int64_t)last << 16;
+	return (int64_t)(first | last << 16);
 }
 
 void ct_settings_read(struct ct_settings *settings)

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "agent/netlink/parser.h"
 #include "agent/record/capture_lines.h"
 #include "lib/base/clock.h"
+#include "lib/base/signals.h"
 
 #define BUFFER_MAX_BYTES (256u << 20)
 #define PACE_NS		 1000000
@@ -104,9 +104,7 @@ static void pace(const struct capture *capture)
 
 static void on_signal(struct capture *capture)
 {
-	struct signalfd_siginfo info;
-
-	if (read(capture->signal_fd, &info, sizeof(info)) == sizeof(info))
+	if (signals_take(capture->signal_fd))
 		capture->quit = true;
 }
 
@@ -324,17 +322,12 @@ int capture_run(struct capture *capture, char why[CAPTURE_WHY_BYTES])
 
 static int open_signals(struct capture *capture)
 {
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	capture->signal_fd = signals_open();
+	if (capture->signal_fd < 0)
+		return capture->signal_fd;
 	signal(SIGPIPE, SIG_IGN);
-	capture->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	capture->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	return capture->signal_fd < 0 || capture->timer_fd < 0 ? -errno : 0;
+	return capture->timer_fd < 0 ? -errno : 0;
 }
 
 /* Room for twice what the kernel allows: a limit may be raised meanwhile. */

@@ -20,6 +20,7 @@
 #include "exporters/render/table.h"
 #include "lib/base/clock.h"
 #include "lib/base/options.h"
+#include "lib/base/signals.h"
 #include "lib/health/health.h"
 #include "lib/shm/reader.h"
 
@@ -315,10 +316,7 @@ static int arguments(struct run *run, const struct cli *cli)
 
 static void block_signals(sigset_t *signals)
 {
-	sigemptyset(signals);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGHUP);
+	signals_hold(signals);
 	sigaddset(signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, signals, NULL);
 }

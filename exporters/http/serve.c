@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/service.h"
+#include "lib/base/signals.h"
 #include "lib/health/health.h"
 
 #define HEADER_NS     (10 * NS_PER_S)
@@ -182,10 +182,10 @@ static void accept_some(struct server *server, const struct listener *listener)
 
 static void take_signals(struct server *server)
 {
-	struct signalfd_siginfo info;
+	int signo;
 
-	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGHUP)
+	while ((signo = signals_take(server->signal_fd)) != 0) {
+		if (signo == SIGHUP)
 			reload(server, true);
 		else
 			server->done = true;
@@ -282,19 +282,6 @@ int server_start_threads(struct server *server)
 	return server->core.gate.auth.worker ? 0 : -errno;
 }
 
-/* From before it says that it listens: whoever ends it then gets the end of one that runs. */
-static int hold_signals(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 struct server *server_start(const struct server_options *options, struct app *app,
 			    struct listeners *listeners)
 {
@@ -315,7 +302,7 @@ struct server *server_start(const struct server_options *options, struct app *ap
 	server->options = *options;
 	server->core.app = app;
 	server->listeners = listeners;
-	server->signal_fd = hold_signals();
+	server->signal_fd = signals_open();
 	server->table_state = "up";
 	app->stats = &server->core.stats;
 	server->core.gate.refused = server->core.stats.refused;
@@ -323,7 +310,8 @@ struct server *server_start(const struct server_options *options, struct app *ap
 	web = server->signal_fd < 0 ? NULL : web_load(options->config_path, why, sizeof(why));
 	if (!web) {
 		if (server->signal_fd < 0)
-			log_error("http", "no descriptor for signals: %s", strerror(errno));
+			log_error("http", "no descriptor for signals: %s",
+				  strerror(-server->signal_fd));
 		else
 			log_error("web-config", "%s", why);
 		free(server);

@@ -53,6 +53,28 @@ int num_take_hex(const char **text, uint64_t max, uint64_t *ret_value)
 	return take(text, 16, max, ret_value);
 }
 
+int num_take_range(const char **text, char between, uint64_t max, uint64_t *ret_first,
+		   uint64_t *ret_last)
+{
+	const char *at = *text;
+	uint64_t first, last;
+	int err = num_take_u64(&at, max, &first);
+
+	if (!err && *at++ != between)
+		err = -EINVAL;
+	if (err)
+		return err;
+	err = num_take_u64(&at, max, &last);
+	if (!err && first > last)
+		err = -ERANGE;
+	if (err)
+		return err;
+	*text = at;
+	*ret_first = first;
+	*ret_last = last;
+	return 0;
+}
+
 int num_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value)
 {
 	uint64_t value;

@@ -183,6 +183,27 @@ static void test_numbers_inside(void **state)
 	assert_true(value == 255);
 }
 
+static void test_take_range(void **state)
+{
+	static const char *const bad[] = {"",	     "1",    "1-",   "-2",  "2-1",
+					  "1-65536", "1 -2", "1- 2", "1--2"};
+	uint64_t first = 7, last = 7;
+	const char *at = "1024-65535,80";
+
+	(void)state;
+	assert_int_equal(num_take_range(&at, '-', 65535, &first, &last), 0);
+	assert_int_equal(first, 1024);
+	assert_int_equal(last, 65535);
+	assert_string_equal(at, ",80");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		first = last = 7;
+		at = bad[i];
+		assert_true(num_take_range(&at, '-', 65535, &first, &last) < 0);
+		assert_ptr_equal(at, bad[i]);
+		assert_true(first == 7 && last == 7);
+	}
+}
+
 static void test_hex_digits(void **state)
 {
 	int digits = 0;
@@ -226,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_reals_too_large_for_a_double),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_numbers_inside),
+		cmocka_unit_test(test_take_range),
 		cmocka_unit_test(test_hex_digits),
 		cmocka_unit_test(test_clamps),
 	};
