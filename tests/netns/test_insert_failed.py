@@ -14,8 +14,9 @@ QUEUE, DNS = 5, 53
 
 
 @pytest.fixture
-def one_cpu():
-    """Two CPUs that translate at once may choose one port: a failure of its own."""
+def one_cpu(agent):
+    """Two CPUs that translate at once may choose one port: a failure of its own. The agent has all."""
+    assert agent
     cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cpus)})
     yield
@@ -61,7 +62,6 @@ def test_a_pool_that_is_not_known(lab, agent, pair):
     assert status["entries"] == 100
     told = agent_module.ask(agent.runtime, "forecast")
     assert told["verdict"] != "filling" and not told["alarm"], told
-    assert (told["settles_at_entries"] or 0) < 1000, told
     # Searches are known at the end of ten seconds; before that it is not sure.
     def named():
         for number in range(10):
