@@ -124,6 +124,8 @@ static void add_now(const struct advice_item *item, struct text *out)
 		text_add_format(out, "kernel memory %+.1f MiB when the table is full", mib);
 	else if (isnan(item->saves_entries))
 		text_add(out, "how many entries it saves is not known yet");
+	else if (item->saves_entries < 0.5)
+		text_add(out, "saves none of the present entries");
 	else
 		text_add_format(out, "saves %.0f entries now, %.1f %%; kernel memory %+.1f MiB",
 				item->saves_entries, 100 * item->saves_ratio, mib);

@@ -35,7 +35,8 @@ double relief_lasts_s(const struct why *why, double entries, double share)
 {
 	const struct snap_table_log *frames = &why->details->minutes;
 	size_t count = frames->count < LAST_MINUTE ? frames->count : LAST_MINUTE;
-	double come = 0, go = 0, per_s;
+	const struct snap_live *live = &why->snap->live;
+	double come = 0, go = 0, per_s, lost_per_s;
 
 	if (!count)
 		return (double)NAN;
@@ -47,6 +48,10 @@ double relief_lasts_s(const struct why *why, double entries, double share)
 		go += (double)frame->destroyed_entries - frame->early_drops;
 	}
 	per_s = (come * (1 - share) - go) / ((double)count * frames->interval_s);
+	/* A flood that has just begun is not yet in the minute; what is lost now would have stayed,
+	 * had it had room. */
+	lost_per_s = (double)(live->dropped_milli_per_s + live->evicted_milli_per_s) / 1e3;
+	per_s = fmax(per_s, lost_per_s * (1 - share));
 	return per_s > 0 ? entries / per_s : (double)INFINITY;
 }
 

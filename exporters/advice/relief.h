@@ -23,8 +23,8 @@ bool relief_wanted(const struct why *why);
 /* Does relief block the source of that finding? */
 bool relief_blocks(const struct why *why, const struct finding *finding);
 
-/* Seconds until `entries` more have come, at the rate of the last minute, without `share` of
- * what comes; infinite: never. NaN: not known. */
+/* Seconds until `entries` more have come, at the rate of the last minute or, where that is more, of
+ * the present losses, without `share` of what comes; infinite: never. NaN: not known. */
 double relief_lasts_s(const struct why *why, double entries, double share);
 
 /* Adds items. */

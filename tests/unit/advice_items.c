@@ -59,6 +59,30 @@ static void test_advice_for_nginx(void **state)
 	made_free(made);
 }
 
+/* In the first seconds of a flood the last minute was quiet: what is lost now counts. */
+static void test_how_long_as_a_flood_begins(void **state)
+{
+	struct made *made = made_nginx(25);
+	const struct advice_item *item;
+
+	(void)state;
+	made->snap.live.max_entries = made->snap.live.limit_entries = 7600;
+	made->snap.live.level = SHM_LEVEL_FULL;
+	made->snap.live.level_reason = SHM_LEVEL_REASON_AT_LIMIT;
+	made->snap.live.dropped_milli_per_s = 100000;
+	made->snap.live.evicted_milli_per_s = 300000;
+	made_frames(made, 30);
+	for (unsigned int k = 24; k < 30; k++) {
+		made->minutes[k].new_entries = made->minutes[k].destroyed_entries = 500;
+		made->minutes[k].drops = 0;
+	}
+	made_advice(made);
+	item = made_item(made, "size");
+	assert_non_null(item);
+	assert_true(fabs(item->lasts_s - (16384 - made->model.entries) / 400) < 1);
+	made_free(made);
+}
+
 /* Full: what helps at once comes first, with how long, the cure after it. */
 static void test_what_to_type_first(void **state)
 {
@@ -258,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_advice_for_nginx),
 		cmocka_unit_test(test_notrack_does_no_harm),
+		cmocka_unit_test(test_how_long_as_a_flood_begins),
 		cmocka_unit_test(test_what_to_type_first),
 		cmocka_unit_test(test_relief_of_udp),
 		cmocka_unit_test(test_relief_from_a_source),
