@@ -32,7 +32,8 @@ struct machine_entry {
 	bool assured;
 };
 
-/* A life: after each stage's steps the next begins. State 0 ends it. */
+/* A life: after each stage's steps the next begins. State 0 ends it. The order is that of a
+ * recorded nginx and its upstream, and of SYNs that are answered and come to nothing. */
 struct stage {
 	uint8_t state;
 	uint16_t steps;	    /* until the next */
@@ -40,15 +41,17 @@ struct stage {
 	bool assured;
 };
 
-static const struct stage lives[KINDS][6] = {
+static const struct stage lives[KINDS][7] = {
 	[REQUEST] = {{SYN_SENT, 1, 120, false},
 		     {SYN_RECV, 1, 60, false},
 		     {ESTABLISHED, 3, 432000, true},
+		     {FIN_WAIT, 1, 120, true},
 		     {LAST_ACK, 1, 30, true},
 		     {TIME_WAIT, 1200, 120, true}},
 	[UPSTREAM] = {{SYN_SENT, 1, 120, false},
 		      {SYN_RECV, 1, 60, false},
 		      {ESTABLISHED, 2, 432000, true},
+		      {FIN_WAIT, 1, 120, true},
 		      {LAST_ACK, 1, 30, true},
 		      {TIME_WAIT, 1200, 120, true}},
 	[QUERY] = {{1, 1, 30, false}, {2, 300, 30, false}},
