@@ -26,6 +26,15 @@ bench: bench-deps
 		$(BUILD)/tests/mirror_speed $(BUILD)/tests/parse_speed $(BUILD)/forecast/forecast-gen
 	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
+# make bench-peers    what conntrack -L, iptstate, node_exporter and Netdata tell of the same table, and
+#                     what a look costs; writes docs/coming-from.md; as root
+#                     PEERS=--quick    small, printed
+PEERS ?=
+.PHONY: bench-peers
+bench-peers: bench-deps
+	$(Q)$(MAKE) --no-print-directory $(PROGRAMS) $(BUILD)/tests/flood
+	$(Q)CONNTIDE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/peers.py $(PEERS)
+
 # make nat-curve      what share of new connections finds no NAT port, by how full a pool of 64,512
 #                     is, beside what conntide expects; as root, four minutes
 .PHONY: nat-curve
