@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every protocol, every state, both families: each cell equals the kernel's."""
 import collections
+import re
 import socket
 
 import pytest
 
 import agent as agent_module
+import oracle
 import traffic
 from oracle import Cell
 
@@ -20,6 +22,25 @@ def test_tcp_holds_every_state(agent, pair, family):
         traffic.Tcp(pair.flow(family), 40000, 2000 + index).drive(state)
     agent.wait_equal(expect={Cell("tcp", "forwarded", 2000 + index, state): 1
                              for index, state in enumerate(traffic.TCP_STATES)}, exact=True)
+
+
+def test_top_in_batch_mode(agent, pair):
+    """Its rows, by protocol, port and state, are those that conntrack -L lists."""
+    for index, state in enumerate(traffic.TCP_STATES):
+        traffic.Tcp(pair.flow(), 40000, 2100 + index).drive(state)
+        flow = pair.flow()
+        flow.forth(17, traffic.udp(flow.src, flow.dst, 5000 + index, 2100 + index % 3))
+    agent.wait_equal(exact=True)
+
+    def shown():
+        text = agent_module.cli(agent.runtime, "top", "--batch").stdout
+        rows = re.findall(r"^(\w+) +(\w+) +(\d+) .*?((?:\w+=\d+ *)+)$", text, re.M)
+        return collections.Counter({Cell(l4proto, direction, int(port), state): int(entries)
+                                    for l4proto, direction, port, states in rows
+                                    for state, entries in re.findall(r"(\w+)=(\d+)", states)})
+    agent_module.poll(lambda: sum(shown().values()) >= len(traffic.TCP_STATES)
+                      and shown() == oracle.cells(agent.namespace), 10,
+                      lambda: oracle.difference(oracle.cells(agent.namespace), shown()))
 
 
 @FAMILIES
