@@ -37,6 +37,10 @@ class Demo:
         first = self.process.stdout.readline()
         assert first == f"conntide: the page is at http://127.0.0.1:{self.port}/\n", first
         self.directory = self.process.stdout.readline().split()[-1]
+        # The exporter may have looked just before the table was there.
+        harness.wait_for(lambda: subprocess.run(
+            ["curl", "-sf", f"http://127.0.0.1:{self.port}/api/v1/status"], capture_output=True,
+            check=False, timeout=60).returncode == 0, 20, "the exporter has the table")
 
     def conntide(self, *words):
         return subprocess.run([harness.CLI, "--runtime-dir", self.directory, *words], text=True,
