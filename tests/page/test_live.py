@@ -28,6 +28,7 @@ WATCH_SECONDS = 60
 # How far what is shown may be behind: the agent and the page take some 3 s, a busy machine more.
 BEHIND_SECONDS = 15
 TIMEOUT_SECONDS = 10
+BURST = 20  # entries that one round makes, at most, before it looks: the agent may look between
 LIMIT = 400  # rehearsed: it is over it all the time, which keeps the remedies there
 SHOWN = "parseInt(document.querySelector('#band').innerText.match(/(\\d+) of \\d+ entries/)[1])"
 CHART = "document.querySelectorAll('#chart polygon.area').length"
@@ -60,9 +61,9 @@ class Traffic:
             time.sleep(0.05)
 
     def between(self, since, until):
-        """Least and most entries the kernel had in that time."""
+        """Least and most entries the kernel had in that time, as far as was looked."""
         counts = [count for when, count in self.counts[:] if since <= when <= until]
-        return (min(counts), max(counts)) if counts else (0, 0)
+        return (min(counts) - BURST, max(counts) + BURST) if counts else (0, 0)
 
     def close(self):
         self.ended.set()
