@@ -5,6 +5,7 @@ import collections
 import itertools
 import os
 import re
+import socket
 import subprocess
 
 import pytest
@@ -277,3 +278,47 @@ def test_translated_rows_are_not_untracked(lab, agent, pair):
     rules = items["notrack-udp-123-forwarded"]["commands"]["iptables"]
     assert {rule.split()[0] for rule in rules} == {"iptables", "ip6tables"}
     assert any("udp-53" in name or "timeout-udp" in name for name in items)
+
+
+def item_of(name, families):
+    return next(tools for found, have, tools in ALL if found == name and have == families)
+
+
+def udp_exchange(asker, server, address, port):
+    """There and back, between sockets."""
+    with server.socket(kind=socket.SOCK_DGRAM) as answers, \
+            asker.socket(kind=socket.SOCK_DGRAM) as asks:
+        for sock in (answers, asks):
+            sock.settimeout(10)
+        answers.bind((address, port))
+        asks.sendto(b"?", (address, port))
+        answers.sendto(b"!", answers.recvfrom(16)[1])
+        assert asks.recv(16) == b"!"
+
+
+def tracked(namespace, *words):
+    return len(namespace.conntrack("-L", *words).splitlines())
+
+
+@pytest.mark.parametrize("tool", ["nft", "iptables"])
+def test_a_router_tracks_its_own_connections(lab, tool):
+    """What it forwards to a port is not tracked and passes; what it opens to that port is."""
+    lab.middle.run("sh", "-e", "-c", "\n".join(item_of("notrack-udp-8080-forwarded-1", 1)[tool]))
+    udp_exchange(lab.client, lab.server, lab.SERVER4, 8080)
+    assert tracked(lab.middle, "-p", "udp", "--dport", "8080") == 0
+    udp_exchange(lab.middle, lab.server, lab.SERVER4, 8080)
+    assert tracked(lab.middle, "-p", "udp", "--dport", "8080") == 1
+
+
+@pytest.mark.parametrize("tool", ["nft", "iptables"])
+def test_the_limit_holds_for_ipv6(lab, pair, tool):
+    """One host, over IPv6: what is printed for it leaves it so many, and no more."""
+    commands = item_of("one-host-2", 2)[tool]
+    most = int(re.search(r"(?:over|above) (\d+)", "\n".join(commands)).group(1))
+    lab.middle.conntrack_sysctl("udp_timeout", 600)
+    lab.middle.run("sh", "-e", "-c", "\n".join(commands))
+    for sport in range(10000, 10000 + most + 200):
+        exchange(pair, 1, sport, 53, family=6)
+    poll(lambda: tracked(lab.middle, "-f", "ipv6", "-p", "udp") >= most, 10,
+         "as many as it may")
+    assert most <= tracked(lab.middle, "-f", "ipv6", "-p", "udp") <= most + 2
