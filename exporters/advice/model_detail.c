@@ -134,7 +134,7 @@ void split_stays(const struct snap_stays *stays, double timeout, double interval
 		double high = snap_stay_edge_s(i);
 		double n = (double)stays->buckets[i];
 		double expired = timeout <= 0 || high <= timeout ? 0
-				 : low < timeout
+				 : low < timeout && wait_s > ALL_EXPIRE
 					 ? expired_of(stays, i, timeout, interval_s, wait_s >= 0)
 					 : n;
 
@@ -170,13 +170,11 @@ bool state_waits(unsigned int l4proto, unsigned int state)
 	       (state == ST_TCP_TIME_WAIT || state == ST_TCP_CLOSE || state == ST_TCP_SYN_SENT);
 }
 
-/* Packets end none of these stays late: they pass at the deadline, or at once to another state.
- * So their sum tells which of a bucket did. */
-static bool ends_by_deadline(unsigned int l4proto, unsigned int state)
+/* What closes no connections ends by its deadline: packets move it to another state at once, or
+ * within seconds. All of the bucket that the deadline is in have expired. */
+static bool ends_by_deadline(unsigned int l4proto)
 {
-	bool closes = l4proto == L4_TCP || l4proto == L4_SCTP;
-
-	return !closes || state_waits(l4proto, state);
+	return l4proto != L4_TCP && l4proto != L4_SCTP;
 }
 
 /* This deadline cannot have passed yet. */
@@ -195,9 +193,9 @@ static void derive_state(const struct model *model, struct view *view, unsigned 
 	double waiting;
 
 	split_stays(stays, timeout, model->interval_s,
-		    state_waits(l4proto, state)	       ? timeout + model->lag_s
-		    : ends_by_deadline(l4proto, state) ? 0
-						       : -1,
+		    state_waits(l4proto, state) ? timeout + model->lag_s
+		    : ends_by_deadline(l4proto) ? ALL_EXPIRE
+						: -1,
 		    &split);
 	waiting = too_early(model, timeout) ? (double)view->states[state] : 0;
 	view->left_s[state] = split.left_s / view->lives;
@@ -214,18 +212,22 @@ static void derive_state(const struct model *model, struct view *view, unsigned 
  */
 static void derive(const struct model *model, struct view *view)
 {
+	unsigned int l4proto = view->detail ? view->detail->key.l4proto : 0;
 	double expired = 0;
 
 	if (!view->detail)
 		return;
 	view->lives = (double)view->detail->whole.count;
 	for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
-		int id = timeout_of_state(view->detail->key.l4proto, state);
+		int id = timeout_of_state(l4proto, state);
 		double timeout = timeout_s(&model->settings, id);
 		struct split split;
 
 		split_stays(&view->detail->states[state], timeout, model->interval_s,
-			    ends_by_deadline(view->detail->key.l4proto, state) ? 0 : -1, &split);
+			    state_waits(l4proto, state) ? 0
+			    : ends_by_deadline(l4proto) ? ALL_EXPIRE
+							: -1,
+			    &split);
 		if (too_early(model, timeout))
 			view->lives += (double)view->states[state];
 		else
@@ -287,7 +289,8 @@ void measure_lag(struct model *model, const struct snapshot *snap,
 			if (detail->pool ? !state_waits(detail->key.l4proto, state)
 					 : !nothing_refreshes(ages, &detail->key, state))
 				continue;
-			split_stays(&detail->states[state], timeout, model->interval_s, 0, &split);
+			split_stays(&detail->states[state], timeout, model->interval_s,
+				    ends_by_deadline(detail->key.l4proto) ? ALL_EXPIRE : 0, &split);
 			if (split.expired < LAG_PURE * (double)detail->states[state].count)
 				continue;
 			count += split.expired;

@@ -51,8 +51,9 @@ double timeout_s(const struct settings *settings, int timeout);
  * expired as those of the buckets above let expect when lags are spread evenly over the
  * collector's interval; or, where nothing refreshes and next to nothing is shorter, as
  * the sum of all has it. `wait_s`: how long each of the expired ones took; 0: not known,
- * but nothing refreshes them; negative: they were refreshed.
+ * but nothing refreshes them; negative: they were refreshed; ALL_EXPIRE: all of that bucket did.
  */
+#define ALL_EXPIRE (-2.0)
 void split_stays(const struct snap_stays *stays, double timeout, double interval_s, double wait_s,
 		 struct split *split);
 /* The time of those that packets ended, each cut at `most_s`. */

@@ -91,12 +91,33 @@ static void test_answered_queries_expire(void **state)
 	made_free(made);
 }
 
+/* The deadline is where a bucket ends: half of them are counted in the next one. */
+static void test_deadline_at_the_edge_of_a_bucket(void **state)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_UDP, DIR_OUTBOUND, 53);
+
+	(void)state;
+	made->snap.timeouts_s[TIMEOUT_UDP] = 30;
+	made_state(row, ST_GENERIC_REPLIED, 960);
+	made_rate(row, 30);
+	made_stays(made, row, ST_GENERIC_REPLIED, 500, 31);
+	made_stays(made, row, ST_GENERIC_REPLIED, 500, 32.5);
+	made_lives(made, row, 1000, 32);
+	made_idle(made, row, ST_GENERIC_REPLIED, 600, 1, 10);
+	made_look(made);
+	near(made->model.steady_entries, 30 * 32, 60);
+	near(made_then(made, "timeout.udp=10"), 30 * 12, 75);
+	made_free(made);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_growing),
 		cmocka_unit_test(test_steady),
 		cmocka_unit_test(test_answered_queries_expire),
+		cmocka_unit_test(test_deadline_at_the_edge_of_a_bucket),
 	};
 
 	return cmocka_run_group_tests_name("advice_savings", tests, NULL, NULL);
