@@ -141,10 +141,12 @@ class Nginx(Program):
 class Squid(Program):
     """In front of the backend, as an accelerator on port 81."""
 
-    def __init__(self, namespace, backend, address):
+    def __init__(self, namespace, backend, address, text=SQUID):
         super().__init__(namespace, "squid")
-        self.write(SQUID.format(directory=self.directory, backend=backend))
-        self.launch(["squid", "-N", "-n", f"conntide{os.getpid()}", "-f", self.config], address, 81)
+        self.write(text.format(directory=self.directory, backend=backend))
+        # Letters and digits; several may run.
+        name = "".join(filter(str.isalnum, os.path.basename(self.directory)))
+        self.launch(["squid", "-N", "-n", name, "-f", self.config], address, 81)
 
 
 class Haproxy(Program):
