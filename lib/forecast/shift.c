@@ -183,8 +183,10 @@ static double weigh_shifts(struct fc_shift *sh, unsigned int j, const float *exp
 	double most = -INFINITY, sum = 0.0;
 	unsigned int s;
 
+	/* not with fmax(): over floats it breaks gcc 12 for arm64 (in vect_transform_reduction) */
 	for (s = 1; s < FC_SHIFTS; s++)
-		most = fmax(most, evidence(sh, j, s));
+		if (evidence(sh, j, s) > most)
+			most = evidence(sh, j, s);
 	sh->weight[0] = 0.0f;
 	for (s = 1; s < FC_SHIFTS; s++) {
 		sh->weight[s] = (float)exp(evidence(sh, j, s) - most) *
