@@ -22,6 +22,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SANITIZE ?=
 PYTHON ?= /usr/bin/python3
+PKG_CONFIG ?= pkg-config
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
@@ -136,29 +137,29 @@ $(HTTP_LIB): $(call obj,$(HTTP_SRC))
 	$(archive)
 
 $(BUILD)/conntide-agent: $(call obj,agent/main.c) $(AGENT_LIB) $(LIB)
-	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm)
 
 $(BUILD)/conntide-record: $(call obj,agent/record/main.c) $(AGENT_LIB) $(LIB)
-	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+	$(call link,$^,-Wl$(comma)--as-needed $(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm)
 
 $(BUILD)/conntide-flow: $(call obj,agent/flow/main.c) $(AGENT_LIB) $(LIB)
-	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+	$(call link,$^,-Wl$(comma)--as-needed $(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm)
 
 # The agent's own code under a clock of its own, on a machine that is not there.
 $(BUILD)/conntide-demo: $(call obj,agent/demo/main.c) $(AGENT_LIB) $(LIB)
 	$(call link,$^,-Wl$(comma)--wrap=clock_gettime -Wl$(comma)--as-needed \
-		$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+		$(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm)
 
 # The mirror and the forecast without a kernel: no netlink, no privilege.
 $(BUILD)/conntide-replay: $(call obj,$(REPLAY_MAIN) $(REPLAY_SRC)) $(LIB)
-	$(call link,$^,-Wl$(comma)--as-needed $(shell pkg-config --libs libxxhash) -lm)
+	$(call link,$^,-Wl$(comma)--as-needed $(shell $(PKG_CONFIG) --libs libxxhash) -lm)
 
 $(BUILD)/conntide-exporter: $(call obj,$(HTTP_MAIN)) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
-	$(call link,$^,$(shell pkg-config --libs $(HTTP_LIBS)) -lpthread -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs $(HTTP_LIBS)) -lpthread -lm)
 
 # The command line has no privilege to drop, and needs no library for it.
 $(BUILD)/conntide: $(call obj,$(CLI_SRC)) $(SHOW_LIB) $(LIB)
-	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs $(CLI_LIBS)) -lm)
 
 # Each part brings its own targets.
 -include $(sort $(wildcard tests/*.mk tests/*/*.mk tests/*/*/*.mk packaging/*.mk))

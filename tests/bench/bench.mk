@@ -15,7 +15,7 @@ $(BUILD)/tests/reader: tests/bench/reader.c agent/netlink/pace.c agent/netlink/p
 $(BUILD)/tests/mirror_speed $(BUILD)/tests/parse_speed: $(BUILD)/tests/%: \
 		$(BUILD)/tests/bench/%.o $(BUILD)/tests/unit/libundertest.a
 	@mkdir -p $(@D)
-	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm)
 
 .PHONY: bench-deps
 bench-deps:
@@ -51,7 +51,7 @@ bench-profile: bench-deps
 $(BUILD)/tests/mirror_cost: tests/bench/mirror_cost.c $(BUILD)/tests/unit/libundertest.a Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/tests/unit/libundertest.a $(ALL_LDFLAGS) \
-		$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
+		$(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm
 
 .PHONY: bench-mirror
 bench-mirror: $(BUILD)/tests/mirror_cost

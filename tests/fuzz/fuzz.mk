@@ -32,7 +32,7 @@ $(FUZZ_DIR)/all.a: $(FUZZ_SRC:%.c=$(FUZZ_DIR)/obj/%.o)
 
 $(FUZZ_TARGETS:%=$(FUZZ_DIR)/%): $(FUZZ_DIR)/%: $(FUZZ_DIR)/obj/tests/fuzz/%.o $(FUZZ_DIR)/all.a
 	$(call say,LD,$@)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ \
-		$(shell pkg-config --libs $(sort $(AGENT_LIBS) $(HTTP_LIBS))) -lpthread -lm
+		$(shell $(PKG_CONFIG) --libs $(sort $(AGENT_LIBS) $(HTTP_LIBS))) -lpthread -lm
 
 $(FUZZ_DIR)/corpus: tests/fuzz/make_corpus.py $(wildcard tests/replay/recordings/*.feed tests/fuzz/corpus-http/* tests/fuzz/corpus-web-config/*)
 	@mkdir -p $@

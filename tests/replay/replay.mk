@@ -9,7 +9,7 @@ REPLAY := $(BUILD)/tests/replay/mirror_replay
 
 $(REPLAY): $(call obj,tests/replay/mirror_replay.c) $(BUILD)/tests/unit/libundertest.a
 	@mkdir -p $(@D)
-	$(call link,$^,$(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm)
 
 .PHONY: replay-asan test-replay
 replay-asan:

@@ -5,12 +5,12 @@
 
 $(BUILD)/tests/segment-fixture: $(call obj,tests/unit/segment_fixture.c tests/unit/fixture_forecast.c tests/unit/fixture_detail.c tests/unit/fixture_ages.c) $(SHOW_LIB) $(LIB)
 	@mkdir -p $(@D)
-	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs $(CLI_LIBS)) -lm)
 
 # Every remedy for every kind of row, for tests/netns/test_remedies.py.
 $(BUILD)/tests/remedy-catalogue: $(call obj,tests/unit/remedy_catalogue.c) $(SHOW_LIB) $(LIB)
 	@mkdir -p $(@D)
-	$(call link,$^,$(shell pkg-config --libs $(CLI_LIBS)) -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs $(CLI_LIBS)) -lm)
 
 # What conntide top draws, without the terminal; and what check --host reads.
 TOP_LIB := $(BUILD)/tests/top.a
@@ -27,6 +27,6 @@ $(BUILD)/tests/unit/made.o: ALL_CFLAGS += \
 	-Wno-conversion -Wno-sign-conversion -Wno-missing-field-initializers
 
 $(EXPORTER_UNIT): %: %.o $(call obj,tests/unit/made.c tests/unit/fixture_ages.c) $(TOP_LIB) $(HTTP_LIB) $(SHOW_LIB) $(LIB)
-	$(call link,$^,$(shell pkg-config --libs cmocka $(HTTP_LIBS)) -lpthread -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs cmocka $(HTTP_LIBS)) -lpthread -lm)
 
 unit-programs unit-run: $(EXPORTER_UNIT)

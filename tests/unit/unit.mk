@@ -25,7 +25,7 @@ $(UNIT_LIB): $(call obj,$(UNIT_UNDER_TEST) tests/unit/offline_checks.c tests/uni
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
 $(UNIT_PROGRAMS): %: %.o $(UNIT_LIB)
-	$(call link,$^,$(shell pkg-config --libs cmocka $(AGENT_LIBS)) -lpthread -lm)
+	$(call link,$^,$(shell $(PKG_CONFIG) --libs cmocka $(AGENT_LIBS)) -lpthread -lm)
 
 # The reader's and the writer's own code is instrumented too, so it is compiled here.
 TSAN_SRC := tests/unit/tsan_segment.c $(wildcard lib/base/*.c lib/kernel/*.c lib/event/*.c lib/shm/*.c) \
@@ -36,7 +36,7 @@ TSAN_CFLAGS = $(filter-out -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) 
 $(BUILD)/tests/unit/tsan_segment: $(TSAN_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) $(ALL_LDFLAGS) -o $@ $(TSAN_SRC) \
-		$(shell pkg-config --libs libseccomp libcap-ng libxxhash) -lpthread -lm
+		$(shell $(PKG_CONFIG) --libs libseccomp libcap-ng libxxhash) -lpthread -lm
 
 TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/offline_checks.c $(LIB_SRC) \
 	$(AGENT_SRC)
@@ -44,7 +44,7 @@ TSAN_RECORDS_SRC := tests/unit/tsan_records.c tests/unit/offline_checks.c $(LIB_
 $(BUILD)/tests/unit/tsan_records: $(TSAN_RECORDS_SRC) $(wildcard lib/*/*.h lib/*/*.def agent/*.h agent/*/*.h) Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(TSAN_CFLAGS) -Wno-double-promotion $(ALL_LDFLAGS) -o $@ \
-		$(TSAN_RECORDS_SRC) $(shell pkg-config --libs $(AGENT_LIBS)) -lpthread -lm
+		$(TSAN_RECORDS_SRC) $(shell $(PKG_CONFIG) --libs $(AGENT_LIBS)) -lpthread -lm
 
 .PHONY: unit-programs unit-run unit-run-asan test-unit test-tsan
 unit-programs: $(UNIT_PROGRAMS)
