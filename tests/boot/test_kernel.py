@@ -28,6 +28,7 @@ def test_in_namespaces(ready, module):  # pylint: disable=redefined-outer-name
     """Passed, all of them: what is skipped was not shown."""
     text = ready.run(f"cd {SUITE_ROOT} && CONNTIDE_BUILD={SUITE_BUILD} "
                      f"CONNTIDE_SLOWNESS={SLOWNESS} python3 -m pytest -q -p no:cacheprovider "
-                     f"-m each_kernel tests/netns/{module}", within=MODULE_S, check=False)
+                     f"--color=no -m each_kernel tests/netns/{module}", within=MODULE_S,
+                     check=False)
     print(text)
     assert re.search(r"^\d+ passed(, \d+ deselected)? in ", text, re.M), text[-8000:]
