@@ -16,6 +16,9 @@ table inet nat {{
 	chain post {{ type nat hook postrouting priority srcnat; {post} }}
 }}
 """
+# From 6.5 on kernels take back the ports of closing entries.
+with open("/proc/sys/kernel/osrelease", encoding="ascii") as release:
+    RECLAIMS = tuple(int(part) for part in release.read().split(".")[:2]) >= (6, 5)
 # How long a change may take to be served: pools are written once a second.
 SHOWN_SECONDS = 6
 
@@ -37,8 +40,8 @@ def pools(namespace, local):
         pool = Pool(entry.l4proto, back_dst, back_src, int(back_sport or 0),
                     int(zone.group(1)) if zone else 0)
         counted[pool][0] += 1
-        counted[pool][1] += translated and entry.l4proto == "tcp" and entry.state() in (
-            "TIME_WAIT", "CLOSE", "SYN_SENT2")
+        counted[pool][1] += (RECLAIMS and translated and entry.l4proto == "tcp" and
+                             entry.state() in ("TIME_WAIT", "CLOSE", "SYN_SENT2"))
         assert dst and sport is not None
     return {pool: Ports(*counts) for pool, counts in counted.items()}
 

@@ -118,7 +118,6 @@ table ip nat {
     queue.close()
 
 
-@pytest.mark.each_kernel
 @pytest.mark.brief
 def test_clash_entries(lab, agent, pair, clash_queue):
     """Two packets of one flow race through DNAT to different backends.
