@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # make deb          the Debian packages, into BUILD/deb; from what is committed
+# make deb-arm64    the same for arm64, cross-built in a Debian made for it, into BUILD/deb-arm64
 # make rpm          the RPMs, into BUILD/rpm; with Debian's rpmbuild, to see that the spec works
 # make source       the source archive that both are made from
 # make sbom         the programs and the libraries they load, as SPDX, into BUILD/conntide.spdx.json
@@ -12,9 +13,12 @@ ORIG := $(BUILD)/conntide_$(VERSION).orig.tar.xz
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 DEB_FLAGS ?= -us -uc
 
-.PHONY: deb rpm source package-deps
+.PHONY: deb deb-arm64 rpm source package-deps cross-deps
 package-deps:
 	$(Q)tools/install-packages package
+
+cross-deps:
+	$(Q)tools/install-packages cross
 
 source: $(ORIG)
 $(ORIG): .FORCE
@@ -23,6 +27,10 @@ $(ORIG): .FORCE
 
 deb: package-deps source
 	$(Q)packaging/build-deb $(abspath $(ORIG)) $(abspath $(BUILD)/deb) $(SOURCE_DATE_EPOCH) $(DEB_FLAGS)
+
+deb-arm64: cross-deps source
+	$(Q)packaging/build-deb-cross arm64 $(abspath $(ORIG)) $(abspath $(BUILD)/deb-arm64) \
+		$(SOURCE_DATE_EPOCH) $(DEB_FLAGS)
 
 rpm: package-deps source
 	$(Q)packaging/build-rpm $(abspath $(ORIG)) $(abspath $(BUILD)/rpm) $(VERSION) $(SOURCE_DATE_EPOCH)

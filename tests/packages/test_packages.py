@@ -3,18 +3,15 @@
 same bits twice, installed with apt in a bare Debian root, used there, purged without a trace."""
 import contextlib
 import glob
-import hashlib
 import json
 import os
-import pathlib
-import subprocess
 import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ["CONNTIDE_BUILD"])
-DEBS = ("conntide", "conntide-exporter", "conntide-dashboards", "libconntide-dev")
+from debian import (BUILD, DEBS, ROOT, BareRoot, build, check_with_lintian, digests, file_list,
+                    run)
+
 # "Within a minute", with slack for a busy machine and a slow archive.
 INSTALL_S = 180
 
@@ -40,33 +37,9 @@ FILES = {
 }
 
 
-# Of the make that runs this test: its jobs are not for the makes that the tests start.
-for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
-    os.environ.pop(name, None)
-
-
-def run(*command, **options):
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          check=False, **options)
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4000:]}"
-    return done.stdout
-
-
-def build(target, directory):
-    run(os.environ.get("MAKE", "make"), "--no-print-directory", target, f"BUILD={directory}",
-        cwd=ROOT)
-    return directory / target
-
-
 @pytest.fixture(scope="session")
 def debs():
     return build("deb", BUILD / "packages")
-
-
-def file_list(package):
-    """What dpkg would put on the disk, without the folders."""
-    lines = run("dpkg-deb", "-c", str(package)).splitlines()
-    return {line.split()[5].lstrip(".") for line in lines if not line.startswith("d")}
 
 
 @pytest.mark.parametrize("name", DEBS)
@@ -85,16 +58,7 @@ def test_nothing_is_left_out(debs):
 
 
 def test_lintian_has_nothing_to_say(debs):
-    [changes] = debs.glob("*.changes")
-    # Run as root it would not look at the source otherwise.
-    said = run("lintian", "--allow-root", "--pedantic", "--fail-on",
-               "error,warning,info,pedantic", str(changes))
-    assert not [line for line in said.splitlines() if line[:2] in ("E:", "W:", "I:", "P:")], said
-
-
-def digests(directory):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in directory.glob("*.deb")}
+    check_with_lintian(debs)
 
 
 def test_two_builds_give_the_same_bits(debs, tmp_path):
@@ -130,43 +94,11 @@ def test_sbom_names_every_library():
 # --- a bare root ----------------------------------------------------------------
 
 
-class BareRoot:
-    """A minimal Debian, with a network namespace and /proc of its own for what runs in it."""
-
-    def __init__(self, path):
-        self.path = path
-        run("mmdebstrap", "--variant=minbase", "--include=ca-certificates,curl", "--quiet",
-            "bookworm", str(path), *self.sources())
-
-    @staticmethod
-    def sources():
-        return sorted(glob.glob("/etc/apt/sources.list.d/*.sources"))
-
-    def shell(self, script, network=True):
-        spaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-        if not network:
-            spaces.append("--net")
-        inner = (f"mount -t proc proc {self.path}/proc; mount --rbind /sys {self.path}/sys; "
-                 f"mount -t tmpfs tmpfs {self.path}/run; ip link set lo up; "
-                 f"exec chroot {self.path} sh -euc \"$1\"")
-        return run(*spaces, "sh", "-c", inner, "sh", script, timeout=900)
-
-    def all_files(self):
-        found = set()
-        for where, _, names in os.walk(self.path):
-            if os.path.relpath(where, self.path).split("/")[0] in ("proc", "sys", "dev", "run",
-                                                                  "tmp"):
-                continue
-            found |= {os.path.relpath(os.path.join(where, name), self.path) for name in names}
-        return found
-
-
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory):
-    root = BareRoot(tmp_path_factory.mktemp("bare") / "root")
-    yield root
-    with contextlib.suppress(AssertionError):
-        run("rm", "-rf", "--one-file-system", str(root.path))
+    with contextlib.closing(BareRoot(tmp_path_factory.mktemp("bare") / "root",
+                                     "ca-certificates", "curl")) as root:
+        yield root
 
 
 @pytest.fixture(scope="session")
