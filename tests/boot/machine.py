@@ -38,13 +38,16 @@ STATE = """uptime; systemctl list-jobs --no-pager
 ps -eo pid,stat,etimes,time,wchan:20,args --sort=-time | head -n 25
 journalctl --no-pager -n 60 -o short-monotonic"""
 
-# A small initrd: what the disk needs, packed quickly.
-INITRD = r"""d="$1/etc/initramfs-tools"; mkdir -p "$d/conf.d" "$d/hooks"
+# A small initrd: what the disk needs, packed quickly. It waits for the disk as long as it takes:
+# on a busy host the emulated CPUs may be minutes loading its driver.
+INITRD = r"""d="$1/etc/initramfs-tools"; mkdir -p "$d/conf.d" "$d/hooks" "$d/scripts/local-top"
 printf 'MODULES=list\nCOMPRESS=gzip\n' >"$d/conf.d/boot"
 printf '#!/bin/sh\n[ "$1" = prereqs ] && exit 0\n. /usr/share/initramfs-tools/hook-functions\n' \
 	>"$d/hooks/boot"
 printf 'manual_add_modules virtio_blk virtio_pci ext4\n' >>"$d/hooks/boot"
-chmod 755 "$d/hooks/boot"
+printf '#!/bin/sh\n[ "$1" = prereqs ] && exit 0\nuntil [ -b /dev/vda ]; do modprobe -q virtio_blk; sleep 1; done\n' \
+	>"$d/scripts/local-top/boot"
+chmod 755 "$d/hooks/boot" "$d/scripts/local-top/boot"
 """
 
 
