@@ -195,8 +195,10 @@ def test_upgrade(machine):
 def test_reboot(machine):
     incidents = len(json.loads(machine.run("conntide incidents --json")))
     machine.reboot()
+    # The exporter starts after the agent, and the shell before both.
     wait_status(machine, lambda told: told.get("agent_up"), "up after the reboot")
-    machine.run("systemctl is-active conntide-agent conntide-exporter")
+    poll(lambda: machine.run("systemctl is-active conntide-agent conntide-exporter",
+                             check=False) == "active\nactive\n", "units after the reboot")
     poll(lambda: "conntide_up" in machine.run("curl -fsS localhost:10371/metrics", check=False),
          "exporter")
     assert len(json.loads(machine.run("conntide incidents --json"))) >= incidents
