@@ -117,7 +117,7 @@ STAGES = [
     Stage("test-cli"),
     Stage("test-install"),
     Stage("test-build", CPUS),
-    Stage("test-replay", after=BOTH),
+    Stage("test-replay", shared={CONNTRACK}, after=BOTH),
     Stage("test-dashboards"),
     Stage("test-kubernetes"),
     Stage("test-page", 1, {LOOPBACK}, {CONNTRACK}),

@@ -62,9 +62,10 @@ def make_traffic(lab, pair, agent):
 def old_cells(runtime):
     """Of an agent that has ended. Programs are not given old numbers, people are."""
     text = agent_module.cli(runtime, "cells", "--limit", "0").stdout
-    found = re.findall(r"^(\S+) +(\w+) +(\d+) +(\w+) +(\d+)$", text, re.MULTILINE)
-    return [{"l4proto": l4proto, "direction": direction, "port": int(port), "state": state,
-             "entries": int(entries)} for l4proto, direction, port, state, entries in found]
+    found = re.findall(r"^(\S+) +(\w+) +(\d+|-) +(\w+) +(\d+)$", text, re.MULTILINE)
+    return [{"l4proto": l4proto, "direction": direction, "port": int(port.replace("-", "0")),
+             "state": state, "entries": int(entries)}
+            for l4proto, direction, port, state, entries in found]
 
 
 def record(path):
