@@ -207,6 +207,11 @@ KEYS = ["t", "n", "w", "i", "?", "<", ">", "r", "/", "Enter", "Escape", "Space",
         "1", "ä"]
 
 
+# A few hundred keys a second, which no hand reaches: of more, minutes of them would wait in the
+# terminal when the time is over.
+KEYS_PAUSE_S = 0.02
+
+
 def test_random_keys(terminal, build, nginx):
     """With ASan and UBSan, at changing sizes, on a changing table."""
     seed = int(os.environ.get("SEED", time.time()))
@@ -218,6 +223,7 @@ def test_random_keys(terminal, build, nginx):
     end = time.monotonic() + float(os.environ.get("TERMINAL_KEYS_S", 5))
     while time.monotonic() < end:
         opened.keys(*(choice.choice(KEYS) for _ in range(10)))
+        time.sleep(KEYS_PAUSE_S)
         if choice.random() < 0.2:
             opened.resize(choice.randint(1, 200), choice.randint(1, 60))
         if choice.random() < 0.2:
