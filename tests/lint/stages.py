@@ -79,7 +79,8 @@ def test_stages_are_targets():
 APART = {"test-deps": "make test does it first", "test-busy": "runs stages",
          "test-netns": "both its halves are", "test-netns-asan": "both its halves are",
          "test-torture": "ten minutes; a minute of it is in test-netns-alone",
-         "test-boot": "a machine that boots under emulation: half an hour",
+         "test-boot": "a machine that boots under emulation: twelve minutes",
+         "test-boot-install": "a part of it: .ci/run has it after make test",
          "test-arm64": "two cross-builds, and emulation: ten minutes",
          "test-alerts": "twenty minutes; one load of each kind is in test-live",
          "test-twins": "half an hour; a short form of it is in test-scenarios"}
