@@ -47,9 +47,11 @@ static void add_levels(const struct snapshot *snap, struct text *out)
 {
 	const struct snap_forecast *forecast = &snap->forecast;
 	char words[FORECAST_WORDS_BYTES];
+	uint32_t entries;
 
 	label(out, "");
-	text_add_format(out, "%s, if demand stays as it is\n", forecast_settles(snap, words));
+	text_add_format(out, "%s%s\n", forecast_settles(snap, words),
+			health_settles_at(snap, &entries) ? ", if demand stays as it is" : "");
 	label(out, "evictable");
 	text_add_format(out, "%" PRIu32 " entries may be evicted when it is full\n",
 			forecast->soft_entries);
