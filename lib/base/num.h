@@ -35,7 +35,10 @@ int num_duration_ns(const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t
 int num_take_u64(const char **text, uint64_t max, uint64_t *ret_value);
 int num_take_hex(const char **text, uint64_t max, uint64_t *ret_value);
 
-/* Two such numbers with one `between` them, the second no smaller than the first. */
+/*
+ * Two such numbers with one `between` them: 1024-65535. -ERANGE, too, when the second is smaller
+ * than the first. On errors nothing is written and *text stays; what follows is not looked at.
+ */
 int num_take_range(const char **text, char between, uint64_t max, uint64_t *ret_first,
 		   uint64_t *ret_last);
 

@@ -19,7 +19,7 @@ void signals_hold(sigset_t *ret_signals);
 /* The same, with a descriptor, closed on exec, that does not block; the caller's. Or -errno. */
 int signals_open(void);
 
-/* The next one that has come, or 0. */
+/* The number of the next one that has come; 0: none waits. */
 int signals_take(int fd);
 
 #endif

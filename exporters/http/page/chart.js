@@ -2,8 +2,8 @@
 // The chart: entries stacked by port or by state, the limit and the forecast on the same
 // axes, losses below. Plain SVG; its data are those of /api/v1.
 //
-// No library of charts: dygraphs is packaged by Debian and not by those whom the RPM is for, draws
-// on a canvas that a screen reader finds empty, and is nine times the size of this.
+// No chart library: dygraphs is in Debian but not in the distributions that the RPM is for, draws on
+// a canvas, which is empty for a screen reader, and is nine times as large as this file.
 "use strict";
 (() => {
 	const NS = "http://www.w3.org/2000/svg";
