@@ -7,6 +7,7 @@
  * minutes is computed first, in a second or two, so that the forecast has something to go by.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <linux/netlink.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,9 +19,11 @@
 
 #include "agent/agent.h"
 #include "agent/demo/machine.h"
+#include "lib/base/build_info.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
+#include "lib/base/options.h"
 #include "lib/base/signals.h"
 
 #define PAST_S 600u
@@ -302,39 +305,103 @@ static int play(struct demo *demo)
 	return EXIT_SUCCESS;
 }
 
+static const char usage[] =
+	"Usage: conntide-demo --runtime-dir DIR [--at SECONDS]\n"
+	"Plays a connection-tracking table that fills, into DIR: no root, no traffic.\n"
+	"conntide demo starts it, with top and the page.\n\n"
+	"  --runtime-dir DIR   where the table is written; an existing directory\n"
+	"  --at SECONDS        where in its loop of 360 s it begins (0)\n"
+	"  --version           print the version\n"
+	"  --help              print this\n\n"
+	"Exit status: 0 ended by a signal, 1 could not play, 2 wrong usage.\n";
+_Static_assert(MACHINE_LOOP_S == 360, "in the usage");
+
+enum { RUNTIME_DIR, AT, VERSION, HELP };
+
+static const struct option longs[] = {
+	{"runtime-dir", required_argument, NULL, RUNTIME_DIR},
+	{"at", required_argument, NULL, AT},
+	{"version", no_argument, NULL, VERSION},
+	{"help", no_argument, NULL, HELP},
+	{0},
+};
+
+static int wrong_usage(const char *why, const char *what)
+{
+	char message[OPTION_MESSAGE_BYTES];
+
+	fputs(option_message(message, "conntide-demo", why, what), stderr);
+	return 2;
+}
+
+struct wish {
+	const char *runtime_dir;
+	uint32_t at_s;
+};
+
+/* -1: go on; else the exit status. */
+static int take(struct wish *wish, int letter)
+{
+	switch (letter) {
+	case RUNTIME_DIR:
+		wish->runtime_dir = optarg;
+		return -1;
+	case AT:
+		if (num_u32(optarg, 0, MACHINE_LOOP_S, &wish->at_s) < 0)
+			return wrong_usage("--at is a number from 0 to 360, not", optarg);
+		return -1;
+	case VERSION:
+		return printf("conntide-demo %s (revision %s)\n", build_version, build_revision) <
+		       0;
+	default:
+		return fputs(usage, stdout) < 0;
+	}
+}
+
+static int wishes(struct wish *wish, int argc, char **argv)
+{
+	int letter, status = -1;
+
+	opterr = 0;
+	while (status < 0 && (letter = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
+		if (letter == '?')
+			return wrong_usage("unknown option", argv[optind - 1]);
+		if (letter == ':')
+			return wrong_usage("missing value after", argv[optind - 1]);
+		status = take(wish, letter);
+	}
+	if (status < 0 && optind < argc)
+		return wrong_usage("unexpected argument", argv[optind]);
+	if (status < 0 && !wish->runtime_dir)
+		return wrong_usage("needed:", "--runtime-dir DIR");
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	static struct demo demo;
+	struct wish wish = {.at_s = 0};
 	char state_dir[4096];
 	uint64_t boot_ns = clock_boot_ns(), past_ns = PAST_S * NS_PER_S;
-	uint32_t at_s = 0;
+	int status = wishes(&wish, argc, argv);
 
-	if ((argc != 3 && argc != 5) || strcmp(argv[1], "--runtime-dir") != 0 ||
-	    (argc == 5 &&
-	     (strcmp(argv[3], "--at") != 0 || num_u32(argv[4], 0, MACHINE_LOOP_S, &at_s) < 0))) {
-		fprintf(stderr,
-			"usage: conntide-demo --runtime-dir DIR [--at SECONDS]\n"
-			"conntide demo starts it, with top and the page. --at: where in the loop "
-			"of "
-			"%u s it begins.\n",
-			MACHINE_LOOP_S);
-		return 2;
-	}
+	if (status >= 0)
+		return status;
 	/* A machine that has just booted has less of a past. */
 	if (past_ns > boot_ns / 2)
 		past_ns = boot_ns / 2 / NS_PER_S * NS_PER_S;
-	snprintf(state_dir, sizeof(state_dir), "%s/state", argv[2]);
+	snprintf(state_dir, sizeof(state_dir), "%s/state", wish.runtime_dir);
 	past_boot_ns = boot_ns - past_ns;
 	past_real_ns = clock_real_ns() - past_ns;
 	in_the_past = true;
 	log_init("conntide-demo");
 	log_set_level("error");
-	fields(&demo, argv[2], state_dir);
+	fields(&demo, wish.runtime_dir, state_dir);
 	demo.now_ns = past_boot_ns;
 	if (create(&demo))
 		return EXIT_FAILURE;
 	demo.machine.event = on_event;
 	demo.machine.arg = &demo;
-	compute_past(&demo, past_ns, at_s);
+	compute_past(&demo, past_ns, wish.at_s);
 	return play(&demo);
 }
