@@ -8,10 +8,10 @@
  * confirms it. */
 static void note_unheard(struct mirror *mirror, struct flow *flow)
 {
-	flow->stamp &= ~FLOW_FOUND;
+	flow_set_stamp(flow, flow->stamp & ~FLOW_FOUND);
 	if (mirror->corrections_silent)
 		return;
-	flow->stamp |= FLOW_FOUND;
+	flow_set_stamp(flow, flow->stamp | FLOW_FOUND);
 	mirror->found_total++;
 }
 
@@ -26,7 +26,7 @@ bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *r
 {
 	uint32_t tomb = flow_find_tombstone(&mirror->table, record->hash, record->id);
 
-	return tomb != FLOW_NONE && flow_cell(flow_at(&mirror->table, tomb)) == mirror->epoch;
+	return tomb != FLOW_NONE && flow_cell(flow_at(&mirror->table, tomb)) == mirror->dump;
 }
 
 uint32_t mirror_insert_record(struct mirror *mirror, const struct ct_event *event)
@@ -73,7 +73,7 @@ void mirror_apply_record(struct mirror *mirror, uint32_t at, const struct ct_eve
 		flags |= FLOW_SILENT;
 	} else if (confirmed(mirror, flow)) {
 		flags &= ~FLOW_SILENT;
-		flow->stamp &= ~FLOW_FOUND;
+		flow_set_stamp(flow, flow->stamp & ~FLOW_FOUND);
 	}
 	entry_move(mirror, flow, histogram_place(mirror->hist, key, state),
 		   flags | entry_status_flags(event), event);

@@ -78,7 +78,7 @@ void mirror_counted_reset(const struct mirror *mirror, struct flow *flow)
 
 void entry_stamp(struct mirror *mirror, struct flow *flow, const struct ct_event *event)
 {
-	flow->stamp = (flow->stamp & ~(FLOW_MARK_MASK | FLOW_FOUND)) | mirror->mark;
+	flow_set_stamp(flow, (flow->stamp & ~(FLOW_MARK_MASK | FLOW_FOUND)) | mirror->mark);
 	mirror_shown(mirror, flow, event);
 }
 
@@ -154,17 +154,17 @@ static uint32_t idle_facts(const struct mirror *mirror, const struct flow *flow,
 		return 0;
 	idle_s = timeout_s - record->timeout_s;
 	if (flow->cell_flags & FLOW_SINCE_UNKNOWN)
-		return FACT_IDLE | (uint32_t)flow_age_pack(idle_s) << FACT_IDLE_SHIFT;
+		return FACT_IDLE | age_bucket(idle_s) << FACT_IDLE_SHIFT;
 	/* What is left is in whole seconds, rounded down. */
 	if (idle_s > state_age_s(mirror, flow) + 2)
 		return 0;
 	return FACT_IDLE | (idle_s + 2 < state_age_s(mirror, flow) ? FACT_REFRESHED : 0) |
-	       (uint32_t)flow_age_pack(idle_s) << FACT_IDLE_SHIFT;
+	       age_bucket(idle_s) << FACT_IDLE_SHIFT;
 }
 
 void entry_told(const struct mirror *mirror, struct flow *flow, const struct ct_event *record)
 {
-	flow->facts = facts_of(record) | idle_facts(mirror, flow, record);
+	flow_set_facts(flow, facts_of(record) | idle_facts(mirror, flow, record));
 }
 
 /* --- the hook ------------------------------------------------------------- */
@@ -249,7 +249,7 @@ static void change_cell(struct mirror *mirror, struct flow *flow, uint32_t cell,
 	flow->age =
 		flow_age_pack(flow_age_unpack(flow->age) + age_between(flow->since, change.since));
 	take_since(flow, &change);
-	flow->facts &= FACT_KINDS_ALL;
+	flow_set_facts(flow, flow->facts & FACT_KINDS_ALL);
 }
 
 /* Moves an entry to its cell and sets its flags. */
@@ -276,7 +276,7 @@ static void fill(struct mirror *mirror, struct flow *flow, const struct ct_event
 	sample_offer(&mirror->sample, event->hash, &event->key);
 	flow->id = event->id;
 	flow->age = 0;
-	flow->facts = facts_of(event);
+	flow_set_facts(flow, facts_of(event));
 	flow->cell_flags = histogram_place(mirror->hist, key, state) | FLOW_LIVE |
 			   entry_status_flags(event) | flags;
 	report_appeared(mirror, flow, event);
@@ -332,31 +332,45 @@ void entry_replace(struct mirror *mirror, uint32_t at, const struct ct_event *ev
 
 /* --- tombstones ----------------------------------------------------------- */
 
+/* Queue of the n-th that was buried. */
+static struct tombstone_queue *queue_of(struct mirror *mirror, uint32_t n)
+{
+	return &mirror->tombstone_queues[n % TOMBSTONE_QUEUES];
+}
+
 static void tombstone_append(struct mirror *mirror, uint32_t at)
 {
+	struct tombstone_queue *queue = queue_of(mirror, mirror->buried++);
 	struct flow *flow = flow_at(&mirror->table, at);
 
 	flow->since = flow_tick(mirror->now_ns);
-	flow->stamp = FLOW_NONE;
+	flow_set_stamp(flow, FLOW_NONE);
 	/* A tombstone has no cell: the field holds the running dump, 0 for none. */
-	flow->cell_flags |= mirror->dump_running ? mirror->epoch : 0;
-	if (mirror->tomb_youngest != FLOW_NONE)
-		flow_at(&mirror->table, mirror->tomb_youngest)->stamp = at;
+	flow->cell_flags |= mirror->dump_running ? mirror->dump : 0;
+	if (queue->youngest != FLOW_NONE)
+		flow_set_stamp(flow_at(&mirror->table, queue->youngest), at);
 	else
-		mirror->tomb_oldest = at;
-	mirror->tomb_youngest = at;
+		queue->oldest = at;
+	queue->youngest = at;
 	mirror->tombstones++;
 }
 
+/* Their records come from memory one after the other in each queue: the one that will be the
+ * oldest of this is fetched now, and what the index says of the one whose turn is half a round
+ * later. */
 static void tombstone_drop_oldest(struct mirror *mirror)
 {
-	uint32_t at = mirror->tomb_oldest;
+	struct tombstone_queue *queue = queue_of(mirror, mirror->dug_up++);
+	uint32_t at = queue->oldest;
 
-	mirror->tomb_oldest = flow_at(&mirror->table, at)->stamp;
-	if (mirror->tomb_oldest == FLOW_NONE)
-		mirror->tomb_youngest = FLOW_NONE;
+	queue->oldest = flow_at(&mirror->table, at)->stamp;
+	if (queue->oldest == FLOW_NONE)
+		queue->youngest = FLOW_NONE;
 	mirror->tombstones--;
 	flow_remove_tombstone(&mirror->table, at);
+	flow_prefetch(&mirror->table, queue->oldest);
+	flow_prefetch_tombstone(&mirror->table,
+				queue_of(mirror, mirror->dug_up + TOMBSTONE_QUEUES / 2u)->oldest);
 }
 
 void mirror_purge_tombstones(struct mirror *mirror)
@@ -365,10 +379,10 @@ void mirror_purge_tombstones(struct mirror *mirror)
 
 	if (mirror->dump_running)
 		return;
-	while (mirror->tomb_oldest != FLOW_NONE) {
-		const struct flow *flow = flow_at(&mirror->table, mirror->tomb_oldest);
+	while (mirror->tombstones > 0) {
+		uint32_t oldest = queue_of(mirror, mirror->dug_up)->oldest;
 
-		if (now - flow->since < TOMBSTONE_TICKS)
+		if (now - flow_at(&mirror->table, oldest)->since < TOMBSTONE_TICKS)
 			return;
 		tombstone_drop_oldest(mirror);
 	}

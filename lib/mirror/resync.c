@@ -4,7 +4,7 @@
 #include "lib/base/check.h"
 
 /* About a millisecond of work. */
-#define SWEEP_STEP_BUCKETS 16384u
+#define SWEEP_STEP_BUCKETS 2048u
 
 void resync_init(struct resync *resync)
 {
@@ -19,9 +19,11 @@ void resync_begin(struct resync *resync, struct mirror *mirror, bool explained)
 	resync->refused_before = mirror->counters.refused_entries;
 	resync->found_before = mirror->found_total;
 	sample_turn(&mirror->sample, mirror->entries);
-	/* 0 means that no dump has shown the record yet. */
-	if (++mirror->epoch == 0)
-		mirror->epoch = 1;
+	/* 0 means none. */
+	mirror->dump = (mirror->dump + 1u) & FLOW_CELL_MASK;
+	if (mirror->dump == 0)
+		mirror->dump = 1;
+	mirror->epoch = (uint8_t)(mirror->epoch % FLOW_EPOCH_MAX + 1u);
 	mirror->dump_running = true;
 	if (mirror->hook)
 		mirror->hook->dump(mirror->hook, ENTRY_DUMP_BEGINS);
@@ -44,8 +46,8 @@ static void set_seen(struct mirror *mirror, uint32_t at, const struct ct_event *
 {
 	struct flow *flow = flow_at(&mirror->table, at);
 
-	flow->stamp = (flow->stamp & (FLOW_MARK_MASK | FLOW_FOUND)) | (uint32_t)mirror->epoch
-									      << FLOW_EPOCH_SHIFT;
+	flow_set_stamp(flow, (flow->stamp & (FLOW_MARK_MASK | FLOW_FOUND)) |
+				     (uint32_t)mirror->epoch << FLOW_EPOCH_SHIFT);
 	mirror_shown(mirror, flow, record);
 }
 
@@ -132,8 +134,17 @@ static bool visit_count(void *arg, struct flow *flow, uint32_t at)
 	return false;
 }
 
-/* Removes entries that are gone if the dump was valid. Resets old marks in either case, so that
- * they never come within half the range of new ones. */
+static void reset_old(const struct sweep *sweep, struct flow *flow)
+{
+	if (!mirror_mark_later(flow, sweep->resync->begin_mark))
+		flow_set_stamp(flow, flow->stamp & ~FLOW_MARK_MASK);
+	if (flow->stamp >> FLOW_EPOCH_SHIFT != sweep->mirror->epoch)
+		flow_set_stamp(flow, flow->stamp & (FLOW_MARK_MASK | FLOW_FOUND));
+}
+
+/* Removes entries that are gone if the dump was valid. Resets old marks and epochs in either case,
+ * so that marks never come within half the range of new ones, and an epoch's next turn finds none
+ * of its last. */
 static bool visit_sweep(void *arg, struct flow *flow, uint32_t at)
 {
 	struct sweep *sweep = arg;
@@ -146,8 +157,7 @@ static bool visit_sweep(void *arg, struct flow *flow, uint32_t at)
 		mirror_sweep_record(sweep->mirror, flow);
 		return true;
 	}
-	if (!mirror_mark_later(flow, sweep->resync->begin_mark))
-		flow->stamp &= ~FLOW_MARK_MASK;
+	reset_old(sweep, flow);
 	if (!sweep->resync->valid)
 		mirror_counted_reset(sweep->mirror, flow);
 	return false;

@@ -57,6 +57,15 @@ struct mirror_counters {
 	uint64_t destroyed_entries;
 };
 
+/* Tombstones by age, linked through flow.stamp. Several queues that take turns are one, of which
+ * the next few are known in advance. */
+struct tombstone_queue {
+	uint32_t oldest;
+	uint32_t youngest;
+};
+
+#define TOMBSTONE_QUEUES 16u
+
 struct mirror {
 	struct flow_table table;
 	struct histogram *hist;
@@ -71,11 +80,13 @@ struct mirror {
 	struct sample sample;
 	uint32_t timeouts_s[TIMEOUT_COUNT]; /* in force; 0: not known, and no idle time is */
 	uint32_t mark;			    /* 1 .. FLOW_MARK_MASK */
-	uint8_t epoch;			    /* of the last dump begun */
+	uint32_t dump;			    /* number of the last dump begun; 0: there was none */
+	uint8_t epoch;			    /* of that dump, 1 .. FLOW_EPOCH_MAX in turn */
 	bool dump_running;		    /* keep tombstones */
 	bool corrections_silent;	    /* corrections are silent changes, not lost events */
-	uint32_t tomb_oldest;		    /* FIFO linked through flow.stamp */
-	uint32_t tomb_youngest;
+	struct tombstone_queue tombstone_queues[TOMBSTONE_QUEUES];
+	uint32_t buried; /* tombstones so far; the queues take them in turn */
+	uint32_t dug_up; /* that went so far, in the same turn */
 	uint32_t tombstones;
 	uint32_t entries; /* live */
 	uint32_t silent_entries;

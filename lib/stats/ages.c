@@ -7,23 +7,6 @@
 
 #define NONE UINT32_MAX
 
-/* 2^(1/4), 2^(2/4) and 2^(3/4), in 1/1024. */
-static const uint32_t quarters[] = {1024, 1218, 1448, 1722};
-
-unsigned int ages_bucket(uint32_t seconds)
-{
-	unsigned int octave, quarter = 3;
-	uint64_t scaled = (uint64_t)seconds << 10;
-
-	if (seconds == 0)
-		return 0;
-	octave = 31u - (unsigned int)__builtin_clz(seconds);
-	while (quarter > 0 && scaled < (uint64_t)quarters[quarter] << octave)
-		quarter--;
-	quarter += octave * 4u + 1u;
-	return quarter < SHM_AGE_BUCKETS ? quarter : SHM_AGE_BUCKETS - 1u;
-}
-
 /* --- which are counted ----------------------------------------------------------------- */
 
 static uint32_t first_place(uint32_t key)
@@ -86,14 +69,13 @@ static void count_cell(const struct mirror *mirror, struct shm_ages_cell *cell,
 
 	count_one(&cell->entries);
 	if (!(flow->cell_flags & FLOW_SINCE_UNKNOWN))
-		count_one(&cell->age[ages_bucket(age_s)]);
+		count_one(&cell->age[age_bucket(age_s)]);
 	if (!(flow->facts & FACT_IDLE))
 		return;
 	count_one(&cell->told);
 	if (flow->facts & FACT_REFRESHED)
 		count_one(&cell->refreshed);
-	count_one(&cell->idle[ages_bucket(
-		flow_age_unpack((uint16_t)(flow->facts >> FACT_IDLE_SHIFT)))]);
+	count_one(&cell->idle[flow->facts >> FACT_IDLE_SHIFT]);
 }
 
 static bool visit(void *arg, struct flow *flow, uint32_t at)

@@ -22,7 +22,7 @@
 #include "lib/mirror/tracker.h"
 #include "lib/shm/layout.h"
 
-#define AGES_STEP_BUCKETS 65536u
+#define AGES_STEP_BUCKETS 8192u
 #define AGES_PLACES	  128u /* of the tables below: more than twice what is in them */
 #define AGES_SPAN_NS	  UINT64_C(600000000000)
 
@@ -50,8 +50,5 @@ void ages_begin(struct ages *ages, const uint32_t *cells, uint32_t cell_count, c
 
 /* Once a second. `count_entries`: the kernel's count now. */
 void ages_second(struct ages *ages, uint64_t now_real_ns, uint32_t count_entries);
-
-/* Bucket of a time: see struct shm_ages_cell. */
-unsigned int ages_bucket(uint32_t seconds);
 
 #endif

@@ -7,13 +7,13 @@ static void fetch(const struct mirror *mirror, struct observer *observer,
 	const struct flow_table *table = &mirror->table;
 
 	for (unsigned int i = 0; i < count; i++) {
-		flow_prefetch_head(table, events[i].hash);
+		flow_prefetch_line(table, events[i].hash);
 		observer_foresee(observer, &events[i]);
 	}
 	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_record(table, events[i].hash);
 	for (unsigned int i = 0; i < count; i++) {
-		flow_prefetch_next(table, events[i].hash);
+		flow_prefetch_overflow(table, events[i].hash);
 		observer_foresee_records(observer, &events[i]);
 	}
 }

@@ -2,13 +2,13 @@
 /*
  * mirror_speed: what the mirror makes of an event, without a kernel.
  *
- *	mirror_speed [-n entries] [-d depth] [-H] [-r rounds]
+ *	mirror_speed [-n entries] [-d depth] [-S] [-r rounds]
  *
  * Fills a mirror with TCP entries and moves entries chosen at random to other
  * states, a batch at a time, as agent/drain.c does it. Prints ns an event: the
  * least, the median and the most of the rounds. depth: 0 nothing is brought into
- * the cache beforehand, 1 the heads of chains, 2 the first records too, 3 the
- * second ones too (as the agent). -H: in huge pages.
+ * the cache beforehand, 1 the lines of the index, 2 the records too, 3 what continues
+ * a line too (as the agent). -S: in small pages.
  *
  * Messages are not parsed here; make test-instructions watches over that.
  * Threads: one. No privilege.
@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "agent/netlink/sockets.h"
 #include "lib/base/clock.h"
@@ -29,13 +29,12 @@
 #define BATCHES	   3000u
 #define TCP	   6
 #define PORTS	   50u
-#define HUGE_BYTES (UINT64_C(2) << 20)
 
 struct options {
 	uint32_t entries;
 	unsigned int depth;
 	unsigned int rounds;
-	bool huge;
+	bool small;
 };
 
 static struct mirror_offline offline;
@@ -46,11 +45,11 @@ static void warm(const struct ct_event *events, unsigned int depth)
 	const struct flow_table *table = &offline.mirror.table;
 
 	for (unsigned int i = 0; depth >= 1 && i < NLSOCK_BATCH; i++)
-		flow_prefetch_head(table, events[i].hash);
+		flow_prefetch_line(table, events[i].hash);
 	for (unsigned int i = 0; depth >= 2 && i < NLSOCK_BATCH; i++)
 		flow_prefetch_record(table, events[i].hash);
 	for (unsigned int i = 0; depth >= 3 && i < NLSOCK_BATCH; i++)
-		flow_prefetch_next(table, events[i].hash);
+		flow_prefetch_overflow(table, events[i].hash);
 }
 
 static uint64_t next_random(uint64_t *seed)
@@ -101,17 +100,6 @@ static double one_round(const struct options *o, uint64_t *seed)
 	return (double)spent_ns / (BATCHES * NLSOCK_BATCH);
 }
 
-/* The whole huge pages of a range; the rest of it stays as it is. */
-static void use_huge_pages(void *at, uint64_t bytes)
-{
-	uintptr_t from = ((uintptr_t)at + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
-	uintptr_t to = ((uintptr_t)at + bytes) / HUGE_BYTES * HUGE_BYTES;
-
-	if (to > from && (mprotect((void *)from, to - from, PROT_READ | PROT_WRITE) < 0 ||
-			  madvise((void *)from, to - from, MADV_HUGEPAGE) < 0))
-		perror("mirror_speed: huge pages");
-}
-
 static int compare(const void *a, const void *b)
 {
 	const double *one = a, *other = b;
@@ -124,20 +112,20 @@ static struct options parse(int argc, char **argv)
 	struct options o = {.entries = 1000000, .depth = 3, .rounds = 9};
 	int c;
 
-	while ((c = getopt(argc, argv, "n:d:r:H")) != -1) {
+	while ((c = getopt(argc, argv, "n:d:r:S")) != -1) {
 		if (c == 'n')
 			o.entries = (uint32_t)atoi(optarg);
 		else if (c == 'd')
 			o.depth = (unsigned int)atoi(optarg);
 		else if (c == 'r')
 			o.rounds = (unsigned int)atoi(optarg);
-		else if (c == 'H')
-			o.huge = true;
+		else if (c == 'S')
+			o.small = true;
 		else
 			exit(2);
 	}
 	if (optind != argc || o.entries == 0 || o.rounds == 0 || o.rounds > ROUNDS_MAX) {
-		fputs("usage: mirror_speed [-n entries] [-d depth] [-H] [-r rounds]\n", stderr);
+		fputs("usage: mirror_speed [-n entries] [-d depth] [-S] [-r rounds]\n", stderr);
 		exit(2);
 	}
 	return o;
@@ -146,18 +134,15 @@ static struct options parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct options o = parse(argc, argv);
-	struct flow_table *table = &offline.mirror.table;
 	double rounds[ROUNDS_MAX];
 	uint64_t seed = 88172645463325252u;
 
+	if (o.small && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
+		perror("mirror_speed: small pages");
 	ct_hash_seed_fixed(1);
 	if (mirror_offline_create(&offline, 2 * o.entries) < 0) {
 		fputs("mirror_speed: out of memory\n", stderr);
 		return 1;
-	}
-	if (o.huge) {
-		use_huge_pages(table->records, (o.entries + UINT64_C(1)) * sizeof(struct flow));
-		use_huge_pages(table->heads, o.entries * sizeof(uint32_t));
 	}
 	for (uint32_t i = 0; i < o.entries; i++) {
 		struct ct_event event = event_of(CT_NEW, i, 1);

@@ -100,12 +100,12 @@ def mirror_ns(entries, *argv):
     return [float(value) for value in re.findall(r"[\d.]+", text)]
 
 
-MEMORY_WAYS = {"as used: heads, first and second records fetched before": ("-d", "3"),
+MEMORY_WAYS = {"as used: lines, records and overflow lines fetched before": ("-d", "3"),
                "nothing fetched before": ("-d", "0"),
-               "heads fetched before": ("-d", "1"),
-               "heads and first records": ("-d", "2"),
-               "as used, in huge pages": ("-d", "3", "-H"),
-               "nothing fetched before, in huge pages": ("-d", "0", "-H")}
+               "lines fetched before": ("-d", "1"),
+               "lines and records": ("-d", "2"),
+               "as used, in small pages": ("-d", "3", "-S"),
+               "nothing fetched before, in small pages": ("-d", "0", "-S")}
 
 
 def memory_section(plan, say):

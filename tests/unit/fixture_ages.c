@@ -59,7 +59,7 @@ void fixture_ages_cell(struct shm_ages_set *set, uint32_t number, uint32_t entri
 	poke_u32(&cell->cell, number);
 	poke_u32(&cell->entries, entries);
 	for (uint64_t i = 0; i < slices; i++) {
-		unsigned int bucket = ages_bucket((uint32_t)(span_s * ((double)i + 0.5) / slices));
+		unsigned int bucket = age_bucket((uint32_t)(span_s * ((double)i + 0.5) / slices));
 		uint32_t n = (uint32_t)(entries * (i + 1) / slices - entries * i / slices);
 
 		add(&cell->age[bucket], n);

@@ -262,7 +262,7 @@ static void tell_idle(struct made *made)
 			poke_u32(&cell->age[k], 0);
 		poke_u32(&cell->told, made->idle.told);
 		poke_u32(&cell->refreshed, made->idle.refreshed);
-		poke_u32(&cell->idle[ages_bucket(made->idle.idle_s)], made->idle.told);
+		poke_u32(&cell->idle[age_bucket(made->idle.idle_s)], made->idle.told);
 	}
 }
 

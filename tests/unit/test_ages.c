@@ -115,7 +115,7 @@ static void test_buckets(void **state)
 {
 	(void)state;
 	for (uint32_t s = 0; s < 600000; s += s < 3000 ? 1 : 997) {
-		unsigned int bucket = ages_bucket(s);
+		unsigned int bucket = age_bucket(s);
 
 		assert_true(bucket < SHM_AGE_BUCKETS);
 		/* The edges are rounded to 1/1024. */
@@ -123,7 +123,7 @@ static void test_buckets(void **state)
 		if (bucket < SHM_AGE_BUCKETS - 1)
 			assert_true(s < snap_age_edge_s(bucket + 1) * 1.001);
 	}
-	assert_int_equal(ages_bucket(UINT32_MAX), SHM_AGE_BUCKETS - 1);
+	assert_int_equal(age_bucket(UINT32_MAX), SHM_AGE_BUCKETS - 1);
 }
 
 /* 100 a second for 60 s in TIME_WAIT: 3000 are older than 30 s, 6000 younger than a minute. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* agent/flow_table: against a reference map, its memory, its limit, packed ages. */
+/* lib/mirror/flow_table: against a reference map, its memory, its limit, packed ages. */
 #include "tests/unit/unit.h"
 
 #include <stdbool.h>
@@ -50,6 +50,40 @@ static void model_check(const struct model *model, uint64_t seed, const struct m
 	assert_seeded(seed, grave == (entry->state == 2 ? entry->at : FLOW_NONE));
 	assert_seeded(seed, entry->state != 2 || flow_find_tombstone(&model->table, entry->hash,
 								     entry->id + 1) == FLOW_NONE);
+}
+
+/* What the header says of the index: slots are dense, only the last line of a bucket has free ones,
+ * no overflow line is empty or left behind, and each record stands in the bucket of its hash. */
+static void check_index(const struct flow_table *table, uint64_t seed)
+{
+	uint32_t records = 0, overflow = 0, spare = 0;
+
+	for (uint32_t bucket = 0; bucket < table->buckets; bucket++) {
+		const struct flow_line *line = &table->lines[bucket];
+
+		for (;; line = &table->overflow[line->more]) {
+			uint32_t used = flow_line_used(line);
+
+			records += used;
+			for (uint32_t i = 0; i < FLOW_LINE_SLOTS; i++) {
+				const struct flow *flow = flow_at(table, flow_line_number(line, i));
+				uint64_t hash = (uint64_t)flow->hash << 12 | (bucket & 0xfffu);
+
+				assert_seeded(seed, (i < used) == (line->slots[i] != 0));
+				assert_seeded(seed,
+					      i >= used || flow_bucket(table, hash) == bucket);
+			}
+			if (!line->more)
+				break;
+			assert_seeded(seed, used == FLOW_LINE_SLOTS &&
+						    table->overflow[line->more].slots[0]);
+			overflow++;
+		}
+	}
+	for (uint32_t i = table->overflow_free; i; i = table->overflow[i].more)
+		spare++;
+	assert_seeded(seed, records == table->linked);
+	assert_seeded(seed, overflow + spare + 1 == table->overflow_used);
 }
 
 static void model_step(struct model *model, uint64_t seed, struct rng *rng, uint32_t percent_in)
@@ -138,7 +172,8 @@ static void model_sweep(struct model *model, uint64_t seed)
 	assert_seeded(seed, model->table.linked == model->live + model->buried);
 }
 
-static void run_model(uint64_t seed, uint32_t count, uint32_t steps)
+/* `crowded`: bits of the hash that are 0, so that buckets have many lines. */
+static void run_model(uint64_t seed, uint32_t count, uint32_t steps, uint64_t crowded)
 {
 	struct model model = {.count = count};
 	struct rng rng = rng_seeded(seed);
@@ -146,20 +181,28 @@ static void run_model(uint64_t seed, uint32_t count, uint32_t steps)
 	assert_int_equal(flow_table_create(&model.table, count), 0);
 	model.entries = calloc(count, sizeof(*model.entries));
 	for (uint32_t i = 0; i < count; i++)
-		model.entries[i].hash = hash_of(seed, i);
+		model.entries[i].hash = hash_of(seed, i) & ~crowded;
 	for (uint32_t phase = 0; phase < 3; phase++) {
 		for (uint32_t i = 0; i < steps; i++)
 			model_step(&model, seed, &rng, phase == 1 ? 20 : 90);
 		model_scan(&model, seed, &rng);
+		check_index(&model.table, seed);
 	}
 	model_sweep(&model, seed);
+	check_index(&model.table, seed);
 	free(model.entries);
 	flow_table_destroy(&model.table);
 }
 
 static void small_model(uint64_t seed)
 {
-	run_model(seed, 50 + (uint32_t)seed * 97, 5000);
+	run_model(seed, 50 + (uint32_t)seed * 97, 5000, 0);
+}
+
+/* Sixteen buckets, four tags: each bucket has dozens of lines, and tags say little. */
+static void crowded_model(uint64_t seed)
+{
+	run_model(seed, 2000 + (uint32_t)seed * 97, 8000, UINT64_C(0xff0) | UINT64_C(0xf) << 52);
 }
 
 static void test_model(void **state)
@@ -168,25 +211,46 @@ static void test_model(void **state)
 	unit_seeds("flow_table", UNIT_SANITIZED ? 20 : 60, small_model);
 }
 
+static void test_model_of_crowded_buckets(void **state)
+{
+	(void)state;
+	unit_seeds("flow_table, crowded", UNIT_SANITIZED ? 5 : 20, crowded_model);
+}
+
 static void test_model_through_growth(void **state)
 {
 	(void)state;
-	run_model(1, 300000, UNIT_SANITIZED ? 400000 : 1000000);
+	run_model(1, 300000, UNIT_SANITIZED ? 400000 : 1000000, 0);
 }
 
-/* 32 bytes a record, and its place in the index, at a million. */
+/* The same where buckets that are split have several lines: bits 14 and 15 of all hashes are 0. */
+static void test_growth_of_crowded_buckets(void **state)
+{
+	(void)state;
+	run_model(2, 200000, UNIT_SANITIZED ? 300000 : 600000, UINT64_C(3) << 14);
+}
+
+/* At every size, whatever part of the index is split; a sixteenth of a level apart. */
 static void test_bytes_per_entry(void **state)
 {
-	const uint32_t wanted = 1000000;
+	const uint32_t last = UNIT_SANITIZED ? 500000 : 2000000;
 	struct flow_table table;
+	double most = 0;
 
 	(void)state;
-	assert_int_equal(flow_table_create(&table, 2 * wanted), 0);
-	for (uint32_t i = 0; i < wanted; i++)
+	assert_int_equal(flow_table_create(&table, last), 0);
+	for (uint32_t i = 0, next = 100000; i < last; i++) {
+		double bytes;
+
 		assert_int_not_equal(flow_insert(&table, hash_of(3, i)), FLOW_NONE);
-	print_message("[ %.2f bytes an entry at %u entries ]\n",
-		      (double)flow_table_bytes(&table) / wanted, wanted);
-	assert_true(flow_table_bytes(&table) <= UINT64_C(36) * wanted);
+		if (i + 1 < next)
+			continue;
+		bytes = (double)flow_table_bytes(&table) / (i + 1);
+		most = bytes > most ? bytes : most;
+		next += next / 16;
+	}
+	print_message("[ %.2f bytes an entry at most, 100,000 to %u entries ]\n", most, last);
+	assert_true(most <= 32.0);
 	flow_table_destroy(&table);
 }
 
@@ -275,7 +339,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_model_of_crowded_buckets),
 		cmocka_unit_test(test_model_through_growth),
+		cmocka_unit_test(test_growth_of_crowded_buckets),
 		cmocka_unit_test(test_bytes_per_entry),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_memory_is_reused),
