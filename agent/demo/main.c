@@ -25,6 +25,7 @@
 #include "lib/base/num.h"
 #include "lib/base/options.h"
 #include "lib/base/signals.h"
+#include "lib/stats/batch.h"
 
 #define PAST_S 600u
 
@@ -59,8 +60,7 @@ static void on_event(void *arg, const struct ct_event *event)
 {
 	struct demo *demo = arg;
 
-	observer_foresee(&demo->agent.stats.observer, event);
-	mirror_event(&demo->agent.mirror, event);
+	batch_apply(&demo->agent.mirror, &demo->agent.stats.observer, event, 1);
 	demo->agent.published.behind = true;
 }
 

@@ -10,19 +10,31 @@
 #include <xxhash.h>
 
 static uint8_t hash_secret[XXH3_SECRET_DEFAULT_SIZE];
+uint64_t ct_hash_pair_secret[2];
 
 _Static_assert(XXH3_SECRET_DEFAULT_SIZE >= XXH3_SECRET_SIZE_MIN, "secret long enough for XXH3");
+
+/* Other bits than those that the other hash uses, though of the same secret. */
+static void derive_pair_secret(void)
+{
+	for (uint8_t i = 0; i < 2; i++)
+		ct_hash_pair_secret[i] = ct_hash_bytes(&i, sizeof(i));
+}
 
 int ct_hash_seed(void)
 {
 	ssize_t n = getrandom(hash_secret, sizeof(hash_secret), 0);
 
-	return n == (ssize_t)sizeof(hash_secret) ? 0 : -EIO;
+	if (n != (ssize_t)sizeof(hash_secret))
+		return -EIO;
+	derive_pair_secret();
+	return 0;
 }
 
 void ct_hash_seed_fixed(uint64_t seed)
 {
 	XXH3_generateSecret_fromSeed(hash_secret, seed);
+	derive_pair_secret();
 }
 
 uint64_t ct_hash(const struct ct_key *key)

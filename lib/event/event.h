@@ -89,6 +89,17 @@ uint64_t ct_hash(const struct ct_key *key);
 
 /* The same for other things that remote hosts choose; up to 64 bytes. */
 uint64_t ct_hash_bytes(const void *bytes, size_t len);
+/* Of 16 bytes: a product of both words, each with a part of the secret, folded. For tables that
+ * mix it once more (lib/stats/topk.h), at a fifth of what the above takes. */
+extern uint64_t ct_hash_pair_secret[2];
+
+static inline uint64_t ct_hash_pair(const uint64_t words[2])
+{
+	unsigned __int128 product = (unsigned __int128)(words[0] ^ ct_hash_pair_secret[0]) *
+				    (words[1] ^ ct_hash_pair_secret[1]);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
 
 /* How the histogram numbers this protocol. */
 enum l4proto ct_l4proto(uint8_t l4num);

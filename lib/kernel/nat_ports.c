@@ -2,38 +2,12 @@
 #include "lib/kernel/nat_ports.h"
 
 #include <math.h>
-#include <netinet/in.h>
 #include <stdio.h>
 
 /* As tried one after the other, and in all. */
 #define TRIES_ALL_PORTS 128u
 #define TRIES		248.0
 #define SIZE_CLUSTERED	4096u
-
-bool nat_has_ports(uint8_t l4num)
-{
-	switch (l4num) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_DCCP:
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		return true;
-	default:
-		return false;
-	}
-}
-
-enum nat_port_class nat_port_class(uint8_t l4num, uint16_t port)
-{
-	if (l4num == IPPROTO_ICMP || l4num == IPPROTO_ICMPV6)
-		return NAT_PORTS_ID;
-	if (port >= 1024)
-		return NAT_PORTS_USER;
-	return port < 512 ? NAT_PORTS_LOW : NAT_PORTS_PRIVILEGED;
-}
 
 struct nat_port_range nat_port_range(enum nat_port_class class)
 {

@@ -35,6 +35,7 @@
 #ifndef CONNTIDE_KERNEL_NAT_PORTS_H
 #define CONNTIDE_KERNEL_NAT_PORTS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -52,11 +53,29 @@ struct nat_port_range {
 	uint16_t last;
 };
 
+/* Their identifier is what source NAT changes. */
+static inline bool nat_is_icmp(uint8_t l4num)
+{
+	return l4num == IPPROTO_ICMP || l4num == IPPROTO_ICMPV6;
+}
+
 /* The protocols whose ports source NAT changes; ICMP and ICMPv6 too. */
-bool nat_has_ports(uint8_t l4num);
+static inline bool nat_has_ports(uint8_t l4num)
+{
+	return l4num == IPPROTO_TCP || l4num == IPPROTO_UDP || l4num == IPPROTO_SCTP ||
+	       l4num == IPPROTO_UDPLITE || l4num == IPPROTO_DCCP || nat_is_icmp(l4num);
+}
 
 /* Of the port, or identifier, that was chosen. Never NAT_PORTS_GIVEN. */
-enum nat_port_class nat_port_class(uint8_t l4num, uint16_t port);
+static inline enum nat_port_class nat_port_class(uint8_t l4num, uint16_t port)
+{
+	if (nat_is_icmp(l4num))
+		return NAT_PORTS_ID;
+	if (port >= 1024)
+		return NAT_PORTS_USER;
+	return port < 512 ? NAT_PORTS_LOW : NAT_PORTS_PRIVILEGED;
+}
+
 /* For NAT_PORTS_GIVEN nothing is known: {0, 0}. */
 struct nat_port_range nat_port_range(enum nat_port_class class);
 

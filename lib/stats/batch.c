@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/stats/batch.h"
 
-static void fetch(const struct mirror *mirror, struct observer *observer,
-		  const struct ct_event *events, unsigned int count)
+static void fetch(const struct mirror *mirror, const struct ct_event *events, unsigned int count)
 {
 	const struct flow_table *table = &mirror->table;
 
-	for (unsigned int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_line(table, events[i].hash);
-		observer_foresee(observer, &events[i]);
-	}
 	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_record(table, events[i].hash);
-	for (unsigned int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < count; i++)
 		flow_prefetch_overflow(table, events[i].hash);
-		observer_foresee_records(observer, &events[i]);
-	}
 }
 
 void batch_apply(struct mirror *mirror, struct observer *observer, const struct ct_event *events,
 		 unsigned int count)
 {
-	fetch(mirror, observer, events, count);
+	fetch(mirror, events, count);
+	observer_begin_batch(observer);
 	for (unsigned int i = 0; i < count; i++)
 		mirror_event(mirror, &events[i]);
+	observer_end_batch(observer);
 }

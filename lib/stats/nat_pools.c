@@ -8,40 +8,37 @@
 
 #include "lib/base/sparse.h"
 
-#define TABLES	      3u
+#define TABLES	      2u
 #define CLEAR_RECORDS 65536u /* a second */
 
-static size_t names_bytes(const struct nat_pools *pools)
+static size_t of_records(const struct topk *topk, size_t bytes)
 {
-	return ((size_t)pools->used.room + 1u) * sizeof(struct nat_pool_name);
-}
-
-static size_t addresses_bytes(const struct nat_pools *pools)
-{
-	return ((size_t)pools->clients.room + 1u) * sizeof(struct nat_pool_client);
+	return ((size_t)topk->room + 1u) * bytes;
 }
 
 static struct topk *table(struct nat_pools *pools, unsigned int index)
 {
-	struct topk *const tables[TABLES] = {&pools->used, &pools->closing, &pools->clients};
-
-	return tables[index];
+	return index ? &pools->clients : &pools->used;
 }
 
 int nat_pools_create(struct nat_pools *pools, uint32_t keys)
 {
-	int err = 0;
+	int err;
 
 	memset(pools, 0, sizeof(*pools));
 	pools->clear_table = TABLES;
-	for (unsigned int i = 0; i < TABLES && !err; i++)
-		err = topk_create(table(pools, i), keys);
+	err = topk_create(&pools->used, keys);
+	if (!err)
+		err = topk_create(&pools->clients, keys);
 	if (!err)
 		err = nat_maps_create(&pools->maps);
 	if (!err) {
-		pools->names = sparse_alloc(names_bytes(pools));
-		pools->addresses = sparse_alloc(addresses_bytes(pools));
-		err = pools->names && pools->addresses ? 0 : -ENOMEM;
+		pools->clients.keyed = true;
+		pools->facts = sparse_alloc(of_records(&pools->used, sizeof(*pools->facts)));
+		pools->ends = sparse_alloc(of_records(&pools->used, sizeof(*pools->ends)));
+		pools->addresses =
+			sparse_alloc(of_records(&pools->clients, sizeof(*pools->addresses)));
+		err = pools->facts && pools->ends && pools->addresses ? 0 : -ENOMEM;
 	}
 	if (err)
 		nat_pools_destroy(pools);
@@ -50,9 +47,11 @@ int nat_pools_create(struct nat_pools *pools, uint32_t keys)
 
 void nat_pools_destroy(struct nat_pools *pools)
 {
-	sparse_free(pools->names, names_bytes(pools));
-	sparse_free(pools->addresses, addresses_bytes(pools));
-	pools->names = NULL;
+	sparse_free(pools->facts, of_records(&pools->used, sizeof(*pools->facts)));
+	sparse_free(pools->ends, of_records(&pools->used, sizeof(*pools->ends)));
+	sparse_free(pools->addresses, of_records(&pools->clients, sizeof(*pools->addresses)));
+	pools->facts = NULL;
+	pools->ends = NULL;
 	pools->addresses = NULL;
 	nat_maps_destroy(&pools->maps);
 	for (unsigned int i = 0; i < TABLES; i++)
@@ -61,114 +60,51 @@ void nat_pools_destroy(struct nat_pools *pools)
 
 /* --- keys -------------------------------------------------------------------------- */
 
-static bool is_icmp(uint8_t l4num)
+static struct topk_key client_key(const struct nat_place *place)
 {
-	return l4num == IPPROTO_ICMP || l4num == IPPROTO_ICMPV6;
+	return (struct topk_key){.address = {place->pool_hash, place->client}};
 }
 
-static enum nat_port_class class_of(const struct nat_pools *pools, const struct ct_event *event)
+/* --- which of them close --------------------------------------------------------------- */
+
+static void hide_closing(struct nat_pools *pools, struct nat_pool_facts *facts)
 {
-	const struct nat_port_range *given = &pools->settings.given;
-	uint16_t port = event->reply_dport;
-
-	if (is_icmp(event->key.l4num))
-		return NAT_PORTS_ID;
-	if (given->last && port >= given->first && port <= given->last)
-		return NAT_PORTS_GIVEN;
-	return nat_port_class(event->key.l4num, port);
-}
-
-/* IPv4 addresses fit into the key; a keyed hash of 64 bits stands for both IPv6 addresses. */
-static struct topk_key pool_key(const struct nat_pools *pools, const struct ct_event *event)
-{
-	uint16_t remote_port = is_icmp(event->key.l4num) ? 0 : event->reply_sport;
-	struct topk_key key = {.rest = event->key.family};
-
-	key.address[1] = (uint64_t)remote_port << 48 | (uint64_t)event->reply_zone << 32 |
-			 (uint64_t)event->key.l4num << 8 | class_of(pools, event);
-	if (event->key.family == AF_INET) {
-		uint32_t ends[2];
-
-		memcpy(&ends[0], event->reply_dst, 4);
-		memcpy(&ends[1], event->reply_src, 4);
-		key.address[0] = (uint64_t)ends[1] << 32 | ends[0];
-	} else {
-		uint8_t ends[32];
-
-		memcpy(ends, event->reply_dst, 16);
-		memcpy(ends + 16, event->reply_src, 16);
-		key.address[0] = ct_hash_bytes(ends, sizeof(ends));
+	for (unsigned int i = 0; i < 2; i++) {
+		pools->closing_hidden[i] += facts->closing[i];
+		facts->closing[i] = 0;
 	}
-	return key;
 }
 
-static struct topk_key client_key(const struct ct_event *event, uint64_t pool_hash)
+/* `at`: record of its pool; 0: hidden. */
+static void add_closing(struct nat_pools *pools, uint32_t at, unsigned int which)
 {
-	struct topk_key key = {.address = {pool_hash, 0}, .rest = event->key.family};
+	uint32_t *closing = at ? pools->facts[at].closing : pools->closing_hidden;
 
-	if (event->key.family == AF_INET)
-		memcpy(&key.address[1], event->key.src, 4);
-	else
-		key.address[1] = ct_hash_bytes(event->key.src, 16);
-	return key;
+	closing[0] += which & TOPK_FIRST;
+	closing[1] += which >> 1;
 }
 
-/* The pool alone. */
-static bool pool_of(const struct nat_pools *pools, const struct ct_event *event,
-		    struct nat_place *place)
+/* What the pool's facts do not have is hidden. */
+static void remove_closing(struct nat_pools *pools, uint32_t at, unsigned int which)
 {
-	if (!(event->has & CT_HAS_REPLY) || !nat_has_ports(event->key.l4num))
-		return false;
-	place->pool = pool_key(pools, event);
-	place->pool_hash = topk_hash(&place->pool);
-	return true;
-}
-
-static bool place_of(const struct nat_pools *pools, const struct ct_event *event,
-		     struct nat_place *place)
-{
-	if (!pool_of(pools, event, place))
-		return false;
-	place->client = client_key(event, place->pool_hash);
-	place->client_hash = topk_hash(&place->client);
-	return true;
-}
-
-/* A batch may hold the end of one entry and the next of the same original tuple, which another
- * outside address or another backend got. */
-static bool is_foreseen(const struct nat_pools_foreseen *foreseen, const struct ct_event *event)
-{
-	return event->hash && foreseen->tuple_hash == event->hash &&
-	       foreseen->reply_sport == event->reply_sport &&
-	       foreseen->reply_dport == event->reply_dport &&
-	       foreseen->reply_zone == event->reply_zone &&
-	       !memcmp(foreseen->reply_src, event->reply_src, sizeof(foreseen->reply_src)) &&
-	       !memcmp(foreseen->reply_dst, event->reply_dst, sizeof(foreseen->reply_dst));
-}
-
-/* As foreseen, or worked out into *room; NULL: in no pool. */
-static const struct nat_place *find_place(const struct nat_pools *pools,
-					  const struct ct_event *event, struct nat_place *room)
-{
-	const struct nat_pools_foreseen *foreseen =
-		&pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
-
-	if (is_foreseen(foreseen, event))
-		return &foreseen->place;
-	return place_of(pools, event, room) ? room : NULL;
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!(which >> i & 1u))
+			continue;
+		if (at && pools->facts[at].closing[i])
+			pools->facts[at].closing[i]--;
+		else if (pools->closing_hidden[i])
+			pools->closing_hidden[i]--;
+		else
+			pools->closing_refused++;
+	}
 }
 
 /* --- one entry ----------------------------------------------------------------------- */
 
-static unsigned int bit(unsigned int index)
-{
-	return index ? TOPK_SECOND : TOPK_FIRST;
-}
-
 /* The port, or identifier, that was chosen, and the client's own. */
 static uint16_t port_of(const struct ct_event *event)
 {
-	return is_icmp(event->key.l4num) ? event->reply_sport : event->reply_dport;
+	return nat_is_icmp(event->key.l4num) ? event->reply_sport : event->reply_dport;
 }
 
 static bool kept_port(const struct ct_event *event)
@@ -176,13 +112,20 @@ static bool kept_port(const struct ct_event *event)
 	return event->key.sport == port_of(event);
 }
 
-/* Its first entry: the record may have been another pool's. */
-static void name_anew(struct nat_pools *pools, struct nat_pool_name *name)
+/* Its first entry: the record may have been another pool's, which was put out. */
+static void begin_pool(struct nat_pools *pools, uint32_t at, const struct ct_event *event)
 {
-	if (name->map)
-		nat_maps_release(&pools->maps, name->map);
-	name->translated = 0;
-	name->map = 0;
+	struct nat_pool_facts *facts = &pools->facts[at];
+
+	if (facts->map)
+		nat_maps_release(&pools->maps, facts->map);
+	facts->translated = 0;
+	facts->map = 0;
+	hide_closing(pools, facts);
+	if (event->key.family == AF_INET)
+		return;
+	memcpy(pools->ends[at].address, event->reply_dst, 16);
+	memcpy(pools->ends[at].remote, event->reply_src, 16);
 }
 
 static void add_to_map(struct nat_pools *pools, const struct ct_event *event, bool closing,
@@ -195,104 +138,150 @@ static void add_to_map(struct nat_pools *pools, const struct ct_event *event, bo
 		nat_map_born(&pools->maps, map, kept_port(event));
 }
 
-static void add(struct nat_pools *pools, const struct ct_event *event, bool closing, bool born,
-		unsigned int which)
+static void add_client(struct nat_pools *pools, const struct ct_event *event,
+		       const struct nat_place *place, unsigned int which)
 {
-	struct nat_pool_name *name;
-	struct nat_place room;
-	const struct nat_place *place = find_place(pools, event, &room);
-	uint32_t at;
+	const struct topk_key key = client_key(place);
+	uint32_t at = topk_add_hashed(&pools->clients, &key, place->client_hash, which);
 
-	if (!place)
-		return;
-	at = topk_add_hashed(&pools->used, &place->pool, place->pool_hash, which);
-	if (at) {
-		const struct topk_record *record = &pools->used.records[at];
-
-		name = &pools->names[at];
-		if (record->count[0] <= 1 && record->count[1] <= 1)
-			name_anew(pools, name);
-		memcpy(name->address, event->reply_dst, sizeof(name->address));
-		memcpy(name->remote, event->reply_src, sizeof(name->remote));
-		name->translated |= event->status & CT_STATUS_SRC_NAT;
-		name->born += born;
-		if (!name->map && record->count[pools->shown] == NAT_MAP_FROM)
-			name->map = nat_maps_take(&pools->maps, at);
-		if (name->map)
-			add_to_map(pools, event, closing, born, which, name->map);
-	}
-	if (closing)
-		topk_add_hashed(&pools->closing, &place->pool, place->pool_hash, which);
-	at = topk_add_hashed(&pools->clients, &place->client, place->client_hash, which);
-	if (at)
+	if (at && event->key.family != AF_INET)
 		memcpy(pools->addresses[at].address, event->key.src, 16);
 }
 
-/* The counts that have an entry. */
-static unsigned int counts_with(const struct nat_pools *pools, bool built)
+static void add(struct nat_pools *pools, const struct told_change *told,
+		const struct nat_place *place, unsigned int which)
 {
-	return pools->building && built ? TOPK_BOTH : bit(pools->shown);
-}
+	const struct ct_event *event = told->event;
+	bool closing = told->flags & TOLD_CLOSING, born = told->flags & TOLD_BORN;
+	uint32_t at = topk_add_hashed(&pools->used, &place->pool, place->pool_hash, which);
 
-void nat_pools_appeared(struct nat_pools *pools, const struct ct_event *event, bool closing,
-			bool born, bool built)
-{
-	add(pools, event, closing, born, counts_with(pools, built));
-}
+	if (at) {
+		const struct topk_record *record = &pools->used.records[at];
+		struct nat_pool_facts *facts = &pools->facts[at];
 
-void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event, bool closing)
-{
-	if (pools->building)
-		add(pools, event, closing, false, bit(pools->shown ^ 1u));
-}
-
-/* The map of an entry's pool; 0: none. */
-static uint8_t map_of(const struct nat_pools *pools, const struct nat_place *place)
-{
-	if (!pools->maps.taken)
-		return 0;
-	return pools->names[topk_find_hashed(&pools->used, &place->pool, place->pool_hash)].map;
-}
-
-void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, bool closing,
-		      bool built)
-{
-	unsigned int which = counts_with(pools, built);
-	struct nat_place place;
-	uint8_t map;
-
-	if (!pool_of(pools, event, &place))
-		return;
-	map = map_of(pools, &place);
+		if (topk_is_first(record, which))
+			begin_pool(pools, at, event);
+		facts->translated |= event->status & CT_STATUS_SRC_NAT;
+		facts->born += born;
+		if (!facts->map && record->count[pools->shown] == NAT_MAP_FROM)
+			facts->map = nat_maps_take(&pools->maps, at);
+		if (facts->map)
+			add_to_map(pools, event, closing, born, which, facts->map);
+	}
 	if (closing)
-		topk_add_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+		add_closing(pools, at, which);
+	add_client(pools, event, place, which);
+}
+
+static void turn(struct nat_pools *pools, const struct told_change *told,
+		 const struct nat_place *place, unsigned int which)
+{
+	uint32_t at = topk_find_hashed(&pools->used, &place->pool, place->pool_hash);
+	uint8_t map = at ? pools->facts[at].map : 0;
+	bool closing = told->flags & TOLD_CLOSING;
+
+	if (closing)
+		add_closing(pools, at, which);
 	else
-		topk_remove_hashed(&pools->closing, &place.pool, place.pool_hash, which);
+		remove_closing(pools, at, which);
 	if (map && closing)
-		nat_map_set(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
+		nat_map_set(&pools->maps, map, NAT_MAP_CLOSING, port_of(told->event), which);
 	else if (map)
+		nat_map_unset(&pools->maps, map, NAT_MAP_CLOSING, port_of(told->event), which);
+}
+
+static void remove_from_map(struct nat_pools *pools, const struct ct_event *event, bool closing,
+			    unsigned int which, uint8_t map)
+{
+	nat_map_unset(&pools->maps, map, NAT_MAP_USED, port_of(event), which);
+	if (closing)
 		nat_map_unset(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
 }
 
-void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool closing, bool built)
+static void subtract(struct nat_pools *pools, const struct told_change *told,
+		     const struct nat_place *place, unsigned int which)
 {
-	unsigned int which = counts_with(pools, built);
-	struct nat_place room;
-	const struct nat_place *place = find_place(pools, event, &room);
-	uint8_t map;
+	const struct topk_key client = client_key(place);
+	bool closing = told->flags & TOLD_CLOSING;
+	uint32_t at = topk_remove_hashed(&pools->used, &place->pool, place->pool_hash, which);
 
-	if (!place)
-		return;
-	map = pools->names[topk_remove_hashed(&pools->used, &place->pool, place->pool_hash, which)]
-		      .map;
-	if (map)
-		nat_map_unset(&pools->maps, map, NAT_MAP_USED, port_of(event), which);
-	if (closing) {
-		topk_remove_hashed(&pools->closing, &place->pool, place->pool_hash, which);
-		if (map)
-			nat_map_unset(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
+	if (closing)
+		remove_closing(pools, at, which);
+	if (at && pools->facts[at].map)
+		remove_from_map(pools, told->event, closing, which, pools->facts[at].map);
+	/* Others of it that close were hidden when it had no room. */
+	if (at && topk_is_free(&pools->used.records[at]))
+		hide_closing(pools, &pools->facts[at]);
+	topk_remove_hashed(&pools->clients, &client, place->client_hash, which);
+}
+
+/* --- a batch ------------------------------------------------------------------------- */
+
+/* `rest` is the family: 0 stands for no pool. */
+static void find_places(struct nat_pools *pools, const struct told_change *told, unsigned int count)
+{
+	const struct nat_port_range given = pools->settings.given;
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct nat_place *place = &pools->places[i];
+
+		if (!(told[i].flags & TOLD_FOR_POOLS) ||
+		    !nat_place_pool(given, told[i].event, place)) {
+			place->pool.rest = 0;
+			continue;
+		}
+		topk_prefetch_head(&pools->used, place->pool_hash);
+		if (told[i].flags & TOLD_POOL_TURNS)
+			continue;
+		nat_place_client(told[i].event, place);
+		topk_prefetch_head(&pools->clients, place->client_hash);
 	}
-	topk_remove_hashed(&pools->clients, &place->client, place->client_hash, which);
+}
+
+static void fetch_records(struct nat_pools *pools, const struct told_change *told,
+			  unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		const struct nat_place *place = &pools->places[i];
+
+		if (!place->pool.rest)
+			continue;
+		topk_prefetch_record(&pools->used, place->pool_hash);
+		if (!(told[i].flags & TOLD_POOL_TURNS))
+			topk_prefetch_record(&pools->clients, place->client_hash);
+	}
+}
+
+/* Which counts a change is of. */
+static inline unsigned int counts_of(const struct nat_pools *pools, uint32_t flags)
+{
+	unsigned int which = TOPK_FIRST << pools->shown;
+
+	if (!pools->building || !(flags & (TOLD_BUILT | TOLD_SHOWN)))
+		return which;
+	return flags & TOLD_SHOWN ? which ^ TOPK_BOTH : TOPK_BOTH;
+}
+
+static void count_one(struct nat_pools *pools, const struct told_change *told,
+		      const struct nat_place *place)
+{
+	unsigned int which = counts_of(pools, told->flags);
+
+	if (told->flags & TOLD_POOL_ADDS)
+		add(pools, told, place, which);
+	else if (told->flags & TOLD_POOL_REMOVES)
+		subtract(pools, told, place, which);
+	else
+		turn(pools, told, place, which);
+}
+
+void nat_pools_told(struct nat_pools *pools, const struct told_change *told, unsigned int count)
+{
+	find_places(pools, told, count);
+	fetch_records(pools, told, count);
+	for (unsigned int i = 0; i < count; i++)
+		if (pools->places[i].pool.rest)
+			count_one(pools, &told[i], &pools->places[i]);
 }
 
 void nat_pools_lost(struct nat_pools *pools, bool built)
@@ -303,36 +292,17 @@ void nat_pools_lost(struct nat_pools *pools, bool built)
 	pools->unsubtracted[pools->shown ^ 1u] += pools->building && built;
 }
 
-void nat_pools_foresee(struct nat_pools *pools, const struct ct_event *event)
-{
-	struct nat_pools_foreseen *foreseen = &pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
-	struct nat_place *place = &foreseen->place;
-
-	foreseen->tuple_hash = 0;
-	if (!place_of(pools, event, place))
-		return;
-	foreseen->tuple_hash = event->hash;
-	foreseen->reply_sport = event->reply_sport;
-	foreseen->reply_dport = event->reply_dport;
-	foreseen->reply_zone = event->reply_zone;
-	memcpy(foreseen->reply_src, event->reply_src, sizeof(foreseen->reply_src));
-	memcpy(foreseen->reply_dst, event->reply_dst, sizeof(foreseen->reply_dst));
-	topk_prefetch_head(&pools->used, place->pool_hash);
-	topk_prefetch_head(&pools->clients, place->client_hash);
-}
-
-void nat_pools_foresee_records(const struct nat_pools *pools, const struct ct_event *event)
-{
-	const struct nat_pools_foreseen *foreseen =
-		&pools->foreseen[event->hash % NAT_POOLS_FORESEEN];
-
-	if (foreseen->tuple_hash != event->hash)
-		return;
-	topk_prefetch_record(&pools->used, foreseen->place.pool_hash);
-	topk_prefetch_record(&pools->clients, foreseen->place.client_hash);
-}
-
 /* --- one dump -------------------------------------------------------------------------- */
+
+/* As topk_clear() has done with the records from `from`, `done` of them. */
+static void clear_closing(struct nat_pools *pools, uint32_t from, uint32_t done)
+{
+	for (uint32_t at = from; at < from + done; at++) {
+		pools->facts[at].closing[pools->shown ^ 1u] = 0;
+		if (topk_is_free(&pools->used.records[at]))
+			hide_closing(pools, &pools->facts[at]);
+	}
+}
 
 static void clear(struct nat_pools *pools, uint32_t records)
 {
@@ -342,6 +312,10 @@ static void clear(struct nat_pools *pools, uint32_t records)
 		uint32_t next = topk_clear(topk, pools->shown ^ 1u, from, records);
 		uint32_t done = (next ? next : topk->used + 1u) - from;
 
+		if (pools->clear_table == 0)
+			clear_closing(pools, from, done);
+		if (pools->clear_table == 0 && !next)
+			pools->closing_hidden[pools->shown ^ 1u] = 0;
 		records = done < records ? records - done : 0;
 		pools->clear_from = next ? next : 1;
 		pools->clear_table += next == 0;

@@ -27,10 +27,14 @@
  *
  *	used - error  <=  truth  <=  used + more	(lib/stats/topk.h)
  *
- * Memory: three tables of NAT_POOLS_KEYS (topk.h), and the addresses of IPv6 pools and
- * clients beside them: 11.5 MiB at most, and 0.5 MiB of nat_maps.h, made when needed. Cost: 2
- *look-ups when an entry comes and when it goes, and one when it begins to close; entries in no pool
- *cost a comparison. No allocation but at the start, O(1). One thread. Errors: -ENOMEM.
+ * `closing` is exact while every pool has room, and afterwards never more than there are.
+ *
+ * Memory: two tables of NAT_POOLS_KEYS (topk.h) and 16 bytes a pool, 6.3 MiB at most; where there
+ * is IPv6 3 MiB of addresses, which IPv4 has in its keys; and 0.5 MiB of nat_maps.h.
+ *NAT_POOLS_BYTES in all, made when needed, whatever the table holds. Cost: a look-up of the pool
+ *and one of the client when an entry comes and when it goes, one of the pool when it begins to
+ *close; entries in no pool cost a comparison. No allocation but at the start, O(1). One thread.
+ *Errors: -ENOMEM.
  */
 #ifndef CONNTIDE_STATS_NAT_POOLS_H
 #define CONNTIDE_STATS_NAT_POOLS_H
@@ -43,13 +47,15 @@
 #include "lib/kernel/nat_ports.h"
 #include "lib/kernel/states.h"
 #include "lib/stats/nat_maps.h"
+#include "lib/stats/nat_place.h"
+#include "lib/stats/told.h"
 #include "lib/stats/topk.h"
 
 #define NAT_POOLS_KEYS 65536u
 /* Pools that are followed and published. */
 #define NAT_POOLS_TOP 32u
-/* Batches of events are foreseen, as in talkers.h. */
-#define NAT_POOLS_FORESEEN 256u
+/* All memory, with NAT_POOLS_KEYS and every page of it touched. */
+#define NAT_POOLS_BYTES (10u << 20)
 
 struct nat_pools_settings {
 	struct nat_port_range given; /* --nat-ports; {0, 0}: none */
@@ -57,52 +63,43 @@ struct nat_pools_settings {
 	uint32_t local_ports; /* size of ip_local_port_range less what is reserved; 0: unknown */
 };
 
-/* What is known of a pool's record beside its counts. */
-struct nat_pool_name {
-	uint8_t address[16];
-	uint8_t remote[16];
-	uint32_t born;	    /* entries that events said were new, ever; of the record */
-	uint8_t translated; /* not 0: some entry's source was changed */
-	uint8_t map;	    /* of its ports, see nat_maps.h; 0: none */
+/* Of a pool, beside its record. */
+struct nat_pool_facts {
+	uint32_t born;	     /* entries that events said were new, ever; of the record */
+	uint32_t closing[2]; /* as record->count */
+	uint8_t translated;  /* not 0: some entry's source was changed */
+	uint8_t map;	     /* of its ports, see nat_maps.h; 0: none */
 };
 
+_Static_assert(sizeof(struct nat_pool_facts) == 16, "four to a cache line");
+
+/* Of an IPv6 pool; IPv4 addresses are in the key. */
+struct nat_pool_ends {
+	uint8_t address[16];
+	uint8_t remote[16];
+};
+
+/* Of an IPv6 client, likewise. */
 struct nat_pool_client {
 	uint8_t address[16];
 };
 
-/* What an entry counts under. */
-struct nat_place {
-	struct topk_key pool;
-	struct topk_key client;
-	uint64_t pool_hash;
-	uint64_t client_hash;
-};
-
-/* Of the latest event with this original tuple, for events with this reply. */
-struct nat_pools_foreseen {
-	uint64_t tuple_hash;
-	uint8_t reply_src[16];
-	uint8_t reply_dst[16];
-	uint16_t reply_sport;
-	uint16_t reply_dport;
-	uint16_t reply_zone;
-	struct nat_place place;
-};
-
 struct nat_pools {
 	struct topk used;
-	struct topk closing;
 	struct topk clients;		   /* key: hash of the pool, and the client */
-	struct nat_pool_name *names;	   /* by record of `used` */
+	struct nat_pool_facts *facts;	   /* by record of `used` */
+	struct nat_pool_ends *ends;	   /* by record of `used` */
 	struct nat_pool_client *addresses; /* by record of `clients` */
 	struct nat_maps maps;
 	struct nat_pools_settings settings;
 	unsigned int shown; /* which count: 0 or 1 */
 	bool building;
-	unsigned int clear_table; /* of the count thrown away; 3: nothing left to clear */
+	unsigned int clear_table; /* of the count thrown away; 2: nothing left to clear */
 	uint32_t clear_from;
 	uint32_t unsubtracted[2];
-	struct nat_pools_foreseen foreseen[NAT_POOLS_FORESEEN];
+	uint32_t closing_hidden[2];	     /* closing entries that no pool's facts have */
+	uint32_t closing_refused;	     /* removals of what was never added */
+	struct nat_place places[TOLD_BATCH]; /* of the batch that is counted */
 };
 
 /* One pool, as nat_pools_largest() finds it. */
@@ -121,7 +118,7 @@ struct nat_pool {
 	uint32_t more;	/* ...or more */
 	uint32_t size;
 	struct nat_port_range range; /* {0, 0}: not known, or assumed by number alone */
-	uint32_t born;		     /* see nat_pool_name; only differences are meaningful */
+	uint32_t born;		     /* see nat_pool_facts; only differences are meaningful */
 	uint32_t at;		     /* record: another one is another pool */
 	uint8_t client[16];	     /* who holds most of it... */
 	uint32_t client_used;	     /* ...this many; 0: not known */
@@ -142,32 +139,67 @@ static inline bool nat_pools_counts(const struct ct_event *event, bool outbound)
 	return event->status & CT_STATUS_SRC_NAT || outbound;
 }
 
+/* Of TCP; other protocols have other states. */
+static inline bool nat_pools_closing_state(unsigned int state)
+{
+	return state >= ST_TCP_TIME_WAIT && state <= ST_TCP_SYN_SENT2;
+}
+
 /* The kernel can reclaim the port of this entry in this state. */
 static inline bool nat_pools_closing(const struct ct_event *event, unsigned int state)
 {
-	return event->key.l4num == IPPROTO_TCP && state >= ST_TCP_TIME_WAIT &&
-	       state <= ST_TCP_SYN_SENT2 && event->status & CT_STATUS_SRC_NAT;
+	return nat_pools_closing_state(state) && event->key.l4num == IPPROTO_TCP &&
+	       event->status & CT_STATUS_SRC_NAT;
 }
 
-/* It appeared; `born`: an event said that it is new. `built`: also in the count that is
+/* Those of TOLD_FOR_POOLS are counted; see told.h. */
+void nat_pools_told(struct nat_pools *pools, const struct told_change *told, unsigned int count);
+
+/* An entry appeared; `born`: an event said that it is new. `built`: also in the count that is
  * being built, which will not be shown it. */
-void nat_pools_appeared(struct nat_pools *pools, const struct ct_event *event, bool closing,
-			bool born, bool built);
+static inline void nat_pools_appeared(struct nat_pools *pools, const struct ct_event *event,
+				      bool closing, bool born, bool built)
+{
+	const struct told_change told = {event, TOLD_POOL_ADDS | (closing ? TOLD_CLOSING : 0) |
+							(born ? TOLD_BORN : 0) |
+							(built ? TOLD_BUILT : 0)};
+
+	nat_pools_told(pools, &told, 1);
+}
+
 /* The count that is being built, if one is, gets it now. */
-void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event, bool closing);
+static inline void nat_pools_shown(struct nat_pools *pools, const struct ct_event *event,
+				   bool closing)
+{
+	const struct told_change told = {event, TOLD_POOL_ADDS | TOLD_SHOWN |
+							(closing ? TOLD_CLOSING : 0)};
+
+	if (pools->building)
+		nat_pools_told(pools, &told, 1);
+}
+
 /* It begins or ceases to close. `built`: the count that is being built has it. */
-void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event, bool closing,
-		      bool built);
+static inline void nat_pools_turned(struct nat_pools *pools, const struct ct_event *event,
+				    bool closing, bool built)
+{
+	const struct told_change told = {event, TOLD_POOL_TURNS | (closing ? TOLD_CLOSING : 0) |
+							(built ? TOLD_BUILT : 0)};
+
+	nat_pools_told(pools, &told, 1);
+}
+
 /* It went. */
-void nat_pools_went(struct nat_pools *pools, const struct ct_event *event, bool closing,
-		    bool built);
+static inline void nat_pools_went(struct nat_pools *pools, const struct ct_event *event,
+				  bool closing, bool built)
+{
+	const struct told_change told = {event, TOLD_POOL_REMOVES | (closing ? TOLD_CLOSING : 0) |
+							(built ? TOLD_BUILT : 0)};
+
+	nat_pools_told(pools, &told, 1);
+}
+
 /* An entry went; its pool, if any, is not known. */
 void nat_pools_lost(struct nat_pools *pools, bool built);
-
-/* For a batch of events: hashes them, and prefetches heads, then records. Only for those that
- * nat_pools_counts(event, false). */
-void nat_pools_foresee(struct nat_pools *pools, const struct ct_event *event);
-void nat_pools_foresee_records(const struct nat_pools *pools, const struct ct_event *event);
 
 /* A dump begins; its count is thrown away; it is complete and takes over. */
 void nat_pools_begin(struct nat_pools *pools);

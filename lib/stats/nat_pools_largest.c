@@ -75,7 +75,7 @@ static void walk(const struct nat_pools *pools, struct search *search)
 
 		if (!count)
 			continue;
-		translated = pools->names[at].translated != 0;
+		translated = pools->facts[at].translated != 0;
 		search->translated += translated;
 		consider(search, at,
 			 count * search->score_of_port[key_class(used->records[at].address) * 2u +
@@ -83,25 +83,38 @@ static void walk(const struct nat_pools *pools, struct search *search)
 	}
 }
 
+static void name_ends(const struct nat_pools *pools, uint32_t at, struct nat_pool *pool)
+{
+	const struct topk_record *record = &pools->used.records[at];
+	uint32_t ends[2] = {(uint32_t)record->address[0], (uint32_t)(record->address[0] >> 32)};
+
+	if (record->rest == AF_INET) {
+		memcpy(pool->address, &ends[0], 4);
+		memcpy(pool->remote, &ends[1], 4);
+		return;
+	}
+	memcpy(pool->address, pools->ends[at].address, sizeof(pool->address));
+	memcpy(pool->remote, pools->ends[at].remote, sizeof(pool->remote));
+}
+
 static void describe(const struct nat_pools *pools, uint32_t at, struct nat_pool *pool)
 {
 	const struct topk_record *record = &pools->used.records[at];
 	const struct topk_key key = {{record->address[0], record->address[1]}, record->rest};
-	const struct nat_pool_name *name = &pools->names[at];
+	const struct nat_pool_facts *facts = &pools->facts[at];
 	enum nat_port_class class = key_class(record->address);
-	uint32_t less = pools->unsubtracted[pools->shown], hidden;
+	uint32_t less = pools->unsubtracted[pools->shown];
 
 	memset(pool, 0, sizeof(*pool));
-	memcpy(pool->address, name->address, sizeof(pool->address));
-	memcpy(pool->remote, name->remote, sizeof(pool->remote));
+	name_ends(pools, at, pool);
 	pool->remote_port = (uint16_t)(record->address[1] >> 48);
 	pool->zone = (uint16_t)(record->address[1] >> 32);
 	pool->l4num = (uint8_t)(record->address[1] >> 8);
 	pool->family = (uint8_t)record->rest;
 	pool->class = (uint8_t) class;
-	pool->translated = name->translated != 0;
+	pool->translated = facts->translated != 0;
 	pool->used = topk_count(&pools->used, &key, pools->shown, &pool->more);
-	pool->closing = topk_count(&pools->closing, &key, pools->shown, &hidden);
+	pool->closing = facts->closing[pools->shown];
 	if (pool->closing > pool->used)
 		pool->closing = pool->used;
 	pool->error = less < pool->used ? less : pool->used;
@@ -110,14 +123,25 @@ static void describe(const struct nat_pools *pools, uint32_t at, struct nat_pool
 		pool->range = range_of(pools, class);
 	if (!pool->translated && class == NAT_PORTS_USER)
 		pool->range = (struct nat_port_range){0, 0};
-	pool->born = name->born;
+	pool->born = facts->born;
 	pool->at = at;
-	pool->hash = topk_hash(&key);
-	pool->map = name->map;
+	pool->hash = topk_hash(&pools->used, &key);
+	pool->map = facts->map;
 }
 
 /* Pools by the low bits of their hash: 0 is none, else the place in the list and one. */
 #define SLOTS 256u
+
+static void name_client(const struct nat_pools *pools, uint32_t at, struct nat_pool *pool)
+{
+	uint32_t address = (uint32_t)pools->clients.records[at].address[1];
+
+	memset(pool->client, 0, sizeof(pool->client));
+	if (pool->family == AF_INET)
+		memcpy(pool->client, &address, 4);
+	else
+		memcpy(pool->client, pools->addresses[at].address, sizeof(pool->client));
+}
 
 static void find_clients(const struct nat_pools *pools, struct nat_pool *list, uint32_t count)
 {
@@ -142,7 +166,7 @@ static void find_clients(const struct nat_pools *pools, struct nat_pool *list, u
 			    record->count[pools->shown] <= pool->client_used)
 				continue;
 			pool->client_used = record->count[pools->shown];
-			memcpy(pool->client, pools->addresses[at].address, sizeof(pool->client));
+			name_client(pools, at, pool);
 		}
 	}
 }
@@ -174,8 +198,8 @@ static void free_one(struct nat_pools *pools, const struct nat_pool *list, uint3
 			listed |= list[i].at == at;
 		if (listed || !at)
 			continue;
-		if (pools->names[at].map == map)
-			pools->names[at].map = 0;
+		if (pools->facts[at].map == map)
+			pools->facts[at].map = 0;
 		nat_maps_release(&pools->maps, map);
 		return;
 	}
@@ -191,7 +215,7 @@ void nat_pools_map(struct nat_pools *pools, struct nat_pool *list, uint32_t coun
 		if (pools->maps.taken == NAT_MAPS)
 			free_one(pools, list, count);
 		list[i].map = nat_maps_take(&pools->maps, list[i].at);
-		pools->names[list[i].at].map = list[i].map;
+		pools->facts[list[i].at].map = list[i].map;
 	}
 }
 

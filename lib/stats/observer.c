@@ -308,16 +308,6 @@ static bool is_told(const struct observer *observer, const struct flow *flow)
 	return ((flow->cell_flags ^ observer->hook.counted_flag) & FLOW_COUNTED) == 0;
 }
 
-static void tell_talkers(const struct observer *observer, const struct entry_change *seen)
-{
-	uint64_t hash = seen->event ? seen->event->hash : 0;
-
-	if (seen->from_cell == CELL_INVALID)
-		talkers_appeared(observer->talkers, seen->key, hash);
-	else if (seen->to_cell == CELL_INVALID)
-		talkers_went(observer->talkers, seen->key, hash, is_told(observer, seen->flow));
-}
-
 static void tell_zones(const struct observer *observer, const struct entry_change *seen)
 {
 	if (seen->from_cell == CELL_INVALID)
@@ -330,81 +320,92 @@ static void tell_zones(const struct observer *observer, const struct entry_chang
 
 /* --- which port of NAT it has ---------------------------------------------------- */
 
-/* How a cell counts in the pools. */
-struct pool_place {
-	bool counts;
-	bool closing;
-};
-
-static struct pool_place pool_place(const struct ct_event *event, const struct place *in)
-{
-	struct pool_place place = {.counts = false};
-
-	if (!in->known)
-		return place;
-	place.counts = nat_pools_counts(event, in->row.direction == DIR_OUTBOUND);
-	place.closing = nat_pools_closing(event, in->state);
-	return place;
-}
-
 /* Most changes: it stays where it is, and closes no more and no less than before. */
-static bool same_place(const struct told *told, const struct ct_event *event)
+static bool same_place(const struct told *told)
 {
 	return told->from.known && told->to.known &&
 	       told->from.row.direction == told->to.row.direction &&
-	       nat_pools_closing(event, told->from.state) ==
-		       nat_pools_closing(event, told->to.state);
+	       nat_pools_closing_state(told->from.state) == nat_pools_closing_state(told->to.state);
 }
 
-static bool is_birth(const struct entry_change *seen)
+static bool counts_in_pools(const struct ct_event *event, const struct place *in)
 {
-	return seen->from_cell == CELL_INVALID && !seen->found;
+	return in->known && nat_pools_counts(event, in->row.direction == DIR_OUTBOUND);
 }
 
-static void tell_nat_pools(const struct observer *observer, const struct told *told)
+/* Of TOLD_FOR_POOLS, and what belongs to it; of an entry that is not at same_place(). */
+static uint32_t pool_flags(const struct told *told)
 {
 	const struct entry_change *seen = told->seen;
-	struct nat_pools *pools = observer->nat_pools;
+	const struct ct_event *event = seen->event;
+	bool from = counts_in_pools(event, &told->from), to = counts_in_pools(event, &told->to);
+	uint32_t closing =
+		nat_pools_closing(event, to ? told->to.state : told->from.state) ? TOLD_CLOSING : 0;
+
+	if (!to)
+		return from ? TOLD_POOL_REMOVES | closing : 0;
+	if (!from)
+		return TOLD_POOL_ADDS | closing |
+		       (seen->from_cell == CELL_INVALID && !seen->found ? TOLD_BORN : 0);
+	return nat_pools_closing(event, told->from.state) == (closing != 0)
+		       ? 0
+		       : TOLD_POOL_TURNS | closing;
+}
+
+static void tell_changes(struct observer *observer)
+{
+	if (observer->talkers)
+		talkers_told(observer->talkers, observer->told, observer->changes);
+	if (observer->nat_pools)
+		nat_pools_told(observer->nat_pools, observer->told, observer->changes);
+	observer->changes = 0;
+}
+
+/* Swept, or replaced: no tuple is known; or the answer to a GET says that it is gone: the original
+ * one is. What is pending may be of the same entry. */
+static void tell_lost(struct observer *observer, const struct entry_change *seen, bool built)
+{
+	if (seen->key)
+		tell_changes(observer);
+	if (observer->talkers && seen->to_cell == CELL_INVALID)
+		talkers_went(observer->talkers, seen->key, built);
+	if (observer->nat_pools)
+		nat_pools_lost(observer->nat_pools, built);
+}
+
+/* Those who count by addresses. */
+static void tell_counts(struct observer *observer, const struct told *told)
+{
+	const struct entry_change *seen = told->seen;
 	bool built = is_told(observer, seen->flow);
-	struct pool_place from, to;
+	uint32_t flags = 0;
 
 	if (!seen->event) {
-		nat_pools_lost(pools, built);
+		tell_lost(observer, seen, built);
 		return;
 	}
-	if (same_place(told, seen->event))
+	if (observer->nat_pools)
+		flags |= pool_flags(told);
+	if (seen->from_cell == CELL_INVALID)
+		flags |= TOLD_APPEARED | TOLD_BUILT;
+	else
+		flags |= (seen->to_cell == CELL_INVALID ? TOLD_WENT : 0) | (built ? TOLD_BUILT : 0);
+	if (!(flags & (TOLD_FOR_TALKERS | TOLD_FOR_POOLS)))
 		return;
-	from = pool_place(seen->event, &told->from);
-	to = pool_place(seen->event, &told->to);
-	if (from.counts && to.counts && from.closing != to.closing)
-		nat_pools_turned(pools, seen->event, to.closing, built);
-	else if (from.counts && !to.counts)
-		nat_pools_went(pools, seen->event, from.closing, built);
-	else if (to.counts && !from.counts)
-		nat_pools_appeared(pools, seen->event, to.closing, is_birth(seen),
-				   built || seen->from_cell == CELL_INVALID);
+	observer->told[observer->changes++] = (struct told_change){seen->event, flags};
+	if (!observer->batching || observer->changes == TOLD_BATCH)
+		tell_changes(observer);
 }
 
-/* An UPDATE changes no count. */
-static bool counts(const struct ct_event *event)
+void observer_begin_batch(struct observer *observer)
 {
-	return event->kind != CT_UPDATE;
+	observer->batching = true;
 }
 
-void observer_foresee(struct observer *observer, const struct ct_event *event)
+void observer_end_batch(struct observer *observer)
 {
-	if (observer->talkers && counts(event))
-		talkers_foresee(observer->talkers, &event->key, event->hash);
-	if (observer->nat_pools && counts(event) && nat_pools_counts(event, false))
-		nat_pools_foresee(observer->nat_pools, event);
-}
-
-void observer_foresee_records(const struct observer *observer, const struct ct_event *event)
-{
-	if (observer->talkers && counts(event))
-		talkers_foresee_records(observer->talkers, &event->key, event->hash);
-	if (observer->nat_pools && counts(event) && nat_pools_counts(event, false))
-		nat_pools_foresee_records(observer->nat_pools, event);
+	observer->batching = false;
+	tell_changes(observer);
 }
 
 static void shown(struct entry_hook *hook, const struct flow *flow, const struct ct_event *event)
@@ -412,15 +413,15 @@ static void shown(struct entry_hook *hook, const struct flow *flow, const struct
 	struct observer *observer = of_hook(hook);
 
 	if (observer->talkers)
-		talkers_shown(observer->talkers, &event->key, 0);
+		talkers_shown(observer->talkers, &event->key);
 	if (observer->zones)
 		zones_shown(observer->zones, event->key.zone);
 	if (observer->nat_pools) {
 		const struct place in = place_of(flow_cell(flow));
-		const struct pool_place place = pool_place(event, &in);
 
-		if (place.counts)
-			nat_pools_shown(observer->nat_pools, event, place.closing);
+		if (counts_in_pools(event, &in))
+			nat_pools_shown(observer->nat_pools, event,
+					nat_pools_closing(event, in.state));
 	}
 }
 
@@ -463,7 +464,7 @@ static bool only_rerouted(const struct told *told)
 
 static void changed(struct entry_hook *hook, struct entry_change *seen)
 {
-	const struct observer *observer = of_hook(hook);
+	struct observer *observer = of_hook(hook);
 	struct told told = {seen, place_of(seen->from_cell), place_of(seen->to_cell), 0};
 	bool rerouted = only_rerouted(&told);
 
@@ -473,12 +474,10 @@ static void changed(struct entry_hook *hook, struct entry_change *seen)
 	seen->since_known = !rerouted || !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN);
 	if (observer->durations && told.from.known && !rerouted)
 		report_durations(observer->durations, &told);
-	if (observer->talkers)
-		tell_talkers(observer, seen);
 	if (observer->zones)
 		tell_zones(observer, seen);
-	if (observer->nat_pools)
-		tell_nat_pools(observer, &told);
+	if (!same_place(&told))
+		tell_counts(observer, &told);
 	if (observer->forecast)
 		tell_forecast(observer->forecast, &told);
 }

@@ -30,10 +30,13 @@
 #define CONNTIDE_STATS_OBSERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/mirror/change.h"
 #include "lib/shm/layout.h"
+
+#include "lib/stats/told.h"
 
 struct forecast;
 struct durations;
@@ -58,15 +61,18 @@ struct observer {
 	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
 	uint64_t dropped_ns;
 	uint64_t limit_since_ns; /* of the first observer_limit() */
+	bool batching;		 /* between observer_begin_batch() and observer_end_batch() */
+	uint32_t changes;	 /* not told yet */
+	struct told_change told[TOLD_BATCH];
 };
 
 /* Sets the hook that the mirror calls; the rest of *observer is zero or set by the caller. */
 void observer_init(struct observer *observer);
 
-/* Prefetch for a batch of events, in two rounds: the first for each event, then the second for
- * each. */
-void observer_foresee(struct observer *observer, const struct ct_event *event);
-void observer_foresee_records(const struct observer *observer, const struct ct_event *event);
+/* The events between, which stay where they are, are counted by addresses all at once; at the
+ * latest at the end. */
+void observer_begin_batch(struct observer *observer);
+void observer_end_batch(struct observer *observer);
 
 /* Once a second: the limit (0, negative: none known) and the kernel's count of drops. */
 void observer_limit(struct observer *observer, int64_t max_entries, uint64_t drops,

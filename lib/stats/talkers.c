@@ -8,8 +8,6 @@
 #include "lib/base/topn.h"
 #include "lib/shm/seqlock.h"
 
-_Static_assert(SHM_TALKER_SERVICE == SHM_TALKER_DESTINATION + 1, "one hash of the address");
-
 int talkers_create(struct talkers *talkers, uint32_t keys)
 {
 	memset(talkers, 0, sizeof(*talkers));
@@ -39,72 +37,68 @@ static unsigned int kinds_of(const struct ct_key *key)
 	return key->family == AF_INET6 ? SHM_TALKER_KINDS : SHM_TALKER_SOURCE_64;
 }
 
-static struct topk_key key_of_kind(const struct ct_key *key, unsigned int kind)
+static struct topk_key key_of(const uint8_t address[16], uint32_t rest)
 {
-	bool source = kind == SHM_TALKER_SOURCE || kind == SHM_TALKER_SOURCE_64;
-	struct topk_key out;
+	struct topk_key key = {.rest = rest};
 
-	memcpy(out.address, source ? key->src : key->dst, sizeof(out.address));
-	if (kind >= SHM_TALKER_SOURCE_64)
-		out.address[1] = 0;
-	out.rest = key->family;
-	if (kind == SHM_TALKER_SERVICE)
-		out.rest |= (uint32_t)ct_l4proto(key->l4num) << 8 | (uint32_t)ct_key_port(key)
-									    << 16;
-	return out;
+	memcpy(key.address, address, sizeof(key.address));
+	return key;
 }
 
-static bool is_foreseen(const struct talkers *talkers, uint64_t tuple_hash)
+static struct topk_key net_of(const uint8_t address[16], uint32_t rest)
 {
-	return tuple_hash &&
-	       talkers->foreseen[tuple_hash % TALKERS_FORESEEN].tuple_hash == tuple_hash;
+	struct topk_key key = {.rest = rest};
+
+	memcpy(key.address, address, sizeof(key.address[0]));
+	return key;
 }
 
-void talkers_foresee(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
+static uint32_t service_of(const struct ct_key *key)
 {
-	struct talkers_foreseen *foreseen = &talkers->foreseen[tuple_hash % TALKERS_FORESEEN];
-	uint64_t address_hash = 0;
-
-	foreseen->tuple_hash = tuple_hash;
-	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct topk_key topk_key = key_of_kind(key, kind);
-
-		/* A service has the address of its destination, which is the kind before it. */
-		if (kind != SHM_TALKER_SERVICE)
-			address_hash = topk_hash_address(topk_key.address);
-		foreseen->hashes[kind] = topk_hash_rest(address_hash, topk_key.rest);
-		topk_prefetch_head(&talkers->kinds[kind], foreseen->hashes[kind]);
-	}
+	return key->family | (uint32_t)ct_l4proto(key->l4num) << 8 |
+	       (uint32_t)ct_key_port(key) << 16;
 }
 
-void talkers_foresee_records(const struct talkers *talkers, const struct ct_key *key,
-			     uint64_t tuple_hash)
+static uint64_t hash_of(struct topk_key key)
 {
-	const struct talkers_foreseen *foreseen = &talkers->foreseen[tuple_hash % TALKERS_FORESEEN];
+	return topk_hash_rest(topk_hash_address(key.address), key.rest);
+}
 
-	if (!is_foreseen(talkers, tuple_hash))
+static void find_place(const struct ct_key *key, struct talkers_place *place)
+{
+	struct topk_key source = key_of(key->src, key->family), to = key_of(key->dst, key->family);
+	uint64_t to_hash = topk_hash_address(to.address);
+
+	place->service = service_of(key);
+	place->hashes[SHM_TALKER_SOURCE] = hash_of(source);
+	place->hashes[SHM_TALKER_DESTINATION] = topk_hash_rest(to_hash, to.rest);
+	place->hashes[SHM_TALKER_SERVICE] = topk_hash_rest(to_hash, place->service);
+	if (key->family != AF_INET6)
 		return;
-	for (unsigned int kind = 0; kind < kinds_of(key); kind++)
-		topk_prefetch_record(&talkers->kinds[kind], foreseen->hashes[kind]);
+	place->hashes[SHM_TALKER_SOURCE_64] = hash_of(net_of(key->src, key->family));
+	place->hashes[SHM_TALKER_DESTINATION_64] = hash_of(net_of(key->dst, key->family));
 }
 
-static uint64_t hash_of_kind(const struct talkers *talkers, const struct topk_key *key,
-			     unsigned int kind, uint64_t tuple_hash)
+/* `change`: topk_add_hashed() or topk_remove_hashed(), inlined. */
+static inline void count(struct talkers *talkers, const struct ct_key *key,
+			 const struct talkers_place *place, unsigned int which,
+			 uint32_t (*change)(struct topk *, const struct topk_key *, uint64_t,
+					    unsigned int))
 {
-	if (is_foreseen(talkers, tuple_hash))
-		return talkers->foreseen[tuple_hash % TALKERS_FORESEEN].hashes[kind];
-	return topk_hash(key);
-}
+	struct topk_key source = key_of(key->src, key->family), to = key_of(key->dst, key->family);
+	struct topk *kinds = talkers->kinds;
 
-static void add(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash,
-		unsigned int which)
-{
-	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct topk_key topk_key = key_of_kind(key, kind);
-
-		topk_add_hashed(&talkers->kinds[kind], &topk_key,
-				hash_of_kind(talkers, &topk_key, kind, tuple_hash), which);
-	}
+	change(&kinds[SHM_TALKER_SOURCE], &source, place->hashes[SHM_TALKER_SOURCE], which);
+	change(&kinds[SHM_TALKER_DESTINATION], &to, place->hashes[SHM_TALKER_DESTINATION], which);
+	to.rest = place->service;
+	change(&kinds[SHM_TALKER_SERVICE], &to, place->hashes[SHM_TALKER_SERVICE], which);
+	if (key->family != AF_INET6)
+		return;
+	source = net_of(key->src, key->family);
+	to = net_of(key->dst, key->family);
+	change(&kinds[SHM_TALKER_SOURCE_64], &source, place->hashes[SHM_TALKER_SOURCE_64], which);
+	change(&kinds[SHM_TALKER_DESTINATION_64], &to, place->hashes[SHM_TALKER_DESTINATION_64],
+	       which);
 }
 
 static unsigned int bit(unsigned int index)
@@ -112,35 +106,86 @@ static unsigned int bit(unsigned int index)
 	return index ? TOPK_SECOND : TOPK_FIRST;
 }
 
-void talkers_appeared(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
+static unsigned int both_if(const struct talkers *talkers, bool built)
+{
+	return talkers->building && built ? TOPK_BOTH : bit(talkers->shown);
+}
+
+static void appeared(struct talkers *talkers, const struct ct_key *key,
+		     const struct talkers_place *place)
 {
 	talkers->added++;
-	add(talkers, key, tuple_hash, talkers->building ? TOPK_BOTH : bit(talkers->shown));
+	count(talkers, key, place, both_if(talkers, true), topk_add_hashed);
 }
 
-void talkers_shown(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash)
+static void went(struct talkers *talkers, const struct ct_key *key,
+		 const struct talkers_place *place, bool built)
 {
-	if (talkers->building)
-		add(talkers, key, tuple_hash, bit(talkers->shown ^ 1u));
+	count(talkers, key, place, both_if(talkers, built), topk_remove_hashed);
 }
 
-void talkers_went(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash,
-		  bool built)
+static void fetch(struct talkers *talkers, const struct told_change *told, unsigned int changes)
 {
-	bool both = talkers->building && built;
+	for (unsigned int i = 0; i < changes; i++) {
+		const struct ct_key *key = &told[i].event->key;
+		struct talkers_place *place = &talkers->places[i];
+
+		if (!(told[i].flags & TOLD_FOR_TALKERS))
+			continue;
+		find_place(key, place);
+		for (unsigned int kind = 0; kind < kinds_of(key); kind++)
+			topk_prefetch_head(&talkers->kinds[kind], place->hashes[kind]);
+	}
+	for (unsigned int i = 0; i < changes; i++)
+		for (unsigned int kind = 0;
+		     told[i].flags & TOLD_FOR_TALKERS && kind < kinds_of(&told[i].event->key);
+		     kind++)
+			topk_prefetch_record(&talkers->kinds[kind],
+					     talkers->places[i].hashes[kind]);
+}
+
+void talkers_told(struct talkers *talkers, const struct told_change *told, unsigned int changes)
+{
+	fetch(talkers, told, changes);
+	for (unsigned int i = 0; i < changes; i++) {
+		const struct ct_key *key = &told[i].event->key;
+
+		if (told[i].flags & TOLD_APPEARED)
+			appeared(talkers, key, &talkers->places[i]);
+		else if (told[i].flags & TOLD_WENT)
+			went(talkers, key, &talkers->places[i], told[i].flags & TOLD_BUILT);
+	}
+}
+
+void talkers_appeared(struct talkers *talkers, const struct ct_key *key)
+{
+	struct talkers_place place;
+
+	find_place(key, &place);
+	appeared(talkers, key, &place);
+}
+
+void talkers_shown(struct talkers *talkers, const struct ct_key *key)
+{
+	struct talkers_place place;
+
+	if (!talkers->building)
+		return;
+	find_place(key, &place);
+	count(talkers, key, &place, bit(talkers->shown ^ 1u), topk_add_hashed);
+}
+
+void talkers_went(struct talkers *talkers, const struct ct_key *key, bool built)
+{
+	struct talkers_place place;
 
 	if (!key) {
 		talkers->unsubtracted[talkers->shown]++;
-		talkers->unsubtracted[talkers->shown ^ 1u] += both;
+		talkers->unsubtracted[talkers->shown ^ 1u] += talkers->building && built;
 		return;
 	}
-	for (unsigned int kind = 0; kind < kinds_of(key); kind++) {
-		struct topk_key topk_key = key_of_kind(key, kind);
-
-		topk_remove_hashed(&talkers->kinds[kind], &topk_key,
-				   hash_of_kind(talkers, &topk_key, kind, tuple_hash),
-				   both ? TOPK_BOTH : bit(talkers->shown));
-	}
+	find_place(key, &place);
+	went(talkers, key, &place, built);
 }
 
 /* --- one dump -------------------------------------------------------------------- */

@@ -41,18 +41,17 @@
 
 #include "lib/event/event.h"
 #include "lib/shm/layout.h"
+#include "lib/stats/told.h"
 #include "lib/stats/topk.h"
 
 #define TALKERS_KEYS	      65536u
 #define TALKERS_SCAN_RECORDS  131072u
 #define TALKERS_CLEAR_RECORDS 131072u /* a second, after a dump */
 
-/* More than a batch has; indexed by the hash of the tuple. */
-#define TALKERS_FORESEEN 256u
-
-struct talkers_foreseen {
-	uint64_t tuple_hash;
+/* What an entry counts under, beside its addresses. */
+struct talkers_place {
 	uint64_t hashes[SHM_TALKER_KINDS];
+	uint32_t service; /* protocol and port, and the family */
 };
 
 /* The largest keys of one kind, as of the last scan. */
@@ -71,34 +70,25 @@ struct talkers {
 	uint32_t clear_kind; /* SHM_TALKER_KINDS: nothing left to clear */
 	uint32_t clear_from;
 	uint32_t unsubtracted[2];
-	uint64_t added;	    /* entries, ever */
-	uint32_t next_scan; /* kind */
-	struct talkers_foreseen foreseen[TALKERS_FORESEEN];
+	uint64_t added;				 /* entries, ever */
+	uint32_t next_scan;			 /* kind */
+	struct talkers_place places[TOLD_BATCH]; /* of the batch that is counted */
 };
 
 /* `keys`: room of each kind, a power of two. */
 int talkers_create(struct talkers *talkers, uint32_t keys);
 void talkers_destroy(struct talkers *talkers);
 
-/*
- * An entry appeared. `tuple_hash` is ct_hash() of the key, 0 if not known; the hashes that
- * talkers_foresee() computed for it are reused.
- */
-void talkers_appeared(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash);
+/* Those of TOLD_FOR_TALKERS are counted; see told.h. */
+void talkers_told(struct talkers *talkers, const struct told_change *told, unsigned int count);
+
+/* An entry appeared. */
+void talkers_appeared(struct talkers *talkers, const struct ct_key *key);
 /* An entry is gone; `key` NULL: its tuple is not known. `built`: it is in the count that is
  * being rebuilt, if any. */
-void talkers_went(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash,
-		  bool built);
+void talkers_went(struct talkers *talkers, const struct ct_key *key, bool built);
 /* Adds an entry to the count that is being rebuilt. */
-void talkers_shown(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash);
-
-/*
- * Prefetch for a batch of events, in two rounds over the batch, since the second needs
- * the memory that the first fetched.
- */
-void talkers_foresee(struct talkers *talkers, const struct ct_key *key, uint64_t tuple_hash);
-void talkers_foresee_records(const struct talkers *talkers, const struct ct_key *key,
-			     uint64_t tuple_hash);
+void talkers_shown(struct talkers *talkers, const struct ct_key *key);
 
 /* A dump begins; it failed, its count is discarded; it is complete and takes over. */
 void talkers_begin(struct talkers *talkers);

@@ -47,23 +47,10 @@ void topk_destroy(struct topk *topk)
 
 /* --- chains ---------------------------------------------------------------------- */
 
-uint64_t topk_hash_address(const uint64_t address[2])
+uint64_t topk_hash(const struct topk *topk, const struct topk_key *key)
 {
-	return ct_hash_bytes(address, 2 * sizeof(address[0]));
-}
-
-/* The first 64 bits are keyed, so the rest may be folded in without a key. */
-uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest)
-{
-	unsigned __int128 product =
-		(unsigned __int128)(address_hash ^ rest * UINT64_C(0x9e3779b97f4a7c15)) *
-		UINT64_C(0xd6e8feb86659fd93);
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-uint64_t topk_hash(const struct topk_key *key)
-{
+	if (topk->keyed)
+		return topk_hash_rest(key->address[0], key->address[1]);
 	return topk_hash_rest(topk_hash_address(key->address), key->rest);
 }
 
@@ -77,26 +64,11 @@ static uint32_t *head_of(const struct topk *topk, uint64_t hash)
 	return &topk->heads[hash & (2u * topk->room - 1u)];
 }
 
-static bool is(const struct topk_record *record, const struct topk_key *key)
-{
-	return record->address[0] == key->address[0] && record->address[1] == key->address[1] &&
-	       record->rest == key->rest;
-}
-
-static uint32_t find(const struct topk *topk, const struct topk_key *key, uint64_t hash)
-{
-	uint32_t at = *head_of(topk, hash);
-
-	while (at != NONE && !is(&topk->records[at], key))
-		at = topk->records[at].next;
-	return at;
-}
-
-static uint64_t hash_of_record(const struct topk_record *record)
+static uint64_t hash_of_record(const struct topk *topk, const struct topk_record *record)
 {
 	const struct topk_key key = {{record->address[0], record->address[1]}, record->rest};
 
-	return topk_hash(&key);
+	return topk_hash(topk, &key);
 }
 
 /* The record's counts are 0, or will be by the end of the caller. */
@@ -109,11 +81,6 @@ static void unlink_record(struct topk *topk, uint32_t at, uint64_t hash)
 	*link = topk->records[at].next;
 	topk->records[at].next = topk->free_head;
 	topk->free_head = at;
-}
-
-static bool is_free(const struct topk_record *record)
-{
-	return !(record->count[0] | record->count[1]);
 }
 
 /* --- admission ------------------------------------------------------------------- */
@@ -136,7 +103,7 @@ static uint32_t larger(const struct topk_record *record)
 static void put_out(struct topk *topk, uint32_t at)
 {
 	struct topk_record *record = &topk->records[at];
-	uint64_t hash = hash_of_record(record);
+	uint64_t hash = hash_of_record(topk, record);
 
 	for (unsigned int i = 0; i < 2; i++) {
 		*hidden_at(topk, hash, i) += record->count[i];
@@ -167,46 +134,52 @@ static bool admit(struct topk *topk)
 	return true;
 }
 
-/* A record for a key that has none, or NONE. */
-static uint32_t take(struct topk *topk, const struct topk_key *key, uint64_t hash)
-{
-	struct topk_record *record;
-	uint32_t at;
+/* --- counting -------------------------------------------------------------------- */
 
-	if (topk->free_head == NONE && topk->used == topk->room && !admit(topk))
-		return NONE;
-	at = topk->free_head;
-	if (at != NONE)
-		topk->free_head = topk->records[at].next;
-	else
+static uint32_t hide(struct topk *topk, uint64_t hash, unsigned int which)
+{
+	*hidden_at(topk, hash, 0) += which & TOPK_FIRST;
+	*hidden_at(topk, hash, 1) += which >> 1;
+	return NONE;
+}
+
+/* There is a record for it: a free one, or one that was never used. */
+static inline uint32_t take(struct topk *topk, const struct topk_key *key, uint64_t hash,
+			    unsigned int which)
+{
+	uint32_t *head = head_of(topk, hash), at = topk->free_head;
+	struct topk_record *record;
+
+	if (at == NONE)
 		at = ++topk->used;
 	record = &topk->records[at];
+	if (topk->free_head != NONE)
+		topk->free_head = record->next;
 	record->address[0] = key->address[0];
 	record->address[1] = key->address[1];
 	record->rest = (uint32_t)key->rest;
-	record->next = *head_of(topk, hash);
-	*head_of(topk, hash) = at;
+	record->next = *head;
+	*head = at;
+	topk->keys[0] += which & TOPK_FIRST;
+	topk->keys[1] += which >> 1;
+	record->count[0] = which & TOPK_FIRST;
+	record->count[1] = which >> 1;
 	return at;
 }
 
-/* --- counting -------------------------------------------------------------------- */
-
-uint32_t topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			 unsigned int which)
+static __attribute__((noinline)) uint32_t add_full(struct topk *topk, const struct topk_key *key,
+						   uint64_t hash, unsigned int which)
 {
-	uint32_t at = find(topk, key, hash);
+	return admit(topk) ? take(topk, key, hash, which) : hide(topk, hash, which);
+}
 
-	if (at == NONE)
-		at = take(topk, key, hash);
-	for (unsigned int i = 0; i < 2; i++) {
-		if (!(which >> i & 1u))
-			continue;
-		if (at == NONE)
-			++*hidden_at(topk, hash, i);
-		else
-			topk->keys[i] += topk->records[at].count[i]++ == 0;
-	}
-	return at;
+/* What is seldom needed is a function of its own: this one needs no stack then. */
+uint32_t topk_add_new(struct topk *topk, const struct topk_key *key, uint64_t hash,
+		      unsigned int which)
+{
+	if (topk->free_head == NONE && topk->used == topk->room)
+		return add_full(topk, key, hash, which);
+	return take(topk, key, hash, which);
 }
 
 static void remove_hidden(struct topk *topk, uint64_t hash, unsigned int i)
@@ -219,15 +192,8 @@ static void remove_hidden(struct topk *topk, uint64_t hash, unsigned int i)
 		topk->refused++;
 }
 
-uint32_t topk_find_hashed(const struct topk *topk, const struct topk_key *key, uint64_t hash)
+uint32_t topk_remove_last(struct topk *topk, uint32_t at, uint64_t hash, unsigned int which)
 {
-	return find(topk, key, hash);
-}
-
-uint32_t topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			    unsigned int which)
-{
-	uint32_t at = find(topk, key, hash);
 	struct topk_record *record = &topk->records[at];
 
 	for (unsigned int i = 0; i < 2; i++) {
@@ -238,7 +204,7 @@ uint32_t topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint6
 		else
 			topk->keys[i] -= --record->count[i] == 0;
 	}
-	if (at != NONE && is_free(record))
+	if (at != NONE && topk_is_free(record))
 		unlink_record(topk, at, hash);
 	return at;
 }
@@ -246,8 +212,8 @@ uint32_t topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint6
 uint32_t topk_count(const struct topk *topk, const struct topk_key *key, unsigned int index,
 		    uint32_t *ret_more)
 {
-	uint64_t hash = topk_hash(key);
-	uint32_t at = find(topk, key, hash);
+	uint64_t hash = topk_hash(topk, key);
+	uint32_t at = topk_find_hashed(topk, key, hash);
 
 	*ret_more = *hidden_at(topk, hash, index);
 	return at == NONE ? 0 : topk->records[at].count[index];
@@ -272,8 +238,8 @@ uint32_t topk_clear(struct topk *topk, unsigned int index, uint32_t from, uint32
 		if (!record->count[index])
 			continue;
 		record->count[index] = 0;
-		if (is_free(record))
-			unlink_record(topk, at, hash_of_record(record));
+		if (topk_is_free(record))
+			unlink_record(topk, at, hash_of_record(topk, record));
 	}
 	if (at <= topk->used)
 		return at;

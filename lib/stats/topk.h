@@ -43,6 +43,7 @@
 #include <stdint.h>
 
 #include "lib/base/prefetch.h"
+#include "lib/event/event.h"
 
 #define TOPK_HIDDEN   16384u
 #define TOPK_SAMPLE   8u
@@ -76,6 +77,7 @@ struct topk {
 	uint32_t free_head;
 	uint32_t keys[2]; /* with a count above 0 */
 	uint32_t refused; /* removals of what was never added */
+	bool keyed; /* of each key address[0] is a keyed hash already, and no rest; set early */
 	uint64_t random;
 };
 
@@ -83,28 +85,96 @@ struct topk {
 int topk_create(struct topk *topk, uint32_t room);
 void topk_destroy(struct topk *topk);
 
-/* topk_hash() of the key; known early, it allows prefetching. */
-uint64_t topk_hash(const struct topk_key *key);
-/* In two steps, for keys that share an address. */
-uint64_t topk_hash_address(const uint64_t address[2]);
-uint64_t topk_hash_rest(uint64_t address_hash, uint64_t rest);
-/* Returns the key's record, valid until its counts are 0; 0: the entry is hidden. */
-uint32_t topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			 unsigned int which);
-/* Returns the record it was in, free by now if both counts are 0; 0: it was hidden. */
-uint32_t topk_remove_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
-			    unsigned int which);
+/* Of a key; known early, it allows prefetching. */
+uint64_t topk_hash(const struct topk *topk, const struct topk_key *key);
+/* In two steps, for keys that share an address, where it is not keyed. */
+static inline uint64_t topk_hash_address(const uint64_t address[2])
+{
+	return ct_hash_pair(address);
+}
+
+/* Folds in more; `hash` is keyed, so the rest needs no key. */
+static inline uint64_t topk_hash_rest(uint64_t hash, uint64_t rest)
+{
+	unsigned __int128 product =
+		(unsigned __int128)(hash ^ rest * UINT64_C(0x9e3779b97f4a7c15)) *
+		UINT64_C(0xd6e8feb86659fd93);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* What is not in the records. */
+uint32_t topk_add_new(struct topk *topk, const struct topk_key *key, uint64_t hash,
+		      unsigned int which);
+uint32_t topk_remove_last(struct topk *topk, uint32_t at, uint64_t hash, unsigned int which);
+
 /* The key's record; 0: none. */
-uint32_t topk_find_hashed(const struct topk *topk, const struct topk_key *key, uint64_t hash);
+static inline uint32_t topk_find_hashed(const struct topk *topk, const struct topk_key *key,
+					uint64_t hash)
+{
+	const struct topk_record *record;
+	uint32_t at = topk->heads[hash & (2u * topk->room - 1u)];
+
+	for (; at; at = record->next) {
+		record = &topk->records[at];
+		if (record->address[0] == key->address[0] &&
+		    record->address[1] == key->address[1] && record->rest == (uint32_t)key->rest)
+			break;
+	}
+	return at;
+}
+
+/* Returns the key's record, valid until its counts are 0; 0: the entry is hidden. */
+static inline uint32_t topk_add_hashed(struct topk *topk, const struct topk_key *key, uint64_t hash,
+				       unsigned int which)
+{
+	uint32_t first = which & TOPK_FIRST, second = which >> 1;
+	uint32_t at = topk_find_hashed(topk, key, hash);
+	struct topk_record *record = &topk->records[at];
+
+	if (!at)
+		return topk_add_new(topk, key, hash, which);
+	topk->keys[0] += record->count[0] ? 0 : first;
+	topk->keys[1] += record->count[1] ? 0 : second;
+	record->count[0] += first;
+	record->count[1] += second;
+	return at;
+}
+
+/* Returns the record it was in, free by now if both counts are 0; 0: it was hidden. */
+static inline uint32_t topk_remove_hashed(struct topk *topk, const struct topk_key *key,
+					  uint64_t hash, unsigned int which)
+{
+	uint32_t first = which & TOPK_FIRST, second = which >> 1;
+	uint32_t at = topk_find_hashed(topk, key, hash);
+	struct topk_record *record = &topk->records[at];
+
+	if (!at || (first && record->count[0] <= 1) || (second && record->count[1] <= 1))
+		return topk_remove_last(topk, at, hash, which);
+	record->count[0] -= first;
+	record->count[1] -= second;
+	return at;
+}
 
 static inline void topk_add(struct topk *topk, const struct topk_key *key, unsigned int which)
 {
-	topk_add_hashed(topk, key, topk_hash(key), which);
+	topk_add_hashed(topk, key, topk_hash(topk, key), which);
 }
 
 static inline void topk_remove(struct topk *topk, const struct topk_key *key, unsigned int which)
 {
-	topk_remove_hashed(topk, key, topk_hash(key), which);
+	topk_remove_hashed(topk, key, topk_hash(topk, key), which);
+}
+
+/* Of a record that topk_add_hashed() returned: was this the first of its key? */
+static inline bool topk_is_first(const struct topk_record *record, unsigned int which)
+{
+	return record->count[0] == (which & TOPK_FIRST) && record->count[1] == which >> 1;
+}
+
+static inline bool topk_is_free(const struct topk_record *record)
+{
+	return !(record->count[0] | record->count[1]);
 }
 
 /* Bring the head of the chain, then its first record, into the cache. */

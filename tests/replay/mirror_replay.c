@@ -8,8 +8,9 @@
  * Prints the cells as `conntide cells --json` does, by protocol, direction, port
  * and state; with --counters what the mirror counted instead. With --statistics
  * all statistics of the agent are kept too, as test-instructions counts them; --translated makes
- * of each event one of a connection that was masqueraded, --no-pools keeps no NAT pools. A file
- *that is not a recording, or is cut or damaged, ends with 1 and a line that names the offset.
+ * of each event one of a connection that was masqueraded, of one of 251 clients; --no-pools keeps
+ * no NAT pools. A file that is not a recording, or is cut or damaged, ends with 1 and a line that
+ *names the offset.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -70,13 +71,17 @@ static const char *on_event(struct replay *replay)
 	return wrong;
 }
 
-/* As behind a router whose outside address is 203.0.113.1, which keeps the clients' ports. */
+/* As behind a router with the outside address 203.0.113.1, which keeps the ports of its 251
+ * clients; the recording has one, so the port says which of them it is. */
 static void translate(struct ct_event *event)
 {
+	const uint8_t client[4] = {10, 82, 2, (uint8_t)(event->key.sport % 251u)};
 	static const uint8_t outside[4] = {203, 0, 113, 1};
 
 	event->status |= CT_STATUS_SRC_NAT;
 	memcpy(event->reply_dst, outside, sizeof(outside));
+	memcpy(event->key.src, client, sizeof(client));
+	event->hash = ct_hash(&event->key);
 }
 
 /* As the agent applies what it receives at once. Not inlined: callgrind knows it by its name. */
@@ -144,6 +149,8 @@ static const char *on_record(struct replay *replay)
 		return wrong;
 	if (offline->resync.phase != RESYNC_DUMPING)
 		return "a record outside a dump";
+	if (replay->translated)
+		translate(&event);
 	memcpy(&head, replay->bytes, sizeof(head));
 	resync_record(&offline->resync, &offline->mirror, &event, head.fill_mark);
 	return NULL;

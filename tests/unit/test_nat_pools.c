@@ -55,8 +55,6 @@ static struct ct_event flow(uint8_t client, uint8_t outside, uint16_t port)
 
 static void come(const struct ct_event *event)
 {
-	nat_pools_foresee(&pools, event);
-	nat_pools_foresee_records(&pools, event);
 	nat_pools_appeared(&pools, event, false, true, true);
 }
 
@@ -103,23 +101,22 @@ static void test_one_pool(void **state)
 }
 
 /* A client takes its port again at once, and is sent to another backend, or leaves by another
- * address: both are foreseen in one batch. */
+ * address: all of it in one batch. */
 static void test_one_tuple_twice_in_a_batch(void **state)
 {
 	struct ct_event events[3];
+	struct told_change told[4];
 
 	(void)state;
 	for (unsigned int i = 0; i < UNIT_COUNT(events); i++)
 		events[i] = flow(1, (uint8_t)(1 + i), 5000);
 	come(&events[0]);
 	come_many(2, 1, 6000, 6000);
-	for (unsigned int i = 0; i < UNIT_COUNT(events); i++)
-		nat_pools_foresee(&pools, &events[i]);
-	nat_pools_foresee(&pools, &events[1]);
-	nat_pools_went(&pools, &events[0], false, true);
-	nat_pools_appeared(&pools, &events[1], false, true, true);
-	nat_pools_went(&pools, &events[1], false, true);
-	nat_pools_appeared(&pools, &events[2], false, true, true);
+	told[0] = (struct told_change){&events[0], TOLD_POOL_REMOVES};
+	told[1] = (struct told_change){&events[1], TOLD_POOL_ADDS};
+	told[2] = (struct told_change){&events[1], TOLD_POOL_REMOVES};
+	told[3] = (struct told_change){&events[2], TOLD_POOL_ADDS};
+	nat_pools_told(&pools, told, UNIT_COUNT(told));
 	assert_int_equal(largest(), 2);
 	assert_int_equal(list[0].used, 1);
 	assert_int_equal(list[1].used, 1);

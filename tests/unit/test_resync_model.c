@@ -621,7 +621,7 @@ static void check_pools(const struct model *model)
 	for (uint32_t i = 0; i < 21; i++)
 		assert_seeded(model->seed, held_ports[i / 7][i % 7].used <= hidden);
 	assert_seeded(model->seed,
-		      !pools->used.refused && !pools->closing.refused && !pools->clients.refused);
+		      !pools->used.refused && !pools->closing_refused && !pools->clients.refused);
 	pools_checked++;
 	pools_unsure += pools->unsubtracted[pools->shown] > 0;
 }

@@ -213,11 +213,11 @@ static void test_kinds(void **state)
 	assert_int_equal(talkers_create(&talkers, 64), 0);
 	for (uint32_t i = 0; i < 30; i++) {
 		key = ct_key(AF_INET, i % 3, 9, (uint16_t)(53 + i % 2));
-		talkers_appeared(&talkers, &key, 0);
+		talkers_appeared(&talkers, &key);
 	}
 	for (uint32_t i = 0; i < 8; i++) {
 		key = ct_key(AF_INET6, i, i % 2, 53);
-		talkers_appeared(&talkers, &key, 0);
+		talkers_appeared(&talkers, &key);
 	}
 	talkers_second(&talkers, to, 77);
 	assert_int_equal(peek_u64(&to->taken_boot_ns), 77);
@@ -247,7 +247,7 @@ static void test_no_port(void **state)
 	(void)state;
 	key.l4num = IPPROTO_ICMP;
 	assert_int_equal(talkers_create(&talkers, 64), 0);
-	talkers_appeared(&talkers, &key, 0);
+	talkers_appeared(&talkers, &key);
 	talkers_second(&talkers, to, 1);
 	assert_int_equal(peek_u32(&to->list[SHM_TALKER_SERVICE].talker[0].key),
 			 AF_INET | L4_ICMP << 8);
@@ -274,10 +274,10 @@ static void random_lists(uint64_t seed)
 		uint32_t n;
 
 		if (truth[host] && rng_percent(&rng, 40)) {
-			talkers_went(&talkers, &key, 0, false);
+			talkers_went(&talkers, &key, false);
 			truth[host]--;
 		} else {
-			talkers_appeared(&talkers, &key, 0);
+			talkers_appeared(&talkers, &key);
 			truth[host]++;
 		}
 		if (i % 37)
@@ -344,19 +344,19 @@ static void test_a_dump_makes_it_right(void **state)
 
 	(void)state;
 	assert_int_equal(talkers_create(&talkers, 64), 0);
-	talkers_appeared(&talkers, &one, 0);
-	talkers_appeared(&talkers, &one, 0);
-	talkers_appeared(&talkers, &two, 0);
+	talkers_appeared(&talkers, &one);
+	talkers_appeared(&talkers, &one);
+	talkers_appeared(&talkers, &two);
 	talkers_begin(&talkers);
-	talkers_shown(&talkers, &one, 0);
-	talkers_appeared(&talkers, &two, 0); /* during the dump: in both */
-	talkers_went(&talkers, &one, 0, true);
-	talkers_appeared(&talkers, &one, 0);
+	talkers_shown(&talkers, &one);
+	talkers_appeared(&talkers, &two); /* during the dump: in both */
+	talkers_went(&talkers, &one, true);
+	talkers_appeared(&talkers, &one);
 	assert_int_equal(count_of(&talkers, 1), 2);
 	assert_int_equal(count_of(&talkers, 2), 2);
 	/* One of each was not shown: swept, and nobody knows whose they were. */
-	talkers_went(&talkers, NULL, 0, false);
-	talkers_went(&talkers, NULL, 0, false);
+	talkers_went(&talkers, NULL, false);
+	talkers_went(&talkers, NULL, false);
 	talkers_second(&talkers, to, 1);
 	assert_int_equal(peek_u32(&to->list[SHM_TALKER_SOURCE].talker[0].error_entries), 2);
 	talkers_complete(&talkers);
@@ -367,11 +367,11 @@ static void test_a_dump_makes_it_right(void **state)
 	assert_int_equal(talkers.clear_kind, SHM_TALKER_KINDS);
 	/* A dump that failed leaves no trace. */
 	talkers_begin(&talkers);
-	talkers_shown(&talkers, &one, 0);
+	talkers_shown(&talkers, &one);
 	talkers_drop(&talkers);
 	talkers_begin(&talkers);
-	talkers_shown(&talkers, &one, 0);
-	talkers_went(&talkers, NULL, 0, false);
+	talkers_shown(&talkers, &one);
+	talkers_went(&talkers, NULL, false);
 	talkers_complete(&talkers);
 	assert_int_equal(count_of(&talkers, 1), 1);
 	assert_int_equal(count_of(&talkers, 2), 0);
@@ -390,7 +390,7 @@ static void test_memory(void **state)
 	for (uint32_t i = 0; i < 300000; i++) {
 		struct ct_key key = ct_key(AF_INET, i, i, (uint16_t)i);
 
-		talkers_appeared(&talkers, &key, 0);
+		talkers_appeared(&talkers, &key);
 	}
 	for (unsigned int kind = 0; kind < SHM_TALKER_SOURCE_64; kind++) {
 		assert_int_equal(talkers.kinds[kind].used, TALKERS_KEYS);

@@ -54,9 +54,9 @@ static void one_entry(uint64_t serial)
 	histogram_count_destroyed(&hist, cell, 1);
 	durations_ended(&durations, cell, key.port % SHM_END_COUNT, n % 100 * S, DURATIONS_UNKNOWN);
 	ct.src[0] = (uint8_t)(n % 7);
-	talkers_appeared(&talkers, &ct, 0);
+	talkers_appeared(&talkers, &ct);
 	if (n % 3)
-		talkers_went(&talkers, &ct, 0, true);
+		talkers_went(&talkers, &ct, true);
 }
 
 static void *write_all(void *arg)
