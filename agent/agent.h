@@ -53,6 +53,7 @@
 #include "lib/stats/settings_log.h"
 #include "lib/stats/table_log.h"
 #include "lib/stats/talkers.h"
+#include "lib/stats/zone_cells.h"
 #include "lib/stats/zones.h"
 
 /* Progress of the dump. Only requests.c changes it: to the next value, or to DUMP_READ when the
@@ -140,6 +141,7 @@ struct agent_stats {
 	struct nat_trend nat_trend;
 	struct settings_log settings_log;
 	struct zones zones;
+	struct zone_cells zone_cells;
 };
 
 /* Single entries to be verified. */

@@ -342,6 +342,18 @@ static void level_now(struct agent *agent)
 
 /* --- who, and what it looked like --------------------------------------------------- */
 
+/* Cells by zone as far as there is memory for them. */
+static void zones_now(struct agent *agent)
+{
+	struct shm_zone_cells *to = segment_zone_cells(&agent->segment);
+	uint32_t count = zone_cells_count(&agent->stats.zone_cells);
+
+	zones_second(&agent->stats.zones, segment_zones(&agent->segment));
+	if (!segment_back_zone_cells(&agent->segment, count))
+		count = 0;
+	zone_cells_second(&agent->stats.zone_cells, &agent->stats.zones, count, to);
+}
+
 static void records_second(struct agent *agent)
 {
 	struct shm_talkers *talkers = segment_talkers(&agent->segment);
@@ -371,7 +383,7 @@ static void records_second(struct agent *agent)
 	};
 
 	talkers_second(&agent->stats.talkers, talkers, agent->mirror.now_ns);
-	zones_second(&agent->stats.zones, segment_zones(&agent->segment));
+	zones_now(agent);
 	table_log_second(&agent->stats.table_log, &second);
 	ages_second(&agent->stats.ages, second.now_real_ns, clamp_u32(second.count_entries));
 }

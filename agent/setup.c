@@ -292,6 +292,8 @@ static int create_records(struct agent *agent)
 		err = nat_pools_create(&agent->stats.nat_pools, NAT_POOLS_KEYS);
 	if (!err)
 		err = zones_create(&agent->stats.zones);
+	if (!err)
+		err = zone_cells_create(&agent->stats.zone_cells);
 	publish_nat_start(agent);
 	return err ? err : talkers_create(&agent->stats.talkers, TALKERS_KEYS);
 }
@@ -303,6 +305,7 @@ static void destroy_records(struct agent *agent)
 	talkers_destroy(&agent->stats.talkers);
 	nat_pools_destroy(&agent->stats.nat_pools);
 	zones_destroy(&agent->stats.zones);
+	zone_cells_destroy(&agent->stats.zone_cells);
 }
 
 /* The forecast and what else learns from the mirror's changes. */
@@ -317,6 +320,7 @@ static int create_statistics(struct agent *agent)
 	agent->stats.observer.talkers = &agent->stats.talkers;
 	agent->stats.observer.nat_pools = &agent->stats.nat_pools;
 	agent->stats.observer.zones = &agent->stats.zones;
+	agent->stats.observer.zone_cells = &agent->stats.zone_cells;
 	agent->mirror.hook = &agent->stats.observer.hook;
 	return create_records(agent);
 }

@@ -10,6 +10,7 @@
 #include "exporters/render/age.h"
 #include "exporters/render/json.h"
 #include "exporters/render/wrap.h"
+#include "exporters/render/zones.h"
 #include "lib/base/clock.h"
 #include "lib/base/options.h"
 #include "lib/health/health.h"
@@ -100,6 +101,21 @@ int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 		fprintf(stderr, "conntide: %s; the numbers are %s%s\n", health_reason(snap),
 			format_age(snap->age_ns, age), snap->age_ns == UINT64_MAX ? "" : " old");
 	return CLI_STALE;
+}
+
+void cli_zone_note(const struct cli *cli, const struct snapshot *snap, struct text *out)
+{
+	struct text note;
+
+	if (cli->format == ROWS_TEXT) {
+		zone_note(snap, cli->select.zone, out);
+		return;
+	}
+	text_init(&note);
+	zone_note(snap, cli->select.zone, &note);
+	if (note.bytes)
+		fprintf(stderr, "conntide: %s", note.data);
+	text_free(&note);
 }
 
 void cli_text_init(const struct cli *cli, struct text *out)

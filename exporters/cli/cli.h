@@ -39,7 +39,6 @@ struct cli {
 	bool limit_given;
 	bool history;	       /* --history */
 	uint32_t horizon_s;    /* --horizon; 0: not given */
-	int zone;	       /* --zone: a conntrack zone; -1: any */
 	int kind;	       /* --kind: enum shm_talker_kind; -1: all */
 	int stage;	       /* of an incident; -1: the worst */
 	bool verbose;	       /* --verbose */
@@ -106,6 +105,10 @@ struct shm_reader;
 /* The same, and takes `more` from the same table; it returns 0 or -errno. */
 int cli_snapshot_with(const struct cli *cli, struct snapshot *snap,
 		      int (*more)(struct shm_reader *reader, void *arg), void *arg);
+
+/* After rows by zone (--zone): how many entries have no row; beside rows for programs on standard
+ * error. */
+void cli_zone_note(const struct cli *cli, const struct snapshot *snap, struct text *out);
 
 /* What cli_print() takes: text that knows the terminal it is for, if it is for one. */
 void cli_text_init(const struct cli *cli, struct text *out);

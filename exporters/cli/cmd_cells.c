@@ -21,7 +21,8 @@ int cmd_cells(struct cli *cli)
 	}
 	if (select_cells(&snap, &cli->select, &selection) < 0)
 		out.failed = true;
-	render_cells(&selection, cli->format, &out);
+	render_cells(&snap, &selection, cli->format, &out);
+	cli_zone_note(cli, &snap, &out);
 	selection_free(&selection);
 	snapshot_free(&snap);
 	return cli_print(cli, &out, status);

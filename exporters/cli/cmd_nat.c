@@ -25,7 +25,7 @@ static void print_text(const struct cli *cli, const struct snapshot *snap, struc
 	nat_words(&snap->live, words);
 	if (*words)
 		text_add_format(out, "%c%s.\n\n", toupper((unsigned char)*words), words + 1);
-	render_nat(nat, cli->zone, cli->select.limit, cli->format, out);
+	render_nat(nat, cli->select.zone, cli->select.limit, cli->format, out);
 	if (nat->missed)
 		text_add_format(out,
 				"\nMore pools than can be counted one by one: one that is not "
@@ -55,7 +55,8 @@ int cmd_nat(struct cli *cli)
 		if (cli->format == ROWS_TEXT)
 			print_text(cli, &snap, &out);
 		else
-			render_nat(&snap.nat, cli->zone, cli->select.limit, cli->format, &out);
+			render_nat(&snap.nat, cli->select.zone, cli->select.limit, cli->format,
+				   &out);
 		snapshot_free(&snap);
 	}
 	snap_detail_free(&details);

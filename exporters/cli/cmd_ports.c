@@ -34,6 +34,7 @@ int cmd_ports(struct cli *cli)
 	if (cli->format == ROWS_TEXT && selection.matches > selection.count)
 		text_add_format(&out, "and %zu more: --limit 0\n",
 				selection.matches - selection.count);
+	cli_zone_note(cli, &snap, &out);
 	selection_free(&selection);
 	services_free(services);
 	snapshot_free(&snap);

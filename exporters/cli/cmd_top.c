@@ -9,6 +9,7 @@
 #include "exporters/cli/top/top.h"
 #include "exporters/render/services.h"
 #include "exporters/render/table.h"
+#include "exporters/render/zones.h"
 
 /* The status, then every row with every state of it. */
 static int print_round(const struct cli *cli, const struct services *services)
@@ -26,6 +27,7 @@ static int print_round(const struct cli *cli, const struct services *services)
 	if (select_ports(&snap, &cli->select, &selection) < 0)
 		out.failed = true;
 	render_ports(&snap, &selection, services, ROWS_TEXT, &out);
+	zone_note(&snap, cli->select.zone, &out);
 	selection_free(&selection);
 	snapshot_free(&snap);
 	return cli_print(cli, &out, status);
@@ -56,6 +58,7 @@ static int run_on_terminal(const struct cli *cli)
 					    .netns = cli->netns,
 					    .state_dir = cli->state_dir,
 					    .interval_ds = cli->delay_ds,
+					    .zone = cli->select.zone,
 					    .filter = cli->argv,
 					    .filter_words = cli->argc};
 	int err = top_run(&options);

@@ -7,7 +7,7 @@
 #define ROWS  (LIVE | OPT_BIT(OPT_FORMAT) | OPT_BIT(OPT_LIMIT))
 #define FILTERS                                                                                    \
 	(ROWS | OPT_BIT(OPT_SORT) | OPT_BIT(OPT_L4PROTO) | OPT_BIT(OPT_DIRECTION) |                \
-	 OPT_BIT(OPT_PORT) | OPT_BIT(OPT_STATE))
+	 OPT_BIT(OPT_PORT) | OPT_BIT(OPT_STATE) | OPT_BIT(OPT_ZONE))
 
 #define STATE_WORDS                                                                                \
 	"ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied "    \
@@ -30,7 +30,7 @@ const struct cli_command cli_commands[] = {
 	 "Level, losses, forecast, and what fills the table. ? lists the keys.\n"
 	 "Colours are left out where NO_COLOR is set.\n",
 	 TABLE | OPT_BIT(OPT_STATE_DIR) | OPT_BIT(OPT_BATCH) | OPT_BIT(OPT_ROUNDS) |
-		 OPT_BIT(OPT_DELAY),
+		 OPT_BIT(OPT_DELAY) | OPT_BIT(OPT_ZONE),
 	 FILTER_WORDS, false},
 	{"ports", cmd_ports, "[FILTER...]", "what fills it: entries by port and state",
 	 ABOUT_FILTERS, FILTERS, FILTER_WORDS, false},

@@ -174,7 +174,7 @@ static int take_amount(struct cli *cli, enum cli_option_id id, const char *value
 	case OPT_ZONE:
 		if (num_u32(value, 0, UINT16_MAX, &number) < 0)
 			return cli_usage("a zone is a number from 0 to 65535, not", value);
-		cli->zone = (int)number;
+		cli->select.zone = (int)number;
 		return 0;
 	case OPT_ROUNDS:
 		cli->rounds_given = true;

@@ -108,7 +108,6 @@ int main(int argc, char **argv)
 			  .format = ROWS_TEXT,
 			  .delay_ds = 10,
 			  .stage = -1,
-			  .zone = -1,
 			  .kind = -1};
 	const struct cli_command *command;
 	int at = argc, status = leading_options(&cli, argc, argv, &at);

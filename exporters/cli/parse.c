@@ -90,12 +90,6 @@ static void list_takers(int id, char *out, size_t size)
 					      cli_commands[i].name);
 }
 
-/* Rows hold the entries of all zones: of each zone a set of rows would be needed. */
-static const char *why_not(int id)
-{
-	return id == OPT_ZONE ? ": rows hold all zones, whose sizes conntide status says" : "";
-}
-
 static int unknown_option(const struct cli_command *command, const char *word)
 {
 	char name[64], others[128], meant[80];
@@ -108,8 +102,8 @@ static int unknown_option(const struct cli_command *command, const char *word)
 	id = cli_option_find(name);
 	if (id >= 0) {
 		list_takers(id, others, sizeof(others));
-		return cli_suggest("%s is not an option of %s, but of %s%s", word, command->name,
-				   others, why_not(id));
+		return cli_suggest("%s is not an option of %s, but of %s", word, command->name,
+				   others);
 	}
 	spell(command, &all);
 	if (strlen(name) > 1)

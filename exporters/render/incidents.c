@@ -242,7 +242,7 @@ static void json_table(const struct incident_view *view, struct text *out)
 	if (select_cells(view->snap, &select, &selection) < 0)
 		out->failed = true;
 	text_add(out, ",\"cells\":");
-	render_cells(&selection, ROWS_JSON, out);
+	render_cells(view->snap, &selection, ROWS_JSON, out);
 	selection_free(&selection);
 	text_add(out, ",\"history\":");
 	render_history(view->history, &view->snap->settings, 0, 0, ROWS_JSON, out);

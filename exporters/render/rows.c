@@ -300,30 +300,6 @@ void rows_end(struct rows *rows)
 	}
 }
 
-const struct column cells_columns[] = {
-	{"l4proto", 8, "PROTO", "string", "protocol"},
-	{"direction", 10, "DIRECTION", "string", "inbound, outbound, forwarded or loopback"},
-	{"port", 6, "PORT", "integer", "destination port of the original tuple, 0 without ports"},
-	{"state", 18, "STATE", "string", "state of the entries"},
-	{"entries", 0, "ENTRIES", "integer", "entries in that state"},
-};
-const size_t cells_column_count = sizeof(cells_columns) / sizeof(cells_columns[0]);
-
-const struct column ports_columns[] = {
-	{"l4proto", 7, "PROTO", "string", "protocol"},
-	{"direction", 10, "DIRECTION", "string", "inbound, outbound, forwarded or loopback"},
-	{"port", 6, "PORT", "integer", "destination port of the original tuple, 0 without ports"},
-	{"service", 14, "SERVICE", "string", "name of the port in the services database, or empty"},
-	{"entries", 9, "ENTRIES", "integer", "entries, of the state asked for if one was"},
-	{"share", 8, "SHARE", "number", "entries as a part of all entries in the mirror, 0 to 1"},
-	{"new_per_second", 7, "NEW/S", "number|null", "entries created, over 10 to 20 seconds"},
-	{"destroyed_per_second", 8, "ENDED/S", "number|null", "entries destroyed, likewise"},
-	{"mean_lifetime_seconds", 11, "LIFETIME/S", "number|null",
-	 "mean lifetime of entries seen from birth to end"},
-	{"states", 0, "STATES", "object", "entries by state"},
-};
-const size_t ports_column_count = sizeof(ports_columns) / sizeof(ports_columns[0]);
-
 const struct column history_columns[] = {
 	{"time", 21, "TIME", "string", "end of the interval, RFC 3339, UTC"},
 	{"timestamp_seconds", 15, "TIMESTAMP", "number", "the same, seconds since 1970"},
@@ -339,65 +315,6 @@ const struct column history_columns[] = {
 	{"settings", 0, "SETTINGS", "array", "settings of the kernel changed in the interval"},
 };
 const size_t history_column_count = sizeof(history_columns) / sizeof(history_columns[0]);
-
-static const char *l4proto_text(const struct row_key *key)
-{
-	const struct l4proto_info *info = l4proto_info(key->l4proto);
-
-	return info ? info->name : "unknown";
-}
-
-static const char *direction_text(const struct row_key *key)
-{
-	const char *name = direction_name(key->direction);
-
-	return name ? name : "unknown";
-}
-
-void render_cells(const struct selection *selection, enum rows_format format, struct text *out)
-{
-	struct rows rows;
-
-	rows_begin(&rows, out, format, cells_columns, cells_column_count);
-	for (size_t i = 0; i < selection->count; i++) {
-		const struct pick *pick = &selection->picks[i];
-		const struct row_key *key = &pick->row->key;
-
-		rows_string(&rows, l4proto_text(key));
-		rows_string(&rows, direction_text(key));
-		rows_port(&rows, key->port);
-		rows_string(&rows, state_or_unknown(key->l4proto, pick->state));
-		rows_u64(&rows, pick->entries);
-	}
-	rows_end(&rows);
-}
-
-void render_ports(const struct snapshot *snap, const struct selection *selection,
-		  const struct services *services, enum rows_format format, struct text *out)
-{
-	int64_t all = snap->live.mirror_entries;
-	struct rows rows;
-
-	rows_begin(&rows, out, format, ports_columns, ports_column_count);
-	rows_spare(&rows, "mean_lifetime_seconds destroyed_per_second service share "
-			  "new_per_second");
-	for (size_t i = 0; i < selection->count; i++) {
-		const struct pick *pick = &selection->picks[i];
-		const struct snap_row *row = pick->row;
-
-		rows_string(&rows, l4proto_text(&row->key));
-		rows_string(&rows, direction_text(&row->key));
-		rows_port(&rows, row->key.port);
-		rows_string(&rows, services_name(services, row->key.l4proto, row->key.port));
-		rows_u64(&rows, pick->entries);
-		rows_share(&rows, all > 0 ? pick->entries / (double)all : 0.0);
-		rows_double(&rows, row->new_per_s);
-		rows_double(&rows, row->destroyed_per_s);
-		rows_double(&rows, row->mean_lifetime_s);
-		rows_states(&rows, row);
-	}
-	rows_end(&rows);
-}
 
 /* Those changed after `from_real_ns`, up to and with `to_real_ns`. */
 static void rows_settings(struct rows *rows, const struct snap_settings *settings,

@@ -69,7 +69,9 @@ extern const size_t ports_column_count;
 extern const struct column history_columns[];
 extern const size_t history_column_count;
 
-void render_cells(const struct selection *selection, enum rows_format format, struct text *out);
+/* With the zones of each row or cell; of a selection by zone, that zone. */
+void render_cells(const struct snapshot *snap, const struct selection *selection,
+		  enum rows_format format, struct text *out);
 void render_ports(const struct snapshot *snap, const struct selection *selection,
 		  const struct services *services, enum rows_format format, struct text *out);
 /* The last `limit` samples (0: all) later than the second of `since_real_ns`, oldest first, with

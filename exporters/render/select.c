@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "exporters/render/zones.h"
 #include "lib/kernel/states.h"
 
 static const char *const sort_names[SORT_COUNT] = {
@@ -26,6 +27,7 @@ void select_init(struct select *select)
 	select->l4proto = SELECT_ANY;
 	select->direction = SELECT_ANY;
 	select->port = SELECT_ANY;
+	select->zone = SELECT_ANY;
 }
 
 int sort_key_by_name(const char *name)
@@ -143,15 +145,33 @@ static void finish(struct selection *selection, const struct select *select)
 		selection->count = select->limit;
 }
 
+/* What is selected from: the rows of the snapshot, or of a zone. */
+static int rows_of(const struct snapshot *snap, const struct select *select,
+		   struct selection *selection, const struct snap_row **ret_rows, size_t *ret_count)
+{
+	memset(selection, 0, sizeof(*selection));
+	selection->zone = select->zone;
+	*ret_rows = snap->rows;
+	*ret_count = snap->row_count;
+	if (select->zone == SELECT_ANY)
+		return 0;
+	if (zone_rows(snap, (uint16_t)select->zone, &selection->zone_rows, ret_count) < 0)
+		return -ENOMEM;
+	*ret_rows = selection->zone_rows;
+	return 0;
+}
+
 int select_ports(const struct snapshot *snap, const struct select *select,
 		 struct selection *selection)
 {
 	struct select by_row = *select;
-	size_t room = 0;
+	const struct snap_row *rows;
+	size_t room = 0, count;
 
-	memset(selection, 0, sizeof(*selection));
-	for (size_t i = 0; i < snap->row_count; i++) {
-		struct pick pick = {.row = &snap->rows[i], .entries = snap->rows[i].entries};
+	if (rows_of(snap, select, selection, &rows, &count) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct pick pick = {.row = &rows[i], .entries = rows[i].entries};
 
 		if (!row_wanted(select, pick.row))
 			continue;
@@ -177,11 +197,13 @@ int select_ports(const struct snapshot *snap, const struct select *select,
 int select_cells(const struct snapshot *snap, const struct select *select,
 		 struct selection *selection)
 {
-	size_t room = 0;
+	const struct snap_row *rows;
+	size_t room = 0, count;
 
-	memset(selection, 0, sizeof(*selection));
-	for (size_t i = 0; i < snap->row_count; i++) {
-		const struct snap_row *row = &snap->rows[i];
+	if (rows_of(snap, select, selection, &rows, &count) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const struct snap_row *row = &rows[i];
 
 		if (!row_wanted(select, row) || row->entries == 0)
 			continue;
@@ -203,5 +225,6 @@ int select_cells(const struct snapshot *snap, const struct select *select,
 void selection_free(struct selection *selection)
 {
 	free(selection->picks);
+	free(selection->zone_rows);
 	memset(selection, 0, sizeof(*selection));
 }

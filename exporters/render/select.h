@@ -31,6 +31,7 @@ struct select {
 	int l4proto;
 	int direction;
 	int port;
+	int zone;	/* the rows of this conntrack zone alone (exporters/render/zones.h) */
 	char state[24]; /* "": any; compared without regard to case */
 	enum sort_key sort;
 	bool ascending;
@@ -46,6 +47,8 @@ struct pick {
 
 struct selection {
 	struct pick *picks;
+	struct snap_row *zone_rows; /* those of one zone, where one was asked for; else NULL */
+	int zone;
 	size_t count;	/* after the limit */
 	size_t matches; /* before the limit */
 };

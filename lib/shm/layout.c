@@ -35,10 +35,10 @@ SHM_AT(shm_header, section_count, 92);
 SHM_AT(shm_header, agent_version, 96);
 SHM_AT(shm_header, netns_name, 128);
 SHM_AT(shm_header, sections, 192);
-SHM_AT(shm_header, hosts_offset_bytes, 720);
-SHM_AT(shm_header, host_name, 728);
-SHM_AT(shm_header, _reserved, 792);
-SHM_SIZE(shm_header, 800);
+SHM_AT(shm_header, hosts_offset_bytes, 744);
+SHM_AT(shm_header, host_name, 752);
+SHM_AT(shm_header, _reserved, 816);
+SHM_SIZE(shm_header, 824);
 
 SHM_AT(shm_hosts_header, magic, 0);
 SHM_AT(shm_hosts_header, version_major, 8);
@@ -128,6 +128,9 @@ SHM_AT(shm_settings, change, 1040);
 SHM_SIZE(shm_settings, 2064);
 SHM_AT(shm_zones, zone, 24);
 SHM_SIZE(shm_zones, 280);
+SHM_SIZE(shm_zone_cell, 16);
+SHM_AT(shm_zone_cells, cell, 24);
+SHM_SIZE(shm_zone_cells, 131096);
 
 SHM_SIZE(shm_ages_row, 32);
 SHM_SIZE(shm_ages_cell, 656);
@@ -179,6 +182,7 @@ static const struct {
 	[SHM_SECTION_SETTINGS] = {sizeof(struct shm_settings), 1, 0, 0},
 	[SHM_SECTION_AGES] = {sizeof(struct shm_ages_set), SHM_AGE_SETS, 0, 0},
 	[SHM_SECTION_ZONES] = {sizeof(struct shm_zones), 1, 0, 0},
+	[SHM_SECTION_ZONE_CELLS] = {sizeof(struct shm_zone_cells), 1, 0, 0},
 };
 
 uint64_t shm_section_bytes(enum shm_section_id id)

@@ -28,6 +28,7 @@
  *			entries of the largest cells are: now, and at the fullest moment
  *			of each ten minutes of the last hour
  *	zones		the conntrack zones that hold most entries, under a seqlock
+ *	zone cells	how many entries of a cell are in which zone, under a seqlock
  *	talkers		the addresses that hold most entries, under a seqlock
  *	frames		rings of what the table looked like, 10 s and a minute apart
  *	frame hosts	the largest sources of each frame, by its time
@@ -46,7 +47,7 @@
  * them all.
  *
  * Cells, rows and rates are sparse: untouched pages cost nothing, so a reader must not touch a
- * row whose bit in the rowmap is 0.
+ * row whose bit in the rowmap is 0. So are zone cells beyond their count.
  */
 #ifndef CONNTIDE_SHM_LAYOUT_H
 #define CONNTIDE_SHM_LAYOUT_H
@@ -156,6 +157,7 @@ enum shm_section_id {
 	SHM_SECTION_SETTINGS,
 	SHM_SECTION_AGES,
 	SHM_SECTION_ZONES,
+	SHM_SECTION_ZONE_CELLS,
 	SHM_SECTION_COUNT
 };
 

@@ -193,4 +193,23 @@ struct shm_zones {
 	struct shm_zone zone[SHM_ZONES];
 };
 
+/* Cells by zone that can be counted, zone 0 apart: its share of a cell is what the others leave. */
+#define SHM_ZONE_CELLS 8192u
+
+struct shm_zone_cell {
+	_Atomic uint32_t cell;
+	_Atomic uint32_t zone;
+	_Atomic uint32_t entries;
+	_Atomic uint32_t unlisted_entries; /* of this zone, in no cell of the list */
+};
+
+struct shm_zone_cells {
+	_Atomic uint64_t seq;
+	_Atomic uint32_t count;		   /* of cell[], in no order */
+	_Atomic uint32_t unlisted_entries; /* of all zones but 0 */
+	_Atomic uint32_t unsubtracted;	   /* as in struct shm_zones */
+	_Atomic uint32_t _pad;
+	struct shm_zone_cell cell[SHM_ZONE_CELLS];
+};
+
 #endif

@@ -27,6 +27,7 @@ void snapshot_init(struct snapshot *snap)
 void snapshot_free(struct snapshot *snap)
 {
 	free(snap->rows);
+	snap_zone_cells_free(&snap->zone_cells);
 	snapshot_init(snap);
 }
 
@@ -129,7 +130,8 @@ struct copy {
 	const _Atomic uint32_t *cells;
 	const struct shm_row *rows;
 	const struct shm_rate *rates;
-	bool full;  /* rows_room was too small */
+	bool full; /* rows_room was too small */
+	bool zones_full;
 	bool moved; /* a slot changed hands meanwhile: its counts may be included twice */
 };
 
@@ -283,6 +285,8 @@ static int copy_all(void *arg)
 	snap_nat_copy(shm_reader_section(copy->reader, SHM_SECTION_NAT), &snap->nat);
 	snap_settings_copy(shm_reader_section(copy->reader, SHM_SECTION_SETTINGS), &snap->settings);
 	snap_zones_copy(shm_reader_section(copy->reader, SHM_SECTION_ZONES), &snap->zones);
+	copy->zones_full = !snap_zone_cells_copy(
+		shm_reader_section(copy->reader, SHM_SECTION_ZONE_CELLS), &snap->zone_cells);
 	return 0;
 }
 
@@ -296,6 +300,30 @@ static int grow_rows(struct snapshot *snap)
 	snap->rows = rows;
 	snap->row_room = room;
 	return 0;
+}
+
+/* Takes again until there is room, and no slot changed hands meanwhile. Memory grows outside the
+ * guard: a jump out of realloc would leak it. */
+static int copy_with_room(struct copy *copy)
+{
+	struct snapshot *snap = copy->snap;
+	int err = 0, again = 0;
+
+	do {
+		if (copy->full || !snap->rows)
+			err = grow_rows(snap);
+		if (!err && copy->zones_full)
+			err = snap_zone_cells_grow(&snap->zone_cells);
+		if (err) {
+			snap->zone_cells.count = 0;
+			return err;
+		}
+		err = shm_guarded(copy_all, copy);
+	} while (!err &&
+		 (copy->full || copy->zones_full || (copy->moved && ++again < MOVED_ATTEMPTS)));
+	if (copy->zones_full)
+		snap->zone_cells.count = 0;
+	return err || !copy->moved ? err : -EAGAIN;
 }
 
 static void health_agent(const struct shm_reader *reader, uint64_t now_boot_ns,
@@ -328,24 +356,17 @@ int snapshot_take(struct shm_reader *reader, uint64_t now_boot_ns, uint64_t now_
 {
 	struct copy copy = {.reader = reader, .snap = snap};
 	int64_t mirror = 0;
-	int err, again = 0;
+	int err;
 
 	if (!reader->base)
 		return -ENOENT;
 	copy.cells = shm_reader_section(reader, SHM_SECTION_CELLS);
 	copy.rows = shm_reader_section(reader, SHM_SECTION_ROWS);
 	copy.rates = shm_reader_section(reader, SHM_SECTION_RATES);
-	/* Memory grows outside the guard: a jump out of realloc would leak it. */
-	do {
-		if (copy.full || !snap->rows) {
-			err = grow_rows(snap);
-			if (err)
-				return err;
-		}
-		err = shm_guarded(copy_all, &copy);
-	} while (!err && (copy.full || (copy.moved && ++again < MOVED_ATTEMPTS)));
-	if (err || copy.moved)
-		return err ? err : -EAGAIN;
+	err = copy_with_room(&copy);
+	if (err)
+		return err;
+	snap_zone_cells_sort(&snap->zone_cells);
 	for (size_t i = 0; i < snap->row_count; i++)
 		mirror += snap->rows[i].entries;
 	snap->live.mirror_entries = mirror;

@@ -23,6 +23,7 @@
 #include "lib/shm/snap_forecast.h"
 #include "lib/shm/snap_nat.h"
 #include "lib/shm/snap_settings.h"
+#include "lib/shm/snap_zone_cells.h"
 #include "lib/shm/snap_zones.h"
 
 /* Scalars of metrics.def, in its order. */
@@ -116,6 +117,7 @@ struct snapshot {
 	struct snap_nat nat;
 	struct snap_settings settings;
 	struct snap_zones zones;
+	struct snap_zone_cells zone_cells;
 };
 
 struct snap_history {

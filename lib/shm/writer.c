@@ -64,6 +64,15 @@ bool segment_back_row(void *arg, uint32_t row)
 	return false;
 }
 
+bool segment_back_zone_cells(struct segment *segment, uint32_t count)
+{
+	const struct shm_section *section = &segment->sections[SHM_SECTION_ZONE_CELLS];
+	uint64_t bytes = offsetof(struct shm_zone_cells, cell) +
+			 (uint64_t)count * sizeof(struct shm_zone_cell);
+
+	return back_range(segment, section->offset_bytes, bytes) == 0;
+}
+
 uint64_t segment_bytes(const struct segment *segment)
 {
 	struct stat st, hosts;
@@ -109,6 +118,12 @@ static int fill_header(struct segment *segment, const struct segment_identity *i
 	return 0;
 }
 
+static bool is_sparse(enum shm_section_id id)
+{
+	return id == SHM_SECTION_CELLS || id == SHM_SECTION_ROWS || id == SHM_SECTION_RATES ||
+	       id == SHM_SECTION_ZONE_CELLS;
+}
+
 /* Overflow rows must always be allocated, and so must everything that is not sparse. */
 static int back_fixed(struct segment *segment)
 {
@@ -117,8 +132,10 @@ static int back_fixed(struct segment *segment)
 	if (!err)
 		err = back_range(segment, shm_hosts_offset(), SHM_PAGE_BYTES);
 	for (enum shm_section_id id = 0; !err && id < SHM_SECTION_COUNT; id++)
-		if (id != SHM_SECTION_CELLS && id != SHM_SECTION_ROWS && id != SHM_SECTION_RATES)
+		if (!is_sparse(id))
 			err = back_section(segment, id);
+	if (!err && !segment_back_zone_cells(segment, 0))
+		err = -ENOSPC;
 	for (unsigned int p = 0; !err && p < L4_COUNT; p++) {
 		for (unsigned int d = 0; !err && d < DIR_COUNT; d++) {
 			struct row_key key = {(uint8_t)p, (uint8_t)d, 0};

@@ -97,6 +97,8 @@ struct shm_nat *segment_nat(struct segment *segment);
 struct shm_settings *segment_settings(struct segment *segment);
 struct shm_ages_set *segment_ages(struct segment *segment); /* [SHM_AGE_SETS] */
 struct shm_zones *segment_zones(struct segment *segment);
+/* Of its cells none may be touched before segment_back_zone_cells() said so. */
+struct shm_zone_cells *segment_zone_cells(struct segment *segment);
 struct shm_table_log *segment_frames(struct segment *segment, bool minutes);
 struct shm_frame_hosts_log *segment_frame_hosts(struct segment *segment, bool minutes);
 
@@ -110,6 +112,8 @@ struct shm_row *segment_rows(struct segment *segment);
 struct shm_lifetime *segment_lifetimes(struct segment *segment);
 /* Allocates the pages of a row; false when there is no room for them. */
 bool segment_back_row(void *segment, uint32_t row);
+/* The same of the first `count` zone cells. */
+bool segment_back_zone_cells(struct segment *segment, uint32_t count);
 
 /* Bytes of both files that are allocated. */
 uint64_t segment_bytes(const struct segment *segment);

@@ -70,6 +70,11 @@ struct shm_ages_set *segment_ages(struct segment *segment)
 	return section(segment, SHM_SECTION_AGES);
 }
 
+struct shm_zone_cells *segment_zone_cells(struct segment *segment)
+{
+	return section(segment, SHM_SECTION_ZONE_CELLS);
+}
+
 struct shm_zones *segment_zones(struct segment *segment)
 {
 	return section(segment, SHM_SECTION_ZONES);

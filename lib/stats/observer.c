@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 #include "lib/forecast/forecast.h"
-#include "lib/kernel/timeouts.h"
 #include "lib/stats/durations.h"
 #include "lib/stats/nat_pools.h"
 #include "lib/stats/talkers.h"
+#include "lib/stats/zone_cells.h"
 #include "lib/stats/zones.h"
 
 /* The hook is the first member. */
@@ -17,84 +17,6 @@ static struct observer *of_hook(struct entry_hook *hook)
 }
 
 _Static_assert(offsetof(struct observer, hook) == 0, "of_hook() relies on it");
-
-/* The forecast's stage of a state; unknown where the slot names no state. */
-static const uint8_t tcp_stage[STATE_SLOTS_MAX] = {
-	[ST_TCP_NONE] = FC_UNKNOWN,
-	[ST_TCP_SYN_SENT] = FC_SYN_SENT,
-	[ST_TCP_SYN_RECV] = FC_SYN_RECV,
-	[ST_TCP_ESTABLISHED] = FC_ESTABLISHED,
-	[ST_TCP_FIN_WAIT] = FC_FIN_WAIT,
-	[ST_TCP_CLOSE_WAIT] = FC_CLOSE_WAIT,
-	[ST_TCP_LAST_ACK] = FC_LAST_ACK,
-	[ST_TCP_TIME_WAIT] = FC_TIME_WAIT,
-	[ST_TCP_CLOSE] = FC_CLOSE,
-	[ST_TCP_SYN_SENT2] = FC_SYN_SENT,
-	[ST_TCP_UNKNOWN] = FC_UNKNOWN,
-	[ST_TCP_OFFLOADED] = FC_UNKNOWN,
-	[12] = FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-};
-static const uint8_t sctp_stage[STATE_SLOTS_MAX] = {
-	[ST_SCTP_NONE] = FC_UNKNOWN,
-	[ST_SCTP_CLOSED] = FC_CLOSE,
-	[ST_SCTP_COOKIE_WAIT] = FC_SYN_SENT,
-	[ST_SCTP_COOKIE_ECHOED] = FC_SYN_RECV,
-	[ST_SCTP_ESTABLISHED] = FC_ESTABLISHED,
-	[ST_SCTP_SHUTDOWN_SENT] = FC_FIN_WAIT,
-	[ST_SCTP_SHUTDOWN_RECD] = FC_CLOSE_WAIT,
-	[ST_SCTP_SHUTDOWN_ACK_SENT] = FC_LAST_ACK,
-	[ST_SCTP_HEARTBEAT_SENT] = FC_UNKNOWN,
-	[ST_SCTP_HEARTBEAT_ACKED] = FC_ESTABLISHED,
-	[ST_SCTP_UNKNOWN] = FC_UNKNOWN,
-	[ST_SCTP_OFFLOADED] = FC_UNKNOWN,
-	[12] = FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-};
-static const uint8_t generic_stage[STATE_SLOTS_MAX] = {
-	[ST_GENERIC_UNREPLIED] = FC_UNREPLIED,
-	[ST_GENERIC_REPLIED] = FC_REPLIED,
-	[ST_GENERIC_ASSURED] = FC_ASSURED,
-	[ST_GENERIC_OFFLOADED] = FC_UNKNOWN,
-	[4] = FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-	FC_UNKNOWN,
-};
-
-uint8_t observer_stage(unsigned int l4proto, unsigned int state)
-{
-	switch (l4proto) {
-	case L4_TCP:
-		return tcp_stage[state % STATE_SLOTS_MAX];
-	case L4_SCTP:
-		return sctp_stage[state % STATE_SLOTS_MAX];
-	default:
-		return generic_stage[state % STATE_SLOTS_MAX];
-	}
-}
-
-void observer_timeout(struct forecast *forecast, unsigned int id, uint32_t value_s)
-{
-	for (unsigned int l4proto = 0; l4proto < L4_COUNT; l4proto++)
-		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
-			if (timeout_of_state(l4proto, state) == (int)id)
-				forecast_timeout(forecast, (uint8_t)l4proto,
-						 (enum fc_stage)observer_stage(l4proto, state),
-						 value_s);
-}
 
 /* What a cell stands for; asked once for all that are told. */
 struct place {
@@ -318,6 +240,23 @@ static void tell_zones(const struct observer *observer, const struct entry_chang
 		zones_lost(observer->zones, is_told(observer, seen->flow));
 }
 
+/* Most entries are in zone 0. */
+static bool is_zoned(const struct entry_change *seen)
+{
+	return seen->key ? seen->key->zone != 0 : (seen->flow->facts & FACT_ZONED) != 0;
+}
+
+static void tell_zone_cells(const struct observer *observer, const struct entry_change *seen)
+{
+	bool built = is_told(observer, seen->flow) || seen->from_cell == CELL_INVALID;
+
+	if (seen->key)
+		zone_cells_moved(observer->zone_cells, seen->key->zone, seen->from_cell,
+				 seen->to_cell, built);
+	else
+		zone_cells_lost(observer->zone_cells, built);
+}
+
 /* --- which port of NAT it has ---------------------------------------------------- */
 
 /* Most changes: it stays where it is, and closes no more and no less than before. */
@@ -416,6 +355,8 @@ static void shown(struct entry_hook *hook, const struct flow *flow, const struct
 		talkers_shown(observer->talkers, &event->key);
 	if (observer->zones)
 		zones_shown(observer->zones, event->key.zone);
+	if (observer->zone_cells && event->key.zone)
+		zone_cells_shown(observer->zone_cells, event->key.zone, flow_cell(flow));
 	if (observer->nat_pools) {
 		const struct place in = place_of(flow_cell(flow));
 
@@ -442,10 +383,17 @@ static void dump_step(struct entry_hook *hook, enum entry_dump step)
 		[ENTRY_DUMP_FAILS] = zones_drop,
 		[ENTRY_DUMP_ENDS] = zones_complete,
 	};
+	static void (*const zone_cells_steps[])(struct zone_cells *) = {
+		[ENTRY_DUMP_BEGINS] = zone_cells_begin,
+		[ENTRY_DUMP_FAILS] = zone_cells_drop,
+		[ENTRY_DUMP_ENDS] = zone_cells_complete,
+	};
 	struct observer *observer = of_hook(hook);
 
-	if (!observer->talkers && !observer->nat_pools && !observer->zones)
+	if (!observer->talkers && !observer->nat_pools && !observer->zones && !observer->zone_cells)
 		return;
+	if (observer->zone_cells)
+		zone_cells_steps[step](observer->zone_cells);
 	if (observer->zones)
 		zones_steps[step](observer->zones);
 	if (observer->talkers)
@@ -476,6 +424,8 @@ static void changed(struct entry_hook *hook, struct entry_change *seen)
 		report_durations(observer->durations, &told);
 	if (observer->zones)
 		tell_zones(observer, seen);
+	if (observer->zone_cells && is_zoned(seen))
+		tell_zone_cells(observer, seen);
 	if (!same_place(&told))
 		tell_counts(observer, &told);
 	if (observer->forecast)

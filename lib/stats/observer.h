@@ -42,6 +42,7 @@ struct forecast;
 struct durations;
 struct nat_pools;
 struct talkers;
+struct zone_cells;
 struct zones;
 
 /* For this long after a dropped packet the kernel's collector may evict: its runs are at most a
@@ -57,8 +58,9 @@ struct observer {
 	struct talkers *talkers;
 	struct nat_pools *nat_pools;
 	struct zones *zones;
-	uint32_t crowd_entries; /* the table is crowded from here; 0: never */
-	uint64_t drops;		/* the kernel's counter, and when it last rose; 0: never */
+	struct zone_cells *zone_cells; /* needs zones */
+	uint32_t crowd_entries;	       /* the table is crowded from here; 0: never */
+	uint64_t drops;		       /* the kernel's counter, and when it last rose; 0: never */
 	uint64_t dropped_ns;
 	uint64_t limit_since_ns; /* of the first observer_limit() */
 	bool batching;		 /* between observer_begin_batch() and observer_end_batch() */

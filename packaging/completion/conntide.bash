@@ -50,9 +50,9 @@ _conntide()
 		words=$(conntide "$command" --help 2>/dev/null |
 			grep -o -E -- '(^|[ ,[])--[a-z][a-z.-]*' | tr -d ' ,[') ;;
 	status) words='--runtime-dir --netns --json --verbose --watch --help' ;;
-	top) words='--runtime-dir --netns --state-dir --batch --rounds --delay --help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
-	ports) words='--runtime-dir --netns --json --format --sort --limit --l4proto --direction --port --state --watch --help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
-	cells) words='--runtime-dir --netns --json --format --sort --limit --l4proto --direction --port --state --watch --help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
+	top) words='--runtime-dir --netns --state-dir --zone --batch --rounds --delay --help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
+	ports) words='--runtime-dir --netns --json --format --sort --limit --l4proto --direction --port --state --zone --watch --help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
+	cells) words='--runtime-dir --netns --json --format --sort --limit --l4proto --direction --port --state --zone --watch --help tcp udp sctp icmp icmpv6 gre other inbound outbound forwarded loopback ESTABLISHED TIME_WAIT SYN_SENT SYN_RECV FIN_WAIT CLOSE_WAIT LAST_ACK CLOSE unreplied replied assured' ;;
 	forecast) words='--runtime-dir --netns --json --format --limit --history --horizon --watch --help' ;;
 	why) words='--runtime-dir --netns --json --watch --help' ;;
 	advice) words='--runtime-dir --netns --json --watch --help' ;;

@@ -55,8 +55,8 @@ def test_an_address_that_is_not_listed(nginx):
     (["forcast"], "conntide forecast?"), (["ports", "--sotr", "port"], "did you mean --sort?"),
     (["status", "--jsno"], "did you mean --json?"),
     (["ports", "--src", "192.0.2.1"], "--src is not an option of ports, but of talkers"),
-    (["ports", "--zone", "7"], "--zone is not an option of ports, but of nat: rows hold all zones, "
-                               "whose sizes conntide status says"),
+    (["ports", "--zone", "65536"], "a zone is a number from 0 to 65535, not 65536"),
+    (["talkers", "--zone", "7"], "--zone is not an option of talkers, but of top, ports, cells, nat"),
     (["ports", "-s", "192.0.2.1"], "-s is not an option of ports, but of talkers"),
     (["zzzzzz"], "no such command: zzzzzz; see"), (["ports", "--zzzzzz"], "unknown option --zzzzzz"),
     (["ports", "foo"], "foo"), (["ports", "--port", "65536"], "65536"),

@@ -15,7 +15,7 @@ import pytest
 STATUS_FIELDS = ("netns entries max fill_ratio mirror_entries residual_entries silent_entries "
                  "exact mode agent_up age_seconds").split()
 PORT_FIELDS = ("l4proto direction port service entries share new_per_second "
-               "destroyed_per_second mean_lifetime_seconds states").split()
+               "destroyed_per_second mean_lifetime_seconds zones states").split()
 
 
 def test_status(exporter):
@@ -53,11 +53,11 @@ def test_doubts_are_named(exporter, segment):
 
 def test_cells(exporter):
     cells = exporter.get("/api/v1/cells").json()
-    assert all(set(cell) == {"l4proto", "direction", "port", "state", "entries"}
+    assert all(set(cell) == {"l4proto", "direction", "port", "state", "entries", "zones"}
                for cell in cells)
     assert sum(cell["entries"] for cell in cells) == 1239
     assert cells[0] == {"l4proto": "tcp", "direction": "outbound", "port": 8080,
-                        "state": "TIME_WAIT", "entries": 600}
+                        "state": "TIME_WAIT", "entries": 600, "zones": {}}
 
 
 @pytest.mark.parametrize("query, expected", [

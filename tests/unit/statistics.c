@@ -18,7 +18,7 @@ static int create_all(struct statistics *statistics, struct mirror_offline *offl
 	    durations_create(&statistics->durations, &offline->hist) < 0 ||
 	    talkers_create(&statistics->talkers, TALKERS_KEYS) < 0 ||
 	    nat_pools_create(&statistics->pools, NAT_POOLS_KEYS) < 0 ||
-	    zones_create(&statistics->zones) < 0)
+	    zones_create(&statistics->zones) < 0 || zone_cells_create(&statistics->zone_cells) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -42,6 +42,7 @@ int statistics_create(struct statistics *statistics, struct mirror_offline *offl
 	observer->talkers = &statistics->talkers;
 	observer->nat_pools = &statistics->pools;
 	observer->zones = &statistics->zones;
+	observer->zone_cells = &statistics->zone_cells;
 	offline->mirror.hook = &observer->hook;
 	return 0;
 }
@@ -56,6 +57,7 @@ void statistics_destroy(struct statistics *statistics)
 	if (statistics->pools.used.records)
 		nat_pools_destroy(&statistics->pools);
 	zones_destroy(&statistics->zones);
+	zone_cells_destroy(&statistics->zone_cells);
 	free(statistics->details);
 	memset(statistics, 0, sizeof(*statistics));
 }

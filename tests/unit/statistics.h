@@ -12,6 +12,7 @@
 #include "lib/stats/nat_pools.h"
 #include "lib/stats/observer.h"
 #include "lib/stats/talkers.h"
+#include "lib/stats/zone_cells.h"
 #include "lib/stats/zones.h"
 
 struct statistics {
@@ -20,6 +21,7 @@ struct statistics {
 	struct talkers talkers;
 	struct nat_pools pools;
 	struct zones zones;
+	struct zone_cells zone_cells;
 	struct shm_detail *details;
 };
 

@@ -6,7 +6,7 @@
 
 void top_state_init(struct top_state *state)
 {
-	*state = (struct top_state){.sort = SORT_ENTRIES, .interval_ds = 10};
+	*state = (struct top_state){.sort = SORT_ENTRIES, .zone = SELECT_ANY, .interval_ds = 10};
 }
 
 void top_filter_add(struct top_state *state, const char *word)

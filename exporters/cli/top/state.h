@@ -38,6 +38,7 @@ struct top_state {
 	enum top_screen screen;
 	enum top_screen before_help;
 	enum sort_key sort; /* of the ports */
+	int zone;	    /* of the ports: only this one, or SELECT_ANY */
 	bool ascending;
 	char filter[TOP_FILTER_BYTES]; /* in force: words, all of which a row must have */
 	char typed[TOP_FILTER_BYTES];  /* while it is being typed */

@@ -270,6 +270,7 @@ int top_run(const struct top_options *options)
 	top->services = services_load();
 	gethostname(top->host, sizeof(top->host) - 1);
 	top_state_init(&top->state);
+	top->state.zone = options->zone;
 	top->state.interval_ds = options->interval_ds;
 	for (int i = 0; i < options->filter_words; i++)
 		top_filter_add(&top->state, options->filter[i]);

@@ -16,6 +16,7 @@ struct top_options {
 	const char *netns;
 	const char *state_dir;
 	unsigned int interval_ds; /* tenths of a second between two looks */
+	int zone;		  /* of the ports: only this one, or SELECT_ANY */
 	char *const *filter;	  /* words, as typed after / */
 	int filter_words;
 };

@@ -12,6 +12,7 @@
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/table.h"
+#include "exporters/render/zones.h"
 #include "lib/health/health.h"
 
 const char top_help_text[] =
@@ -202,6 +203,7 @@ enum port_column {
 	COLUMN_ENDED,
 	COLUMN_LIFETIME,
 	COLUMN_TREND,
+	COLUMN_ZONES,
 	COLUMN_STATES,
 	COLUMN_COUNT
 };
@@ -223,11 +225,18 @@ static const struct {
 	[COLUMN_ENDED] = {"ENDED/S", 9, 120, true, SORT_DESTROYED},
 	[COLUMN_LIFETIME] = {"LIFETIME", 10, 130, true, SORT_LIFETIME},
 	[COLUMN_TREND] = {"TREND", 14, 76, false, SORT_COUNT},
+	[COLUMN_ZONES] = {"ZONES", 18, 96, false, SORT_COUNT},
 	[COLUMN_STATES] = {"STATES", 0, 64, false, SORT_COUNT},
 };
 
 /* Columns of the trend, less a blank. */
 #define TREND_COLUMNS ((unsigned int)columns[COLUMN_TREND].width - 2u)
+
+/* Of no use without zones, or where all rows are of one. */
+static bool shows_zones(const struct top_state *state, const struct top_data *data)
+{
+	return state->zone == SELECT_ANY && zones_used(data->snap);
+}
 
 static void put_field(struct canvas *canvas, int y, int *x, enum port_column column,
 		      enum canvas_style style, const char *text)
@@ -244,12 +253,15 @@ static void put_field(struct canvas *canvas, int y, int *x, enum port_column col
 	}
 }
 
-static void draw_headings(struct canvas *canvas, int y, const struct top_state *state, bool ascii)
+static void draw_headings(struct canvas *canvas, int y, const struct top_state *state, bool ascii,
+			  bool zones)
 {
 	int x = 0;
 
 	canvas_style_row(canvas, y, STYLE_HEADING);
 	for (enum port_column column = 0; column < COLUMN_COUNT; column++) {
+		if (column == COLUMN_ZONES && !zones)
+			continue;
 		const char *mark = state->ascending ? (ascii ? "^" : "▲") : (ascii ? "v" : "▼");
 		char title[32];
 
@@ -300,8 +312,25 @@ static const char *lifetime_text(double seconds, char out[32])
 	return isfinite(seconds) ? format_age((uint64_t)(seconds * 1e9), out) : "-";
 }
 
+/* The largest zones: "7=20 9=5 +12 0=3". */
+static const char *zones_text(const struct snapshot *snap, const struct snap_row *row, char *out,
+			      size_t size)
+{
+	uint32_t index = row_of(row->key), first = row_first_cell(index);
+	struct zone_parts parts;
+	struct text text;
+
+	text_init(&text);
+	if (zone_parts_make(snap, first, first + row_state_slots(index), row->entries, &parts) == 0)
+		zone_parts_plain(&parts, " ", 2, &text);
+	zone_parts_free(&parts);
+	snprintf(out, size, "%s", text.data ? text.data : "?");
+	text_free(&text);
+	return out;
+}
+
 static void draw_port(struct canvas *canvas, int y, const struct top_data *data,
-		      const struct snap_row *row)
+		      const struct snap_row *row, bool zones)
 {
 	const struct l4proto_info *info = l4proto_info(row->key.l4proto);
 	int64_t count = data->snap->live.mirror_entries;
@@ -325,6 +354,9 @@ static void draw_port(struct canvas *canvas, int y, const struct top_data *data,
 	put_field(canvas, y, &x, COLUMN_TREND, STYLE_PLAIN,
 		  spark_row(&data->details->minutes, &row->key, row->entries, TREND_COLUMNS,
 			    data->ascii, trend));
+	if (zones)
+		put_field(canvas, y, &x, COLUMN_ZONES, STYLE_PLAIN,
+			  zones_text(data->snap, row, text, sizeof(text)));
 	states_text(row, text, sizeof(text));
 	put_field(canvas, y, &x, COLUMN_STATES, STYLE_DIM, text);
 }
@@ -364,21 +396,24 @@ static void filter_rows(struct selection *selection, const struct top_data *data
 static void draw_ports(struct canvas *canvas, int top, int rows, struct top_state *state,
 		       const struct top_data *data)
 {
+	bool zones = shows_zones(state, data);
 	struct selection selection;
 	struct select select;
 
 	select_init(&select);
+	select.zone = state->zone;
 	select.sort = state->sort;
 	select.ascending = state->ascending;
 	if (select_ports(data->snap, &select, &selection) < 0)
 		return;
 	filter_rows(&selection, data, state->typing ? state->typed : state->filter);
-	draw_headings(canvas, top, state, data->ascii);
+	draw_headings(canvas, top, state, data->ascii, zones);
 	state->lines = selection.count;
 	state->page = rows > 1 ? (size_t)rows - 1 : 0;
 	top_state_clamp(state);
 	for (size_t i = 0; i < state->page && state->first + i < selection.count; i++)
-		draw_port(canvas, top + 1 + (int)i, data, selection.picks[state->first + i].row);
+		draw_port(canvas, top + 1 + (int)i, data, selection.picks[state->first + i].row,
+			  zones);
 	if (!selection.count) {
 		struct parts words = {.canvas = canvas, .y = top + 1, .lines = top + rows};
 
@@ -425,7 +460,7 @@ static void draw_keys(struct canvas *canvas, int y, const struct top_state *stat
 	static const char *const keys[] = {"q quit",   "? help",  "t talkers",
 					   "n NAT",    "w why",	  "i incidents",
 					   "/ filter", "<> sort", "p pause"};
-	char text[160];
+	char text[160], zone[32];
 	int x;
 
 	if (state->typing) {
@@ -435,8 +470,10 @@ static void draw_keys(struct canvas *canvas, int y, const struct top_state *stat
 		return;
 	}
 	canvas_style_row(canvas, y, STYLE_HEADING);
-	snprintf(text, sizeof(text), "%s%s%s", screens[state->screen], state->filter[0] ? ": " : "",
-		 state->filter);
+	snprintf(zone, sizeof(zone), " of zone %d", state->zone);
+	snprintf(text, sizeof(text), "%s%s%s%s", screens[state->screen],
+		 state->screen == TOP_PORTS && state->zone != SELECT_ANY ? zone : "",
+		 state->filter[0] ? ": " : "", state->filter);
 	x = canvas_put(canvas, y, 0, STYLE_HEADING, text);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (x + 2 + (int)strlen(keys[i]) <= canvas->width)

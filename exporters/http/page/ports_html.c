@@ -4,9 +4,11 @@
 #include "exporters/http/page/sections.h"
 #include "exporters/render/select.h"
 #include "exporters/render/services.h"
+#include "exporters/render/zones.h"
 #include "lib/kernel/states.h"
 
-#define SHOWN 20u
+#define SHOWN	    20u
+#define ZONES_SHOWN 3u
 
 static void add_number_cell(struct text *out, const char *label, double value)
 {
@@ -39,6 +41,20 @@ static void add_states(struct text *out, const struct snap_row *row)
 	text_add(out, "</td></tr>\n");
 }
 
+/* Where zones are used. */
+static void add_zones(const struct snapshot *snap, const struct snap_row *row, struct text *out)
+{
+	uint32_t index = row_of(row->key), first = row_first_cell(index);
+	struct zone_parts parts;
+
+	text_add(out, "<td class=\"w\" data-label=\"Zones\">");
+	if (zone_parts_make(snap, first, first + row_state_slots(index), row->entries, &parts) < 0)
+		out->failed = true;
+	zone_parts_plain(&parts, " ", ZONES_SHOWN, out);
+	zone_parts_free(&parts);
+	text_add(out, "</td>");
+}
+
 static void add_row(const struct page *page, const struct snap_row *row, struct text *out)
 {
 	double all = (double)page->snap->live.mirror_entries;
@@ -59,19 +75,21 @@ static void add_row(const struct page *page, const struct snap_row *row, struct 
 			share > 0 && share < 1 ? "&lt;" : "", share > 0 && share < 1 ? 1 : share);
 	add_number_cell(out, "New/s", row->new_per_s);
 	add_number_cell(out, "Lifetime, s", row->mean_lifetime_s);
+	if (zones_used(page->snap))
+		add_zones(page->snap, row, out);
 	add_states(out, row);
 }
 
 static void add_table(const struct page *page, const struct selection *selection, bool empty,
 		      struct text *out)
 {
-	text_add(out,
-		 "<table class=\"cards\">\n<thead><tr><th scope=\"col\">Port</th>"
-		 "<th scope=\"col\">Direction</th><th scope=\"col\" class=\"n\">Entries</th>"
-		 "<th scope=\"col\" class=\"n\">Share</th>"
-		 "<th scope=\"col\" class=\"n\">New/s</th>"
-		 "<th scope=\"col\" class=\"n\">Lifetime, s</th><th scope=\"col\">States</th></tr>"
-		 "</thead>\n<tbody>\n");
+	text_add(out, "<table class=\"cards\">\n<thead><tr><th scope=\"col\">Port</th>"
+		      "<th scope=\"col\">Direction</th><th scope=\"col\" class=\"n\">Entries</th>"
+		      "<th scope=\"col\" class=\"n\">Share</th>"
+		      "<th scope=\"col\" class=\"n\">New/s</th>"
+		      "<th scope=\"col\" class=\"n\">Lifetime, s</th>");
+	text_add_format(out, "%s<th scope=\"col\">States</th></tr></thead>\n<tbody>\n",
+			zones_used(page->snap) ? "<th scope=\"col\">Zones</th>" : "");
 	for (size_t i = 0; i < selection->count; i++)
 		if ((selection->picks[i].row->entries == 0) == empty)
 			add_row(page, selection->picks[i].row, out);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,6 +10,7 @@
 #include "exporters/render/head.h"
 #include "exporters/render/json.h"
 #include "exporters/render/table.h"
+#include "exporters/render/zones.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/health/health.h"
@@ -47,7 +49,7 @@ static bool take_zone(const struct query *query, struct api *api, struct respons
 		response_problem(response, 400, "zone", "zone is a number from 0 to 65535.");
 		return false;
 	}
-	api->zone = value ? (int)number : -1;
+	api->select.zone = value ? (int)number : SELECT_ANY;
 	return true;
 }
 
@@ -185,8 +187,14 @@ void api_begin_rows(const struct snapshot *snap, enum rows_format format, struct
 		head_banner(snap, &response->body);
 }
 
-static void add_counts(const struct selection *selection, struct response *response)
+static void add_counts(const struct snapshot *snap, const struct selection *selection,
+		       struct response *response)
 {
+	uint32_t unlisted =
+		selection->zone < 0 ? 0 : zone_unlisted(snap, (uint16_t)selection->zone);
+
+	if (unlisted)
+		response_header(response, "Conntide-Zone-Unlisted-Entries", "%" PRIu32, unlisted);
 	response_header(response, "Conntide-Total-Rows", "%zu", selection->matches);
 	if (selection->matches > selection->count)
 		response_header(response, "Conntide-Truncated", "true");
@@ -269,10 +277,12 @@ static void answer_rows(struct app *app, const struct request *request, struct r
 	if (err)
 		response->body.failed = true;
 	if (cells)
-		render_cells(&selection, api.format, &response->body);
+		render_cells(snap, &selection, api.format, &response->body);
 	else
 		render_ports(snap, &selection, app->services, api.format, &response->body);
-	add_counts(&selection, response);
+	if (api.format == ROWS_TEXT)
+		zone_note(snap, selection.zone, &response->body);
+	add_counts(snap, &selection, response);
 	selection_free(&selection);
 }
 

@@ -19,7 +19,6 @@ struct api {
 	bool stale;
 	bool minutes;	    /* resolution=1m */
 	uint32_t horizon_s; /* 0: all */
-	int zone;	    /* -1: any */
 	uint64_t since_real_ns;
 };
 

@@ -19,5 +19,5 @@ void route_nat(struct app *app, const struct request *request, const struct rout
 	if (!details || !api_hosts(details, response))
 		return;
 	api_begin_rows(snap, api.format, response);
-	render_nat(&snap->nat, api.zone, api.select.limit, api.format, &response->body);
+	render_nat(&snap->nat, api.select.zone, api.select.limit, api.format, &response->body);
 }
