@@ -14,27 +14,26 @@ uint64_t ct_hash_pair_secret[2];
 
 _Static_assert(XXH3_SECRET_DEFAULT_SIZE >= XXH3_SECRET_SIZE_MIN, "secret long enough for XXH3");
 
-/* Other bits than those that the other hash uses, though of the same secret. */
-static void derive_pair_secret(void)
+/* 0 or -EIO. */
+static int draw(void *bytes, size_t len)
 {
-	for (uint8_t i = 0; i < 2; i++)
-		ct_hash_pair_secret[i] = ct_hash_bytes(&i, sizeof(i));
+	return getrandom(bytes, len, 0) == (ssize_t)len ? 0 : -EIO;
 }
 
+/* The pair's secret is drawn, not derived: of few bytes XXH3 makes a hash that depends on 32 bits
+ * of its secret. */
 int ct_hash_seed(void)
 {
-	ssize_t n = getrandom(hash_secret, sizeof(hash_secret), 0);
+	int err = draw(hash_secret, sizeof(hash_secret));
 
-	if (n != (ssize_t)sizeof(hash_secret))
-		return -EIO;
-	derive_pair_secret();
-	return 0;
+	return err ? err : draw(ct_hash_pair_secret, sizeof(ct_hash_pair_secret));
 }
 
 void ct_hash_seed_fixed(uint64_t seed)
 {
 	XXH3_generateSecret_fromSeed(hash_secret, seed);
-	derive_pair_secret();
+	for (uint8_t i = 0; i < 2; i++)
+		ct_hash_pair_secret[i] = ct_hash_bytes(&i, sizeof(i));
 }
 
 uint64_t ct_hash(const struct ct_key *key)

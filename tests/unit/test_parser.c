@@ -13,6 +13,7 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -586,6 +587,36 @@ static void test_hash(void **state)
 	ct_hash_seed_fixed(1);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+
+	return one < other ? -1 : one > other;
+}
+
+#define SEEDS (1u << 18)
+
+/* Of 2^18 secrets with 32 random bits, 8 pairs are the same; of those with 64, none. */
+static void test_the_pair_secret_has_all_bits(void **state)
+{
+	uint64_t *words[2] = {calloc(SEEDS, sizeof(uint64_t)), calloc(SEEDS, sizeof(uint64_t))};
+
+	(void)state;
+	assert_true(words[0] && words[1]);
+	for (uint32_t i = 0; i < SEEDS; i++) {
+		assert_int_equal(ct_hash_seed(), 0);
+		words[0][i] = ct_hash_pair_secret[0];
+		words[1][i] = ct_hash_pair_secret[1];
+	}
+	for (unsigned int which = 0; which < 2; which++) {
+		qsort(words[which], SEEDS, sizeof(uint64_t), by_value);
+		for (uint32_t i = 1; i < SEEDS; i++)
+			assert_true(words[which][i] != words[which][i - 1]);
+		free(words[which]);
+	}
+	ct_hash_seed_fixed(1);
+}
+
 static int seed_hash(void **state)
 {
 	(void)state;
@@ -610,6 +641,7 @@ int main(void)
 		cmocka_unit_test(test_get_request_of_generic),
 		cmocka_unit_test(test_requests_need_room),
 		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_the_pair_secret_has_all_bits),
 	};
 
 	return cmocka_run_group_tests_name("ct_event", tests, seed_hash, NULL);
