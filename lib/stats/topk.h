@@ -34,7 +34,7 @@
  *
  * Memory: 32 bytes per record, 8 bytes per key of index, and the buckets: 2.6 MiB for 65,536
  * keys, allocated as used (sparse). Time: O(1), one or two look-ups; no allocation. The hash
- * is keyed (ct_hash_bytes). Threads: one. Pure but for mmap. Errors: -ENOMEM.
+ * is keyed (ct_hash_pair). Threads: one. Pure but for mmap. Errors: -ENOMEM.
  */
 #ifndef CONNTIDE_STATS_TOPK_H
 #define CONNTIDE_STATS_TOPK_H
