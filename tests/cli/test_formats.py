@@ -47,7 +47,7 @@ def test_a_segment_is_read_as_the_page_says(tmp_path):
                 for i in range(field("section_count"))]
     names = re.search(r"In this order: (.*?)\.", (MAN / "conntide-segment.5").read_text(
         encoding="utf-8"), re.S).group(1)
-    assert names.startswith("live, cells") and len(sections) == 22
+    assert names.startswith("live, cells") and len(sections) == 23
     hosts = os.path.getsize(made.hosts_path)
     assert field("total_bytes") == len(data) + hosts
     offset, size, element, elements = sections[1]
