@@ -8,7 +8,7 @@
 #include "lib/kernel/states.h"
 
 #define ZONES_MEANS                                                                                \
-	"entries by conntrack zone, of the last second; empty where only zone 0 is used. "         \
+	"these entries by conntrack zone, of the last second; empty where only zone 0 is used. "   \
 	"\"other\": not known of which zone"
 #define ZONES_SHOWN 3u
 #define COLUMNS_MAX 16u
@@ -94,19 +94,19 @@ static void add_zones(struct rows *rows, const struct zone_parts *parts)
 	text_free(&plain);
 }
 
-/* Of cells `first` to `end` - 1; of a selection by zone it is that zone. */
+/* Of a selection by zone it is that zone. */
 static void rows_zones(struct rows *rows, const struct snapshot *snap,
-		       const struct selection *selection, uint32_t first, uint32_t end,
-		       uint32_t entries)
+		       const struct selection *selection, const struct pick *pick)
 {
-	struct zone_part only = {(uint16_t)selection->zone, entries};
-	struct zone_parts parts = {.parts = &only, .count = entries > 0};
+	uint32_t first = row_first_cell(row_of(pick->row->key)) + pick->state;
+	struct zone_part only = {(uint16_t)selection->zone, pick->entries};
+	struct zone_parts parts = {.parts = &only, .count = pick->entries > 0};
 
 	if (selection->zone > 0 || (selection->zone == 0 && zones_used(snap))) {
 		add_zones(rows, &parts);
 		return;
 	}
-	if (zone_parts_make(snap, first, end, entries, &parts) < 0)
+	if (zone_parts_make(snap, first, first + pick->states, pick->entries, &parts) < 0)
 		rows->out->failed = true;
 	add_zones(rows, &parts);
 	zone_parts_free(&parts);
@@ -123,7 +123,6 @@ void render_cells(const struct snapshot *snap, const struct selection *selection
 	for (size_t i = 0; i < selection->count; i++) {
 		const struct pick *pick = &selection->picks[i];
 		const struct row_key *key = &pick->row->key;
-		uint32_t cell = cell_of(*key, pick->state);
 
 		rows_string(&rows, l4proto_text(key));
 		rows_string(&rows, direction_text(key));
@@ -131,7 +130,7 @@ void render_cells(const struct snapshot *snap, const struct selection *selection
 		rows_string(&rows, state_text(key, pick->state));
 		rows_u64(&rows, pick->entries);
 		if (shown.zones)
-			rows_zones(&rows, snap, selection, cell, cell + 1, pick->entries);
+			rows_zones(&rows, snap, selection, pick);
 	}
 	rows_end(&rows);
 }
@@ -142,7 +141,6 @@ static void add_port(struct rows *rows, const struct snapshot *snap,
 {
 	const struct snap_row *row = pick->row;
 	int64_t all = snap->live.mirror_entries;
-	uint32_t index = row_of(row->key), first = row_first_cell(index);
 
 	rows_string(rows, l4proto_text(&row->key));
 	rows_string(rows, direction_text(&row->key));
@@ -154,8 +152,7 @@ static void add_port(struct rows *rows, const struct snapshot *snap,
 	rows_double(rows, row->destroyed_per_s);
 	rows_double(rows, row->mean_lifetime_s);
 	if (zones)
-		rows_zones(rows, snap, selection, first, first + row_state_slots(index),
-			   row->entries);
+		rows_zones(rows, snap, selection, pick);
 	rows_states(rows, row);
 }
 

@@ -171,7 +171,9 @@ int select_ports(const struct snapshot *snap, const struct select *select,
 	if (rows_of(snap, select, selection, &rows, &count) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		struct pick pick = {.row = &rows[i], .entries = rows[i].entries};
+		struct pick pick = {.row = &rows[i],
+				    .states = row_state_slots(row_of(rows[i].key)),
+				    .entries = rows[i].entries};
 
 		if (!row_wanted(select, pick.row))
 			continue;
@@ -180,6 +182,8 @@ int select_ports(const struct snapshot *snap, const struct select *select,
 
 			if (state < 0 || pick.row->states[state] == 0)
 				continue;
+			pick.state = (unsigned int)state;
+			pick.states = 1;
 			pick.entries = pick.row->states[state];
 		} else if (pick.entries == 0 && !(pick.row->new_per_s > 0) &&
 			   !(pick.row->destroyed_per_s > 0)) {
@@ -208,7 +212,7 @@ int select_cells(const struct snapshot *snap, const struct select *select,
 		if (!row_wanted(select, row) || row->entries == 0)
 			continue;
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
-			struct pick pick = {row, state, row->states[state]};
+			struct pick pick = {row, state, 1, row->states[state]};
 			const char *name = state_name(row->key.l4proto, state);
 
 			if (pick.entries == 0 ||

@@ -41,8 +41,9 @@ struct select {
 /* A row of the table, or one state of a row. */
 struct pick {
 	const struct snap_row *row;
-	unsigned int state;
-	uint32_t entries; /* of the row, of the state, or of the filtered state of the row */
+	unsigned int state;  /* of the row the first... */
+	unsigned int states; /* ...and how many, whose entries these are: one, or all */
+	uint32_t entries;
 };
 
 struct selection {

@@ -164,6 +164,39 @@ static bool nat_command(const char *line, struct shm_nat *nat)
 	return true;
 }
 
+static void unlist(struct shm_zone_cells *cells, uint32_t zone, uint32_t entries)
+{
+	seq_write_begin(&cells->seq);
+	poke_u32(&cells->unlisted_entries, entries);
+	for (uint32_t i = 0; i < peek_u32(&cells->count); i++)
+		if (peek_u32(&cells->cell[i].zone) == zone)
+			poke_u32(&cells->cell[i].unlisted_entries, entries);
+	seq_write_end(&cells->seq);
+}
+
+static bool zone_command(const char *line, struct shm_zone_cells *cells)
+{
+	uint32_t at = peek_u32(&cells->count), zone, port, entries;
+	char l4proto[16], direction[16], state[24];
+
+	if (sscanf(line, "zones-unlisted %u %u", &zone, &entries) == 2) {
+		unlist(cells, zone, entries);
+		return true;
+	}
+	if (at == SHM_ZONE_CELLS || sscanf(line, "zone-cell %u %15s %15s %u %23s %u", &zone,
+					   l4proto, direction, &port, state, &entries) != 6)
+		return false;
+	seq_write_begin(&cells->seq);
+	poke_u32(&cells->cell[at].cell,
+		 row_first_cell(row_named(l4proto, direction, port)) +
+			 (uint32_t)state_by_name((unsigned int)l4proto_by_name(l4proto), state));
+	poke_u32(&cells->cell[at].zone, zone);
+	poke_u32(&cells->cell[at].entries, entries);
+	poke_u32(&cells->count, at + 1);
+	seq_write_end(&cells->seq);
+	return true;
+}
+
 static struct shm_frame *last_frame(struct fixture_detail *details)
 {
 	uint64_t head = peek_u64(&details->frames[ring]->head);
@@ -279,7 +312,8 @@ bool detail_command(const char *line, struct fixture_detail *details)
 	unsigned int port, values[4] = {0};
 	double seconds;
 
-	if (frame_command(line, details) || nat_command(line, details->nat))
+	if (frame_command(line, details) || nat_command(line, details->nat) ||
+	    zone_command(line, details->zone_cells))
 		return true;
 	if (sscanf(line, "timeout %63s %u", name, &port) == 2 && timeout_by_name(name) >= 0) {
 		poke_u32(&details->timeouts[timeout_by_name(name)], port);

@@ -8,6 +8,8 @@
  *	talker KIND ADDRESS ENTRIES ERROR MORE [L4PROTO PORT]
  *	tracked KIND KEYS
  *	nat tcp|udp ADDRESS REMOTE PORT CLIENT USED CLOSING SIZE LIKELY_MS	a source NAT pool
+ *	zone-cell ZONE L4PROTO DIRECTION PORT STATE ENTRIES
+ *	zones-unlisted ZONE ENTRIES	those of one zone that is listed
  *	frame minutes|hour COUNT MAX SOURCES	a new one, of now
  *	frame-row L4PROTO DIRECTION PORT ENTRIES NEW DESTROYED	of that frame
  *	frame-cell L4PROTO DIRECTION PORT STATE ENTRIES
@@ -27,6 +29,7 @@ struct fixture_detail {
 	struct shm_detail *details;
 	struct shm_talkers *talkers;
 	struct shm_nat *nat;
+	struct shm_zone_cells *zone_cells;
 	struct shm_table_log *frames[2]; /* minutes, hour */
 };
 

@@ -67,6 +67,7 @@ static struct fixture_detail details(void)
 		section(SHM_SECTION_DETAILS),
 		section(SHM_SECTION_TALKERS),
 		section(SHM_SECTION_NAT),
+		section(SHM_SECTION_ZONE_CELLS),
 		{section(SHM_SECTION_FRAMES_SHORT), section(SHM_SECTION_FRAMES_LONG)}};
 }
 
