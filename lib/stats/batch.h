@@ -2,10 +2,11 @@
 /*
  * Applies the events of one receive to the mirror and its statistics.
  *
- * Each event waits for memory at places that hashes choose: its chain in the mirror, its
- * addresses in lib/stats. What an event will touch is known before it is applied, so all of a
- * batch is fetched first, one step for all events before the next step (see flow_table.h);
- * then the events are applied in their order.
+ * Each event waits for memory at places that hashes choose: its line and its record in
+ * the mirror, its addresses in lib/stats. What of the mirror an event will touch is known before
+ * it is applied, so that of all the batch is fetched first, one step for all events before the next
+ * (see flow_table.h); then the events are applied in their order, and who counts by addresses is
+ * told of them together (told.h), and fetches in the same way.
  *
  * One thread. O(1) an event, no allocation, no system call.
  */

@@ -82,13 +82,4 @@ static inline void nat_place_client(const struct ct_event *event, struct nat_pla
 	place->client_hash = topk_hash_rest(place->pool_hash, place->client);
 }
 
-static inline bool nat_place_of(struct nat_port_range given, const struct ct_event *event,
-				struct nat_place *place)
-{
-	if (!nat_place_pool(given, event, place))
-		return false;
-	nat_place_client(event, place);
-	return true;
-}
-
 #endif

@@ -30,11 +30,11 @@
  * `closing` is exact while every pool has room, and afterwards never more than there are.
  *
  * Memory: two tables of NAT_POOLS_KEYS (topk.h) and 16 bytes a pool, 6.3 MiB at most; where there
- * is IPv6 3 MiB of addresses, which IPv4 has in its keys; and 0.5 MiB of nat_maps.h.
- *NAT_POOLS_BYTES in all, made when needed, whatever the table holds. Cost: a look-up of the pool
- *and one of the client when an entry comes and when it goes, one of the pool when it begins to
- *close; entries in no pool cost a comparison. No allocation but at the start, O(1). One thread.
- *Errors: -ENOMEM.
+ * is IPv6 3 MiB of addresses, which IPv4 has in its keys; and 0.5 MiB of nat_maps.h. All of it is
+ * NAT_POOLS_BYTES, made when needed, whatever the table holds. Cost: a look-up of the pool and one
+ * of the client when an entry comes and when it goes, one of the pool when it begins to close;
+ * entries in no pool cost a comparison. No allocation but at the start, O(1). One thread.
+ * Errors: -ENOMEM.
  */
 #ifndef CONNTIDE_STATS_NAT_POOLS_H
 #define CONNTIDE_STATS_NAT_POOLS_H

@@ -300,8 +300,8 @@ static void tell_changes(struct observer *observer)
 	observer->changes = 0;
 }
 
-/* Swept, or replaced: no tuple is known; or the answer to a GET says that it is gone: the original
- * one is. What is pending may be of the same entry. */
+/* Without an event: it was swept, and no tuple is known; or it was replaced, or the answer to a GET
+ * says that it is gone, and the original one is. What is pending may be of the same entry. */
 static void tell_lost(struct observer *observer, const struct entry_change *seen, bool built)
 {
 	if (seen->key)

@@ -89,7 +89,7 @@ def test_they_repeat(tmp_path):
 
 
 @pytest.mark.parametrize("part, least", [("lib/stats/batch", 3), ("lib/mirror/flow_table", 2),
-                                         ("lib/stats/talkers", 2)])
+                                         ("lib/stats/talkers", 2), ("lib/stats/nat_pools", 2)])
 def test_prefetches_are_there(part, least):
     """gcc has left out all of one file, then all of another: see lib/base/prefetch.h."""
     done = subprocess.run(["objdump", "-d", os.path.join(BUILD, part + ".o")], text=True,

@@ -14,8 +14,8 @@
  *	frame-row L4PROTO DIRECTION PORT ENTRIES NEW DESTROYED	of that frame
  *	frame-cell L4PROTO DIRECTION PORT STATE ENTRIES
  *	frame-lost DROPS CHAINTOOLONG INSERT_FAILED FOUND
- *	frames N			that frame N times more, an interval apart, the newest of
- *now hang-talkers			a writer that died inside a write
+ *	frames N			that frame N times more, up to now
+ *	hang-talkers			a writer that died inside a write
  */
 #ifndef CONNTIDE_TESTS_FIXTURE_DETAIL_H
 #define CONNTIDE_TESTS_FIXTURE_DETAIL_H
