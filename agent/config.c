@@ -40,7 +40,8 @@ static const struct option_row rows[] = {
 	{"event-buffer-max", NUMBER, FIELD_OF(event_buffer_max_bytes), 4096, 1u << 30, "BYTES",
 	 "limit of its growth after losses (268435456)"},
 	{"pace", NUMBER, FIELD_OF(pace_us), 0, 100000, "MICROSECONDS",
-	 "shortest pause between reads; up to 8 times as long, by the rate of events (1000)"},
+	 "shortest pause between reads; up to 8 times as long by the rate of events, 8 ms at most "
+	 "(1000)"},
 	{"resync-interval", NUMBER, FIELD_OF(resync_interval_s), 1, 86400, "SECONDS",
 	 "compare with the kernel's table at least this often (300)"},
 	{"silent-interval", NUMBER, FIELD_OF(silent_interval_s), 1, 86400, "SECONDS",

@@ -6,8 +6,8 @@
  *
  *	long enough for about PACE_EVENTS to come: more would leave the processor's cache before
  *	they are read;
- *	between the least and PACE_STRETCH times the least, but PACE_MOST_NS, which is
- *	how late a change may be seen;
+ *	between the least and PACE_STRETCH times the least, and no longer than PACE_MOST_NS, unless
+ *	the least is longer: a change is to be seen within 8 ms, waking included;
  *	so short that at twice this rate they take no more than a PACE_SHARE-th of the
  *	receive buffer, at PACE_EVENT_BYTES each, but no shorter than the minimum;
  *	stretched less where the buffer is small, once for each PACE_BUFFER_BYTES of it, because a
@@ -24,7 +24,7 @@
 #define PACE_EVENTS	  512u
 #define PACE_STRETCH	  8u
 #define PACE_SHARE	  16u
-#define PACE_MOST_NS	  UINT64_C(20000000)
+#define PACE_MOST_NS	  UINT64_C(7500000)
 #define PACE_BUFFER_BYTES (8u << 20)
 #define PACE_EVENT_BYTES  2048u /* what the kernel accounts for one, rounded up */
 

@@ -26,7 +26,7 @@ static void follows_the_rate(void **state)
 
 	(void)state;
 	pace_init(&pace, MS);
-	assert_true(settled(&pace, 10, LARGE) == 8 * MS);
+	assert_true(settled(&pace, 10, LARGE) == PACE_MOST_NS);
 	/* 512 events take 5.12 ms; whole events are counted. */
 	assert_in_range(settled(&pace, 100000, LARGE), 5 * MS, 53 * MS / 10);
 	assert_true(settled(&pace, 1000000, LARGE) == MS);
@@ -41,8 +41,8 @@ static void goes_up_by_doubling_and_down_at_once(void **state)
 	pace_init(&pace, MS);
 	assert_true(pace_after(&pace, 0, LARGE, now += MS) == 2 * MS);
 	assert_true(pace_after(&pace, 0, LARGE, now += 2 * MS) == 4 * MS);
-	assert_true(pace_after(&pace, 0, LARGE, now += 4 * MS) == 8 * MS);
-	assert_true(pace_after(&pace, 0, LARGE, now += 8 * MS) == 8 * MS);
+	assert_true(pace_after(&pace, 0, LARGE, now += 4 * MS) == PACE_MOST_NS);
+	assert_true(pace_after(&pace, 0, LARGE, now += 8 * MS) == PACE_MOST_NS);
 	assert_true(pace_after(&pace, 100000, LARGE, now += 8 * MS) == MS);
 }
 
@@ -85,25 +85,44 @@ static void never_sleeps_for_long(void **state)
 	struct pace pace;
 
 	(void)state;
-	pace_init(&pace, 10 * MS);
+	pace_init(&pace, 2 * MS);
 	assert_true(settled(&pace, 10, LARGE) == PACE_MOST_NS);
 	pace_init(&pace, 100 * MS);
 	assert_true(settled(&pace, 10, LARGE) == 100 * MS);
 }
 
-/* With the pause that is the default, at any rate from 1,000 events a second, in any buffer: nobody
- * reads numbers older than 8 ms. */
-static void numbers_stay_fresh(void **state)
+/* Not one pause is longer than 8 ms, on the way to the rate or later; `burst` turns bring their
+ * events together. */
+static void stays_fresh(uint64_t least_ns, uint64_t events_per_s, uint32_t buffer_bytes,
+			unsigned int burst)
 {
+	uint64_t now = 0, told = 0, pause = least_ns;
 	struct pace pace;
 
-	(void)state;
-	for (uint32_t buffer = 4096; buffer <= 256u << 20; buffer *= 2) {
-		for (uint64_t rate = 1000; rate <= 4000000; rate += rate / 4) {
-			pace_init(&pace, MS);
-			assert_in_range(settled(&pace, rate, buffer), MS, 8 * MS);
-		}
+	pace_init(&pace, least_ns);
+	for (unsigned int i = 0; i < TURNS; i++) {
+		uint64_t due;
+
+		now += pause;
+		due = i % burst ? told : events_per_s * now / 1000000000u;
+		pause = pace_after(&pace, (uint32_t)(due - told), buffer_bytes, now);
+		told = due;
+		assert_in_range(pause, least_ns, 8 * MS);
 	}
+}
+
+/* At any rate from 1,000 events a second, in any buffer, with any least pause up to it: nobody
+ * reads numbers older than that. */
+static void numbers_stay_fresh(void **state)
+{
+	static const uint64_t least_ns[] = {MS / 10, MS, 2 * MS, 5 * MS, 7 * MS};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(least_ns) / sizeof(least_ns[0]); i++)
+		for (uint32_t buffer = 4096; buffer <= 256u << 20; buffer *= 4)
+			for (uint64_t rate = 1000; rate <= 4000000; rate += rate / 2)
+				for (unsigned int burst = 1; burst <= 5; burst++)
+					stays_fresh(least_ns[i], rate, buffer, burst);
 }
 
 static void none_where_none_is_wanted(void **state)
