@@ -89,6 +89,8 @@ static void write_level(const struct agent *agent, struct shm_live *live)
 	set(&live->chain_milli_per_s, level_milli_per_s(&agent->level, LEVEL_CHAIN_DROPS));
 	set(&live->insert_failed_milli_per_s,
 	    level_milli_per_s(&agent->level, LEVEL_INSERT_FAILED));
+	set(&live->found_milli_per_s, level_milli_per_s(&agent->level, LEVEL_FOUND));
+	set(&live->new_milli_per_s, level_milli_per_s(&agent->level, LEVEL_NEW_ENTRIES));
 }
 
 static void write_kernel(const struct agent *agent, struct shm_live *live)
@@ -327,6 +329,7 @@ static void level_now(struct agent *agent)
 			     [LEVEL_EARLY_DROPS] = values[CT_STAT_EARLY_DROP],
 			     [LEVEL_CHAIN_DROPS] = values[CT_STAT_CHAINTOOLONG],
 			     [LEVEL_INSERT_FAILED] = values[CT_STAT_INSERT_FAILED],
+			     [LEVEL_FOUND] = values[CT_STAT_FOUND],
 			     [LEVEL_NEW_ENTRIES] = agent->mirror.counters.new_entries,
 			     [LEVEL_LOST_EVENTS] = agent->events.lost},
 		.nat_pool_ppm =

@@ -356,8 +356,8 @@ static double at_least(double count, int64_t milli_per_s)
 	return count > risen ? count : ceil(risen);
 }
 
-/* A frame is told when its interval has ended; losses that began since are in the level's rates
- * alone, over a part of the same time. */
+/* A frame is told when its interval has ended; losses that began since, and what tells their cause,
+ * are in the level's rates alone, over a part of the same time. */
 static void count_what_began(struct recent *recent, const struct snap_live *live)
 {
 	recent->over_s = fmax(recent->over_s, LEVEL_RISE_S);
@@ -365,6 +365,8 @@ static void count_what_began(struct recent *recent, const struct snap_live *live
 	recent->early_drops = at_least(recent->early_drops, live->evicted_milli_per_s);
 	recent->chaintoolong = at_least(recent->chaintoolong, live->chain_milli_per_s);
 	recent->insert_failed = at_least(recent->insert_failed, live->insert_failed_milli_per_s);
+	recent->found = at_least(recent->found, live->found_milli_per_s);
+	recent->new_entries = at_least(recent->new_entries, live->new_milli_per_s);
 }
 
 static uint32_t least_entries(const struct snap_live *live)

@@ -51,6 +51,7 @@ enum level_counter {
 	LEVEL_CHAIN_DROPS,
 	LEVEL_INSERT_FAILED,
 	LEVEL_NEW_ENTRIES, /* by events */
+	LEVEL_FOUND,	   /* no cause of a level: evidence for why insertions fail */
 	LEVEL_LOST_EVENTS, /* or losses: how many does not matter */
 	LEVEL_COUNTERS
 };

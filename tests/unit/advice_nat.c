@@ -152,10 +152,37 @@ static void test_nat_pool_without_hosts(void **state)
 	made_free(made);
 }
 
+/* An agent's first frame ends after ten seconds, and each later one a while after what is in it:
+ * until then the rates of the last ten seconds tell a search for ports from a clash. */
+static void test_cause_before_a_frame_ends(void **state)
+{
+	struct made *made = healthy();
+	struct snap_live *live = &made->snap.live;
+
+	(void)state;
+	for (int frames = 0; frames < 2; frames++) {
+		if (!frames)
+			made->details.minutes.count = 0;
+		else
+			made_frames(made, 60);
+		live->insert_failed_milli_per_s = 5000;
+		live->new_milli_per_s = 20000;
+		live->found_milli_per_s = 500000;
+		assert_named(made, "nat-collisions", CONFIDENCE_SURE);
+		assert_null(made_finding(made, "insert-clash"));
+		live->found_milli_per_s = 0;
+		made_look(made);
+		assert_non_null(made_finding(made, "insert-clash"));
+		assert_null(made_finding(made, "nat-collisions"));
+	}
+	made_free(made);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_nat_pool),
 					   cmocka_unit_test(test_nat_pool_without_hosts),
+					   cmocka_unit_test(test_cause_before_a_frame_ends),
 					   cmocka_unit_test(test_addresses_needed)};
 
 	return cmocka_run_group_tests_name("advice_nat", tests, NULL, NULL);
