@@ -15,7 +15,7 @@ SOURCES = sorted(glob.glob("/etc/apt/sources.list.d/*.sources"))
 BASE = ("systemd-sysv,linux-image-amd64,udev,dbus,kmod,iproute2,nftables,curl,conntrack,procps,"
         "ca-certificates,python3-minimal").split(",")
 # What the tests of tests/netns use beside it.
-SUITE = "python3,python3-pytest,iptables,strace,libcap2-bin".split(",")
+SUITE = "python3,python3-pytest,iptables,strace,libcap2-bin,nginx-light".split(",")
 # The suite and its programs in the image: the repository as committed, BUILD within it.
 SUITE_ROOT, SUITE_BUILD = "/root/conntide", "/root/conntide/build"
 IMAGE_MIB = 3000
