@@ -20,7 +20,7 @@
 struct nat_place {
 	struct topk_key pool;
 	uint64_t pool_hash;
-	uint64_t client; /* IPv4: the address; IPv6: its hash */
+	struct topk_key client; /* hash of the pool; IPv4: the address, IPv6: its hash */
 	uint64_t client_hash;
 };
 
@@ -59,11 +59,11 @@ static inline bool nat_place_pool(struct nat_port_range given, const struct ct_e
 		remote_port = 0;
 	else if (nat_place_is_given(given, event->reply_dport))
 		class = NAT_PORTS_GIVEN;
-	place->pool.rest = event->key.family;
+	place->pool.rest = 0;
 	place->pool.address[0] = nat_place_ends(event);
-	place->pool.address[1] =
-		remote_port << 48 | (uint64_t)event->reply_zone << 32 | l4num << 8 | class;
-	place->pool_hash = topk_hash_rest(topk_hash_address(place->pool.address), place->pool.rest);
+	place->pool.address[1] = remote_port << 48 | (uint64_t)event->reply_zone << 32 |
+				 (uint64_t)event->key.family << 16 | l4num << 8 | class;
+	place->pool_hash = topk_hash_address(place->pool.address);
 	return true;
 }
 
@@ -75,11 +75,13 @@ static inline void nat_place_client(const struct ct_event *event, struct nat_pla
 
 	if (event->key.family == AF_INET) {
 		memcpy(&address, event->key.src, 4);
-		place->client = address;
+		place->client.address[1] = address;
 	} else {
-		place->client = ct_hash_bytes(event->key.src, 16);
+		place->client.address[1] = ct_hash_bytes(event->key.src, 16);
 	}
-	place->client_hash = topk_hash_rest(place->pool_hash, place->client);
+	place->client.address[0] = place->pool_hash;
+	place->client.rest = 0;
+	place->client_hash = topk_hash_rest(place->pool_hash, place->client.address[1]);
 }
 
 #endif

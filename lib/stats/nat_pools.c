@@ -33,6 +33,7 @@ int nat_pools_create(struct nat_pools *pools, uint32_t keys)
 	if (!err)
 		err = nat_maps_create(&pools->maps);
 	if (!err) {
+		pools->used.no_rest = true;
 		pools->clients.keyed = true;
 		pools->facts = sparse_alloc(of_records(&pools->used, sizeof(*pools->facts)));
 		pools->ends = sparse_alloc(of_records(&pools->used, sizeof(*pools->ends)));
@@ -56,13 +57,6 @@ void nat_pools_destroy(struct nat_pools *pools)
 	nat_maps_destroy(&pools->maps);
 	for (unsigned int i = 0; i < TABLES; i++)
 		topk_destroy(table(pools, i));
-}
-
-/* --- keys -------------------------------------------------------------------------- */
-
-static struct topk_key client_key(const struct nat_place *place)
-{
-	return (struct topk_key){.address = {place->pool_hash, place->client}};
 }
 
 /* --- which of them close --------------------------------------------------------------- */
@@ -141,8 +135,7 @@ static void add_to_map(struct nat_pools *pools, const struct ct_event *event, bo
 static void add_client(struct nat_pools *pools, const struct ct_event *event,
 		       const struct nat_place *place, unsigned int which)
 {
-	const struct topk_key key = client_key(place);
-	uint32_t at = topk_add_hashed(&pools->clients, &key, place->client_hash, which);
+	uint32_t at = topk_add_hashed(&pools->clients, &place->client, place->client_hash, which);
 
 	if (at && event->key.family != AF_INET)
 		memcpy(pools->addresses[at].address, event->key.src, 16);
@@ -201,7 +194,6 @@ static void remove_from_map(struct nat_pools *pools, const struct ct_event *even
 static void subtract(struct nat_pools *pools, const struct told_change *told,
 		     const struct nat_place *place, unsigned int which)
 {
-	const struct topk_key client = client_key(place);
 	bool closing = told->flags & TOLD_CLOSING;
 	uint32_t at = topk_remove_hashed(&pools->used, &place->pool, place->pool_hash, which);
 
@@ -212,43 +204,53 @@ static void subtract(struct nat_pools *pools, const struct told_change *told,
 	/* Others of it that close were hidden when it had no room. */
 	if (at && topk_is_free(&pools->used.records[at]))
 		hide_closing(pools, &pools->facts[at]);
-	topk_remove_hashed(&pools->clients, &client, place->client_hash, which);
+	topk_remove_hashed(&pools->clients, &place->client, place->client_hash, which);
 }
 
 /* --- a batch ------------------------------------------------------------------------- */
 
-/* `rest` is the family: 0 stands for no pool. */
+/* The second word of a key has the family: 0 stands for no pool. */
+static inline bool is_placed(const struct nat_place *place)
+{
+	return place->pool.address[1] != 0;
+}
+
+/* The tables are copied, here and below, for the compiler to keep what it needs of them in
+ * registers: it cannot know that no store of the loop changes them. */
 static void find_places(struct nat_pools *pools, const struct told_change *told, unsigned int count)
 {
 	const struct nat_port_range given = pools->settings.given;
+	const struct topk used = pools->used, clients = pools->clients;
 
 	for (unsigned int i = 0; i < count; i++) {
 		struct nat_place *place = &pools->places[i];
 
 		if (!(told[i].flags & TOLD_FOR_POOLS) ||
 		    !nat_place_pool(given, told[i].event, place)) {
-			place->pool.rest = 0;
+			place->pool.address[1] = 0;
 			continue;
 		}
-		topk_prefetch_head(&pools->used, place->pool_hash);
+		topk_prefetch_head(&used, place->pool_hash);
 		if (told[i].flags & TOLD_POOL_TURNS)
 			continue;
 		nat_place_client(told[i].event, place);
-		topk_prefetch_head(&pools->clients, place->client_hash);
+		topk_prefetch_head(&clients, place->client_hash);
 	}
 }
 
 static void fetch_records(struct nat_pools *pools, const struct told_change *told,
 			  unsigned int count)
 {
+	const struct topk used = pools->used, clients = pools->clients;
+
 	for (unsigned int i = 0; i < count; i++) {
 		const struct nat_place *place = &pools->places[i];
 
-		if (!place->pool.rest)
+		if (!is_placed(place))
 			continue;
-		topk_prefetch_record(&pools->used, place->pool_hash);
+		topk_prefetch_record(&used, place->pool_hash);
 		if (!(told[i].flags & TOLD_POOL_TURNS))
-			topk_prefetch_record(&pools->clients, place->client_hash);
+			topk_prefetch_record(&clients, place->client_hash);
 	}
 }
 
@@ -280,7 +282,7 @@ void nat_pools_told(struct nat_pools *pools, const struct told_change *told, uns
 	find_places(pools, told, count);
 	fetch_records(pools, told, count);
 	for (unsigned int i = 0; i < count; i++)
-		if (pools->places[i].pool.rest)
+		if (is_placed(&pools->places[i]))
 			count_one(pools, &told[i], &pools->places[i]);
 }
 

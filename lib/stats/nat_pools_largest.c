@@ -12,6 +12,11 @@ static enum nat_port_class key_class(const uint64_t address[2])
 	return (enum nat_port_class)((uint8_t)address[1] % NAT_PORTS_CLASSES);
 }
 
+static uint8_t key_family(const uint64_t address[2])
+{
+	return (uint8_t)(address[1] >> 16);
+}
+
 static uint32_t span(struct nat_port_range range)
 {
 	return range.last ? (uint32_t)range.last - range.first + 1u : 0;
@@ -88,7 +93,7 @@ static void name_ends(const struct nat_pools *pools, uint32_t at, struct nat_poo
 	const struct topk_record *record = &pools->used.records[at];
 	uint32_t ends[2] = {(uint32_t)record->address[0], (uint32_t)(record->address[0] >> 32)};
 
-	if (record->rest == AF_INET) {
+	if (key_family(record->address) == AF_INET) {
 		memcpy(pool->address, &ends[0], 4);
 		memcpy(pool->remote, &ends[1], 4);
 		return;
@@ -110,7 +115,7 @@ static void describe(const struct nat_pools *pools, uint32_t at, struct nat_pool
 	pool->remote_port = (uint16_t)(record->address[1] >> 48);
 	pool->zone = (uint16_t)(record->address[1] >> 32);
 	pool->l4num = (uint8_t)(record->address[1] >> 8);
-	pool->family = (uint8_t)record->rest;
+	pool->family = key_family(record->address);
 	pool->class = (uint8_t) class;
 	pool->translated = facts->translated != 0;
 	pool->used = topk_count(&pools->used, &key, pools->shown, &pool->more);

@@ -25,6 +25,7 @@ int topk_create(struct topk *topk, uint32_t room)
 {
 	memset(topk, 0, sizeof(*topk));
 	topk->room = room;
+	topk->mask = 2u * room - 1u;
 	topk->random = ct_hash_bytes(&room, sizeof(room)) | 1u;
 	topk->records = sparse_alloc(records_bytes(topk));
 	topk->heads = sparse_alloc(heads_bytes(topk));
@@ -51,6 +52,8 @@ uint64_t topk_hash(const struct topk *topk, const struct topk_key *key)
 {
 	if (topk->keyed)
 		return topk_hash_rest(key->address[0], key->address[1]);
+	if (topk->no_rest)
+		return topk_hash_address(key->address);
 	return topk_hash_rest(topk_hash_address(key->address), key->rest);
 }
 
@@ -61,7 +64,7 @@ static uint32_t *hidden_at(const struct topk *topk, uint64_t hash, unsigned int 
 
 static uint32_t *head_of(const struct topk *topk, uint64_t hash)
 {
-	return &topk->heads[hash & (2u * topk->room - 1u)];
+	return &topk->heads[hash & topk->mask];
 }
 
 static uint64_t hash_of_record(const struct topk *topk, const struct topk_record *record)

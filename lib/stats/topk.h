@@ -73,11 +73,13 @@ struct topk {
 	uint32_t *heads;	     /* two per key, so chains are short */
 	uint32_t *hidden[2];	     /* [TOPK_HIDDEN] */
 	uint32_t room;		     /* keys; a power of two */
+	uint32_t mask;		     /* of a hash: its place in heads */
 	uint32_t used;		     /* records ever used: scans end here */
 	uint32_t free_head;
 	uint32_t keys[2]; /* with a count above 0 */
 	uint32_t refused; /* removals of what was never added */
-	bool keyed; /* of each key address[0] is a keyed hash already, and no rest; set early */
+	bool keyed;   /* of each key address[0] is a keyed hash already, and no rest; set early */
+	bool no_rest; /* no key has one: only the address is hashed; set early */
 	uint64_t random;
 };
 
@@ -113,7 +115,7 @@ static inline uint32_t topk_find_hashed(const struct topk *topk, const struct to
 					uint64_t hash)
 {
 	const struct topk_record *record;
-	uint32_t at = topk->heads[hash & (2u * topk->room - 1u)];
+	uint32_t at = topk->heads[hash & topk->mask];
 
 	for (; at; at = record->next) {
 		record = &topk->records[at];
@@ -180,12 +182,12 @@ static inline bool topk_is_free(const struct topk_record *record)
 /* Bring the head of the chain, then its first record, into the cache. */
 static inline void topk_prefetch_head(const struct topk *topk, uint64_t hash)
 {
-	prefetch_write(&topk->heads[hash & (2u * topk->room - 1u)]);
+	prefetch_write(&topk->heads[hash & topk->mask]);
 }
 
 static inline void topk_prefetch_record(const struct topk *topk, uint64_t hash)
 {
-	prefetch_write(&topk->records[topk->heads[hash & (2u * topk->room - 1u)]]);
+	prefetch_write(&topk->records[topk->heads[hash & topk->mask]]);
 }
 
 /* count(K), and how many more entries K may have. */
