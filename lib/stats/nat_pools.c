@@ -61,11 +61,17 @@ void nat_pools_destroy(struct nat_pools *pools)
 
 /* --- which of them close --------------------------------------------------------------- */
 
-static void hide_closing(struct nat_pools *pools, struct nat_pool_facts *facts)
+/* What is counted beside the pool, of one that leaves its record. */
+static inline void hide_facts(struct nat_pools *pools, struct nat_pool_facts *facts)
 {
-	for (unsigned int i = 0; i < 2; i++) {
-		pools->closing_hidden[i] += facts->closing[i];
-		facts->closing[i] = 0;
+	if (facts->closing[0] | facts->closing[1]) {
+		pools->closing_hidden[0] += facts->closing[0];
+		pools->closing_hidden[1] += facts->closing[1];
+		facts->closing[0] = facts->closing[1] = 0;
+	}
+	if (facts->client_count[0] | facts->client_count[1]) {
+		topk_hide(&pools->clients, facts->bucket, facts->client_count);
+		facts->client_count[0] = facts->client_count[1] = 0;
 	}
 }
 
@@ -107,7 +113,8 @@ static bool kept_port(const struct ct_event *event)
 }
 
 /* Its first entry: the record may have been another pool's, which was put out. */
-static void begin_pool(struct nat_pools *pools, uint32_t at, const struct ct_event *event)
+static void begin_pool(struct nat_pools *pools, uint32_t at, const struct ct_event *event,
+		       const struct nat_place *place)
 {
 	struct nat_pool_facts *facts = &pools->facts[at];
 
@@ -115,9 +122,12 @@ static void begin_pool(struct nat_pools *pools, uint32_t at, const struct ct_eve
 		nat_maps_release(&pools->maps, facts->map);
 	facts->translated = 0;
 	facts->map = 0;
-	hide_closing(pools, facts);
+	hide_facts(pools, facts);
+	facts->bucket = topk_bucket(place->client_hash);
+	facts->client = place->client.address[1];
 	if (event->key.family == AF_INET)
 		return;
+	facts->client = NAT_POOL_NO_CLIENT;
 	memcpy(pools->ends[at].address, event->reply_dst, 16);
 	memcpy(pools->ends[at].remote, event->reply_src, 16);
 }
@@ -147,23 +157,29 @@ static void add(struct nat_pools *pools, const struct told_change *told,
 	const struct ct_event *event = told->event;
 	bool closing = told->flags & TOLD_CLOSING, born = told->flags & TOLD_BORN;
 	uint32_t at = topk_add_hashed(&pools->used, &place->pool, place->pool_hash, which);
+	const struct topk_record *record = &pools->used.records[at];
+	struct nat_pool_facts *facts = &pools->facts[at];
 
-	if (at) {
-		const struct topk_record *record = &pools->used.records[at];
-		struct nat_pool_facts *facts = &pools->facts[at];
-
-		if (topk_is_first(record, which))
-			begin_pool(pools, at, event);
-		facts->translated |= event->status & CT_STATUS_SRC_NAT;
-		facts->born += born;
-		if (!facts->map && record->count[pools->shown] == NAT_MAP_FROM)
-			facts->map = nat_maps_take(&pools->maps, at);
-		if (facts->map)
-			add_to_map(pools, event, closing, born, which, facts->map);
-	}
+	if (at && topk_is_first(record, which))
+		begin_pool(pools, at, event, place);
+	else if (at && !facts->map && record->count[pools->shown] == NAT_MAP_FROM)
+		facts->map = nat_maps_take(&pools->maps, at);
 	if (closing)
 		add_closing(pools, at, which);
-	add_client(pools, event, place, which);
+	if (!at) {
+		add_client(pools, event, place, which);
+		return;
+	}
+	facts->translated |= event->status & CT_STATUS_SRC_NAT;
+	facts->born += born;
+	if (facts->map)
+		add_to_map(pools, event, closing, born, which, facts->map);
+	if (facts->client != place->client.address[1]) {
+		add_client(pools, event, place, which);
+		return;
+	}
+	facts->client_count[0] += which & TOPK_FIRST;
+	facts->client_count[1] += which >> 1;
 }
 
 static void turn(struct nat_pools *pools, const struct told_change *told,
@@ -191,20 +207,41 @@ static void remove_from_map(struct nat_pools *pools, const struct ct_event *even
 		nat_map_unset(&pools->maps, map, NAT_MAP_CLOSING, port_of(event), which);
 }
 
+/* Returns the counts that do not have it: it was hidden when the pool had no room. */
+static inline unsigned int remove_first(struct nat_pool_facts *facts, const struct nat_place *place,
+					unsigned int which)
+{
+	unsigned int has = (facts->client_count[0] ? TOPK_FIRST : 0) |
+			   (facts->client_count[1] ? TOPK_SECOND : 0);
+
+	if (facts->client != place->client.address[1])
+		return which;
+	has &= which;
+	facts->client_count[0] -= has & TOPK_FIRST;
+	facts->client_count[1] -= has >> 1;
+	return which ^ has;
+}
+
 static void subtract(struct nat_pools *pools, const struct told_change *told,
 		     const struct nat_place *place, unsigned int which)
 {
 	bool closing = told->flags & TOLD_CLOSING;
 	uint32_t at = topk_remove_hashed(&pools->used, &place->pool, place->pool_hash, which);
+	struct nat_pool_facts *facts = &pools->facts[at];
+	unsigned int left = which;
 
 	if (closing)
 		remove_closing(pools, at, which);
-	if (at && pools->facts[at].map)
-		remove_from_map(pools, told->event, closing, which, pools->facts[at].map);
-	/* Others of it that close were hidden when it had no room. */
-	if (at && topk_is_free(&pools->used.records[at]))
-		hide_closing(pools, &pools->facts[at]);
-	topk_remove_hashed(&pools->clients, &place->client, place->client_hash, which);
+	if (at) {
+		if (facts->map)
+			remove_from_map(pools, told->event, closing, which, facts->map);
+		left = remove_first(facts, place, which);
+		/* Others of it were hidden when it had no room. */
+		if (topk_is_free(&pools->used.records[at]))
+			hide_facts(pools, facts);
+	}
+	if (left)
+		topk_remove_hashed(&pools->clients, &place->client, place->client_hash, left);
 }
 
 /* --- a batch ------------------------------------------------------------------------- */
@@ -297,12 +334,13 @@ void nat_pools_lost(struct nat_pools *pools, bool built)
 /* --- one dump -------------------------------------------------------------------------- */
 
 /* As topk_clear() has done with the records from `from`, `done` of them. */
-static void clear_closing(struct nat_pools *pools, uint32_t from, uint32_t done)
+static void clear_facts(struct nat_pools *pools, uint32_t from, uint32_t done)
 {
 	for (uint32_t at = from; at < from + done; at++) {
 		pools->facts[at].closing[pools->shown ^ 1u] = 0;
+		pools->facts[at].client_count[pools->shown ^ 1u] = 0;
 		if (topk_is_free(&pools->used.records[at]))
-			hide_closing(pools, &pools->facts[at]);
+			hide_facts(pools, &pools->facts[at]);
 	}
 }
 
@@ -315,7 +353,7 @@ static void clear(struct nat_pools *pools, uint32_t records)
 		uint32_t done = (next ? next : topk->used + 1u) - from;
 
 		if (pools->clear_table == 0)
-			clear_closing(pools, from, done);
+			clear_facts(pools, from, done);
 		if (pools->clear_table == 0 && !next)
 			pools->closing_hidden[pools->shown ^ 1u] = 0;
 		records = done < records ? records - done : 0;

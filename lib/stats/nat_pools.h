@@ -15,7 +15,7 @@
  * ip_local_port_range, an estimate: the sockets' own rules of reuse are not known here.
  *
  * Entries whose port newer kernels reclaim are *closing*: source-NATed TCP entries in TIME_WAIT
- * or CLOSE. Each client (original source) of a pool is counted, too.
+ * or CLOSE. Each client (original source) of a pool is counted, too: the first one beside the pool.
  *
  * The mirror keeps no tuple. Events and records of dumps carry both tuples, so their entries are
  * added and subtracted exactly. Entries swept after a dump, or replaced by another one without an
@@ -29,10 +29,11 @@
  *
  * `closing` is exact while every pool has room, and afterwards never more than there are.
  *
- * Memory: two tables of NAT_POOLS_KEYS (topk.h) and 16 bytes a pool, 6.3 MiB at most; where there
+ * Memory: two tables of NAT_POOLS_KEYS (topk.h) and 32 bytes a pool, 7.3 MiB at most; where there
  * is IPv6 3 MiB of addresses, which IPv4 has in its keys; and 0.5 MiB of nat_maps.h. All of it is
  * NAT_POOLS_BYTES, made when needed, whatever the table holds. Cost: a look-up of the pool and one
- * of the client when an entry comes and when it goes, one of the pool when it begins to close;
+ * of the client, unless it is the pool's first, when an entry comes and when it goes, one of the
+ * pool when it begins to close;
  * entries in no pool cost a comparison. No allocation but at the start, O(1). One thread.
  * Errors: -ENOMEM.
  */
@@ -55,7 +56,7 @@
 /* Pools that are followed and published. */
 #define NAT_POOLS_TOP 32u
 /* All memory, with NAT_POOLS_KEYS and every page of it touched. */
-#define NAT_POOLS_BYTES (10u << 20)
+#define NAT_POOLS_BYTES (11u << 20)
 
 struct nat_pools_settings {
 	struct nat_port_range given; /* --nat-ports; {0, 0}: none */
@@ -69,9 +70,16 @@ struct nat_pool_facts {
 	uint32_t closing[2]; /* as record->count */
 	uint8_t translated;  /* not 0: some entry's source was changed */
 	uint8_t map;	     /* of its ports, see nat_maps.h; 0: none */
+	uint16_t bucket;     /* of the first client, in `clients`; see topk_hide() */
+	/* Who had its first entry, and how many: of most pools the only client. IPv4 alone. */
+	uint64_t client;
+	uint32_t client_count[2]; /* as record->count */
 };
 
-_Static_assert(sizeof(struct nat_pool_facts) == 16, "four to a cache line");
+/* No key of an IPv4 client. */
+#define NAT_POOL_NO_CLIENT UINT64_MAX
+
+_Static_assert(sizeof(struct nat_pool_facts) == 32, "two to a cache line");
 
 /* Of an IPv6 pool; IPv4 addresses are in the key. */
 struct nat_pool_ends {
@@ -86,7 +94,7 @@ struct nat_pool_client {
 
 struct nat_pools {
 	struct topk used;
-	struct topk clients;		   /* key: hash of the pool, and the client */
+	struct topk clients;		   /* but first ones; key: hash of the pool, the client */
 	struct nat_pool_facts *facts;	   /* by record of `used` */
 	struct nat_pool_ends *ends;	   /* by record of `used` */
 	struct nat_pool_client *addresses; /* by record of `clients` */

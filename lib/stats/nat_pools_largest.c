@@ -129,6 +129,9 @@ static void describe(const struct nat_pools *pools, uint32_t at, struct nat_pool
 	if (!pool->translated && class == NAT_PORTS_USER)
 		pool->range = (struct nat_port_range){0, 0};
 	pool->born = facts->born;
+	pool->client_used = facts->client_count[pools->shown];
+	if (pool->client_used)
+		memcpy(pool->client, &(uint32_t){(uint32_t)facts->client}, 4);
 	pool->at = at;
 	pool->hash = topk_hash(&pools->used, &key);
 	pool->map = facts->map;

@@ -59,7 +59,7 @@ uint64_t topk_hash(const struct topk *topk, const struct topk_key *key)
 
 static uint32_t *hidden_at(const struct topk *topk, uint64_t hash, unsigned int index)
 {
-	return &topk->hidden[index][hash >> 32 & (TOPK_HIDDEN - 1u)];
+	return &topk->hidden[index][topk_bucket(hash)];
 }
 
 static uint32_t *head_of(const struct topk *topk, uint64_t hash)

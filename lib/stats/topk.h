@@ -190,6 +190,19 @@ static inline void topk_prefetch_record(const struct topk *topk, uint64_t hash)
 	prefetch_write(&topk->records[topk->heads[hash & topk->mask]]);
 }
 
+/* Where keys of this hash are counted while hidden. */
+static inline uint16_t topk_bucket(uint64_t hash)
+{
+	return (uint16_t)(hash >> 32 & (TOPK_HIDDEN - 1u));
+}
+
+/* Counts of a key that its caller kept elsewhere: they are hidden from now on. */
+static inline void topk_hide(struct topk *topk, uint16_t bucket, const uint32_t count[2])
+{
+	topk->hidden[0][bucket] += count[0];
+	topk->hidden[1][bucket] += count[1];
+}
+
 /* count(K), and how many more entries K may have. */
 uint32_t topk_count(const struct topk *topk, const struct topk_key *key, unsigned int index,
 		    uint32_t *ret_more);

@@ -25,6 +25,8 @@ FEED = os.path.join(HERE, "lives.feed.xz")
 KEPT = os.path.join(HERE, "instructions.json")
 # Versions of one compiler, and of the C library's memcpy, differ by 1 or 2 %.
 TOLERANCE = 0.03
+# What NAT pools may add to an event.
+POOLS_MOST = 0.05
 
 EVENT = ("on_event", "apply_batch*", "mirror_purge_tombstones")
 # What is counted: functions, the kind of frame it is divided by (agent/record/feed.h), options.
@@ -80,6 +82,14 @@ def test_instructions(name, tmp_path):
     assert abs(change) <= TOLERANCE, (
         f"{counted:.1f} instructions an {name}, {kept:.1f} before: {100 * change:+.1f} %. If "
         "that is meant, say so in the commit and run: make instructions-update")
+
+
+def test_pools_cost_little(tmp_path):
+    """Where every connection is translated: of all that an event takes, NAT pools add this much."""
+    without, with_pools = (instructions(name, str(tmp_path)) for name in
+                           ("event, translated, no pools", "event, translated"))
+    more = with_pools / without - 1
+    assert 0 < more <= POOLS_MOST, f"{100 * more:.2f} % more instructions an event"
 
 
 def test_they_repeat(tmp_path):
