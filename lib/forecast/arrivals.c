@@ -156,6 +156,18 @@ static void add_bin(struct fc_arrivals *a)
 	a->censored = false;
 }
 
+/* Taken for a whole bin, the first would say too little for as long as few have followed. */
+static void end_bin(struct fc_arrivals *a)
+{
+	if (a->n || a->begun) {
+		add_bin(a);
+		return;
+	}
+	a->begun = a->bin > 0.0;
+	a->bin = 0.0;
+	a->censored = false;
+}
+
 static int by_value(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
@@ -338,8 +350,7 @@ void fc_demand_bin(struct fc_demand *d, struct fc_arrivals *const *a, unsigned i
 	for (c = 0; c < n; c++) {
 		if (!a[c])
 			continue;
-		if (a[c]->n || a[c]->bin > 0.0)
-			add_bin(a[c]);
+		end_bin(a[c]);
 		longest = a[c]->usable > longest ? a[c]->usable : longest;
 	}
 	d->shared[FC_NOTHING] = d->log_none;

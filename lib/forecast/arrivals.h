@@ -41,6 +41,7 @@ struct fc_arrivals {	     /* of one class */
 	double bin;		 /* arrivals in the bin under way */
 	double mean_per_s;	 /* slow mean */
 	bool censored;		 /* events of this bin were lost */
+	bool begun;		 /* the bin of the first arrival, seen in part only, is over */
 	float spread[FC_SCALES]; /* variance of sums, as a multiple of their mean */
 	uint16_t pick[FC_PATHS]; /* what each path believes of this class alone */
 };
@@ -75,7 +76,10 @@ struct fc_line { /* the rate of a class on one path, from now */
 };
 
 void fc_demand_init(struct fc_demand *d);
-/* The end of a bin: a[0..n), NULL where there is no class. */
+/*
+ * The end of a bin: a[0..n), NULL where there is no class. The bin in which the first arrives is
+ * left out: the class was there for a part of it, and that part begins with an arrival.
+ */
 void fc_demand_bin(struct fc_demand *d, struct fc_arrivals *const *a, unsigned int n);
 
 void fc_arrivals_sum(const struct fc_arrivals *a, struct fc_sums *s);

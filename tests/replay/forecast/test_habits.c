@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The forecast of what comes back: days, jobs by the clock, and deadlines far away. */
+/* The forecast of what comes back (days, jobs by the clock), of deadlines far away, and of what
+ * has just begun. */
 #include "lib/forecast/state.h"
 
 #include <math.h>
@@ -202,6 +203,48 @@ static void test_what_begins_is_no_burst(void **state)
 	assert_true(pu.n <= 1);
 }
 
+static void second_of_new(struct forecast *f, int64_t s, unsigned int per_s, uint32_t count)
+{
+	for (unsigned int n = 0; n < per_s; n++) {
+		struct fc_move m = {.now_ns = s * NS + n * (NS / per_s),
+				    .l4proto = 1,
+				    .port = 53,
+				    .from = FC_NONE,
+				    .to = FC_UNREPLIED,
+				    .timeout_s = 30};
+
+		forecast_move(f, &m);
+	}
+	forecast_second(f, &(struct fc_stat){.now_ns = (s + 1) * NS, .count = count});
+}
+
+/*
+ * Nothing, and then 50 a second from any second of a bin on: what is said of the class half a
+ * minute later. The bin in which it began was not there for as long as the others.
+ */
+static void test_rate_of_a_new_class(void **state)
+{
+	(void)state;
+	for (int64_t first_s = 300; first_s < 300 + FC_BIN_S; first_s++) {
+		struct forecast *f = forecast_create(0);
+		unsigned int i = 0;
+		struct fc_sums sums;
+
+		assert_non_null(f);
+		for (int64_t s = 0; s < first_s + 30; s++)
+			second_of_new(f, s, s < first_s ? 0 : 50,
+				      s < first_s ? 0 : (uint32_t)(s - first_s + 1) * 50);
+		while (i < FC_CLASSES && f->cls[i].port != 53)
+			i++;
+		assert_true(i < FC_CLASSES);
+		fc_arrivals_sum(&f->cls[i].arrivals, &sums);
+		assert_true(sums.n >= 5);
+		assert_true(fabs(sums.y[sums.n] / (sums.n * FC_BIN_S) - 50.0) < 0.01);
+		assert_true(fabs(f->cls[i].arrivals.mean_per_s - 50.0) < 0.01);
+		forecast_destroy(f);
+	}
+}
+
 /* A stage that empties in seconds is no incident each second: none of those is to come back. */
 static void test_short_stays_are_no_incident(void **state)
 {
@@ -242,6 +285,7 @@ int main(void)
 		cmocka_unit_test(test_two_bursts_promise_a_third),
 		cmocka_unit_test(test_promise_not_kept),
 		cmocka_unit_test(test_what_begins_is_no_burst),
+		cmocka_unit_test(test_rate_of_a_new_class),
 		cmocka_unit_test(test_short_stays_are_no_incident),
 	};
 
