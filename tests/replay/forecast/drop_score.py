@@ -33,7 +33,7 @@ def first_drop(drops, t, horizon):
 def samples(trace, answers, horizon):
     out = []
     for k, t in trace.evals:
-        if k not in answers or "p_drop" not in answers[k] or trace.time_to_full(t) is None:
+        if k not in answers or "p_drop" not in answers[k] or trace.time_to_full(t) is None or not trace.seen(t, horizon):
             continue
         wait = first_drop(trace.drops, t, horizon)
         out.append((answers[k]["p_drop"][str(horizon)], wait < math.inf, trace.known(t, t + min(wait, horizon))))

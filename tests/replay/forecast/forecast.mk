@@ -4,6 +4,9 @@
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
 # make forecast-eval TRACES=dir   the same of the traces in a folder: NAME.{trace,truth}.csv (or
 #                        .csv.xz), NAME.full.csv, NAME.meta.json or NAME.shocks.csv
+# make forecast-goals [TRACES=dir] the goals, and what is reached on GOALS_SEEDS of all kinds, on the
+#                        traces in a folder and on the recordings of real programs, beside who
+#                        knows the model; five minutes; writes the first table of docs/forecast.md
 # make forecast-ablation [TRACES=dir] the same without each part in turn; writes the tables of
 #                        docs/forecast.md, the second where a folder is given
 # make forecast-oracle   after it: the same beside what could be known, at every 5th instant;
@@ -29,7 +32,7 @@ fc_headers := $(wildcard lib/*/*.h lib/*/*.def $(fc_dir)/*.h)
 FORECAST_BOUNDS := $(shell sed -n 's/^\([a-z_]*\.[0-9]*\) .*/\1/p' $(fc_dir)/bounds.parts | sort -u)
 FORECAST_SHORT := steady.11 step_plateau.11 step_fill.11 syn_flood.11 leak.11 flash.11 lost_events.11 keepalive_off.11
 
-.PHONY: test-forecast forecast-unit forecast-short forecast-eval forecast-given forecast-generated \
+.PHONY: test-forecast forecast-unit forecast-short forecast-goals forecast-eval forecast-given forecast-generated \
 	forecast-bounds forecast-ablation forecast-oracle forecast-clean
 test-forecast: forecast-unit forecast-short
 
@@ -65,6 +68,16 @@ define fc_run
 	$(1) | xargs -P $(FORECAST_JOBS) -I{} sh $(fc_dir)/one.sh $(fc_out) {}
 endef
 
+# fc_answer,OUT,PREFIXES
+define fc_answer
+	@mkdir -p $(1)
+	@printf '%s\n' $(2) | xargs -P $(FORECAST_JOBS) -I{} sh -c '(cat {}.trace.csv 2> /dev/null || xzcat {}.trace.csv.xz) | \
+		$(BUILD)/conntide-replay --forecast - > $(1)/$$(basename {}).answers.json'
+endef
+
+# recordings of real programs
+fc_recorded := $(patsubst %.full.csv,%,$(wildcard tests/replay/recordings/*.full.csv))
+
 forecast-short: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	$(call fc_run,printf '%s\n' $(sort $(FORECAST_SHORT) $(FORECAST_BOUNDS)))
 	$(PYTHON) $(fc_dir)/score.py --ours --per-trace --check $(fc_dir)/thresholds.short \
@@ -87,10 +100,22 @@ forecast-eval: forecast-generated
 endif
 
 forecast-given: $(BUILD)/conntide-replay
-	@mkdir -p $(fc_out)/given
-	@printf '%s\n' $(fc_given) | xargs -P $(FORECAST_JOBS) -I{} sh -c '(cat {}.trace.csv 2> /dev/null || xzcat {}.trace.csv.xz) | \
-		$(BUILD)/conntide-replay --forecast - > $(fc_out)/given/$$(basename {}).answers.json'
+	$(call fc_answer,$(fc_out)/given,$(fc_given))
 	$(PYTHON) $(fc_dir)/score.py --per-trace --answers $(fc_out)/given $(fc_given)
+
+GOALS_SEEDS ?= 31
+GOALS_ORACLE_EVERY ?= 20
+GOALS_ORACLE_PATHS ?= 8
+
+forecast-goals: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
+	$(call fc_run,$(fc_out)/forecast-gen --list | while read k; do for s in $(GOALS_SEEDS); do echo $$k.$$s; done; done)
+	$(fc_out)/forecast-gen --list | while read k; do for s in $(GOALS_SEEDS); do echo $$k $$s; done; done | \
+		xargs -P $(FORECAST_JOBS) -L 1 sh -c '$(fc_out)/forecast-gen --oracle $$0 $$1 $(fc_out)/traces/$$0.$$1 \
+			$(GOALS_ORACLE_PATHS) $(GOALS_ORACLE_EVERY)'
+	$(if $(fc_recorded),$(call fc_answer,$(fc_out)/recorded,$(fc_recorded)))
+	$(if $(fc_given),$(call fc_answer,$(fc_out)/given,$(fc_given)))
+	$(PYTHON) $(fc_dir)/goals.py $(fc_out) docs/forecast.md --generated $$($(fc_out)/forecast-gen --list | while read k; do \
+		for s in $(GOALS_SEEDS); do echo $(fc_out)/traces/$$k.$$s; done; done) --given $(fc_given) --recorded $(fc_recorded)
 
 fc_parts := 0 1 2 4 8 16 32 64 128 256 512
 FORECAST_ABLATION ?= $(addsuffix .1,$(shell $(fc_out)/forecast-gen --list 2> /dev/null))

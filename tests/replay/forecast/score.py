@@ -25,7 +25,10 @@ at time x when no shock of the scenario lies between it and x.
   missed    spells with a known instant in the 600 s before them, none of which alarmed
   cover     share of targets inside the 80 % interval at +10 min
   drop_*    skill of p_drop at known instants, see drop_score.py
-Recorded traces have no list of shocks: there every instant counts as known.
+Traces without a list of shocks: there every instant counts as known.
+A recording ends, and what comes after is not known. Where that is less than an hour after its last
+question, it is scored for ten minutes ahead instead of an hour: the integral over [0, 600 s], false
+alarms among instants with T > 600 s, and only instants and targets whose truth is there.
 """
 import bisect
 import json
@@ -74,12 +77,18 @@ class Trace:
             for line in f:
                 if ",EVAL," in line:
                     t, _, k = line.split(",")[:3]
-                    self.evals.append((int(k), int(t) / 1e9))
+                    if int(t) // 10**9 < len(self.count):
+                        self.evals.append((int(k), int(t) / 1e9))
                 elif ",STAT," in line:
                     part = line.split(",")
                     if not self.max_at or self.max_at[-1][1] != int(part[3]):
                         self.max_at.append((int(part[0]) / 1e9, int(part[3])))
         self.start = [s for s, _ in self.spells]
+        self.ahead_s = 3600 if not self.evals or self.seen(self.evals[-1][1], 3600) else 600
+
+    def seen(self, t, horizon):
+        """Whether the truth goes so far."""
+        return int(t + horizon) < len(self.count)
 
     def limit(self, t):
         return self.max_at[bisect.bisect_right(self.max_at, (t, 1 << 60)) - 1][1]
@@ -152,12 +161,12 @@ def predict_linear(window):
 
 # ---- scores of one trace ----
 
-def crps(ans, T):
-    T = min(T, 3600.0)
+def crps(ans, T, ahead=3600):
+    T = min(T, float(ahead))
     if ans.get("step"):
-        return abs(min(ans["tte"], 3600.0) - T)
-    xs = [0.0] + [float(g) for g in GRID]
-    fs = [0.0] + [ans["p_full"][str(g)] for g in GRID]
+        return abs(min(ans["tte"], float(ahead)) - T)
+    xs = [0.0] + [float(g) for g in GRID if g <= ahead]
+    fs = [0.0] + [ans["p_full"][str(g)] for g in GRID if g <= ahead]
     if fs[1] >= 0.999:
         fs[0] = 1.0
 
@@ -183,7 +192,7 @@ def score_trace(trace, answers):
     r = {"name": trace.name}
     for h in HORIZONS:
         for label, only in (("", False), ("_known", True)):
-            use = [(k, t) for k, t in trace.evals if k in answers and (not only or trace.known(t, t + h))]
+            use = [(k, t) for k, t in trace.evals if k in answers and trace.seen(t, h) and (not only or trace.known(t, t + h))]
             r["mae_%d%s" % (h, label)] = mean([abs(answers[k]["count"][str(h)][0] - trace.count[int(t + h)]) for k, t in use])
             hits = [answers[k]["count"][str(h)][1] <= trace.count[int(t + h)] <= answers[k]["count"][str(h)][2] for k, t in use]
             r["hits_%d%s" % (h, label)] = (sum(hits), len(hits))
@@ -193,14 +202,14 @@ def score_trace(trace, answers):
     for k, t in trace.evals:
         T = trace.time_to_full(t)
         a = answers.get(k)
-        if T is None or a is None:
+        if T is None or a is None or not trace.seen(t, trace.ahead_s):
             continue
-        known = trace.known(t, t + min(T, 3600.0))
-        c = crps(a, T)
+        known = trace.known(t, t + min(T, trace.ahead_s))
+        c = crps(a, T, trace.ahead_s)
         crps_all.append(c)
         if known:
             crps_known.append(c)
-        if T > 1200:
+        if T > min(1200, trace.ahead_s):
             neg += 1
             false += a["alarm"]
             runs += 1 if a["alarm"] and not before else 0

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import drop_score  # noqa: E402
+import goals  # noqa: E402
 import score  # noqa: E402
 
 
@@ -52,6 +53,7 @@ def trace(spells=(), shocks=(), drops=(), evals=((0, 10.0),)):
                            drops=list(drops), evals=list(evals))
     made.known = lambda t, until: score.Trace.known(made, t, until)
     made.time_to_full = lambda t: score.Trace.time_to_full(made, t)
+    made.seen = lambda t, horizon: not drops or int(t + horizon) < len(drops)
     return made
 
 
@@ -78,6 +80,35 @@ def test_crps():
     # never full, and the opposite was said: 1 from 30 s on
     assert score.crps(steps(30), math.inf) == pytest.approx(3600)
     assert score.crps({"step": True, "tte": 100.0}, 400.0) == 300.0
+
+
+def test_crps_of_ten_minutes():
+    assert score.crps(steps(30), math.inf, 600) == pytest.approx(score.crps(steps(30), 600.0, 600))
+    assert score.crps(steps(math.inf), math.inf, 600) == score.crps(steps(1200), math.inf, 600) == 0.0
+    assert score.crps({"step": True, "tte": 100.0}, math.inf, 600) == 500.0
+
+
+def recorded(tmp_path, seconds, full):
+    """A count that grows by one a second, a question each 100 s."""
+    prefix = str(tmp_path / "r")
+    (tmp_path / "r.truth.csv").write_text("t_s,count,drop,early_drop\n" + "".join(f"{t},{t},0,0\n" for t in range(seconds)))
+    (tmp_path / "r.trace.csv").write_text("#meta,version=1,max=9999\n0,STAT,0,9999,0,0\n" +
+                                          "".join(f"{t}000000000,EVAL,{t // 100}\n" for t in range(100, seconds + 100, 100)))
+    (tmp_path / "r.full.csv").write_text("start_s,end_s\n" + (f"{full},{full}\n" if full else ""))
+    return score.Trace(prefix)
+
+
+def test_recordings_are_scored_as_far_as_they_go(tmp_path):
+    t = recorded(tmp_path, 1000, None)
+    assert t.ahead_s == 600 and [k for k, _ in t.evals] == list(range(1, 10))
+    row = score.score_trace(t, {**score.naive(t), 2: {**score.naive(t)[2], "alarm": 1}})
+    assert (row["mae_30"], row["mae_600"]) == (30, 600)
+    assert row["hits_600"][1] == row["neg"] == row["n_known"] == 3      # at 100, 200 and 300 s
+    assert row["false"] == 1 and row["crps"] == 0 and row["drop"] == {600: [], 3600: []}
+    t = recorded(tmp_path, 1000, 700)
+    row = score.score_trace(t, score.naive(t))
+    assert (row["pos"], row["neg"], row["spells"]) == (3, 0, 1) and row["crps"] == pytest.approx((0 + 100 + 200) / 3)
+    assert recorded(tmp_path, 5000, None).ahead_s == 600 and recorded(tmp_path, 4600, None).evals[-1][1] == 4500
 
 
 def test_time_to_full_and_known():
@@ -111,3 +142,17 @@ def test_packed_trace_with_meta(tmp_path):
     t = score.Trace(prefix)
     assert t.count == [5, 6] and t.evals == [(0, 1.0)] and t.shocks == [2.5, 4.5]
     assert t.known(1, 2) and not t.known(1, 3) and t.time_to_full(1.0) == 6
+
+
+def test_the_worst_kind_is_the_one_that_lost_most():
+    def row(name, mae):
+        return {"name": name, **{"mae_%d%s" % (h, label): mae for h in score.HORIZONS for label in ("", "_known")}, "crps": 1, "crps_known": 1,
+                "crps_sum": 1, "n_known": 1, "lead": [], "drop": {600: [], 3600: []},
+                **{"hits_%d%s" % (h, label): (1, 1) for h in score.HORIZONS for label in ("", "_known")},
+                **dict.fromkeys(("neg", "false", "runs", "pos", "hit", "pos_known", "hit_known", "spells", "missed"), 1)}
+    bases = [row("a.1", 10), row("a.2", 10), row("b.1", 10)]
+    # of one kind twice and half the error: as good as the last value
+    assert goals.worst_kind([row("a.1", 20), row("a.2", 5), row("b.1", 8)], bases) == (pytest.approx(1.0), "a")
+    assert goals.worst_kind([row("a.1", 20), row("a.2", 5), row("b.1", 12)], bases) == (pytest.approx(1.2), "b")
+    unknown = [{**row("c.1", 1), "mae_600_known": None}]
+    assert goals.worst_kind(unknown, bases[:1]) is None
