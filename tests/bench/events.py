@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What an event costs whoever listens, and what listening costs the kernel."""
+import json
 import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
 
 import figures
 import lab
@@ -16,6 +22,7 @@ class Plan:
         self.lives_per_s = 12000
         self.flows = 50000 if quick else 300000
         self.flows_per_s = 80000
+        self.pause_s = 1 if quick else 4
         self.rush_flows = 50000 if quick else 150000
         self.rush_lives = 10000 if quick else 30000
         self.sizes = (10000, 100000) if quick else (10000, 100000, 1000000, 4000000)
@@ -48,6 +55,19 @@ def cost_of_flows(place, listener, plan):
     return _cost(place, listener,
                  lambda: place.flood("-P", 50, "-r", plan.flows_per_s, "-n", plan.flows),
                  plan.flows)
+
+
+MASQUERADE = """
+table ip nat {
+    chain postrouting { type nat hook postrouting priority srcnat; oifname "sink" masquerade; }
+}
+"""
+
+
+def cost_of_translated(place, listener, plan):
+    """The same where the watched namespace masquerades every flow: NAT pools count them, too."""
+    place.watched.nft(MASQUERADE)
+    return cost_of_flows(place, listener, plan)
 
 
 def _cost(place, listener, traffic, events):
@@ -105,6 +125,73 @@ def measure_growth(plan, say):
                     listener.close()
             result.setdefault(entries, []).append(value)
     return result
+
+
+# The pause between reads
+
+PAUSE_RATES = (1000, 10000, 60000, 150000)
+
+
+def pauses_ms(path):
+    """How long each sleep of the agent's loop took, by the kernel's clock."""
+    text = subprocess.run(["perf", "script", "-i", path, "-F", "time,event"], check=True,
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    began = None
+    for when, what in re.findall(r"([\d.]+):\s+syscalls:sys_(enter|exit)_clock_nanosleep", text):
+        if what == "enter":
+            began = float(when)
+        elif began is not None:
+            yield 1e3 * (float(when) - began)
+            began = None
+
+
+def measure_pauses(plan, say):
+    """{events a second: [ms]}; {} without perf's tracepoints."""
+    result = {}
+    for rate in PAUSE_RATES:
+        with lab.road() as place, tempfile.TemporaryDirectory(prefix="conntide-bench-") as scratch:
+            path = os.path.join(scratch, "perf.data")
+            agent = lab.Conntide(place)
+            try:
+                agent.ready()
+                with subprocess.Popen(
+                        ["perf", "record", "-q", "-e", "syscalls:sys_enter_clock_nanosleep", "-e",
+                         "syscalls:sys_exit_clock_nanosleep", "-o", path, "-t",
+                         str(agent.process.pid)], stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL) as perf:
+                    time.sleep(0.5)
+                    place.flood("-P", 50, "-r", rate, "-n", rate * plan.pause_s)
+                    perf.send_signal(signal.SIGINT)
+                found = sorted(pauses_ms(path)) if perf.wait() in (0, -2, 130) else []
+            finally:
+                agent.close()
+        if not found:
+            say("pauses: perf cannot trace system calls here")
+            return {}
+        say(f"{rate} events a second: {len(found)} pauses, the longest {found[-1]:.2f} ms")
+        result[rate] = found
+    return result
+
+
+def pause_goals(found):
+    """By rate all but one in a hundred: what the machine adds by chance is in the remark."""
+    if not found:
+        return []
+    return [figures.Goal("a. pause between reads, ms, p99 at "
+                         f"{PAUSE_RATES[0]:,} to {PAUSE_RATES[-1]:,} events a second",
+                         [max(values[(len(values) - 1) * 99 // 100] for values in found.values())],
+                         8.0, note="the longest of all: " + figures.number(
+                             max(values[-1] for values in found.values())))]
+
+
+def pool_goal():
+    """By the counts that `make test-instructions` holds; no clock is that exact."""
+    with open(os.path.join(lab.HERE, "instructions.json"), encoding="ascii") as file:
+        kept = json.load(file)
+    shares = [counts["event, translated"] / counts["event, translated, no pools"]
+              for counts in kept.values()]
+    return figures.Goal("a. instructions an event, all translated, of those without NAT pools",
+                        shares, 1.05, note="spread: compilers")
 
 
 # What listening costs the kernel
@@ -170,7 +257,9 @@ def run(plan, say):
     check_events(plan)
     goals, text = [], []
     for title, key, measure in (("TCP lives: NEW, UPDATE, DESTROY", "lives", cost_of_lives),
-                                ("new UDP flows: NEW", "flows", cost_of_flows)):
+                                ("new UDP flows: NEW", "flows", cost_of_flows),
+                                ("new UDP flows, every one masqueraded", "translated flows",
+                                 cost_of_translated)):
         say(f"cost of an event, {key}")
         costs = measure_cost(plan, measure, say)
         floor, ours, conntrack_e = (costs[name] for name in list(costs)[:3])
@@ -179,6 +268,8 @@ def run(plan, say):
         goals.append(figures.Goal(f"a. CPU an event, {key}, of conntrack -E",
                                   figures.ratios(ours, conntrack_e), 0.30))
         text.append(cost_section(title, costs))
+    goals.append(pool_goal())
+    goals += pause_goals(measure_pauses(plan, say))
     say("cost of an event by size of the table")
     growth = measure_growth(plan, say)
     base = figures.median(growth[plan.sizes[0]])

@@ -259,7 +259,7 @@ def goals_of(plan, found):
     dumps, resyncs, starts = found.comparison
     flat = found.scrapes[plan.sizes[-1]][0] / found.scrapes[plan.sizes[0]][0]
     return [
-        figures.Goal("c. bytes an entry, mirror", [found.mirror], 36),
+        figures.Goal("c. bytes an entry, mirror", [found.mirror], 32),
         figures.Goal(f"d. scrape at {plan.whole:,} entries, p99, ms",
                      [found.scrapes[plan.whole][1]], 5),
         figures.Goal(f"d. scrape, median at {plan.sizes[-1]:,} of that at {plan.sizes[0]:,}",
