@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make test-forecast     units, closed forms, eight traces with thresholds, ten with bounds for a part
+# make test-forecast     units, closed forms, eight traces with thresholds, ten with bounds for a part,
+#                        recordings of real programs
 # make forecast-bounds   shows that those bounds break without the part
 # make forecast-eval     all kinds of trace and the table of docs/forecast.md
 # make forecast-eval TRACES=dir   the same of the traces in a folder: NAME.{trace,truth}.csv (or
@@ -84,6 +85,8 @@ forecast-short: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 		$(addprefix $(fc_out)/traces/,$(FORECAST_SHORT))
 	$(PYTHON) $(fc_dir)/score.py --ours --per-trace --check-traces $(fc_dir)/bounds.parts \
 		$(addprefix $(fc_out)/traces/,$(FORECAST_BOUNDS))
+	$(call fc_answer,$(fc_out)/recorded,$(fc_recorded))
+	$(PYTHON) $(fc_dir)/score.py --ours --per-trace --answers $(fc_out)/recorded --check-traces $(fc_dir)/bounds.recorded $(fc_recorded)
 
 forecast-generated: $(fc_out)/forecast-gen $(BUILD)/conntide-replay
 	$(call fc_run,$(fc_out)/forecast-gen --list | while read k; do for s in $(FORECAST_SEEDS); do echo $$k.$$s; done; done)
