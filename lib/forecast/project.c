@@ -324,24 +324,6 @@ static bool any_inflow(const struct flows *fl, const struct grid *g)
 	return sum > 1e-5f;
 }
 
-/* A stage hardly seen yet borrows from the same stage of another class. */
-static const struct fc_cell *teacher_of(const struct forecast *f, const struct fc_cell *c)
-{
-	const struct fc_cell *best = c;
-	unsigned int i;
-
-	if (c->entered >= 8.0f)
-		return c;
-	for (i = 0; i < f->n_cells; i++) {
-		const struct fc_cell *o = &f->cell[i];
-
-		if (o->used && o->stage == c->stage && o->entered > best->entered &&
-		    f->cls[o->class_id].l4proto == f->cls[c->class_id].l4proto)
-			best = o;
-	}
-	return best->entered > 20.0f ? best : c;
-}
-
 /* From chances per second to hazards. */
 static void to_rates(float *chance, unsigned int n, bool ages)
 {
@@ -358,13 +340,13 @@ struct gone {
 	float now[FC_GRID_MOST], unit[FC_GRID_MOST];
 };
 
-static void pass_on(const struct fc_cell *teacher, const struct grid *g, const struct flows *fl,
+static void pass_on(const struct fc_cell *c, const struct grid *g, const struct flows *fl,
 		    struct fc_project_work *w, struct fc_curve *out, struct gone *gone)
 {
 	float share[FC_STAGES + 1];
 	unsigned int d;
 
-	next_shares(teacher, share);
+	next_shares(c, share);
 	if (share[FC_STAGES] > 0.5f)
 		add_scaled(out->stay_var + 1, fl->own_var + 1, 1.0f, g->points - 1);
 	for (d = 0; d < FC_STAGES; d++) {
@@ -380,7 +362,6 @@ static void pass_on(const struct fc_cell *teacher, const struct grid *g, const s
 static void project_stage(const struct forecast *f, const struct fc_cell *c, const struct grid *g,
 			  struct fc_project_work *w, struct fc_curve *out, struct gone *gone)
 {
-	const struct fc_cell *teacher = teacher_of(f, c);
 	const struct fc_shift *sh = &f->shift[c->class_id];
 	float *go = w->go[c->stage], *end = w->end[c->stage];
 	bool fixed = g->dt == FC_FINE_DT && fc_cell_fixed(c) && c->epoch_timeout_s[0];
@@ -400,8 +381,8 @@ static void project_stage(const struct forecast *f, const struct fc_cell *c, con
 	if (c->pop.total <= 0 && !any_inflow(&fl, g))
 		return;
 	memset(w->out, 0, sizeof(w->out));
-	fc_cell_go(teacher, fc_watched_s(f), go);
-	fc_cell_end(teacher, &f->late, end);
+	fc_cell_go(c, fc_watched_s(f), go);
+	fc_cell_end(c, &f->late, end);
 	to_rates(go, FC_AGE_BINS, true);
 	to_rates(end, FC_LATE_BINS, false);
 	make_steps(go, fixed ? NULL : end, c->epoch_timeout_s[0], g, &st);
@@ -427,7 +408,7 @@ static void project_stage(const struct forecast *f, const struct fc_cell *c, con
 			&st, g, &fl);
 	}
 	push_inflow(&st, g, &fl);
-	pass_on(teacher, g, &fl, w, out, gone);
+	pass_on(c, g, &fl, w, out, gone);
 }
 
 /* Those due stay counted until they are collected: add them, late as entries usually are. */
