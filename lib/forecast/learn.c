@@ -227,8 +227,6 @@ static void end_second(struct forecast *f)
 			fc_shift_second(sh, c, n_at, f->now_s, fc_watched_s(f));
 		if ((f->now_s + i) % FC_DECAY_S == 0)
 			fc_cell_decay(c);
-		if ((f->now_s + i) % 60 == 0)
-			fc_cell_forget_ghosts(c, f->now_s);
 	}
 	fc_shift_decide(f->shift, FC_CLASSES, f->now_s);
 	fc_late_second(&f->late, f->now_s);

@@ -229,16 +229,6 @@ void fc_cell_decay(struct fc_cell *c)
 		c->next[b] *= d;
 }
 
-void fc_cell_forget_ghosts(struct fc_cell *c, int64_t now_s)
-{
-	struct fc_slot slot = {0};
-
-	while (!c->refreshed && fc_population_next(&c->pop, now_s, &slot))
-		if (now_s - slot.since_s >=
-		    (int64_t)fc_cell_timeout_at(c, slot.since_s) + 100 + 2 * slot.width_s)
-			fc_population_drop(&c->pop, &slot, slot.entries);
-}
-
 int32_t fc_cell_drop_late(struct fc_cell *c, int64_t now_s, int64_t late_s, int32_t n)
 {
 	struct fc_slot slot = {0};

@@ -86,8 +86,7 @@ void fc_cell_second(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool
 /* Every FC_DECAY_S seconds. */
 #define FC_DECAY_S 4
 void fc_cell_decay(struct fc_cell *c);
-/* Those of a fixed deadline that is long past were lost, not kept. */
-void fc_cell_forget_ghosts(struct fc_cell *c, int64_t now_s);
+/* At most n of those late_s past a fixed deadline: they were lost, not kept. How many. */
 int32_t fc_cell_drop_late(struct fc_cell *c, int64_t now_s, int64_t late_s, int32_t n);
 
 /*
