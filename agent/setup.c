@@ -338,6 +338,7 @@ static void attach_statistics(struct agent *agent)
 	agent->stats.table_log.durations = &agent->stats.durations;
 	agent->stats.table_log.ages = &agent->stats.ages;
 	ages_init(&agent->stats.ages, &agent->mirror, segment_ages(&agent->segment));
+	agent->stats.ages.forecast = agent->stats.forecast;
 	publish_settings_start(agent);
 }
 

@@ -157,6 +157,7 @@ static void attach(struct agent *agent)
 	stats->table_log.durations = &stats->durations;
 	stats->table_log.ages = &stats->ages;
 	ages_init(&stats->ages, &agent->mirror, segment_ages(segment));
+	stats->ages.forecast = stats->forecast;
 	publish_settings_start(agent);
 	ports_init(&agent->ports, &agent->hist, segment_slots(segment), segment_rates(segment),
 		   segment_live(segment), agent->config.top_ports);

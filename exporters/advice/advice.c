@@ -10,6 +10,7 @@
 #include "exporters/advice/advise.h"
 #include "exporters/advice/facts.h"
 #include "exporters/advice/maker.h"
+#include "exporters/advice/model_detail.h"
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/relief.h"
 #include "exporters/advice/remedies.h"
@@ -71,6 +72,23 @@ void advise_notrack(struct maker *maker, const struct finding *finding, const st
 	remedy_notrack(item, key);
 }
 
+/* A policy or helper sets the timeout of all that the finding is about. */
+static bool sets_its_own(const struct maker *maker, const struct finding *finding, int timeout)
+{
+	bool own = finding->row_count > 0;
+
+	for (uint32_t i = 0; i < finding->row_count; i++) {
+		const struct row_key *key = &finding->rows[i];
+		bool row_own = false;
+
+		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
+			row_own |= timeout_of_state(key->l4proto, state) == timeout &&
+				   own_timeout_s(maker->model, key, state) > 0;
+		own &= row_own;
+	}
+	return own;
+}
+
 void advise_timeout(struct maker *maker, const struct finding *finding, int timeout, double then_s,
 		    const char *nft_state)
 {
@@ -81,7 +99,7 @@ void advise_timeout(struct maker *maker, const struct finding *finding, int time
 		.changes = {{.kind = CHANGE_TIMEOUT, .timeout = timeout, .value = then_s}}};
 	struct advice_item *item;
 
-	if (now_s <= then_s)
+	if (now_s <= then_s || sets_its_own(maker, finding, timeout))
 		return;
 	item = maker_item(maker, finding, MERIT_TIMEOUT, "timeout-%s", info->name);
 	if (!item || !maker_evaluate(maker, item, &whatif))
@@ -347,6 +365,9 @@ static void advise(struct maker *maker, const struct finding *finding)
 		break;
 	case PATTERN_PEER_TO_PEER:
 		advise_peers(maker, finding);
+		break;
+	case PATTERN_LONG_TIMEOUT:
+		advise_long_timeout(maker, finding);
 		break;
 	case PATTERN_ASYMMETRIC:
 		advise_asymmetric(maker, finding);

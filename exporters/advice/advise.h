@@ -30,6 +30,7 @@ struct advice_item *advise_cause(struct maker *maker, const struct finding *find
 
 void advise_close(struct maker *maker, const struct finding *finding);
 void advise_peers(struct maker *maker, const struct finding *finding);
+void advise_long_timeout(struct maker *maker, const struct finding *finding);
 void advise_asymmetric(struct maker *maker, const struct finding *finding);
 void advise_checks(struct maker *maker, const struct finding *finding);
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "exporters/advice/advise.h"
+#include "exporters/advice/facts.h"
 #include "exporters/advice/patterns.h"
 #include "exporters/advice/remedies.h"
 
@@ -37,6 +38,28 @@ void advise_peers(struct maker *maker, const struct finding *finding)
 		return;
 	advise_timeout(maker, finding, TIMEOUT_UDP, UDP_S, NULL);
 	advise_timeout(maker, finding, TIMEOUT_UDP_STREAM, UDP_STREAM_S, NULL);
+}
+
+/* Where it is set is not known, and so not what may be taken back. */
+void advise_long_timeout(struct maker *maker, const struct finding *finding)
+{
+	const struct row_key *key = &finding->rows[0];
+	bool helper = facts_helped(maker->why->snap, maker->why->details, key);
+	struct advice_item *item = maker_item(maker, finding, MERIT_CAUSE, "%s-%s-%u",
+					      pattern_info(finding->pattern)->id,
+					      l4proto_info(key->l4proto)->name, key->port);
+	char text[32];
+
+	if (!item)
+		return;
+	item->saves_entries = item->saves_ratio = item->memory_bytes_delta = (double)NAN;
+	if (helper)
+		maker_title(item, "%s: ask for shorter registrations, or do without the helper",
+			    row_text(key, text));
+	else
+		maker_title(item, "%s: shorten its timeout policy, or remove it",
+			    row_text(key, text));
+	remedy_own_timeout(item, helper);
 }
 
 /* Nothing that is done to the table routes packets: it comes first whatever it saves. */

@@ -52,3 +52,11 @@ bool facts_notrack_harmless(const struct snapshot *snap, const struct snap_detai
 	return row && !row->src_nat && !row->dst_nat && !row->helper && !row->zoned &&
 	       !offloaded(snap, key);
 }
+
+bool facts_helped(const struct snapshot *snap, const struct snap_detail *details,
+		  const struct row_key *key)
+{
+	const struct snap_ages_row *row = row_facts(snap, details, key);
+
+	return row && row->helper > row->entries / 2;
+}

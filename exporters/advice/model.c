@@ -92,13 +92,13 @@ static void guess_phases(const struct model *model, struct class *class, struct 
 
 	class->basis = isnan(class->new_per_s) ? BASIS_PRESENT : BASIS_TIMEOUTS;
 	for (unsigned int i = 0; i < class->phase_count; i++) {
-		double timeout = timeout_s(&model->settings, phases[i].timeout);
+		double timeout = phase_timeout_s(&model->settings, &phases[i]);
 
 		if (timeout > 0 && timeout <= LONG_TIMEOUT_S)
 			flow += phases[i].entries / (timeout + model->lag_s);
 	}
 	for (unsigned int i = 0; i < class->phase_count; i++) {
-		double timeout = timeout_s(&model->settings, phases[i].timeout);
+		double timeout = phase_timeout_s(&model->settings, &phases[i]);
 
 		if (class->basis == BASIS_TIMEOUTS && timeout > 0 && timeout <= LONG_TIMEOUT_S)
 			phases[i].expiring =
@@ -114,7 +114,7 @@ static void measured_phases(const struct model *model, const struct view *view, 
 	class->basis = BASIS_MEASURED;
 	for (unsigned int i = 0; i < class->phase_count; i++) {
 		struct phase *phase = &phases[i];
-		double timeout = timeout_s(&model->settings, phase->timeout);
+		double timeout = phase_timeout_s(&model->settings, phase);
 
 		phase->left_s = view->left_s[phase->state];
 		phase->expiring = view->expiring[phase->state];
@@ -146,6 +146,7 @@ static void add_class(struct model *model, const struct snap_row *row, const str
 		phases[class->phase_count++] = (struct phase){
 			.state = (uint8_t)state,
 			.timeout = (int16_t)timeout_of_state(row->key.l4proto, state),
+			.own_timeout_s = own_timeout_s(model, &row->key, state),
 			.entries = row->states[state],
 			.stay_s = (double)NAN};
 	}
@@ -186,8 +187,7 @@ static void guess_lag(const struct snapshot *snap, struct model *model)
 
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
 			kernel_gc_add(&gc, row->states[state],
-				      timeout_s(&model->settings,
-						timeout_of_state(row->key.l4proto, state)));
+				      state_timeout_s(model, &row->key, state));
 		inserts_per_s += row->new_per_s > 0 ? row->new_per_s : 0;
 	}
 	model->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
@@ -245,8 +245,8 @@ static double arrivals(const struct model *model, const struct scenario *scenari
 static double standing(const struct model *model, const struct scenario *scenario,
 		       const struct phase *phase, size_t i)
 {
-	double now = timeout_s(&model->settings, phase->timeout);
-	double then = timeout_s(scenario->then, phase->timeout);
+	double now = phase_timeout_s(&model->settings, phase);
+	double then = phase_timeout_s(scenario->then, phase);
 	double times = scenario->times ? scenario->times[i] : 1;
 
 	return phase->standing_entries * times * (now > 0 ? then / now : 1);
@@ -256,8 +256,8 @@ static double standing(const struct model *model, const struct scenario *scenari
 static double left_s(const struct model *model, const struct phase *phase,
 		     const struct settings *then, double lag_s)
 {
-	double now_s = timeout_s(&model->settings, phase->timeout);
-	double then_s = timeout_s(then, phase->timeout);
+	double now_s = phase_timeout_s(&model->settings, phase);
+	double then_s = phase_timeout_s(then, phase);
 	struct split split;
 
 	if (!phase->waiting || then_s >= now_s)
@@ -279,7 +279,7 @@ static void model_gc(const struct model *model, struct scenario *scenario)
 		inserts_per_s += rate;
 		for (uint32_t j = 0; j < class->phase_count; j++) {
 			const struct phase *phase = &model->phases[class->first_phase + j];
-			double timeout = timeout_s(scenario->then, phase->timeout);
+			double timeout = phase_timeout_s(scenario->then, phase);
 			double live = rate * (left_s(model, phase, scenario->then, 0) +
 					      phase->expiring * (phase->active_s + timeout));
 
@@ -305,8 +305,8 @@ double model_run(const struct model *model, struct scenario *scenario)
 
 		for (uint32_t j = 0; j < class->phase_count; j++) {
 			const struct phase *phase = &model->phases[class->first_phase + j];
-			double stay_s = phase->active_s +
-					timeout_s(scenario->then, phase->timeout) + scenario->lag_s;
+			double stay_s = phase->active_s + phase_timeout_s(scenario->then, phase) +
+					scenario->lag_s;
 			double left = left_s(model, phase, scenario->then, scenario->lag_s);
 			double entries = rate * (left + phase->expiring * stay_s) +
 					 standing(model, scenario, phase, i);

@@ -18,8 +18,9 @@ enum basis { BASIS_MEASURED, BASIS_TIMEOUTS, BASIS_PRESENT };
 
 struct phase {
 	uint8_t state;
-	int16_t timeout;  /* enum timeout_id; -1: none known */
-	uint32_t entries; /* there now */
+	int16_t timeout;      /* enum timeout_id; -1: none known */
+	double own_timeout_s; /* of a policy or helper: the settings have no hold; 0: none */
+	uint32_t entries;     /* there now */
 	double left_s;
 	double expiring;
 	double active_s;

@@ -15,6 +15,8 @@
 #define LAG_SAMPLES_MIN 50.0
 /* What successors end in between blurs what the others waited, beyond this part. */
 #define LAG_PURE 0.95
+/* The kernel tells whole seconds; and what is set may be told a little later. */
+#define OWN_LEAST_S 2.0
 
 static int view_compare(const void *left, const void *right)
 {
@@ -60,6 +62,44 @@ struct view *view_of(struct views *views, const struct snap_row *row)
 double timeout_s(const struct settings *settings, int timeout)
 {
 	return timeout < 0 ? 0 : settings->timeouts_s[timeout];
+}
+
+double phase_timeout_s(const struct settings *settings, const struct phase *phase)
+{
+	return phase->own_timeout_s > 0 ? phase->own_timeout_s
+					: timeout_s(settings, phase->timeout);
+}
+
+/* TCP has two of its own, for connections that are not acknowledged. */
+static bool is_setting(const struct model *model, const struct row_key *key, int timeout,
+		       double told_s)
+{
+	static const int tcp[] = {TIMEOUT_TCP_UNACKNOWLEDGED, TIMEOUT_TCP_MAX_RETRANS};
+	bool is = fabs(told_s - timeout_s(&model->settings, timeout)) <= OWN_LEAST_S;
+
+	for (unsigned int i = 0; key->l4proto == L4_TCP && i < 2; i++)
+		is |= fabs(told_s - timeout_s(&model->settings, tcp[i])) <= OWN_LEAST_S;
+	return is;
+}
+
+double own_timeout_s(const struct model *model, const struct row_key *key, unsigned int state)
+{
+	const struct snap_ages_cell *cell = snap_ages_cell(
+		snap_ages_now(model->details->ages, model->snap->taken_real_ns), key, state);
+	int timeout = timeout_of_state(key->l4proto, state);
+
+	if (!cell || !cell->timeout_s || timeout < 0 ||
+	    is_setting(model, key, timeout, cell->timeout_s))
+		return 0;
+	return cell->timeout_s;
+}
+
+double state_timeout_s(const struct model *model, const struct row_key *key, unsigned int state)
+{
+	double own_s = own_timeout_s(model, key, state);
+
+	return own_s > 0 ? own_s
+			 : timeout_s(&model->settings, timeout_of_state(key->l4proto, state));
 }
 
 static double above_of(const struct snap_stays *stays, unsigned int bucket)
@@ -184,10 +224,20 @@ static bool too_early(const struct model *model, double timeout)
 	       model->watch_s < timeout + WATCH_MARGIN_S;
 }
 
+/* Rows that share a detail have each their own, if any. */
+static double view_timeout_s(const struct model *model, const struct view *view, unsigned int state)
+{
+	const struct row_key *key = &view->detail->key;
+
+	return view->detail->pool
+		       ? timeout_s(&model->settings, timeout_of_state(key->l4proto, state))
+		       : state_timeout_s(model, key, state);
+}
+
 static void derive_state(const struct model *model, struct view *view, unsigned int state)
 {
 	unsigned int l4proto = view->detail->key.l4proto;
-	double timeout = timeout_s(&model->settings, timeout_of_state(l4proto, state));
+	double timeout = view_timeout_s(model, view, state);
 	const struct snap_stays *stays = &view->detail->states[state];
 	struct split split;
 	double waiting;
@@ -219,8 +269,7 @@ static void derive(const struct model *model, struct view *view)
 		return;
 	view->lives = (double)view->detail->whole.count;
 	for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
-		int id = timeout_of_state(l4proto, state);
-		double timeout = timeout_s(&model->settings, id);
+		double timeout = view_timeout_s(model, view, state);
 		struct split split;
 
 		split_stays(&view->detail->states[state], timeout, model->interval_s,
@@ -282,8 +331,11 @@ void measure_lag(struct model *model, const struct snapshot *snap,
 		const struct snap_row_detail *detail = &details->details[i];
 
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++) {
-			double timeout = timeout_s(&model->settings,
-						   timeout_of_state(detail->key.l4proto, state));
+			const struct row_key *key = &detail->key;
+			double timeout = detail->pool
+						 ? timeout_s(&model->settings,
+							     timeout_of_state(key->l4proto, state))
+						 : state_timeout_s(model, key, state);
 			struct split split;
 
 			if (detail->pool ? !state_waits(detail->key.l4proto, state)

@@ -44,6 +44,16 @@ void views_derive(struct views *views, const struct model *model);
 
 /* Seconds; 0: no timeout is known. */
 double timeout_s(const struct settings *settings, int timeout);
+/* Of a phase: its own where it has one. */
+double phase_timeout_s(const struct settings *settings, const struct phase *phase);
+/*
+ * With which the entries of a row come into a state where that is no setting of the kernel's: a
+ * timeout policy (nft ct timeout, iptables CT --timeout) or a helper (SIP's registrations) sets it.
+ * 0: it is the setting's, or is not known: the row is not among the largest, or has no class.
+ */
+double own_timeout_s(const struct model *model, const struct row_key *key, unsigned int state);
+/* That, or else the setting's. */
+double state_timeout_s(const struct model *model, const struct row_key *key, unsigned int state);
 
 /*
  * Nothing that stayed for less than the timeout was ended by it. What stayed for longer

@@ -43,6 +43,12 @@ static const struct {
 		  "(resolv.conf: options single-request-reopen) or over TCP; a larger table and "
 		  "more NAT ports do nothing"},
 		 pattern_insert_clash},
+	[PATTERN_LONG_TIMEOUT] = {{"long-timeout",
+				   "entries stay for longer than the kernel's setting says",
+				   "shorten or remove the timeout policy (nft ct timeout, iptables "
+				   "CT --timeout), or "
+				   "what a helper's registrations ask for"},
+				  pattern_long_timeout},
 	[PATTERN_UPSTREAM] = {{"upstream-without-keepalive",
 			       "this host opens a connection for each one that comes in",
 			       "let what opens them keep them open and use them again: a proxy by "

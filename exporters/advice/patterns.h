@@ -88,6 +88,7 @@ void pattern_expectations(struct look *look);
 void pattern_nat_pool(struct look *look);
 void pattern_nat_collisions(struct look *look);
 void pattern_insert_clash(struct look *look);
+void pattern_long_timeout(struct look *look);
 void pattern_upstream(struct look *look);
 void pattern_health_checks(struct look *look);
 void pattern_time_wait(struct look *look);

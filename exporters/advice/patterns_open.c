@@ -158,6 +158,8 @@ void pattern_udp_storm(struct look *look)
 		double brief = unreplied + row->states[ST_GENERIC_REPLIED];
 		bool deaf = unreplied >= UDP_UNREPLIED * brief;
 		struct finding *finding;
+		unsigned int state;
+		double stay_s;
 		char text[32];
 
 		if (row->key.l4proto != L4_UDP || brief < look->min_entries ||
@@ -176,19 +178,19 @@ void pattern_udp_storm(struct look *look)
 				"down";
 		else if (isnan(class->new_per_s))
 			finding->unsure = "the rate is not known yet";
-		finding_row(finding, &row->key, deaf ? ST_GENERIC_UNREPLIED : ST_GENERIC_REPLIED);
+		state = deaf ? ST_GENERIC_UNREPLIED : ST_GENERIC_REPLIED;
+		stay_s = state_timeout_s(look->model, &row->key, state);
+		finding_row(finding, &row->key, (int)state);
 		finding_summary(
 			finding,
 			"%.0f of %u entries of %s are single exchanges, each from a port of its "
 			"own; each stays for %.0f s after the answer",
-			brief, row->entries, row_text(&row->key, text),
-			look->model->settings.timeouts_s[TIMEOUT_UDP]);
+			brief, row->entries, row_text(&row->key, text), stay_s);
 		finding_figure(finding, "unreplied_entries", unreplied);
 		finding_figure(finding, "replied_entries", row->states[ST_GENERIC_REPLIED]);
 		finding_figure(finding, "assured_entries", row->states[ST_GENERIC_ASSURED]);
 		finding_figure(finding, "new_per_second", class->new_per_s);
-		finding_figure(finding, "udp_timeout_seconds",
-			       look->model->settings.timeouts_s[TIMEOUT_UDP]);
+		finding_figure(finding, "udp_timeout_seconds", stay_s);
 		if (look_service(look, &row->key)) {
 			finding->has_host = true;
 			finding->host = *look_service(look, &row->key);
@@ -217,13 +219,12 @@ static double paused_ratio(const struct look *look, const struct row_key *key)
 
 void pattern_udp_streams(struct look *look)
 {
-	double timeout_s = look->model->settings.timeouts_s[TIMEOUT_UDP_STREAM];
-
 	for (size_t i = 0; i < look->model->count; i++) {
 		const struct class *class = &look->model->classes[i];
 		const struct snap_row *row = class->row;
 		double lasting = row->states[ST_GENERIC_ASSURED];
 		double paused = paused_ratio(look, &row->key);
+		double stay_s = state_timeout_s(look->model, &row->key, ST_GENERIC_ASSURED);
 		struct finding *finding;
 		char text[32];
 
@@ -240,11 +241,11 @@ void pattern_udp_streams(struct look *look)
 			"%.0f of %u entries of %s are streams, and %.0f %% of them have said "
 			"nothing for half a minute; each stays for %.0f s after its last "
 			"packet",
-			lasting, row->entries, row_text(&row->key, text), 100 * paused, timeout_s);
+			lasting, row->entries, row_text(&row->key, text), 100 * paused, stay_s);
 		finding_figure(finding, "assured_entries", lasting);
 		finding_figure(finding, "paused_ratio", paused);
 		finding_figure(finding, "new_per_second", class->new_per_s);
-		finding_figure(finding, "udp_timeout_stream_seconds", timeout_s);
+		finding_figure(finding, "udp_timeout_stream_seconds", stay_s);
 		if (look_service(look, &row->key)) {
 			finding->has_host = true;
 			finding->host = *look_service(look, &row->key);

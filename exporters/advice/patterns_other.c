@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "exporters/advice/model_detail.h"
 #include "exporters/advice/patterns.h"
 
 #define OTHER_SHARE 0.25
@@ -41,14 +42,16 @@ void pattern_other_protocol(struct look *look)
 		unsigned int state = largest_state(row);
 		int timeout = pattern_other_timeout(&row->key, state);
 		struct finding *finding;
-		double timeout_s;
+		double stay_s;
 		char text[32];
 
 		if (row->key.l4proto == L4_TCP || row->key.l4proto == L4_UDP || timeout < 0 ||
 		    row->entries < look->min_entries ||
 		    look_share(look, row->entries) < OTHER_SHARE)
 			continue;
-		timeout_s = look->model->settings.timeouts_s[timeout];
+		stay_s = own_timeout_s(look->model, &row->key, state);
+		if (!(stay_s > 0))
+			stay_s = timeout_s(&look->model->settings, timeout);
 		finding = look_add(look, PATTERN_OTHER_PROTOCOL, CONFIDENCE_SURE, row->entries);
 		if (!finding)
 			return;
@@ -58,13 +61,13 @@ void pattern_other_protocol(struct look *look)
 			"%u entries of %s, most of them %s: each stays for %.0f s after its "
 			"last packet (%s)",
 			row->entries, protocol_text(&row->key, text),
-			state_text(&row->key, (int)state), timeout_s,
+			state_text(&row->key, (int)state), stay_s,
 			timeout_info((unsigned int)timeout)->sysctl);
 		if (row->key.l4proto == L4_OTHER)
 			finding_figure(finding, "protocol_number", row->key.port);
 		finding_figure(finding, "row_entries", row->entries);
 		finding_figure(finding, "state_entries", row->states[state]);
 		finding_figure(finding, "new_per_second", class->new_per_s);
-		finding_figure(finding, "timeout_seconds", timeout_s);
+		finding_figure(finding, "timeout_seconds", stay_s);
 	}
 }

@@ -43,6 +43,8 @@ void remedy_name_source(struct advice_item *item);
 void remedy_own_scan(struct advice_item *item, const struct row_key *key);
 /* Which way packets take from here. */
 void remedy_routes(struct advice_item *item);
+/* Where the timeout of a row comes from: the rules, and what they name. */
+void remedy_own_timeout(struct advice_item *item, bool helper);
 void remedy_nat(struct advice_item *item);
 /* A rule that comes before the one that translates now; `name` in its table's name. */
 void remedy_translate(struct advice_item *item, const char *name, const char *nft_rule,

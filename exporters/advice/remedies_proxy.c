@@ -76,3 +76,14 @@ void remedy_routes(struct advice_item *item)
 	remedy_say(item, TOOL_SHELL, "# of a client and of a service: the same on their side?");
 	remedy_say(item, TOOL_SHELL, "ip route get ADDRESS");
 }
+
+void remedy_own_timeout(struct advice_item *item, bool helper)
+{
+	if (helper) {
+		remedy_say(item, TOOL_SHELL, "nft list ruleset | grep -n 'ct helper'");
+		remedy_say(item, TOOL_SHELL, "iptables-save -t raw | grep -e --helper");
+		return;
+	}
+	remedy_say(item, TOOL_SHELL, "nft list ruleset | grep -n 'ct timeout'");
+	remedy_say(item, TOOL_SHELL, "iptables-save -t raw | grep -e --timeout");
+}

@@ -166,6 +166,7 @@ static double of_timeout(const struct count *count, const struct change *change,
 		double over;
 
 		if (timeout_of_state(cell->key.l4proto, cell->state) != change->timeout ||
+		    own_timeout_s(count->model, &cell->key, cell->state) > 0 ||
 		    gone_already(count->whatif, &cell->key))
 			continue;
 		limits = limits_of(count, cell, change, since_s(count, ages, now));

@@ -58,6 +58,14 @@ static uint8_t class_with(const struct forecast *f, uint32_t key)
 	return NO_CLASS;
 }
 
+const struct fc_class *fc_class_find(const struct forecast *f, uint8_t l4proto, uint8_t direction,
+				     uint16_t port)
+{
+	uint8_t id = class_with(f, key_of(l4proto, direction, port));
+
+	return id == NO_CLASS ? NULL : &f->cls[id];
+}
+
 /* Every move asks, and few ports are busy: the classes are walked only for others. */
 static struct fc_place *place_of(struct forecast *f, uint32_t key)
 {

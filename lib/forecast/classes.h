@@ -13,6 +13,9 @@
 void fc_classes_init(struct forecast *f);
 struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_t since_s,
 			     bool unknown);
+/* Of this port alone; NULL: it has none. */
+const struct fc_class *fc_class_find(const struct forecast *f, uint8_t l4proto, uint8_t direction,
+				     uint16_t port);
 /* Made where there is none; NULL: no room. */
 struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int stage);
 

@@ -19,8 +19,8 @@
  * input is never asserted on: values out of range are clamped or ignored.
  *
  * Not handled: which timeout policy a flow has (deadlines are learnt per class
- * and stage), entries that never speak (they are in `count` but in no stage:
- * the difference is carried along and thins out as the others do).
+ * and stage: of a port with and without one it is that of most), entries that never speak (they are
+ * in `count` but in no stage: the difference is carried along and thins out as the others do).
  */
 #ifndef CONNTIDE_FORECAST_FORECAST_H
 #define CONNTIDE_FORECAST_FORECAST_H
@@ -196,6 +196,14 @@ void forecast_destroy(struct forecast *f);
  * events tell (timeout_s of a move) overrides it per class. Out of range: ignored.
  */
 void forecast_timeout(struct forecast *f, uint8_t l4proto, enum fc_stage stage, uint32_t timeout_s);
+
+/*
+ * The timeout with which entries of a port come into this stage, as events told it: another than
+ * the one in force where a policy or a helper sets it. 0: the port has no class of its own, or none
+ * came yet. Of a port with both it is that of most.
+ */
+uint32_t forecast_timeout_of(const struct forecast *f, uint8_t l4proto, uint8_t direction,
+			     uint16_t port, enum fc_stage stage);
 
 /* How long a day is, 86400 s unless told: recorded traces may have short ones. Out of range:
  * ignored. */

@@ -108,6 +108,18 @@ void forecast_timeout(struct forecast *f, uint8_t l4proto, enum fc_stage stage, 
 				  (timeout_s < LEARN_MOST_S ? timeout_s : LEARN_MOST_S));
 }
 
+uint32_t forecast_timeout_of(const struct forecast *f, uint8_t l4proto, uint8_t direction,
+			     uint16_t port, enum fc_stage stage)
+{
+	const struct fc_class *cl = fc_class_find(f, l4proto, direction, port);
+	const struct fc_cell *c;
+
+	if (!cl || (unsigned int)stage >= FC_STAGES || cl->cell[stage] == FC_NO_CELL)
+		return 0;
+	c = &f->cell[cl->cell[stage]];
+	return c->entered > 0.0f ? c->epoch_timeout_s[0] : 0;
+}
+
 void forecast_day(struct forecast *f, uint32_t day_s)
 {
 	if (day_s < 600 || day_s > 7 * 86400 || (double)day_s == f->season.day_s)

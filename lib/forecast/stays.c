@@ -52,8 +52,14 @@ uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s)
 
 void fc_cell_timeout(struct fc_cell *c, int64_t now_s, uint32_t timeout_s, bool sure)
 {
-	if (!timeout_s || timeout_s == c->epoch_timeout_s[0])
+	if (!timeout_s)
 		return;
+	if (timeout_s == c->epoch_timeout_s[0]) {
+		/* Some entries of a port may have a timeout of their own: three in a row
+		 * make another one that of most. */
+		c->heard_times = 0;
+		return;
+	}
 	if (timeout_s != c->heard_timeout_s) {
 		c->heard_timeout_s = timeout_s;
 		c->heard_times = 0;

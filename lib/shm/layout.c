@@ -133,12 +133,12 @@ SHM_AT(shm_zone_cells, cell, 24);
 SHM_SIZE(shm_zone_cells, 131096);
 
 SHM_SIZE(shm_ages_row, 32);
-SHM_SIZE(shm_ages_cell, 656);
+SHM_SIZE(shm_ages_cell, 660);
 SHM_AT(shm_ages, row, 48);
 SHM_AT(shm_ages, cell, 816);
-SHM_SIZE(shm_ages, 32304);
+SHM_SIZE(shm_ages, 32496);
 SHM_AT(shm_ages_set, ages, 16);
-SHM_SIZE(shm_ages_set, 32320);
+SHM_SIZE(shm_ages_set, 32512);
 
 SHM_AT(shm_frame, cells, 72);
 SHM_AT(shm_frame, rows, 456);

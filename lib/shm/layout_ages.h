@@ -37,6 +37,7 @@ struct shm_ages_cell {
 	_Atomic uint32_t entries;
 	_Atomic uint32_t told;	    /* of them, asked for their idle time in the last minutes */
 	_Atomic uint32_t refreshed; /* of those told: packets came after it entered its state */
+	_Atomic uint32_t timeout_s; /* with which entries come into it, by events; 0: not known */
 	_Atomic uint32_t age[SHM_AGE_BUCKETS];	/* time in the state */
 	_Atomic uint32_t idle[SHM_AGE_BUCKETS]; /* of those told: since the last packet, then */
 };

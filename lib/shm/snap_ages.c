@@ -44,6 +44,7 @@ static bool copy_cell(const struct shm_ages_cell *from, struct snap_ages_cell *t
 	to->entries = peek_u32(&from->entries);
 	to->told = part(&from->told, to->entries);
 	to->refreshed = part(&from->refreshed, to->told);
+	to->timeout_s = peek_u32(&from->timeout_s);
 	copy_buckets(from->age, to->entries, to->age);
 	copy_buckets(from->idle, to->told, to->idle);
 	return true;

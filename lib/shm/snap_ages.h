@@ -24,6 +24,7 @@ struct snap_ages_cell {
 	unsigned int state;
 	uint32_t entries;
 	uint32_t told, refreshed;
+	uint32_t timeout_s; /* that events told; 0: not known */
 	uint32_t age[SHM_AGE_BUCKETS], idle[SHM_AGE_BUCKETS];
 };
 

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "lib/forecast/forecast.h"
 #include "lib/shm/seqlock.h"
+#include "lib/stats/observer.h"
 
 #define NONE UINT32_MAX
 
@@ -103,6 +105,17 @@ void ages_init(struct ages *ages, struct mirror *mirror, struct shm_ages_set *se
 	ages->sets = sets;
 }
 
+static uint32_t timeout_of(const struct ages *ages, uint32_t cell)
+{
+	struct row_key key;
+	unsigned int state;
+
+	if (!ages->forecast || !cell_key_of(cell, &key, &state))
+		return 0;
+	return forecast_timeout_of(ages->forecast, key.l4proto, key.direction, key.port,
+				   (enum fc_stage)observer_stage(key.l4proto, state));
+}
+
 void ages_begin(struct ages *ages, const uint32_t *cells, uint32_t cell_count, const uint32_t *rows,
 		uint32_t row_count)
 {
@@ -122,6 +135,7 @@ void ages_begin(struct ages *ages, const uint32_t *cells, uint32_t cell_count, c
 	}
 	for (uint32_t i = 0; i < cell_count; i++) {
 		poke_u32(&made->cell[i].cell, cells[i]);
+		poke_u32(&made->cell[i].timeout_s, timeout_of(ages, cells[i]));
 		places_add(ages->cells, cells[i], i);
 	}
 	ages->cursor = (struct flow_cursor){0, AGES_STEP_BUCKETS};

@@ -32,9 +32,12 @@ struct ages_place {
 	uint32_t index;
 };
 
+struct forecast;
+
 struct ages {
-	struct mirror *mirror;	   /* borrowed, as what follows */
-	struct shm_ages_set *sets; /* [SHM_AGE_SETS] */
+	struct mirror *mirror;		 /* borrowed, as what follows */
+	const struct forecast *forecast; /* knows the timeouts of cells; NULL: nobody does */
+	struct shm_ages_set *sets;	 /* [SHM_AGE_SETS] */
 	bool walking;
 	struct flow_cursor cursor;
 	struct shm_ages made; /* of this walk */

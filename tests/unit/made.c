@@ -248,6 +248,22 @@ void made_idle(struct made *made, const struct snap_row *row, unsigned int state
 	made->idle.idle_s = idle_s;
 }
 
+void made_timeout(struct made *made, const struct snap_row *row, unsigned int state,
+		  uint32_t timeout_s)
+{
+	made->own.cell = cell_of(row->key, state);
+	made->own.timeout_s = timeout_s;
+}
+
+static void tell_timeout(struct made *made)
+{
+	struct shm_ages *ages = &made->age_sets[0].ages;
+
+	for (uint32_t i = 0; i < peek_u32(&ages->cells_made); i++)
+		if (made->own.timeout_s && peek_u32(&ages->cell[i].cell) == made->own.cell)
+			poke_u32(&ages->cell[i].timeout_s, made->own.timeout_s);
+}
+
 static void tell_idle(struct made *made)
 {
 	struct shm_ages *ages = &made->age_sets[0].ages;
@@ -295,6 +311,7 @@ static void make_ages(struct made *made)
 		}
 	}
 	tell_idle(made);
+	tell_timeout(made);
 	poke_u64(&made->age_sets[0].real_ns, NOW_NS);
 	snap_ages_copy(made->age_sets, made->ages);
 	made->details.ages = made->ages;

@@ -24,6 +24,9 @@ struct made {
 	struct {
 		uint32_t cell, told, refreshed, idle_s;
 	} idle; /* of one cell */
+	struct {
+		uint32_t cell, timeout_s;
+	} own; /* likewise */
 	/* Filled by made_look() and made_advice(). */
 	struct model model;
 	struct why why;
@@ -52,6 +55,10 @@ void made_lives(struct made *made, const struct snap_row *row, uint64_t count, d
  */
 struct snap_row *made_short(struct made *made, unsigned int direction, unsigned int port,
 			    double per_s, double open_s, double lag_s);
+
+/* Entries come into that state with another timeout than the setting's. */
+void made_timeout(struct made *made, const struct snap_row *row, unsigned int state,
+		  uint32_t timeout_s);
 
 /* Parts of the row's entries: src_nat, dst_nat, helper, ipv6, zoned. */
 void made_facts(struct made *made, const struct snap_row *row, const uint32_t parts[5]);
