@@ -9,6 +9,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/stats/batch.h"
 
 /*
  * --- the dump --------------------------------------------------------------
@@ -61,17 +62,24 @@ static void watch_buckets(struct agent *agent)
 		agent->dump.failed = true;
 }
 
+static void apply_records(struct agent *agent, const struct ct_event *records, unsigned int count)
+{
+	batch_records(&agent->resync, &agent->mirror, &agent->stats.observer, records, count,
+		      agent->dump.chunk_mark);
+}
+
 static void apply_chunk(struct agent *agent)
 {
 	const struct query_answer *chunk = &agent->dump.chunk;
+	struct ct_event records[BATCH_EVENTS];
+	unsigned int count = 0;
 	int left;
-	struct ct_event event;
 
 	watch_buckets(agent);
 
 	for (const struct nlmsghdr *nlh = ct_message_first(chunk->bytes, chunk->len, &left); nlh;
 	     nlh = ct_message_next(nlh, &left)) {
-		int err = ct_event_parse(nlh, (size_t)left, &event);
+		int err = ct_event_parse(nlh, (size_t)left, &records[count]);
 
 		if (err == -EBADMSG) {
 			agent->losses.malformed_events++;
@@ -81,8 +89,12 @@ static void apply_chunk(struct agent *agent)
 			continue;
 		recorder_record(&agent->recorder, agent->mirror.now_ns, agent->dump.chunk_mark, nlh,
 				nlh->nlmsg_len);
-		resync_record(&agent->resync, &agent->mirror, &event, agent->dump.chunk_mark);
+		if (++count < BATCH_EVENTS)
+			continue;
+		apply_records(agent, records, count);
+		count = 0;
 	}
+	apply_records(agent, records, count);
 	agent->dump.progress = agent->dump.progress == DUMP_LAST_CHUNK ? DUMP_READ : DUMP_READING;
 }
 

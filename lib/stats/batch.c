@@ -22,3 +22,13 @@ void batch_apply(struct mirror *mirror, struct observer *observer, const struct 
 		mirror_event(mirror, &events[i]);
 	observer_end_batch(observer);
 }
+
+void batch_records(struct resync *resync, struct mirror *mirror, struct observer *observer,
+		   const struct ct_event *records, unsigned int count, uint32_t fill_mark)
+{
+	fetch(mirror, records, count);
+	observer_begin_batch(observer);
+	for (unsigned int i = 0; i < count; i++)
+		resync_record(resync, mirror, &records[i], fill_mark);
+	observer_end_batch(observer);
+}

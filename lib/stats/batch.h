@@ -8,12 +8,16 @@
  * (see flow_table.h); then the events are applied in their order, and who counts by addresses is
  * told of them together (told.h), and fetches in the same way.
  *
+ * Records of a dump are applied in the same way: a table that begins empty waits for the same
+ * memory.
+ *
  * One thread. O(1) an event, no allocation, no system call.
  */
 #ifndef CONNTIDE_STATS_BATCH_H
 #define CONNTIDE_STATS_BATCH_H
 
 #include "lib/event/event.h"
+#include "lib/mirror/resync.h"
 #include "lib/mirror/tracker.h"
 #include "lib/stats/observer.h"
 
@@ -23,5 +27,9 @@
 /* `observer`: whom the mirror's hook tells, or one that feeds nobody. */
 void batch_apply(struct mirror *mirror, struct observer *observer, const struct ct_event *events,
 		 unsigned int count);
+
+/* The same for records of the dump that runs; `fill_mark` as resync_record() takes it. */
+void batch_records(struct resync *resync, struct mirror *mirror, struct observer *observer,
+		   const struct ct_event *records, unsigned int count, uint32_t fill_mark);
 
 #endif
