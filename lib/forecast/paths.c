@@ -11,6 +11,7 @@
 #define RETURN_S       30.0  /* those thrown out come back within */
 #define FORGIVEN_S     60.0  /* unless they have not for this long */
 #define TTE_MODEL      0.1   /* what no path knows of: when in its first bin a step began */
+#define ROUND_S	       72    /* the collector is back by then, unless it is late */
 #define NO_LIMIT       1e18
 
 /* Streams of fc_draw_part() and fc_draw_normal(), beyond those of the classes. */
@@ -150,7 +151,7 @@ static void add_due(const struct fc_curve *fine, double rate_per_s, struct fc_wo
 static void add_rounds(const struct forecast *f, struct fc_work *w)
 {
 	const float *survive = w->project.late_survive;
-	double waiting = 0.0, mean_late_s = 0.0, due_per_s = 0.0;
+	double waiting = 0.0;
 	unsigned int j, k, p, i, n;
 
 	for (k = 0; k < FC_LATE_N; k++)
@@ -171,15 +172,20 @@ static void add_rounds(const struct forecast *f, struct fc_work *w)
 						.dt_s = FC_FINE_DT},
 			   w->diff);
 	/* mirrored paths share a rhythm */
-	for (p = 0; p < FC_PATHS && n; p++)
+	for (p = 0; p < FC_PATHS && n; p++) {
+		const float *diff = w->diff + p / 2 % n * FC_FINE_N;
+		float top = 0.0f;
+
 		for (i = 0; i < FC_PATH_FINE; i++)
-			w->path[p][i] += w->diff[p / 2 % n * FC_FINE_N +
-						 (i + 1) * (FC_PATH_DT / FC_FINE_DT)];
-	for (j = 1; j <= 20; j++)
-		due_per_s += (double)w->due[j] / (20.0 * FC_FINE_DT);
-	for (k = 0; k < FC_LATE_N; k++)
-		mean_late_s += (double)survive[k] * FC_FINE_DT;
-	w->saw_now = n ? waiting - due_per_s * mean_late_s : 0.0;
+			w->path[p][i] += diff[(i + 1) * (FC_PATH_DT / FC_FINE_DT)];
+		/* later points are too far apart for a tooth: it touches the limit with its top,
+		 * and where the count is in an hour is in its middle */
+		for (j = FC_FINE_N - ROUND_S / FC_FINE_DT; j < FC_FINE_N; j++)
+			top = fmaxf(top, diff[j]);
+		for (; i + 1 < FC_POINTS; i++)
+			w->path[p][i] += top;
+	}
+	w->saw_now = n ? waiting - (double)w->flat[ROUND_S / FC_FINE_DT] : 0.0;
 }
 
 /* Those thrown out at once that have not come back yet. */
