@@ -206,13 +206,14 @@ static int wait_ms(const struct agent *agent)
  * a dump is awaited or the queue is not empty. */
 static void pause_reading(struct agent *agent)
 {
-	struct timespec pause = {
-		.tv_nsec = (long)pace_after(&agent->loop.pace, agent->loop.read_events,
-					    agent->events.buffer_bytes, agent->mirror.now_ns)};
+	/* The mirror's time is that of the last read. */
+	uint64_t until_ns =
+		pace_until(&agent->loop.pace, agent->loop.read_events, agent->events.buffer_bytes,
+			   agent->mirror.now_ns, clock_boot_ns());
 
 	agent->loop.read_events = 0;
 	if (agent->loop.drained && agent->dump.progress == DUMP_NONE && !requests_pending(agent))
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		clock_sleep_until_boot_ns(until_ns);
 }
 
 static void dispatch(struct agent *agent, int fd)

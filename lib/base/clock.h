@@ -5,6 +5,7 @@
  *
  * clock_boot_ns()  CLOCK_BOOTTIME: ages, deadlines, heartbeats. It counts through
  *                  suspend and is the same for all processes of one boot.
+ * clock_sleep_until_boot_ns()  until that clock shows this; returns at once if it does already.
  * clock_real_ns()  CLOCK_REALTIME: shown to people only; it may jump.
  * clock_cpu_ns()   CPU time used by this process.
  * clock_tick_hz()  CONFIG_HZ: from the resolution of CLOCK_MONOTONIC_COARSE, which is one tick.
@@ -30,6 +31,14 @@ static inline uint64_t clock_read_ns(clockid_t id)
 static inline uint64_t clock_boot_ns(void)
 {
 	return clock_read_ns(CLOCK_BOOTTIME);
+}
+
+static inline void clock_sleep_until_boot_ns(uint64_t until_ns)
+{
+	const struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+				       .tv_nsec = (long)(until_ns % NS_PER_S)};
+
+	clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL);
 }
 
 static inline uint64_t clock_real_ns(void)

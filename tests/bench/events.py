@@ -132,21 +132,36 @@ def measure_growth(plan, say):
 PAUSE_RATES = (1000, 10000, 60000, 150000)
 
 
+# Less is between the batches of one read: the shortest pause is 1 ms.
+PAUSE_LEAST_MS = 0.5
+
+
 def pauses_ms(path):
-    """How long each sleep of the agent's loop took, by the kernel's clock."""
+    """From the end of each read of events to the next, by the kernel's clock: sleeping, being woken
+    and all work in between, but not while there is nothing to read."""
     text = subprocess.run(["perf", "script", "-i", path, "-F", "time,event"], check=True,
                           text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    began = None
-    for when, what in re.findall(r"([\d.]+):\s+syscalls:sys_(enter|exit)_clock_nanosleep", text):
-        if what == "enter":
-            began = float(when)
-        elif began is not None:
-            yield 1e3 * (float(when) - began)
-            began = None
+    read = waits = None
+    waited = 0.0
+    for when, edge, call in re.findall(
+            r"([\d.]+):\s+syscalls:sys_(enter|exit)_(recvmmsg|epoll_p?wait)", text):
+        now = 1e3 * float(when)
+        if call != "recvmmsg":
+            waited += now - waits if edge == "exit" and waits is not None else 0.0
+            waits = now if edge == "enter" else None
+        elif edge == "exit":
+            read, waited = now, 0.0
+        elif read is not None and now - read - waited >= PAUSE_LEAST_MS:
+            yield now - read - waited
+
+
+PAUSE_CALLS = ("recvmmsg", "epoll_wait" if os.uname().machine == "x86_64" else "epoll_pwait")
 
 
 def measure_pauses(plan, say):
     """{events a second: [ms]}; {} without perf's tracepoints."""
+    traced = [arg for call in PAUSE_CALLS for edge in ("enter", "exit")
+              for arg in ("-e", f"syscalls:sys_{edge}_{call}")]
     result = {}
     for rate in PAUSE_RATES:
         with lab.road() as place, tempfile.TemporaryDirectory(prefix="conntide-bench-") as scratch:
@@ -155,8 +170,7 @@ def measure_pauses(plan, say):
             try:
                 agent.ready()
                 with subprocess.Popen(
-                        ["perf", "record", "-q", "-e", "syscalls:sys_enter_clock_nanosleep", "-e",
-                         "syscalls:sys_exit_clock_nanosleep", "-o", path, "-t",
+                        ["perf", "record", "-q", *traced, "-o", path, "-t",
                          str(agent.process.pid)], stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL) as perf:
                     time.sleep(0.5)

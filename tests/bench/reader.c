@@ -169,15 +169,16 @@ static int receive_batch(int fd, struct mmsghdr *heads, unsigned int batch)
 }
 
 /* As the agent does, or always as long. */
-static void pause_reading(struct pace *pace, uint32_t events, const struct options *o)
+static void pause_reading(struct pace *pace, uint32_t events, const struct options *o,
+			  uint64_t read_ns)
 {
-	struct timespec pause = {.tv_nsec = o->pause_ns};
+	uint64_t now_ns = clock_boot_ns();
+	uint64_t until_ns = now_ns + (uint64_t)o->pause_ns;
 
 	if (!o->steady_pause)
-		pause.tv_nsec =
-			(long)pace_after(pace, events, (uint32_t)o->buffer_bytes, clock_boot_ns());
-	if (pause.tv_nsec)
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		until_ns = pace_until(pace, events, (uint32_t)o->buffer_bytes, read_ns, now_ns);
+	if (until_ns > now_ns)
+		clock_sleep_until_boot_ns(until_ns);
 }
 
 static void read_paced(const int *fds, unsigned int sockets, const struct options *o)
@@ -204,15 +205,16 @@ static void read_paced(const int *fds, unsigned int sockets, const struct option
 	for (unsigned int i = 0; i < sockets; i++)
 		ready[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 	while (!ended) {
-		uint64_t before = done.messages;
+		uint64_t before = done.messages, read_ns;
 
 		if (poll(ready, sockets, wait_ms) < 0)
 			continue;
+		read_ns = clock_boot_ns();
 		for (unsigned int i = 0; i < sockets; i++)
 			while (receive_batch(fds[i], heads, o->batch) == (int)o->batch)
 				;
 		if (wait_ms)
-			pause_reading(&pace, (uint32_t)(done.messages - before), o);
+			pause_reading(&pace, (uint32_t)(done.messages - before), o, read_ns);
 	}
 	free(bytes);
 }
