@@ -157,6 +157,7 @@ static void end_bin(struct forecast *f)
 	struct fc_arrivals *all[FC_CLASSES] = {NULL};
 	float y[FC_CLASSES];
 	double recent = 0.0;
+	bool any = false; /* whole bin: the first, seen in part, would bend the day */
 	unsigned int c, i;
 
 	for (c = 0; c < FC_CLASSES; c++) {
@@ -175,11 +176,12 @@ static void end_bin(struct forecast *f)
 	for (c = 0; c < FC_CLASSES; c++) {
 		const struct fc_arrivals *a = all[c];
 
+		any |= a && a->n;
 		y[c] = !a ? -1.0f : a->n ? a->y[a->at] : 0.0f;
 		for (i = 0; a && i < FC_SEASON_MEAN && i < a->n; i++)
 			recent += (double)a->y[(a->at + i) % FC_HISTORY] / FC_SEASON_MEAN;
 	}
-	if (FC_HAS(FC_PART_SEASON))
+	if (FC_HAS(FC_PART_SEASON) && any)
 		fc_season_bin(&f->season, (double)f->now_s, y, FC_CLASSES, recent);
 }
 
