@@ -288,6 +288,7 @@ struct quality_view quality_view(const struct agent *agent);
 /* Entries verified each second because they had an event; the rest of --audit-rate is drawn from
  * the whole table. */
 uint32_t quality_event_audits(const struct config *config);
+uint32_t quality_table_audits(const struct config *config);
 
 /* requests.c: takes an answer if one has arrived, continues the dump, makes the next request. */
 void requests_answer(struct agent *agent);

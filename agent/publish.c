@@ -143,6 +143,7 @@ static void write_mirror(const struct agent *agent, struct shm_live *live)
 	set(&live->mirror_refused_entries, (int64_t)counters->refused_entries);
 	set(&live->mirror_bytes, (int64_t)flow_table_bytes(&mirror->table));
 	set(&live->verify_pending_entries, verify_pending(&agent->verify));
+	set(&live->table_audits_per_s, quality_table_audits(&agent->config));
 }
 
 static void write_quality(const struct agent *agent, struct shm_live *live)

@@ -15,7 +15,7 @@ uint32_t quality_event_audits(const struct config *config)
 	return config->audit_rate / AUDIT_PARTS;
 }
 
-static uint32_t table_audits(const struct config *config)
+uint32_t quality_table_audits(const struct config *config)
 {
 	return config->audit_rate - quality_event_audits(config);
 }
@@ -120,12 +120,12 @@ void quality_second(struct agent *agent)
 
 	watch_residual(agent);
 	verify_second(&agent->verify, now_ns);
-	mirror_audit(mirror, table_audits(&agent->config));
+	mirror_audit(mirror, quality_table_audits(&agent->config));
 	/* There was no room to note all entries in doubt: only a dump finds them. */
 	if (agent->verify.overflows != quality->overflows_seen || has_room_again(agent))
 		schedule_request(&agent->schedule, now_ns);
 	if (ghosts_known(agent) ||
-	    (table_audits(&agent->config) > 0 && sample_thin(&mirror->sample)))
+	    (quality_table_audits(&agent->config) > 0 && sample_thin(&mirror->sample)))
 		schedule_repair(&agent->schedule, now_ns);
 	/* Where one changed silently, others are likely to have done so. */
 	if (mirror->counters.audits_mismatch != quality->mismatches_seen)
@@ -212,7 +212,7 @@ struct quality_view quality_view(const struct agent *agent)
 		.dump_ns = agent->schedule.last_duration_ns,
 		.table_entries = mirror->entries,
 		.sample_entries = mirror->sample.count,
-		.audits_per_s = table_audits(&agent->config),
+		.audits_per_s = quality_table_audits(&agent->config),
 	};
 	struct quality_view view = {.doubts = doubts(agent), .wrong_found_share_ppm = -1};
 

@@ -17,6 +17,12 @@
 /* Frames end so long ago at most, or they are not of now. */
 #define FRAME_FRESH_NS UINT64_C(30000000000)
 
+/* How many there are, and how many come. */
+struct turnover {
+	double entries;
+	double new_per_s;
+};
+
 const char *basis_name(enum basis basis)
 {
 	static const char *const names[] = {"measured", "timeouts", "present"};
@@ -169,17 +175,38 @@ static void take_settings(const struct snapshot *snap, struct model *model)
 	model->settings.chain_limit_entries =
 		live->chain_limit_entries > 0 ? (double)live->chain_limit_entries : 0;
 	model->settings.tick_hz = (unsigned int)live->tick_hz;
+	model->audits_per_s = live->table_audits_per_s > 0 ? (double)live->table_audits_per_s : 0;
 	model->entries = live->count_entries > 0 ? (double)live->count_entries : 0;
 	if (live->heartbeat_boot_ns > live->started_boot_ns && live->started_boot_ns != 0)
 		model->watch_s =
 			((double)live->heartbeat_boot_ns - (double)live->started_boot_ns) / 1e9;
 }
 
+/* Where entries are translated, NAT looks for a tuple that is free with each new one. */
+static unsigned int walks_an_entry(const struct snapshot *snap, const struct snap_detail *details)
+{
+	const struct snap_ages *ages = snap_ages_now(details->ages, snap->taken_real_ns);
+
+	return ages && (ages->all.src_nat || ages->all.dst_nat) ? 2 : 1;
+}
+
+static double lag_of(const struct model *model, double interval_s, double buckets,
+		     const struct turnover *turnover)
+{
+	const struct gc_lookups lookups = {
+		.walks_per_s = turnover->new_per_s * walks_an_entry(model->snap, model->details),
+		.buckets = buckets,
+		.round_s = model->audits_per_s > 0 ? turnover->entries / model->audits_per_s : 0,
+	};
+
+	return kernel_gc_lag_s(interval_s, &lookups);
+}
+
 /* Before anything is known about the phases: what is there, and its timeouts. */
 static void guess_lag(const struct snapshot *snap, struct model *model)
 {
+	struct turnover turnover = {.entries = model->entries};
 	struct kernel_gc gc;
-	double inserts_per_s = 0;
 
 	kernel_gc_init(&gc);
 	for (size_t i = 0; i < snap->row_count; i++) {
@@ -188,10 +215,10 @@ static void guess_lag(const struct snapshot *snap, struct model *model)
 		for (unsigned int state = 0; state < STATE_SLOTS_MAX; state++)
 			kernel_gc_add(&gc, row->states[state],
 				      state_timeout_s(model, &row->key, state));
-		inserts_per_s += row->new_per_s > 0 ? row->new_per_s : 0;
+		turnover.new_per_s += row->new_per_s > 0 ? row->new_per_s : 0;
 	}
 	model->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
-	model->lag_s = kernel_gc_lag_s(model->interval_s, inserts_per_s, model->settings.buckets);
+	model->lag_s = lag_of(model, model->interval_s, model->settings.buckets, &turnover);
 }
 
 static size_t count_phases(struct views *views, const struct snapshot *snap)
@@ -268,27 +295,28 @@ static double left_s(const struct model *model, const struct phase *phase,
 
 static void model_gc(const struct model *model, struct scenario *scenario)
 {
+	struct turnover turnover = {0};
 	struct kernel_gc gc;
-	double inserts_per_s = 0;
 
 	kernel_gc_init(&gc);
 	for (size_t i = 0; i < model->count; i++) {
 		const struct class *class = &model->classes[i];
 		double rate = arrivals(model, scenario, i);
 
-		inserts_per_s += rate;
+		turnover.new_per_s += rate;
 		for (uint32_t j = 0; j < class->phase_count; j++) {
 			const struct phase *phase = &model->phases[class->first_phase + j];
 			double timeout = phase_timeout_s(scenario->then, phase);
 			double live = rate * (left_s(model, phase, scenario->then, 0) +
-					      phase->expiring * (phase->active_s + timeout));
+					      phase->expiring * (phase->active_s + timeout)) +
+				      standing(model, scenario, phase, i);
 
-			kernel_gc_add(&gc, live + standing(model, scenario, phase, i), timeout);
+			kernel_gc_add(&gc, live, timeout);
+			turnover.entries += live;
 		}
 	}
 	scenario->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
-	scenario->lag_s =
-		kernel_gc_lag_s(scenario->interval_s, inserts_per_s, scenario->then->buckets);
+	scenario->lag_s = lag_of(model, scenario->interval_s, scenario->then->buckets, &turnover);
 }
 
 double model_run(const struct model *model, struct scenario *scenario)

@@ -9,7 +9,9 @@
  *	left_s		time that packets end: the next state came
  *	expiring	stays per arrival that the timeout ends
  *	active_s	of such a stay, until its last packet: a timeout has no hold on it
- *	lag		from the deadline until the kernel's collector comes by (lib/kernel/)
+ *	lag		from the deadline until the entry goes: as measured, or before enough have
+ *			expired as lib/kernel/gc.h has it: the collector comes by, or the first
+ *			packet of another connection, or the agent asks for the entry
  *	standing	entries so old that they are no part of the turnover, in states
  *			whose timeout is long
  *

@@ -58,6 +58,7 @@ struct model {
 	size_t phase_count;
 	struct settings settings;
 	double watch_s;	       /* for how long the agent has run */
+	double audits_per_s;   /* entries that the agent asks the kernel for, one after the other */
 	double lag_s;	       /* measured, or as the collector's interval has it */
 	double interval_s;     /* of the collector, as computed; lib/kernel/gc.h */
 	double reckoned_lag_s; /* what that interval makes of it */

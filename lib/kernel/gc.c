@@ -13,6 +13,9 @@
 #define WHEEL_JIFFIES 63.0
 #define WHEEL_FACTOR  8.0
 
+/* Walks that meet an entry less often than this while it waits do not matter. */
+#define RARE 1e-3
+
 /* A timeout of 0 is treated as this. */
 #define LEAST_S 1e-3
 
@@ -168,14 +171,30 @@ double kernel_gc_interval_s(const struct kernel_gc *gc, unsigned int tick_hz)
 	return kernel_gc_timer_s(kernel_gc_mean_s(gc, tick_hz), tick_hz);
 }
 
-double kernel_gc_lag_s(double interval_s, double inserts_per_s, double buckets)
+double kernel_gc_met_per_s(const struct gc_lookups *lookups)
 {
-	/* How often one of the entry's two chains is walked. */
-	double hazard_per_s = buckets > 0 ? 2 * inserts_per_s / buckets : 0;
-	double x = hazard_per_s * interval_s;
+	return lookups->buckets > 0 ? 2 * lookups->walks_per_s / lookups->buckets : 0;
+}
 
-	/* The mean of the smaller of a uniform and an exponential time. */
-	if (!(x > 1e-4))
-		return interval_s / 2;
-	return (1 - (1 - exp(-x)) / x) / hazard_per_s;
+/* The integral of t^power e^(-t) from 0 to x, for a power of 0 to 2. */
+static double gamma_below(unsigned int power, double x)
+{
+	double rest = power == 0 ? 1 : power == 1 ? 1 + x : 2 + 2 * x + x * x;
+
+	return (power == 2 ? 2 : 1) - exp(-x) * rest;
+}
+
+double kernel_gc_lag_s(double interval_s, const struct gc_lookups *lookups)
+{
+	double met_per_s = kernel_gc_met_per_s(lookups);
+	double round_s = lookups->round_s > 0 ? lookups->round_s : (double)INFINITY;
+	double most_s = fmin(interval_s, round_s), x = met_per_s * most_s;
+	/* Still there after t: (1 - t/interval) (1 - t/round) e^(-met t). */
+	double one = 1 / interval_s + 1 / round_s, two = 1 / interval_s / round_s;
+
+	if (!(x > RARE))
+		return most_s * (1 - most_s * (one / 2 - most_s * two / 3));
+	return (gamma_below(0, x) - one / met_per_s * gamma_below(1, x) +
+		two / (met_per_s * met_per_s) * gamma_below(2, x)) /
+	       met_per_s;
 }

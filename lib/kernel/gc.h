@@ -69,9 +69,32 @@ double kernel_gc_timer_s(double wait_s, unsigned int tick_hz);
 double kernel_gc_interval_s(const struct kernel_gc *gc, unsigned int tick_hz);
 
 /*
- * Mean time from deadline to removal. An insertion walks two hash chains and frees the
- * expired entries in them. `buckets` 0: only gc frees entries.
+ * Who else removes expired entries: lookups and questions.
+ *
+ * A lookup walks one chain from its youngest entry up to the one it looks for, and removes those
+ * that have expired on the way. The first packet of a connection finds none and walks to the end;
+ * where NAT is in use a second walk, of the chain of the answers, sees whether the tuple is free.
+ * Later packets stop at their own entry: they remove only what is younger, of those two chains
+ * alone, and not once more when they come again. They are left out. Measured on Linux 6.18, 8192
+ * buckets, 500 expired entries: a connection at full speed removed none of them, 2000 older
+ * connections that all sent removed half at once and the rest never.
+ *
+ * A program that asks for an entry (ctnetlink GET) removes it if it has expired: so does the agent,
+ * which asks for one entry after the other (lib/mirror/sample.h).
  */
-double kernel_gc_lag_s(double interval_s, double inserts_per_s, double buckets);
+struct gc_lookups {
+	double walks_per_s; /* of a chain to its end, by all network namespaces */
+	double buckets;	    /* 0: no lookup removes anything */
+	double round_s;	    /* each entry is asked for once in so long; 0: never */
+};
+
+/* Chance a second that a walk meets the entry, which is in two chains. */
+double kernel_gc_met_per_s(const struct gc_lookups *lookups);
+
+/*
+ * Mean time from deadline to removal: by the collector, which comes every `interval_s`, by the
+ * round of questions, each at any moment of its interval, or by a walk, whichever is first.
+ */
+double kernel_gc_lag_s(double interval_s, const struct gc_lookups *lookups);
 
 #endif

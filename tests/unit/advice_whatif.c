@@ -247,6 +247,61 @@ static void test_no_lag(void **state)
 	made_free(made);
 }
 
+/* Connections to a port from which nothing has expired yet: 80 a second for 10 s. */
+static struct made *young(int64_t buckets, int64_t audits_per_s)
+{
+	struct made *made = made_new();
+	struct snap_row *row = made_row(made, L4_TCP, DIR_OUTBOUND, 80);
+
+	made->snap.live.buckets = buckets;
+	made->snap.live.table_audits_per_s = audits_per_s;
+	made->snap.live.count_entries = 800;
+	made_state(row, ST_TCP_SYN_SENT, 800);
+	made_rate(row, 80);
+	return made;
+}
+
+/* How late entries go before any has: the collector's interval, each new entry's walk of a chain,
+ * and the agent's own questions. */
+static void test_lag_beforehand(void **state)
+{
+	struct made *made = young(1 << 20, 0);
+	const uint32_t translated[5] = {800};
+	double interval_s, met_per_s = 2 * 80.0 / 1000;
+
+	(void)state;
+	made_look(made);
+	interval_s = made->model.interval_s;
+	near(made->model.lag_s, interval_s / 2, 0.2);
+	made_free(made);
+
+	made = young(1000, 0);
+	made_look(made);
+	near(made->model.interval_s, interval_s, 1e-9);
+	near(made->model.lag_s,
+	     1 / met_per_s -
+		     (1 - exp(-met_per_s * interval_s)) / (met_per_s * met_per_s * interval_s),
+	     1e-6);
+	made_free(made);
+
+	/* NAT walks a second chain for each. */
+	made = young(1000, 0);
+	made_facts(made, &made->rows[0], translated);
+	made_look(made);
+	met_per_s *= 2;
+	near(made->model.lag_s,
+	     1 / met_per_s -
+		     (1 - exp(-met_per_s * interval_s)) / (met_per_s * met_per_s * interval_s),
+	     1e-6);
+	made_free(made);
+
+	/* Each of 800 once in 8 s. */
+	made = young(1 << 20, 100);
+	made_look(made);
+	near(made->model.lag_s, 4 - 64 / 6.0 / interval_s, 0.01);
+	made_free(made);
+}
+
 static void test_keepalive(void **state)
 {
 	struct made *made = made_new();
@@ -547,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_keepalive),
 		cmocka_unit_test(test_successors),
 		cmocka_unit_test(test_no_lag),
+		cmocka_unit_test(test_lag_beforehand),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_arrivals),

@@ -73,6 +73,7 @@ void fixture_ages_cell(struct shm_ages_set *set, uint32_t number, uint32_t entri
 void fixture_ages_facts(struct shm_ages_set *set, uint32_t number, const uint32_t parts[5])
 {
 	struct shm_ages_row *row = row_of_set(&set->ages, number);
+	struct shm_ages_row *all = &set->ages.all;
 
 	if (!row)
 		return;
@@ -81,5 +82,9 @@ void fixture_ages_facts(struct shm_ages_set *set, uint32_t number, const uint32_
 	poke_u32(&row->helper, parts[2]);
 	poke_u32(&row->ipv6, parts[3]);
 	poke_u32(&row->zoned, parts[4]);
-	add(&set->ages.all.ipv6, parts[3]);
+	add(&all->src_nat, parts[0]);
+	add(&all->dst_nat, parts[1]);
+	add(&all->helper, parts[2]);
+	add(&all->ipv6, parts[3]);
+	add(&all->zoned, parts[4]);
 }

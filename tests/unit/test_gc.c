@@ -230,15 +230,53 @@ static void test_timer(void **state)
 	}
 }
 
+static double lag(double interval_s, double walks_per_s, double buckets, double round_s)
+{
+	const struct gc_lookups lookups = {walks_per_s, buckets, round_s};
+
+	return kernel_gc_lag_s(interval_s, &lookups);
+}
+
 static void test_lag(void **state)
 {
 	(void)state;
-	near(kernel_gc_lag_s(60, 0, 65536), 30, 1e-9);
-	near(kernel_gc_lag_s(60, 100, 0), 30, 1e-9);
+	near(lag(60, 0, 65536, 0), 30, 1e-9);
+	near(lag(60, 100, 0, 0), 30, 1e-9);
 	/* Chains walked 10 times a second: 0.1 s, whatever the interval. */
-	near(kernel_gc_lag_s(60, 5000, 1000), 0.1, 1e-3);
-	assert_true(kernel_gc_lag_s(60, 1000, 65536) < 30);
-	assert_true(kernel_gc_lag_s(60, 1000, 65536) > kernel_gc_lag_s(60, 2000, 65536));
+	near(lag(60, 5000, 1000, 0), 0.1, 1e-3);
+	assert_true(lag(60, 1000, 65536, 0) < 30);
+	assert_true(lag(60, 1000, 65536, 0) > lag(60, 2000, 65536, 0));
+	/* The smaller of a uniform time and an exponential one: 1 - (1 - 1/e) = 1/e. */
+	near(lag(20, 50, 2000, 0), 20 * exp(-1), 1e-9);
+	/* Of two uniform ones, a third where they are alike; I/2 - I^2/6T where they are not. */
+	near(lag(30, 0, 8192, 30), 10, 1e-9);
+	near(lag(60, 0, 8192, 15), 7.5 - 15 * 15 / 6.0 / 60, 1e-9);
+	near(lag(15, 0, 8192, 60), lag(60, 0, 8192, 15), 1e-9);
+}
+
+/* Midpoints, which know no closed form. */
+static double summed(double interval_s, double met_per_s, double round_s)
+{
+	double most_s = fmin(interval_s, round_s), sum = 0;
+	const unsigned int steps = 100000;
+
+	for (unsigned int i = 0; i < steps; i++) {
+		double t = (i + 0.5) * most_s / steps;
+
+		sum += (1 - t / interval_s) * (1 - t / round_s) * exp(-met_per_s * t);
+	}
+	return sum * most_s / steps;
+}
+
+static void test_lag_of_all(void **state)
+{
+	const double met[] = {1e-6, 4e-6, 1e-5, 1e-3, 0.03, 0.2, 5, 300};
+
+	(void)state;
+	for (unsigned int i = 0; i < UNIT_COUNT(met); i++) {
+		near(lag(22, met[i] * 5000, 10000, 9), summed(22, met[i], 9), 2e-3);
+		near(lag(22, met[i] * 5000, 10000, 40), summed(22, met[i], 40), 2e-3);
+	}
 }
 
 int main(void)
@@ -248,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_figures),		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_one_point),	cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_timer),		cmocka_unit_test(test_lag),
+		cmocka_unit_test(test_lag_of_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
