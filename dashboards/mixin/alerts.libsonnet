@@ -55,6 +55,14 @@ local select = import 'select.libsonnet';
     local level(names) =
       'max without (level) (%s) == 1' % series('conntide_level', 'level=~"%s"' % names),
 
+    // Without what has an alert of its own, as early and as severe. The agent names the fill first:
+    // where the table itself is at that level, the reason is none of these.
+    local tableLevel(names, others) = |||
+      %s
+        unless on (job, instance, netns)
+      %s
+    ||| % [level(names), series('conntide_level_reason', 'reason=~"%s"' % others)],
+
     // What Alertmanager silences goes on as long as what silences it (inhibition.libsonnet): it
     // takes the expression of that, and the labels it had itself. Both end at one evaluation, and
     // Prometheus sends in the order of the rules: what silences stands first, so that Alertmanager
@@ -105,7 +113,7 @@ local select = import 'select.libsonnet';
         rules: held([
           alert(
             'ConntideTableCritical', 'critical',
-            level('CRITICAL|FULL'), config.criticalFor,
+            tableLevel('CRITICAL|FULL', 'nat-pool'), config.criticalFor,
             'The connection tracking table is at level CRITICAL or FULL.',
             table + ' is at level CRITICAL or FULL; new connections are lost when it is full.' +
             reason + losses + largest + talker + ' Next: conntide advice.',
@@ -145,7 +153,7 @@ local select = import 'select.libsonnet';
           ),
           alert(
             'ConntideTableHigh', 'warning',
-            level('HIGH|CRITICAL|FULL'), config.highFor,
+            tableLevel('HIGH|CRITICAL|FULL', 'nat-pool|insert-failed|expectations'), config.highFor,
             'The connection tracking table is at level HIGH or worse.',
             table + ' is at level HIGH or worse.' + reason + largest + talker + ' Next: conntide why, conntide advice.',
             table + ' is no longer reported at level HIGH or worse.',

@@ -9,7 +9,15 @@ local table = ['instance', 'netns'];
 [
   {
     sources: ['ConntideTableCritical'],
-    targets: ['ConntideTableFillsSoon', 'ConntideTableFillsEventually', 'ConntideTableHigh'],
+    targets: [
+      'ConntideTableFillsSoon',
+      'ConntideTableFillsEventually',
+      'ConntideTableHigh',
+      // Causes of that level that have alerts of their own.
+      'ConntideNatPoolFillsSoon',
+      'ConntideInsertFailures',
+      'ConntideExpectationsFill',
+    ],
     equal: table,
   },
   {
@@ -23,6 +31,7 @@ local table = ['instance', 'netns'];
     targets: ['ConntideNatPoolFillsSoon', 'ConntideInsertFailures'],
     equal: table,
   },
+  { sources: ['ConntideNatPoolFillsSoon'], targets: ['ConntideInsertFailures'], equal: table },
   { sources: ['ConntideChainsTooLong'], targets: ['ConntideInsertFailures'], equal: table },
   {
     sources: ['ConntideTableFillsSoon', 'ConntideTableHigh', 'ConntideTableCritical'],

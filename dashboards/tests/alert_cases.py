@@ -247,6 +247,9 @@ UNTIL = {
         series("conntide_insert_failed_total", f"0+120x{end} {120 * end}x300")
         + series("conntide_new_entries_total", "0+3000x400", None, l4proto="udp",
                  direction="forwarded", port="53")),
+    "ConntideExpectationsFill": lambda end: (
+        series("conntide_expectations", f"3900x{end} 100x300")
+        + series("conntide_expectations_limit", "4096x400")),
     "ConntideAgentDown": lambda end: series("conntide_agent_state", f"1x{end} 0x300", None,
                                             state="silent"),
     "ConntideAgentDegraded": lambda end: series("conntide_agent_state", f"1x{end} 0x300", None,
@@ -325,6 +328,38 @@ def goes_on(source, target):
                 {"expr": firing(target), "eval_time": "100m", "exp_samples": [{"value": 0}]}]}
 
 
+# A level whose cause has an alert of its own is not said twice: level, reason, what shows the cause,
+# and which alerts are sent. The agent names the fill first.
+ONCE = [
+    ("HIGH", "insert-failed", "ConntideInsertFailures", {"ConntideInsertFailures"}),
+    ("CRITICAL", "insert-failed", "ConntideInsertFailures", {"ConntideTableCritical"}),
+    ("HIGH", "expectations", "ConntideExpectationsFill", {"ConntideExpectationsFill"}),
+    ("CRITICAL", "expectations-refused", "ConntideExpectationsFill", {"ConntideTableCritical"}),
+    ("HIGH", "nat-pool", "ConntideNatPoolFillsSoon", {"ConntideNatPoolFillsSoon"}),
+    ("CRITICAL", "nat-pool", "ConntideNatPoolExhausted", {"ConntideNatPoolExhausted"}),
+    ("HIGH", "fill", "ConntideInsertFailures", {"ConntideTableHigh", "ConntideInsertFailures"}),
+    ("CRITICAL", "fill", "ConntideNatPoolExhausted",
+     {"ConntideTableCritical", "ConntideNatPoolExhausted"}),
+]
+ABOUT = ("ConntideTableHigh", "ConntideTableCritical", "ConntideInsertFailures",
+         "ConntideExpectationsFill", "ConntideNatPoolFillsSoon", "ConntideNatPoolExhausted")
+
+
+def said_once(level, reason, shows, sent, inhibition):
+    silencing = {name: [source for pair in inhibition for source in pair["sources"]
+                        if name in pair["targets"]] for name in ABOUT}
+    queries = []
+    for name in ABOUT:
+        loud = firing(name)
+        for source in silencing[name]:
+            loud = f"({loud} unless on () {firing(source)} > 0 or vector(0))"
+        queries.append({"expr": loud, "eval_time": "40m",
+                        "exp_samples": [{"value": int(name in sent)}]})
+    return {"name": f"{level} for {reason} is said once, where {shows} is", "interval": "1m",
+            "input_series": levels({level: "1x300"}, None, reason) + UNTIL[shows](200),
+            "promql_expr_test": queries}
+
+
 def promtool_tests(groups, inhibition):
     rules = {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
     made = []
@@ -342,4 +377,5 @@ def promtool_tests(groups, inhibition):
     made += [gone, answers]
     made += [goes_on(source, target) for pair in inhibition for source in pair["sources"]
              for target in pair["targets"] if rules[target]["labels"]["severity"] != "info"]
+    made += [said_once(*one, inhibition) for one in ONCE]
     return {"rule_files": ["../rules.yml"], "evaluation_interval": "1m", "tests": made}
