@@ -27,6 +27,7 @@
 #define MEAN_S	       1200.0
 #define TREND_LASTS_S  400.0 /* added to its age so far */
 #define TREND_GROWS    0.4   /* but no longer than it takes to grow by this share of the old rate */
+#define OF_DAY	       0.25  /* a day climbs for half of it, at its steepest slope for no longer */
 #define FALLS_ON       0.15  /* share of paths on which demand falls to nothing */
 #define FALL_SHARE     0.8   /* of the way to what is usual: a decay slows down */
 #define FALL_LEAST     0.25  /* where that is near or past: of what is left */
@@ -453,7 +454,8 @@ struct fc_line fc_arrivals_line(const struct fc_demand *d, const struct fc_arriv
 	}
 	line->level += found.sd * (double)(sign * fc_draw_normal(normals, stream + S_LEVEL, p / 2));
 	line->level = fmax(line->level, 0.0);
-	line->lasts_s = trend_lasts_s(line, found.age_s, v);
+	line->lasts_s = fmin(trend_lasts_s(line, found.age_s, v),
+			     fmax(OF_DAY * path->day_s - found.age_s, 0.0));
 	if (line->slope < 0.0) {
 		/* demand that falls settles where it was before it rose, mostly */
 		double rest = part < FALLS_ON ? 0.0 : path->low;

@@ -91,7 +91,8 @@ struct fc_path_of {
 	const float *normals; /* fc_draw_normals() */
 	unsigned int class_id;
 	unsigned int path;
-	double low; /* fc_arrivals_low() */
+	double low;   /* fc_arrivals_low() */
+	double day_s; /* that demand follows */
 };
 
 /* The line that explains the arrivals on that path. */

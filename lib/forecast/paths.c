@@ -106,13 +106,15 @@ static void add_class(const struct forecast *f, unsigned int id, struct fc_work 
 	const struct fc_arrivals *a = &f->cls[id].arrivals;
 	struct fc_response *re = &w->response;
 	double low = fc_arrivals_low(a);
+	double day_s = FC_HAS(FC_PART_SEASON) ? f->season.day_s : INFINITY;
 	unsigned int p, i;
 
 	fc_arrivals_sum(a, &w->sums);
 	re->mean = (struct fc_line){0};
 	for (p = 0; p < FC_PATHS; p++) {
-		struct fc_line line = fc_arrivals_line(&f->demand, a, &w->sums,
-						       &(struct fc_path_of){f->normal, id, p, low});
+		struct fc_line line =
+			fc_arrivals_line(&f->demand, a, &w->sums,
+					 &(struct fc_path_of){f->normal, id, p, low, day_s});
 
 		re->mean.level += line.level / FC_PATHS;
 		re->mean.slope += line.slope / FC_PATHS;

@@ -7,13 +7,12 @@
 #define BIN_S	       5.0
 #define FORGET_DAYS    1.5
 #define LEAST_DAYS     0.2
-#define WHOLE_DAYS     0.9
-#define USUAL_SWING    0.4 /* of the level; holds the fit while little of a day was seen */
+#define USUAL_SWING    0.3 /* of the level; holds the fit while little of a day was seen */
 #define MEAN_BINS      FC_SEASON_MEAN
-#define ERROR_BINS     120.0 /* errors are remembered for */
+#define ERROR_BINS     60.0 /* errors are remembered for */
 #define LEAST_COMPARED 40
 #define WORSE	       0.9 /* share of the other's squared error at which none follow, */
-#define BETTER	       0.5 /* and at which most do */
+#define BETTER	       0.6 /* and at which most do */
 #define MOST_PATHS     0.9
 #define NOISE	       1.3 /* of all classes, as times the Poisson one */
 #define SCALE_BINS     24.0
@@ -37,21 +36,21 @@ static void basis(const struct fc_season *se, double at_s, double *x)
 	}
 }
 
-/* c = s^-1 v by Cholesky, with the swing held by what is usual. */
+/* c = s^-1 v by Cholesky, with the swing held by what is usual, and by how much it bends. */
 static void solve(const struct fc_season *se, const double *v, double *c)
 {
 	double a[FC_COEFS][FC_COEFS], hold, level = se->s[0][0] > 0.0 ? v[0] / se->s[0][0] : 0.0;
-	unsigned int i, j, k, n = se->bins * BIN_S < WHOLE_DAYS * se->day_s ? 3 : FC_COEFS;
+	unsigned int i, j, k;
 
 	memset(c, 0, FC_COEFS * sizeof(*c));
 	if (level <= 0.0)
 		return;
 	hold = 1.0 / (USUAL_SWING * USUAL_SWING * level);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < FC_COEFS; i++) {
 		c[i] = v[i];
 		for (j = 0; j <= i; j++) {
 			a[i][j] = se->s[i][j] +
-				  (i == j && i ? hold * ((i + 1) / 2) : 1e-9 * (i == j));
+				  (i == j && i ? hold * pow((i + 1) / 2, 4) : 1e-9 * (i == j));
 			for (k = 0; k < j; k++)
 				a[i][j] -= a[i][k] * a[j][k];
 			a[i][j] = i == j ? sqrt(fmax(a[i][j], 1e-9)) : a[i][j] / a[j][j];
@@ -60,8 +59,8 @@ static void solve(const struct fc_season *se, const double *v, double *c)
 		}
 		c[i] /= a[i][i];
 	}
-	for (i = n; i--;) {
-		for (k = i + 1; k < n; k++)
+	for (i = FC_COEFS; i--;) {
+		for (k = i + 1; k < FC_COEFS; k++)
 			c[i] -= a[k][i] * c[k];
 		c[i] /= a[i][i];
 	}

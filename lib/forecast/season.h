@@ -3,11 +3,11 @@
  * Demand that follows the day: a level and FC_WAVES waves of a day's length and its parts.
  *
  * Each class's arrivals by bin are fitted by least squares that forgets in days; classes share
- * the matrix. Until most of a day was seen only the longest wave is fitted, and none before a
- * fifth of it. Days differ: the fit is scaled by what came lately. Whether the day is worth
- * following is asked of the data: what the fit said FC_SEASON_AHEAD bins ago of all arrivals
- * now, against the rate there was then. Only where the fit's squared error is clearly below
- * the other's do paths follow it, and none do in a minute unlike what it says.
+ * the matrix. Days are smooth: the shorter a wave, the more it takes to believe in it. None is
+ * followed before a fifth of a day was seen. Days differ: the fit is scaled by what came lately.
+ * Whether the day is worth following is asked of the data: what the fit said FC_SEASON_AHEAD bins
+ * ago of all arrivals now, against the rate there was then. Only where the fit's squared error is
+ * clearly below the other's do paths follow it, and none do in a minute unlike what it says.
  *
  * Arrivals by bin of FC_BIN_S; seconds of the forecast's clock. Pure.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The 27 kinds of scenario. Every size, rate, onset, mix and limit is drawn
+ * The 29 kinds of scenario. Every size, rate, onset, mix and limit is drawn
  * from the seed; nothing here is fitted to a recorded trace.
  */
 #include "sim.h"
@@ -299,6 +299,15 @@ static void k_days(struct scenario *sc, struct rng *r)
 			->tau = sc->day_s / i;
 }
 
+/* Working days and weekends. */
+static void k_week(struct scenario *sc, struct rng *r)
+{
+	sc->day_s = rng_range(r, 700, 1800);
+	change(sc, CH_RATE_WEEK, CLIENTS | BIT(DNS), -sc->day_s * rng_range(r, 3, 9), 0,
+	       rng_range(r, 0.0, 0.6))
+		->tau = sc->day_s;
+}
+
 /* Many buckets and few packets: only the collector removes what has expired. */
 static void k_sawtooth(struct scenario *sc, struct rng *r)
 {
@@ -340,6 +349,8 @@ static const struct {
 	{"days", k_days, 0.34},
 	{"sawtooth", k_sawtooth, 0.5},
 	{"flash_fill", k_flash, 1.0},
+	{"week", k_week, 0.34},
+	{"sawtooth_fill", k_sawtooth, 1.0},
 };
 
 unsigned int scenario_kinds(void)
@@ -372,8 +383,8 @@ void scenario_draw(struct scenario *sc, unsigned int kind, uint64_t seed)
 
 bool change_is_shock(const struct sim_change *c)
 {
-	return !c->usual && c->kind != CH_RATE_SIN && c->kind != CH_RATE_PULSES &&
-	       c->kind != CH_LOSE && c->kind != CH_DUMP;
+	return !c->usual && c->kind != CH_RATE_SIN && c->kind != CH_RATE_WEEK &&
+	       c->kind != CH_RATE_PULSES && c->kind != CH_LOSE && c->kind != CH_DUMP;
 }
 
 void scenario_set_limit(struct scenario *sc, double base, double peak)

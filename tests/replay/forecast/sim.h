@@ -88,6 +88,7 @@ enum sim_change_kind {
 	CH_RATE_RAMP,	/* rate x (1 -> value) from t0 to t1, then kept */
 	CH_RATE_FLASH,	/* rises to x value within tau, decays from t1 */
 	CH_RATE_SIN,	/* rate x (1 + value sin), period tau */
+	CH_RATE_WEEK,	/* working hours: steep, flat, x value on two days of seven; day tau */
 	CH_RATE_PULSES, /* tau apart, value connections within 3 s */
 	CH_STAY,	/* stays x value from t0 to t1 */
 	CH_LEAK,	/* p_leak = value */

@@ -19,6 +19,14 @@ static double new_stay_s(struct sim *s, struct flow *fl)
 	return stay_draw_s(&s->sc->service[fl->service], fl->stay_scale_s, &s->rng);
 }
 
+/* From a night of half the rate to a working day of one and a half. */
+static double week(const struct sim_change *c, double t)
+{
+	double days = (t - c->t0) / c->tau, busy = tanh(3.0 * sin(6.283185307179586 * days));
+
+	return 1.0 + 0.5 * busy * (fmod(days, 7.0) >= 5.0 && busy > 0.0 ? c->value : 1.0);
+}
+
 double sim_rate_per_s(const struct sim *s, unsigned int service, double t)
 {
 	double r = s->sc->service[service].rate_per_s;
@@ -31,6 +39,10 @@ double sim_rate_per_s(const struct sim *s, unsigned int service, double t)
 			continue;
 		if (c->kind == CH_RATE_SIN) {
 			r *= 1.0 + c->value * sin(6.283185307179586 * (t - c->t0) / c->tau);
+			continue;
+		}
+		if (c->kind == CH_RATE_WEEK) {
+			r *= week(c, t);
 			continue;
 		}
 		if (t < c->t0)

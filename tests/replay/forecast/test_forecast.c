@@ -209,8 +209,9 @@ static struct fc_line found_line(struct fc_demand *d, const float *normals, doub
 	}
 	fc_arrivals_sum(&a, &sums);
 	for (p = 0; p < FC_PATHS; p++) {
-		line = fc_arrivals_line(d, &a, &sums,
-					&(struct fc_path_of){normals, 0, p, fc_arrivals_low(&a)});
+		line = fc_arrivals_line(
+			d, &a, &sums,
+			&(struct fc_path_of){normals, 0, p, fc_arrivals_low(&a), 86400.0});
 		mean.level += line.level / FC_PATHS;
 		mean.slope += line.slope / FC_PATHS;
 	}
