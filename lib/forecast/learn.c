@@ -284,17 +284,23 @@ static void enter(struct forecast *f, const struct fc_move *m, int64_t since_s, 
 		cl->first[s] *= 0.5f;
 }
 
+/* The kernel tells whole seconds, and may tell what is set a little later. */
+#define OWN_LEAST_S 2u
+
 /* Since when an entry found with this much of its timeout left is in its stage. */
 static int64_t since_of_found(const struct forecast *f, const struct fc_move *m)
 {
 	uint8_t proto = m->l4proto < FC_L4PROTOS ? m->l4proto : FC_L4PROTOS - 1;
-	uint32_t timeout_s;
+	uint32_t timeout_s, own_s;
 
 	if (m->to >= FC_STAGES || !m->timeout_s || m->to == FC_ESTABLISHED || m->to == FC_ASSURED ||
 	    m->to == FC_UNKNOWN)
 		return FC_SINCE_UNKNOWN;
 	timeout_s = f->sysctl_timeout_s[proto][m->to];
-	if (m->timeout_s > timeout_s)
+	/* A policy or a helper sets another one: what was left of which is not known. */
+	own_s = forecast_timeout_of(f, m->l4proto, m->direction, m->port, (enum fc_stage)m->to);
+	if (m->timeout_s > timeout_s ||
+	    (own_s && (own_s + OWN_LEAST_S < timeout_s || own_s > timeout_s + OWN_LEAST_S)))
 		return FC_SINCE_UNKNOWN;
 	return (m->now_ns - (int64_t)(timeout_s - m->timeout_s) * NS_PER_S) & -FC_KEEP_NS;
 }

@@ -35,7 +35,9 @@ struct shm_ages_row {
 struct shm_ages_cell {
 	_Atomic uint32_t cell; /* CELL_INVALID: none */
 	_Atomic uint32_t entries;
-	_Atomic uint32_t told;	    /* of them, asked for their idle time in the last minutes */
+	/* Of them, asked for their idle time in the last minutes; none where timeout_s is not the
+	 * setting's. */
+	_Atomic uint32_t told;
 	_Atomic uint32_t refreshed; /* of those told: packets came after it entered its state */
 	_Atomic uint32_t timeout_s; /* with which entries come into it, by events; 0: not known */
 	_Atomic uint32_t age[SHM_AGE_BUCKETS];	/* time in the state */

@@ -63,7 +63,7 @@ static void count_row(struct shm_ages_row *row, uint32_t facts)
 			count_one(kinds[i]);
 }
 
-static void count_cell(const struct mirror *mirror, struct shm_ages_cell *cell,
+static void count_cell(const struct mirror *mirror, struct shm_ages_cell *cell, bool own_timeout,
 		       const struct flow *flow)
 {
 	uint64_t ticks = flow_tick(mirror->now_ns) - flow->since;
@@ -72,7 +72,7 @@ static void count_cell(const struct mirror *mirror, struct shm_ages_cell *cell,
 	count_one(&cell->entries);
 	if (!(flow->cell_flags & FLOW_SINCE_UNKNOWN))
 		count_one(&cell->age[age_bucket(age_s)]);
-	if (!(flow->facts & FACT_IDLE))
+	if (!(flow->facts & FACT_IDLE) || own_timeout)
 		return;
 	count_one(&cell->told);
 	if (flow->facts & FACT_REFRESHED)
@@ -94,7 +94,7 @@ static bool visit(void *arg, struct flow *flow, uint32_t at)
 		count_row(&ages->made.row[index], flow->facts);
 	index = places_find(ages->cells, flow_cell(flow));
 	if (index != NONE)
-		count_cell(ages->mirror, &ages->made.cell[index], flow);
+		count_cell(ages->mirror, &ages->made.cell[index], ages->own_timeout[index], flow);
 	return false;
 }
 
@@ -114,6 +114,27 @@ static uint32_t timeout_of(const struct ages *ages, uint32_t cell)
 		return 0;
 	return forecast_timeout_of(ages->forecast, key.l4proto, key.direction, key.port,
 				   (enum fc_stage)observer_stage(key.l4proto, state));
+}
+
+static bool differs(const struct mirror *mirror, int timeout, uint32_t told_s)
+{
+	uint32_t setting_s = timeout < 0 ? 0 : mirror->timeouts_s[timeout];
+
+	/* The kernel tells whole seconds. */
+	return told_s + 2 < setting_s || told_s > setting_s + 2;
+}
+
+/* A policy or a helper sets it. TCP has two of its own, for what is not acknowledged. */
+static bool is_own(const struct mirror *mirror, uint32_t cell, uint32_t told_s)
+{
+	struct row_key key;
+	unsigned int state;
+
+	if (!told_s || !cell_key_of(cell, &key, &state))
+		return false;
+	return differs(mirror, timeout_of_state(key.l4proto, state), told_s) &&
+	       (key.l4proto != L4_TCP || (differs(mirror, TIMEOUT_TCP_UNACKNOWLEDGED, told_s) &&
+					  differs(mirror, TIMEOUT_TCP_MAX_RETRANS, told_s)));
 }
 
 void ages_begin(struct ages *ages, const uint32_t *cells, uint32_t cell_count, const uint32_t *rows,
@@ -136,6 +157,8 @@ void ages_begin(struct ages *ages, const uint32_t *cells, uint32_t cell_count, c
 	for (uint32_t i = 0; i < cell_count; i++) {
 		poke_u32(&made->cell[i].cell, cells[i]);
 		poke_u32(&made->cell[i].timeout_s, timeout_of(ages, cells[i]));
+		ages->own_timeout[i] =
+			is_own(ages->mirror, cells[i], peek_u32(&made->cell[i].timeout_s));
 		places_add(ages->cells, cells[i], i);
 	}
 	ages->cursor = (struct flow_cursor){0, AGES_STEP_BUCKETS};

@@ -41,6 +41,8 @@ struct ages {
 	bool walking;
 	struct flow_cursor cursor;
 	struct shm_ages made; /* of this walk */
+	/* Idle times are reckoned from the setting's timeout: of these cells they are not. */
+	bool own_timeout[SHM_AGES_CELLS];
 	struct ages_place cells[AGES_PLACES];
 	struct ages_place rows[AGES_PLACES];
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/forecast/forecast.h"
 #include "lib/shm/seqlock.h"
 #include "lib/shm/snap_ages.h"
 #include "lib/stats/ages.h"
@@ -194,6 +195,48 @@ static void test_idle_of_records(void **state)
 	stage_destroy(&stage);
 }
 
+/* Under a policy the deadline says nothing of the idle time, for it is reckoned from the setting.
+ */
+static void test_no_idle_of_an_own_timeout(void **state)
+{
+	static const struct {
+		uint32_t timeout_s, told;
+	} cases[] = {{432000, 100}, {600, 0}, {500000, 0}, {300, 100}, {0, 100}};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct forecast *forecast = forecast_create(0);
+		struct fc_move move = {.since_ns = FC_SINCE_UNKNOWN,
+				       .l4proto = row80.l4proto,
+				       .direction = row80.direction,
+				       .port = row80.port,
+				       .from = FC_NONE,
+				       .to = FC_ESTABLISHED,
+				       .timeout_s = cases[i].timeout_s};
+		const struct snap_ages_cell *cell;
+		struct stage stage;
+
+		assert_non_null(forecast);
+		/* Of one alone it is not yet that of most. */
+		for (unsigned int k = 0; k < 5; k++)
+			forecast_move(forecast, &move);
+		stage_create(&stage);
+		stage.ages.forecast = forecast;
+		for (uint32_t k = 0; k < 100; k++)
+			tell(&stage, k, CT_NEW, ST_TCP_ESTABLISHED, 0);
+		pass(&stage, 5000);
+		for (uint32_t k = 0; k < 100; k++)
+			record(&stage, k, ST_TCP_ESTABLISHED, 0, 431000);
+		cell = snap_ages_cell(walk(&stage), &row80, ST_TCP_ESTABLISHED);
+		assert_non_null(cell);
+		assert_int_equal(cell->entries, 100);
+		assert_int_equal(cell->told, cases[i].told);
+		assert_true(fabs(snap_ages_older(cell->idle, 0) - cases[i].told) < 0.5);
+		stage_destroy(&stage);
+		forecast_destroy(forecast);
+	}
+}
+
 static void test_facts(void **state)
 {
 	struct stage stage;
@@ -285,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_buckets),
 		cmocka_unit_test(test_ages_are_counted),
 		cmocka_unit_test(test_idle_of_records),
+		cmocka_unit_test(test_no_idle_of_an_own_timeout),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_peak),
 		cmocka_unit_test(test_hostile),

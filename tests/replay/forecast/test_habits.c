@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The forecast of what comes back (days, jobs by the clock), of deadlines far away, and of what
- * has just begun. */
+/* The forecast of what comes back (days, jobs by the clock), of deadlines far away or not known,
+ * and of what has just begun. */
 #include "lib/forecast/state.h"
 
 #include <math.h>
@@ -52,6 +52,41 @@ static void feed(struct forecast *f, double swing, enum fc_stage stage, uint32_t
 		forecast_second(f, &st);
 	}
 	free(since);
+}
+
+/* What is left of a timeout tells since when, of the setting's alone. */
+static void test_found_under_an_own_timeout(void **state)
+{
+	static const struct {
+		uint32_t own_s, left_s;
+		bool known;
+	} cases[] = {{0, 20, true},    {30, 20, true}, {29, 20, true},
+		     {600, 20, false}, {10, 5, false}, {30, 200, false}};
+	unsigned int i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct forecast *f = forecast_create(1000 * NS);
+		struct fc_move m = {.now_ns = 1000 * NS,
+				    .l4proto = 1,
+				    .port = 5000,
+				    .from = FC_NONE,
+				    .to = FC_UNREPLIED,
+				    .timeout_s = cases[i].own_s};
+
+		forecast_timeout(f, 1, FC_UNREPLIED, 30);
+		for (k = 0; k < 5 && cases[i].own_s; k++)
+			forecast_move(f, &m);
+		m.found = true;
+		m.since_ns = FC_SINCE_UNKNOWN;
+		m.timeout_s = cases[i].left_s;
+		forecast_move(f, &m);
+		if (cases[i].known)
+			assert_int_equal(m.keep_since_ns, 990 * NS & -FC_KEEP_NS);
+		else
+			assert_true(m.keep_since_ns == FC_SINCE_UNKNOWN);
+		forecast_destroy(f);
+	}
 }
 
 static void test_day_is_followed(void **state)
@@ -277,6 +312,7 @@ static void test_short_stays_are_no_incident(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_found_under_an_own_timeout),
 		cmocka_unit_test(test_day_is_followed),
 		cmocka_unit_test(test_no_day_none_followed),
 		cmocka_unit_test(test_deadlines_far_away),
