@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/render/port_name.h"
 #include "lib/health/health.h"
 #include "lib/health/level.h"
 
@@ -166,15 +167,12 @@ bool look_has(const struct look *look, enum pattern_id pattern, const struct row
 	return false;
 }
 
-const char *row_text(const struct row_key *key, char out[32])
+const char *row_text(const struct row_key *key, char out[ROW_TEXT_BYTES])
 {
-	const struct l4proto_info *info = l4proto_info(key->l4proto);
+	char name[PORT_NAME_BYTES];
 
-	if (info->has_ports)
-		snprintf(out, 32, "%s/%u %s", info->name, key->port,
-			 direction_name(key->direction));
-	else
-		snprintf(out, 32, "%s %s", info->name, direction_name(key->direction));
+	snprintf(out, ROW_TEXT_BYTES, "%s %s", port_name(key->l4proto, key->port, name),
+		 direction_name(key->direction));
 	return out;
 }
 

@@ -56,8 +56,9 @@ bool look_has(const struct look *look, enum pattern_id pattern, const struct row
 
 bool look_has_pattern(const struct look *look, enum pattern_id pattern);
 
-/* "tcp/8080 outbound". */
-const char *row_text(const struct row_key *key, char out[32]);
+/* "tcp/8080 outbound", "protocol 50 forwarded". */
+#define ROW_TEXT_BYTES 32u
+const char *row_text(const struct row_key *key, char out[ROW_TEXT_BYTES]);
 
 /* "TIME_WAIT"; a slot that no state uses, which only a damaged segment fills: "?". */
 const char *state_text(const struct row_key *key, int state);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Protocols that are neither TCP nor UDP: GRE, ESP, ICMP, SCTP and all others. */
 #include <netinet/in.h>
-#include <stdio.h>
 
 #include "exporters/advice/model_detail.h"
 #include "exporters/advice/patterns.h"
@@ -23,15 +22,6 @@ int pattern_other_timeout(const struct row_key *key, unsigned int state)
 	if (key->l4proto == L4_OTHER && key->port == IPPROTO_UDPLITE)
 		return timeout_of_state(L4_UDP, state);
 	return timeout_of_state(key->l4proto, state);
-}
-
-/* "protocol 50 forwarded", "gre forwarded", "sctp/3868 forwarded" */
-static const char *protocol_text(const struct row_key *key, char out[32])
-{
-	if (key->l4proto != L4_OTHER)
-		return row_text(key, out);
-	snprintf(out, 32, "protocol %u %s", key->port, direction_name(key->direction));
-	return out;
 }
 
 void pattern_other_protocol(struct look *look)
@@ -60,9 +50,8 @@ void pattern_other_protocol(struct look *look)
 			finding,
 			"%u entries of %s, most of them %s: each stays for %.0f s after its "
 			"last packet (%s)",
-			row->entries, protocol_text(&row->key, text),
-			state_text(&row->key, (int)state), stay_s,
-			timeout_info((unsigned int)timeout)->sysctl);
+			row->entries, row_text(&row->key, text), state_text(&row->key, (int)state),
+			stay_s, timeout_info((unsigned int)timeout)->sysctl);
 		if (row->key.l4proto == L4_OTHER)
 			finding_figure(finding, "protocol_number", row->key.port);
 		finding_figure(finding, "row_entries", row->entries);

@@ -7,6 +7,7 @@
 #include "exporters/render/age.h"
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/head.h"
+#include "exporters/render/port_name.h"
 #include "lib/health/health.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -103,7 +104,6 @@ static void add_ahead(const struct snap_forecast *forecast, struct text *out)
 static void add_reasons(const struct snap_forecast *forecast, const struct services *services,
 			struct text *out)
 {
-	char cell[CELL_BYTES];
 	struct rows rows;
 
 	if (!forecast->reason_count)
@@ -116,10 +116,15 @@ static void add_reasons(const struct snap_forecast *forecast, const struct servi
 		double rate = reason->new_milli_per_s / 1e3;
 		double then = rate + 60 * reason->slope_micro_per_s2 / 1e6;
 
-		rows_string(&rows, l4proto_info(reason->key.l4proto)->name);
+		if (reason->pooled)
+			rows_string(&rows, l4proto_info(reason->key.l4proto)->name);
+		else
+			rows_protocol(&rows, reason->key.l4proto, reason->key.port);
 		rows_string(&rows, direction_name(reason->key.direction));
-		snprintf(cell, sizeof(cell), "%u", reason->key.port);
-		rows_string(&rows, reason->pooled ? "others" : cell);
+		if (reason->pooled)
+			rows_string(&rows, "others");
+		else
+			rows_port_of(&rows, reason->key.l4proto, reason->key.port);
 		rows_string(&rows, reason->pooled ? ""
 						  : services_name(services, reason->key.l4proto,
 								  reason->key.port));

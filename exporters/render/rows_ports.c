@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Ports and cells as rows. */
+#include "exporters/render/port_name.h"
 #include "exporters/render/rows.h"
 
 #include <string.h>
@@ -38,13 +39,6 @@ const struct column ports_columns[] = {
 	{"states", 0, "STATES", "object", "entries by state"},
 };
 const size_t ports_column_count = sizeof(ports_columns) / sizeof(ports_columns[0]);
-
-static const char *l4proto_text(const struct row_key *key)
-{
-	const struct l4proto_info *info = l4proto_info(key->l4proto);
-
-	return info ? info->name : "unknown";
-}
 
 static const char *direction_text(const struct row_key *key)
 {
@@ -124,9 +118,9 @@ void render_cells(const struct snapshot *snap, const struct selection *selection
 		const struct pick *pick = &selection->picks[i];
 		const struct row_key *key = &pick->row->key;
 
-		rows_string(&rows, l4proto_text(key));
+		rows_protocol(&rows, key->l4proto, key->port);
 		rows_string(&rows, direction_text(key));
-		rows_port(&rows, key->port);
+		rows_port_of(&rows, key->l4proto, key->port);
 		rows_string(&rows, state_text(key, pick->state));
 		rows_u64(&rows, pick->entries);
 		if (shown.zones)
@@ -142,9 +136,9 @@ static void add_port(struct rows *rows, const struct snapshot *snap,
 	const struct snap_row *row = pick->row;
 	int64_t all = snap->live.mirror_entries;
 
-	rows_string(rows, l4proto_text(&row->key));
+	rows_protocol(rows, row->key.l4proto, row->key.port);
 	rows_string(rows, direction_text(&row->key));
-	rows_port(rows, row->key.port);
+	rows_port_of(rows, row->key.l4proto, row->key.port);
 	rows_string(rows, services_name(services, row->key.l4proto, row->key.port));
 	rows_u64(rows, pick->entries);
 	rows_share(rows, all > 0 ? pick->entries / (double)all : 0.0);

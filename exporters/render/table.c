@@ -9,6 +9,7 @@
 #include "exporters/render/forecast_text.h"
 #include "exporters/render/head.h"
 #include "exporters/render/nat.h"
+#include "exporters/render/port_name.h"
 #include "exporters/render/rows.h"
 #include "exporters/render/select.h"
 #include "exporters/render/settings.h"
@@ -181,18 +182,15 @@ static void add_peaks(const struct table_wanted *wanted, struct text *out)
 static void add_port(const struct snapshot *snap, const struct services *services,
 		     const struct snap_row *row, struct text *out)
 {
-	const struct l4proto_info *info = l4proto_info(row->key.l4proto);
 	const char *service = services_name(services, row->key.l4proto, row->key.port);
 	double all = (double)snap->live.mirror_entries;
 	double percent = all > 0 ? 100 * row->entries / all : 0;
 	unsigned int shown = STATE_SLOTS_MAX;
 	size_t from = out->bytes;
-	char part[48];
+	char part[48], name[PORT_NAME_BYTES];
 
-	text_add(out, info->name);
-	if (info->has_ports)
-		text_add_format(out, "/%u", row->key.port);
-	text_add_format(out, " %s", direction_name(row->key.direction));
+	text_add_format(out, "%s %s", port_name(row->key.l4proto, row->key.port, name),
+			direction_name(row->key.direction));
 	if (*service)
 		text_add_format(out, " (%.12s)", service);
 	text_pad(out, from, 30);

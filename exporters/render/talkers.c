@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "exporters/render/port_name.h"
 #include "lib/kernel/states.h"
 
 const struct column talkers_columns[] = {
@@ -59,8 +60,11 @@ static void render_talker(const struct snapshot *snap, const struct snap_talker 
 
 	rows_string(rows, talker_kind_name(kind));
 	rows_string(rows, format_address(talker, prefix, address));
-	rows_string(rows, service ? l4proto_info(talker->l4proto)->name : "");
-	rows_port(rows, talker->port);
+	if (service)
+		rows_protocol(rows, talker->l4proto, talker->port);
+	else
+		rows_string(rows, "");
+	rows_port_of(rows, talker->l4proto, talker->port);
 	rows_string(rows, service ? services_name(services, talker->l4proto, talker->port) : "");
 	rows_u64(rows, talker->entries);
 	rows_u64(rows, talker->error_entries);

@@ -127,9 +127,12 @@ void replay_print_summary(FILE *out, const struct replay *replay, const struct f
 		struct row_key key = {0};
 
 		row_key_of(top.rows[i].row, &key);
+		/* The number of a protocol without a name here is in place of a port. */
 		fprintf(out, "%s%8u  %s", i ? "           " : "ports      ", top.rows[i].entries,
-			l4proto_info(key.l4proto)->name);
-		if (l4proto_info(key.l4proto)->has_ports)
+			key.l4proto == L4_OTHER ? "protocol" : l4proto_info(key.l4proto)->name);
+		if (key.l4proto == L4_OTHER)
+			fprintf(out, " %u", key.port);
+		else if (l4proto_info(key.l4proto)->has_ports)
 			fprintf(out, " port %u", key.port);
 		fprintf(out, "\n");
 	}

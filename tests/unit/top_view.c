@@ -107,6 +107,26 @@ static void test_narrow_drops_columns_not_numbers(void **state)
 	tear_down(&drawn);
 }
 
+/* ESP and GRE: the number or the name, and no port. */
+static void test_what_has_no_ports(void **state)
+{
+	struct drawn drawn;
+	const char *text, *esp;
+
+	(void)state;
+	set_up(&drawn);
+	made_state(made_row(drawn.made, L4_OTHER, DIR_FORWARDED, 50), ST_GENERIC_ASSURED, 9000);
+	made_state(made_row(drawn.made, L4_GRE, DIR_FORWARDED, 0), ST_GENERIC_ASSURED, 8000);
+	made_look(drawn.made);
+	text = draw(&drawn, 80, 24);
+	assert_hides(text, "other ");
+	esp = strstr(text, "\n50 ");
+	assert_non_null(esp);
+	assert_int_equal(strncmp(esp, "\n50     forwarded     -", 22), 0);
+	assert_shows(text, "\ngre    forwarded     -");
+	tear_down(&drawn);
+}
+
 /* What has no room on the first line goes on the second, whole; keys are whole or not there. */
 static void test_parts_stay_whole(void **state)
 {
@@ -413,6 +433,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_screen),
 		cmocka_unit_test(test_narrow_drops_columns_not_numbers),
+		cmocka_unit_test(test_what_has_no_ports),
 		cmocka_unit_test(test_parts_stay_whole),
 		cmocka_unit_test(test_rows_stay_rows),
 		cmocka_unit_test(test_sorting),

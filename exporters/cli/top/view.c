@@ -337,10 +337,15 @@ static void draw_port(struct canvas *canvas, int y, const struct top_data *data,
 	char text[256], trend[SPARK_BYTES];
 	int x = 0;
 
-	put_field(canvas, y, &x, COLUMN_PROTO, STYLE_PLAIN, info ? info->name : "?");
-	put_field(canvas, y, &x, COLUMN_DIRECTION, STYLE_PLAIN, direction_name(row->key.direction));
+	/* Of a protocol without a name here its number is in place of the port. */
 	snprintf(text, sizeof(text), "%u", row->key.port);
-	put_field(canvas, y, &x, COLUMN_PORT, STYLE_STRONG, info && info->has_ports ? text : "-");
+	put_field(canvas, y, &x, COLUMN_PROTO, STYLE_PLAIN,
+		  row->key.l4proto == L4_OTHER ? text
+		  : info		       ? info->name
+					       : "?");
+	put_field(canvas, y, &x, COLUMN_DIRECTION, STYLE_PLAIN, direction_name(row->key.direction));
+	put_field(canvas, y, &x, COLUMN_PORT, STYLE_STRONG,
+		  row->key.l4proto != L4_OTHER && info && info->has_ports ? text : "-");
 	put_field(canvas, y, &x, COLUMN_SERVICE, STYLE_DIM,
 		  services_name(data->services, row->key.l4proto, row->key.port));
 	put_field(canvas, y, &x, COLUMN_ENTRIES, STYLE_STRONG, grouped(row->entries, text));

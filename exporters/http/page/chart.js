@@ -110,8 +110,10 @@
 	};
 
 	// --- what is drawn ------------------------------------------------------------------
-	const port_name = (top) => top.l4proto === "icmp" || top.l4proto === "icmpv6"
-		? `${top.l4proto} ${top.direction}` : `${top.l4proto}/${top.port} ${top.direction}`;
+	// The number of a protocol without a name stands for its port; some have none (port_name.h).
+	const port_name = (top) => (top.l4proto === "other" ? `protocol ${top.port}`
+		: ["icmp", "icmpv6", "gre"].includes(top.l4proto) ? top.l4proto
+			: `${top.l4proto}/${top.port}`) + ` ${top.direction}`;
 	// Of a row: what it is made of, by name.
 	const parts = (row) => {
 		if (row.states)

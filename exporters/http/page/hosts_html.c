@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "exporters/http/page/sections.h"
+#include "exporters/render/port_name.h"
 #include "exporters/render/services.h"
 #include "exporters/render/talkers.h"
 #include "lib/kernel/states.h"
@@ -13,7 +14,7 @@ static void add_talker(const struct page *page, const struct snap_talker *talker
 {
 	double all = (double)page->snap->live.mirror_entries;
 	double percent = all > 0 ? 100 * talker->entries / all : 0;
-	char address[ADDRESS_BYTES];
+	char address[ADDRESS_BYTES], name[PORT_NAME_BYTES];
 
 	text_add_format(out, "<tr id=\"%s-%s", service ? "service" : "source",
 			format_address(talker, false, address));
@@ -21,8 +22,8 @@ static void add_talker(const struct page *page, const struct snap_talker *talker
 		text_add_format(out, "-%s-%u", l4proto_info(talker->l4proto)->name, talker->port);
 	text_add_format(out, "\"><th scope=\"row\">%s", address);
 	if (service) {
-		text_add_format(out, " %s/%u <span class=\"dim\">",
-				l4proto_info(talker->l4proto)->name, talker->port);
+		text_add_format(out, " %s <span class=\"dim\">",
+				port_name(talker->l4proto, talker->port, name));
 		text_add_html(out,
 			      services_name(page->app->services, talker->l4proto, talker->port));
 		text_add(out, "</span>");

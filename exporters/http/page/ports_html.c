@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "exporters/http/page/sections.h"
+#include "exporters/render/port_name.h"
 #include "exporters/render/select.h"
 #include "exporters/render/services.h"
 #include "exporters/render/zones.h"
@@ -59,12 +60,16 @@ static void add_row(const struct page *page, const struct snap_row *row, struct 
 {
 	double all = (double)page->snap->live.mirror_entries;
 	double share = all > 0 ? 100 * row->entries / all : 0;
+	char name[PORT_NAME_BYTES];
 
-	text_add_format(out, "<tr id=\"port-%s-%u-%s\"><th scope=\"row\">%s",
+	text_add_format(out, "<tr id=\"port-%s-%u-%s\"><th scope=\"row\">",
 			l4proto_info(row->key.l4proto)->name, row->key.port,
-			direction_name(row->key.direction), l4proto_info(row->key.l4proto)->name);
-	if (l4proto_info(row->key.l4proto)->has_ports)
-		text_add_format(out, " %u", row->key.port);
+			direction_name(row->key.direction));
+	/* "tcp 443": in a narrow column it may go over two lines. */
+	if (row->key.l4proto != L4_OTHER && l4proto_info(row->key.l4proto)->has_ports)
+		text_add_format(out, "%s %u", l4proto_info(row->key.l4proto)->name, row->key.port);
+	else
+		text_add(out, port_name(row->key.l4proto, row->key.port, name));
 	text_add(out, " <span class=\"dim\">");
 	text_add_html(out, services_name(page->app->services, row->key.l4proto, row->key.port));
 	text_add_format(out,
