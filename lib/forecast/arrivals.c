@@ -14,6 +14,7 @@
 #define OWN_JUMP       0.4f /* changes of one class alone, to shared ones */
 #define OWN_TREND      0.04f
 #define SHARE_IN       0.6    /* of the classes take part in a shared one */
+#define BURST_S	       500.0  /* jumps that end, at most about */
 #define LASTS_S	       2000.0 /* trends, about */
 #define RISES	       0.65   /* of the trends */
 #define BEFORE_BINS    180    /* what a change is compared with */
@@ -43,7 +44,7 @@ static const float slope_s[] = {4000, 3200, 2600, 2100, 1700, 1350, 1100, 880,
 				700,  570,  460,  370,	300,  240,  190,  150};
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
-_Static_assert(N(began) * (2 * N(slope_s) + N(slope_s) * N(ended)) + 160 <= FC_SHAPES,
+_Static_assert(N(began) * N(slope_s) * (2 + N(ended)) + 160 * (1 + N(ended)) <= FC_SHAPES,
 	       "room for all explanations");
 
 static void add_shape(struct fc_demand *d, struct fc_shape shape, double prior)
@@ -81,6 +82,20 @@ static void add_trends(struct fc_demand *d, unsigned int n, double span_s)
 	}
 }
 
+/* One that lasts, and those that are over. */
+static void add_jumps(struct fc_demand *d, unsigned int n, double span_s)
+{
+	struct fc_shape s = {.kind = FC_SHAPE_JUMP, .began = (uint16_t)n};
+	double prior = JUMPS_PER_S * span_s;
+	unsigned int e;
+
+	add_shape(d, s, prior);
+	for (e = 0; FC_HAS(FC_PART_TRENDS) && e < N(ended) && ended[e] + 2u <= n; e++) {
+		s.ended = ended[e];
+		add_shape(d, s, prior * (ended[e] - (e ? ended[e - 1] : 0)) * FC_BIN_S / BURST_S);
+	}
+}
+
 void fc_demand_init(struct fc_demand *d)
 {
 	double none = 1.0;
@@ -102,8 +117,7 @@ void fc_demand_init(struct fc_demand *d)
 	for (n = 1; n <= FC_OLDEST; n = next) {
 		next = n + 1 + n / 40;
 		none -= JUMPS_PER_S * (next - n) * FC_BIN_S;
-		add_shape(d, (struct fc_shape){.kind = FC_SHAPE_JUMP, .began = (uint16_t)n},
-			  JUMPS_PER_S * (next - n) * FC_BIN_S);
+		add_jumps(d, n, (next - n) * FC_BIN_S);
 	}
 	d->log_none = (float)log(fmax(none, 0.2));
 	for (i = 0; i < FC_PATHS; i++)
@@ -231,7 +245,7 @@ static bool fit_shape(const struct fc_demand *d, const struct fc_arrivals *a,
 		      const struct fc_sums *s, const struct fc_shape *sh, struct fit *fit)
 {
 	unsigned int n = sh->began, e = sh->ended, r = n - e, w;
-	double before, all, after = s->y[n], v, ww, top, logs;
+	double all, after = s->y[n], v, ww, top, logs;
 
 	if (s->n < n + LEAST_BEFORE)
 		return false;
@@ -239,17 +253,23 @@ static bool fit_shape(const struct fc_demand *d, const struct fc_arrivals *a,
 	all = s->y[n + w];
 	if (all < LEAST_ARRIVALS)
 		return false;
-	before = all - after;
-	v = spread_of(a, r);
+	/* two that began together are told apart by what came since, in one measure of noise */
+	v = spread_of(a, sh->kind == FC_SHAPE_JUMP ? n : r);
 	if (sh->kind == FC_SHAPE_JUMP) {
-		double jump = (after + 0.5) / n * w / (before + 0.5), sd;
+		double in = after - s->y[e], out = all - in, jump, sd;
 
+		w += e;
+		jump = (in + 0.5) / r * w / (out + 0.5);
 		/* of any size: its likeliest, by how well that is known in how wide it might be */
-		sd = sqrt(v * (1.0 / (after + 0.5) + 1.0 / (before + 0.5)));
-		fit->llr = (after * log(jump) - all * log((w + jump * n) / (w + n))) / v;
+		sd = sqrt(v * (1.0 / (in + 0.5) + 1.0 / (out + 0.5)));
+		fit->llr = (in * log(jump) - all * log((w + jump * r) / (w + r))) / v;
 		fit->llr = fmax(fit->llr, 0.0) + log(fmin(sd * JUMP_DENSITY, 1.0));
-		fit->level = after / (n * FC_BIN_S);
-		fit->sd = sqrt(v * fmax(after, 1.0)) / (n * FC_BIN_S);
+		if (e) { /* and back */
+			r = w;
+			in = out;
+		}
+		fit->level = in / (r * FC_BIN_S);
+		fit->sd = sqrt(v * fmax(in, 1.0)) / (r * FC_BIN_S);
 		return true;
 	}
 	top = 1.0 + slope(sh->steep) * r;
@@ -289,8 +309,9 @@ static float pick(const struct fc_demand *d, float *logw, unsigned int stream, u
 		sum += (double)logw[i];
 	}
 	for (i = 0, p = 0; i < d->n_shapes && p < FC_PATHS; i++) {
-		since = d->shape[i].kind == (uint8_t)FC_SHAPE_JUMP ? d->shape[i].began
-								   : d->shape[i].ended;
+		since = d->shape[i].ended;
+		if (!since && d->shape[i].kind == (uint8_t)FC_SHAPE_JUMP)
+			since = d->shape[i].began;
 		at += (double)logw[i] / sum;
 		for (; p < FC_PATHS && (p + 0.5) / FC_PATHS < at; p++)
 			by_rank[p] = (uint16_t)i;

@@ -4,10 +4,10 @@
  *
  * Arrivals are counted in bins of FC_BIN_S. An explanation (struct fc_shape) says that since
  * n bins ago the rates of those that take part are w(t) times what they were: a jump
- * (w = J), a trend (w = 1 + b t), or a trend that ended e bins ago. For one class its
- * likelihood against "nothing changed" is in closed form from prefix sums; over classes they
- * multiply, with an even chance for each to take part: a step or a ramp of demand shows in many
- * classes at once, in each one weakly. The same list, weighed by one class alone, says what
+ * (w = J), a trend (w = 1 + b t), a trend that ended e bins ago, or a jump back from then. For one
+ * class its likelihood against "nothing changed" is in closed form from prefix sums; over classes
+ * they multiply, with an even chance for each to take part: a step or a ramp of demand shows in
+ * many classes at once, in each one weakly. The same list, weighed by one class alone, says what
  * happened to that class only. What was certain and is over is what later changes are compared
  * with.
  *
@@ -32,7 +32,7 @@
 #define FC_SCALES  4   /* sums over 1, 2, 4, 8 bins */
 #define FC_SLOPES  32  /* up and down */
 #define FC_OLDEST  300 /* bins ago at which a change may have begun */
-#define FC_SHAPES  4800
+#define FC_SHAPES  5900
 #define FC_NOTHING FC_SHAPES /* picked: no change */
 
 struct fc_arrivals {	     /* of one class */
