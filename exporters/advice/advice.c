@@ -25,12 +25,10 @@ static const double merit_weight[] = {
 	[MERIT_RELIEF] = 100,	[MERIT_LOSS] = 10,  [MERIT_CAUSE] = 1, [MERIT_TIMEOUT] = 0.5,
 	[MERIT_NOTRACK] = 0.45, [MERIT_SIZE] = 0.1, [MERIT_NONE] = 0};
 
-/* What timeouts are lowered to (TIME_WAIT: advise.h). Established: above TCP's default keepalive of
- * two hours (RFC 5382, REQ-5). The others: longer than anybody waits for an answer. */
-#define ESTABLISHED_S 7440.0
-#define SYN_RECV_S    10.0
-#define CLOSE_WAIT_S  15.0
-#define OTHER_S	      10.0
+/* What timeouts are lowered to (others: advise.h): longer than anybody waits for an answer. */
+#define SYN_RECV_S   10.0
+#define CLOSE_WAIT_S 15.0
+#define OTHER_S	     10.0
 
 const char *tool_name(enum tool tool)
 {
@@ -356,6 +354,9 @@ static void advise(struct maker *maker, const struct finding *finding)
 		break;
 	case PATTERN_HEALTH_CHECKS:
 		advise_checks(maker, finding);
+		break;
+	case PATTERN_LEFTOVERS:
+		advise_leftovers(maker, finding);
 		break;
 	case PATTERN_ONE_HOST:
 		advise_host(maker, finding);

@@ -8,6 +8,8 @@
 
 #include "exporters/advice/maker.h"
 
+/* Above TCP's default keepalive of two hours (RFC 5382, REQ-5). */
+#define ESTABLISHED_S 7440.0
 /* Late segments come within seconds; 30 is what is in use. */
 #define TIME_WAIT_S 30.0
 /* Longer than anybody waits for an answer. */
@@ -28,6 +30,7 @@ void advise_timeout(struct maker *maker, const struct finding *finding, int time
 struct advice_item *advise_cause(struct maker *maker, const struct finding *finding,
 				 const char *what);
 
+void advise_leftovers(struct maker *maker, const struct finding *finding);
 void advise_close(struct maker *maker, const struct finding *finding);
 void advise_peers(struct maker *maker, const struct finding *finding);
 void advise_long_timeout(struct maker *maker, const struct finding *finding);

@@ -53,6 +53,11 @@ bool facts_notrack_harmless(const struct snapshot *snap, const struct snap_detai
 	       !offloaded(snap, key);
 }
 
+bool facts_not_offloaded(const struct snapshot *snap, const struct row_key *key)
+{
+	return !offloaded(snap, key);
+}
+
 bool facts_helped(const struct snapshot *snap, const struct snap_detail *details,
 		  const struct row_key *key)
 {

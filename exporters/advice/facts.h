@@ -29,6 +29,9 @@ bool facts_notrack_harmless(const struct snapshot *snap, const struct snap_detai
 bool facts_not_translated(const struct snapshot *snap, const struct snap_detail *details,
 			  const struct row_key *key);
 
+/* None of the row's entries is offloaded to a flowtable. */
+bool facts_not_offloaded(const struct snapshot *snap, const struct row_key *key);
+
 /* Most of the row's entries have a connection-tracking helper. */
 bool facts_helped(const struct snapshot *snap, const struct snap_detail *details,
 		  const struct row_key *key);

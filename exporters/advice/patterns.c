@@ -80,6 +80,11 @@ static const struct {
 	[PATTERN_UDP_STREAMS] = {{"udp-streams", "UDP that lasted and is over, mostly: QUIC, calls",
 				  "a shorter udp_timeout_stream, or do not track the port"},
 				 pattern_udp_streams},
+	[PATTERN_LEFTOVERS] =
+		{{"leftovers", "entries of before conntide started that nobody uses",
+		  "delete those that have been idle for so long, and no others; then a shorter "
+		  "tcp_timeout_established, with keepalives below it"},
+		 pattern_leftovers},
 	[PATTERN_IDLE_ESTABLISHED] =
 		{{"idle-established", "open connections that hardly ever end",
 		  "a shorter tcp_timeout_established, with keepalives below it"},

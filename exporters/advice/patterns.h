@@ -18,6 +18,11 @@
 /* So many failed insertions in the last minutes are no single race. */
 #define INSERT_FAILED_MIN 10.0
 
+/* Without a packet for longer than this nobody uses it, nor keeps it alive: TCP's keepalive comes
+ * every two hours, and no NAT need remember longer than a few minutes more (RFC 5382, REQ-5). The
+ * edge of a bucket of snap_ages.h, so that it is counted. */
+#define UNUSED_S 8192.0
+
 struct recent {
 	double over_s; /* 0: not known */
 	double drops;
@@ -98,6 +103,7 @@ void pattern_dead_backend(struct look *look);
 void pattern_syn_flood(struct look *look);
 void pattern_udp_storm(struct look *look);
 void pattern_udp_streams(struct look *look);
+void pattern_leftovers(struct look *look);
 void pattern_idle_established(struct look *look);
 void pattern_close_wait(struct look *look);
 void pattern_one_host(struct look *look);

@@ -77,26 +77,40 @@ void pattern_time_wait(struct look *look)
 #define IDLE_SURE   0.5
 #define IDLE_BUSY   0.1
 
-static double idle_share(const struct look *look, const struct row_key *key)
+/* NULL: the kernel was asked of too few. */
+static const struct snap_ages_cell *open_cell(const struct look *look, const struct row_key *key)
 {
 	const struct snap_ages *ages =
 		snap_ages_now(look->details->ages, look->snap->taken_real_ns);
 	const struct snap_ages_cell *cell = snap_ages_cell(ages, key, ST_TCP_ESTABLISHED);
 
-	return cell && told_enough(cell) ? snap_ages_older(cell->idle, IDLE_LONG_S) / cell->told
-					 : (double)NAN;
+	return cell && told_enough(cell) ? cell : NULL;
+}
+
+static double idle_share(const struct snap_ages_cell *cell, double seconds)
+{
+	return cell ? snap_ages_older(cell->idle, seconds) / cell->told : (double)NAN;
+}
+
+/* Whoever is older than a keepalive takes to come was seen by one or by other packets: a pool that
+ * is kept alive. Of what was open before the agent started the age is that of the agent. */
+static bool kept_alive(const struct look *look, const struct snap_ages_cell *cell)
+{
+	double known = snap_ages_older(cell->age, 0), old = snap_ages_older(cell->age, UNUSED_S);
+
+	if (look->model->watch_s >= UNUSED_S)
+		old += cell->entries - known;
+	return old > cell->entries / 2.0 &&
+	       idle_share(cell, UNUSED_S) * cell->entries < IDLE_BUSY * old;
 }
 
 /* Hardly one has been idle for a minute: in use, however few end. Of young ones, which
  * nothing has refreshed yet, that says nothing. */
-static bool in_use(const struct look *look, const struct row_key *key)
+static bool in_use(const struct look *look, const struct snap_ages_cell *cell)
 {
-	const struct snap_ages *ages =
-		snap_ages_now(look->details->ages, look->snap->taken_real_ns);
-	const struct snap_ages_cell *cell = snap_ages_cell(ages, key, ST_TCP_ESTABLISHED);
-
-	return cell && told_enough(cell) && cell->refreshed > cell->told / 2 &&
-	       snap_ages_older(cell->idle, 60) < IDLE_BUSY * cell->told;
+	return cell && ((cell->refreshed > cell->told / 2 &&
+			 snap_ages_older(cell->idle, 60) < IDLE_BUSY * cell->told) ||
+			kept_alive(look, cell));
 }
 
 /* By how few have ended, where it is not known how idle they are. */
@@ -106,17 +120,22 @@ static bool hardly_ends(const struct look *look, const struct snap_row *row)
 	       (double)row->destroyed_entries <= IDLE_ENDED * (double)row->new_entries;
 }
 
-static void idle_is_known(const struct look *look, const struct snap_row *row, double idle,
-			  struct finding *finding)
+static void idle_is_known(const struct look *look, const struct snap_row *row,
+			  const struct snap_ages_cell *cell, struct finding *finding)
 {
+	double idle = idle_share(cell, IDLE_LONG_S), unused = idle_share(cell, UNUSED_S);
 	double open = row->states[ST_TCP_ESTABLISHED];
 	double timeout = look->model->settings.timeouts_s[TIMEOUT_TCP_ESTABLISHED];
 	char text[32];
 
 	if (idle < IDLE_SURE)
 		return;
-	finding->confidence = CONFIDENCE_SURE;
-	finding->unsure = NULL;
+	finding->confidence = unused >= IDLE_SURE ? CONFIDENCE_SURE : CONFIDENCE_LIKELY;
+	finding->unsure =
+		unused >= IDLE_SURE
+			? NULL
+			: "keepalives come every two hours: a pool that is kept alive and "
+			  "hardly used looks the same until then";
 	finding_summary(finding,
 			"%.0f of the %.0f open connections of %s have been idle for ten minutes or "
 			"longer, by the kernel's deadlines. One that is left without a close stays "
@@ -134,13 +153,14 @@ void pattern_idle_established(struct look *look)
 		const struct snap_row *row = class->row;
 		double open = row->states[ST_TCP_ESTABLISHED];
 		struct finding *finding;
-		double idle = is_tcp(row) ? idle_share(look, &row->key) : 0;
+		const struct snap_ages_cell *cell = is_tcp(row) ? open_cell(look, &row->key) : NULL;
 		bool watched;
 		char text[32];
 
 		if (!is_tcp(row) || open < look->min_entries ||
 		    look_share(look, open) < IDLE_SHARE || open < IDLE_OPEN * row->entries ||
-		    (!(idle >= IDLE_SURE) && !hardly_ends(look, row)) || in_use(look, &row->key))
+		    (!(idle_share(cell, IDLE_LONG_S) >= IDLE_SURE) && !hardly_ends(look, row)) ||
+		    in_use(look, cell) || look_has(look, PATTERN_LEFTOVERS, &row->key))
 			continue;
 		watched = look->model->watch_s >= IDLE_WATCH_S;
 		finding = look_add(look, PATTERN_IDLE_ESTABLISHED,
@@ -165,8 +185,8 @@ void pattern_idle_established(struct look *look)
 		finding_figure(finding, "watched_seconds", look->model->watch_s);
 		finding_figure(finding, "new_per_second", class->new_per_s);
 		finding_figure(finding, "established_timeout_seconds", timeout);
-		if (!isnan(idle))
-			idle_is_known(look, row, idle, finding);
+		if (cell)
+			idle_is_known(look, row, cell, finding);
 	}
 }
 

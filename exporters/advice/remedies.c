@@ -340,6 +340,20 @@ void remedy_delete(struct advice_item *item, const struct row_key *key, const ch
 				   key->l4proto == L4_TCP ? state : "UNREPLIED");
 }
 
+void remedy_delete_idle(struct advice_item *item, const struct row_key *key, const char *state,
+			double above_s, double below_s)
+{
+	remedy_say(item, TOOL_SHELL, "# each by its tuple; conntrack 1.4.7 or newer:");
+	for (unsigned int f = 0; f < FAMILY_COUNT; f++)
+		if (item->families & families[f].family)
+			remedy_say(
+				item, TOOL_SHELL,
+				"conntrack -L -f %s -p tcp --dport %u --state %s -o save | awk "
+				"'$3 > %.0f && $3 < %.0f' | sed 's/^-A -t [0-9]* -u [A-Z_,]*/-D/' "
+				"| conntrack -R -",
+				families[f].nfproto, key->port, state, above_s, below_s);
+}
+
 void remedy_delete_source(struct advice_item *item)
 {
 	for (unsigned int f = 0; f < FAMILY_COUNT; f++)

@@ -35,6 +35,10 @@ void remedy_one_host(struct advice_item *item, double entries);
 void remedy_block_source(struct advice_item *item);
 /* TCP entries of the port in that state, now; UDP ones without an answer. */
 void remedy_delete(struct advice_item *item, const struct row_key *key, const char *state);
+/* TCP entries of the port in that state of whose deadline more than `above_s` are left, and less
+ * than `below_s`. */
+void remedy_delete_idle(struct advice_item *item, const struct row_key *key, const char *state,
+			double above_s, double below_s);
 /* All entries of SOURCE, now. */
 void remedy_delete_source(struct advice_item *item);
 /* SOURCE and SOURCE6 become that address, where the item has a source. */

@@ -94,7 +94,8 @@ static void test_idle_is_counted(void **state)
 	(void)state;
 	made_state(row, ST_TCP_ESTABLISHED, 6000);
 	made_rate(row, 0);
-	made_idle(made, row, ST_TCP_ESTABLISHED, 6000, 0, 9000);
+	made_idle(made, row, ST_TCP_ESTABLISHED, 6000, 6000, 9000);
+	made_idle_age(made, 20000);
 	made_assert_named(made, "idle-established", CONFIDENCE_SURE);
 	made_advice(made);
 	assert_non_null(made_item(made, "timeout-tcp_established"));

@@ -248,6 +248,17 @@ void made_idle(struct made *made, const struct snap_row *row, unsigned int state
 	made->idle.idle_s = idle_s;
 }
 
+void made_idle_too(struct made *made, uint32_t told, uint32_t idle_s)
+{
+	made->idle.told_too = told;
+	made->idle.idle_too_s = idle_s;
+}
+
+void made_idle_age(struct made *made, uint32_t age_s)
+{
+	made->idle.age_s = age_s;
+}
+
 void made_timeout(struct made *made, const struct snap_row *row, unsigned int state,
 		  uint32_t timeout_s)
 {
@@ -274,10 +285,17 @@ static void tell_idle(struct made *made)
 		if (!made->idle.told || peek_u32(&cell->cell) != made->idle.cell)
 			continue;
 		/* None refreshed: they are from before the agent, which cannot tell their age. */
-		for (unsigned int k = 0; !made->idle.refreshed && k < SHM_AGE_BUCKETS; k++)
-			poke_u32(&cell->age[k], 0);
-		poke_u32(&cell->told, made->idle.told);
+		for (unsigned int k = 0; k < SHM_AGE_BUCKETS; k++)
+			if (!made->idle.refreshed || made->idle.age_s)
+				poke_u32(&cell->age[k], 0);
+		if (made->idle.age_s)
+			poke_u32(&cell->age[age_bucket(made->idle.age_s)],
+				 peek_u32(&cell->entries));
+		poke_u32(&cell->told, made->idle.told + made->idle.told_too);
 		poke_u32(&cell->refreshed, made->idle.refreshed);
+		for (unsigned int k = 0; k < SHM_AGE_BUCKETS; k++)
+			poke_u32(&cell->idle[k], 0);
+		poke_u32(&cell->idle[age_bucket(made->idle.idle_too_s)], made->idle.told_too);
 		poke_u32(&cell->idle[age_bucket(made->idle.idle_s)], made->idle.told);
 	}
 }

@@ -23,7 +23,9 @@ struct made {
 	struct snap_ages ages[SHM_AGE_SETS];
 	struct {
 		uint32_t cell, told, refreshed, idle_s;
-	} idle; /* of one cell */
+		uint32_t told_too, idle_too_s; /* of some others */
+		uint32_t age_s;		       /* 0: as make_ages() has it */
+	} idle;				       /* of one cell */
 	struct {
 		uint32_t cell, timeout_s;
 	} own; /* likewise */
@@ -72,6 +74,10 @@ struct made *made_nginx(double up_per_s);
  * Call it after made_state(), before made_look(). */
 void made_idle(struct made *made, const struct snap_row *row, unsigned int state, uint32_t told,
 	       uint32_t refreshed, uint32_t idle_s);
+
+/* After it: of so many others in the same cell that; and all are that old in it. */
+void made_idle_too(struct made *made, uint32_t told, uint32_t idle_s);
+void made_idle_age(struct made *made, uint32_t age_s);
 
 void made_talker(struct made *made, enum shm_talker_kind kind, uint32_t address, uint32_t entries,
 		 unsigned int l4proto, unsigned int port);

@@ -76,6 +76,9 @@ static void of_row(const struct row_key *key, uint32_t families)
 	for (unsigned int i = 0; i < 4; i++)
 		remedy_delete(&item, key, deletable[i]);
 	print("delete", key);
+	begin(families);
+	remedy_delete_idle(&item, key, "ESTABLISHED", 300, 423808);
+	print("leftovers", key);
 	if (key->direction != DIR_INBOUND && key->direction != DIR_FORWARDED)
 		return;
 	begin(families);
