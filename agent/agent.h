@@ -46,6 +46,7 @@
 #include "lib/mirror/verify.h"
 #include "lib/shm/writer.h"
 #include "lib/stats/ages.h"
+#include "lib/stats/collector.h"
 #include "lib/stats/durations.h"
 #include "lib/stats/nat_pools.h"
 #include "lib/stats/nat_trend.h"
@@ -137,6 +138,7 @@ struct agent_stats {
 	struct talkers talkers;
 	struct table_log table_log;
 	struct ages ages;
+	struct collector collector;
 	struct nat_pools nat_pools;
 	struct nat_trend nat_trend;
 	struct settings_log settings_log;

@@ -221,6 +221,7 @@ void forecast_publish_second(struct forecast_publish *publisher,
 		.drop = second->drops,
 		.early_drop = second->early_drops,
 		.tick_hz = second->tick_hz,
+		.collector = second->collector,
 	};
 	struct fc_forecast forecast;
 	uint64_t began_ns = clock_cpu_ns();

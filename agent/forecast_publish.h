@@ -48,6 +48,7 @@ struct forecast_publish_second {
 	uint64_t drops;		      /* counters */
 	uint64_t early_drops;
 	uint32_t tick_hz; /* CONFIG_HZ; 0: not known */
+	struct fc_collector collector;
 };
 
 void forecast_publish_init(struct forecast_publish *publisher, struct forecast *forecast,

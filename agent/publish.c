@@ -276,6 +276,20 @@ static void notice_events(struct agent *agent)
 	agent->stats.events_off = off;
 }
 
+static struct fc_collector collector_now(struct agent *agent)
+{
+	const struct collector_second second = {
+		.tick_hz = agent->kernel.tick_hz,
+		.buckets = agent->kernel.limits.buckets,
+		.new_per_s = (double)level_milli_per_s(&agent->level, LEVEL_NEW_ENTRIES) / 1000,
+		.audits_per_s = quality_table_audits(&agent->config),
+		.entries = agent->mirror.entries,
+	};
+
+	return collector_second(&agent->stats.collector, agent->stats.ages.sets,
+				agent->kernel.timeouts.values_s, &second);
+}
+
 static void forecast_now(struct agent *agent)
 {
 	const uint64_t *values = agent->kernel.counters.values;
@@ -289,6 +303,7 @@ static void forecast_now(struct agent *agent)
 		.drops = values[CT_STAT_DROP],
 		.early_drops = values[CT_STAT_EARLY_DROP],
 		.tick_hz = agent->kernel.tick_hz,
+		.collector = collector_now(agent),
 	};
 
 	/* While we leave out events on purpose, their rate is not the rate of arrivals. */

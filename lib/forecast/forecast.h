@@ -83,12 +83,19 @@ struct fc_move {
 	int64_t keep_since_ns;
 };
 
+/* What the kernel's rule comes to: lib/kernel/gc.h. All 0: not known, as in a trace. */
+struct fc_collector {
+	double interval_s; /* from one round of the collector to the next */
+	double met_per_s;  /* chance a second that an expired entry is met before */
+};
+
 struct fc_stat {
 	int64_t now_ns;
 	uint32_t count, max;	   /* max 0: unlimited */
 	uint32_t ceiling;	   /* chain-length ceiling, entries; 0: none */
 	uint64_t drop, early_drop; /* counters, not differences */
 	uint32_t tick_hz;	   /* CONFIG_HZ; 0: not known, as in a trace */
+	struct fc_collector collector;
 };
 
 enum fc_notice {

@@ -126,6 +126,7 @@ void fc_late_second(struct fc_late *l, int64_t now_s)
 		l->ev[b] *= keep;
 		l->risk[b] *= keep;
 	}
+	l->watched_s += at_risk > 0.0 || l->watched_s > 0.0;
 	l->gone = l->left = 0;
 	l->gone_at_s = 0.0;
 	if (at_risk >= LEAST_LATE && share >= ROUND_SHARE &&
@@ -142,23 +143,65 @@ void fc_late_second(struct fc_late *l, int64_t now_s)
 	l->seen_risk += at_risk - l->seen_risk / MEMORY_S;
 }
 
+/* Who waits for longer than the rule says shows that rounds are further apart: those of other
+ * namespaces, which the collector looks at too, wait longer. */
+static double interval_s(const struct fc_late *l)
+{
+	double most_s = l->rule.interval_s;
+	unsigned int b;
+
+	for (b = 0; b < FC_LATE_BINS && l->risk[b] >= LEAST_LATE; b++)
+		most_s = fmax(most_s, fc_late_bin_start(b));
+	return fmin(most_s, GC_ROUND_MAX_S);
+}
+
+float fc_late_by_rule(const struct fc_late *l, double late_s)
+{
+	double left_s;
+
+	if (!(l->rule.interval_s > 0.0))
+		return 0.0f;
+	left_s = l->rule.interval_s - late_s;
+	return left_s > 0.0 ? (float)(l->rule.met_per_s + 1.0 / (left_s + 1.0)) : 0.0f;
+}
+
 /* Before rounds were seen the kernel's word has to do: it comes within a minute. */
 static float least(const struct fc_late *l, double late_s)
 {
+	double most_s = GC_ROUND_MAX_S, met_per_s = 0.0, slack_s = 2.0;
+
 	if (l->n_rounds >= ENOUGH_ROUNDS)
 		return 0.0f;
-	return late_s < GC_ROUND_MAX_S ? (float)(1.0 / (GC_ROUND_MAX_S + 2.0 - late_s)) : 0.5f;
+	if (l->rule.interval_s > 0.0) {
+		most_s = interval_s(l);
+		met_per_s = l->rule.met_per_s;
+		slack_s = 1.0;
+	}
+	return late_s < most_s ? (float)(met_per_s + 1.0 / (most_s + slack_s - late_s)) : 0.5f;
+}
+
+/* One round or two say more of when they came than of how often they do: they count by how long
+ * was watched. */
+static float with_rule(const struct fc_late *l, double late_s, float seen)
+{
+	float rule = least(l, late_s);
+	double rounds = l->rule.interval_s > 0.0 ? l->watched_s / l->rule.interval_s : 0.0;
+
+	if (l->n_rounds && l->n_rounds < ENOUGH_ROUNDS && rounds > 0.0 && rounds < ENOUGH_ROUNDS &&
+	    late_s < interval_s(l))
+		return rule + (float)(rounds / ENOUGH_ROUNDS) * (seen - rule);
+	return fmaxf(seen, rule);
 }
 
 void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk, float *end)
 {
-	float shared = UNSEEN;
+	float shared = l->rule.interval_s > 0.0 ? (float)l->rule.met_per_s : UNSEEN;
 	unsigned int b;
 
 	for (b = 0; b < FC_LATE_BINS; b++) {
 		shared = (l->ev[b] + shared * 20.0f) / (l->risk[b] + 20.0f);
 		end[b] = ev ? (ev[b] + shared * 6.0f) / (risk[b] + 6.0f) : shared;
-		end[b] = fminf(fmaxf(end[b], least(l, fc_late_bin_start(b))), 0.9999f);
+		end[b] = fminf(with_rule(l, fc_late_bin_start(b), end[b]), 0.9999f);
 	}
 }
 

@@ -9,6 +9,10 @@
  * known, and with them the sawtooth that they make of the count. Somebody's listing of the
  * table takes all expired entries too, at any time: rounds are those that fit one comb.
  *
+ * Before a few rounds have been seen, entries of one second are no evidence of their own: they
+ * stay or go together. The kernel's rule (lib/kernel/gc.h) has to do then, where the agent tells
+ * what it comes to; in a trace only that a round comes within a minute.
+ *
  * Seconds of the forecast's clock; lateness in seconds past the deadline. Pure.
  */
 #ifndef CONNTIDE_FORECAST_LATE_H
@@ -17,6 +21,7 @@
 #include <stdint.h>
 
 #include "lib/forecast/bins.h"
+#include "lib/forecast/forecast.h"
 
 #define FC_ROUNDS 12
 #define FC_DRIFTS 5
@@ -29,6 +34,8 @@ struct fc_late {
 	double round_s[FC_ROUNDS];		    /* newest first */
 	unsigned int n_rounds;
 	double anchor_s, period_s; /* 0: no comb fits */
+	struct fc_collector rule;
+	double watched_s; /* since any was late */
 };
 
 /* One entry has gone, or is there, so late; exact_s: the fraction of this second. */
@@ -46,6 +53,8 @@ struct fc_backlog {
 	double dt_s; /* of a step */
 };
 
+/* Chance per second to go by the rule, one so late; 0: it is not known, or has nothing to say. */
+float fc_late_by_rule(const struct fc_late *l, double late_s);
 /* Chance per second to go, by lateness; a stage's own record (or NULL) is added to it. */
 void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk, float *end);
 /* Share that is still there j steps of dt_s past the deadline, seen from a step's middle. */

@@ -428,6 +428,7 @@ void forecast_second(struct forecast *f, const struct fc_stat *st)
 	f->residual = (double)st->count - fc_known_entries(f);
 	f->arrivals_this_s = 0;
 	f->stat = *st;
+	f->late.rule = st->collector;
 	f->last_drop = st->drop;
 	f->have_stat = true;
 	fc_record_second(&f->record, f->now_s, fc_horizon_s, st->count,

@@ -10,6 +10,7 @@ const double fc_memory_s[FC_MEMORIES] = {60.0, 400.0, 3000.0};
 #define END_MEMORY_S 1200.0
 #define USUAL_S	     30.0f /* exits, mean over */
 #define LATE_MOST_S  80	   /* later ones of a fixed deadline were lost */
+#define RULE_ROUNDS  3.0f  /* until the collector has come so often, its rule counts */
 #define OLD_S	     5	   /* past their first seconds */
 #define NONE_ENDED   0.05f /* what is left of one that did, when it is forgotten */
 
@@ -304,6 +305,17 @@ void fc_cell_go(const struct fc_cell *c, int64_t watched_s, float *go)
 			go[b] = fc_cell_unknown(c, watched_s);
 }
 
+/* What stays until the first rounds of the collector may wait for it, or be in use on: for some
+ * intervals the rule counts, as much as one of them would. */
+static float ruled(const struct fc_cell *c, const struct fc_late *late, unsigned int bin)
+{
+	double stay_s = c->epoch_timeout_s[0] + late->rule.interval_s;
+
+	return fmaxf((float)(late->rule.interval_s * c->pop.total / stay_s) -
+			     c->risk_end[bin] / RULE_ROUNDS,
+		     0.0f);
+}
+
 void fc_cell_end(const struct fc_cell *c, const struct fc_late *late, float *end)
 {
 	float ev = 0.0f, risk = 0.0f, smooth;
@@ -318,10 +330,14 @@ void fc_cell_end(const struct fc_cell *c, const struct fc_late *late, float *end
 		float keep = (float)exp(-1.0 / width);
 		/* as likely to be used on as it has been used so far */
 		float unseen = (float)(0.7 / (fc_late_bin_start(b) + 15.0));
+		float rule = fc_late_by_rule(late, fc_late_bin_start(b));
+		float due = rule > 0.0f ? ruled(c, late, b) : 0.0f;
 
 		ev = ev * keep + c->ev_end[b];
 		risk = risk * keep + c->risk_end[b];
 		smooth = (ev + 1.0f) / (risk + 1.0f / unseen);
-		end[b] = fminf((c->ev_end[b] + smooth * 20.0f) / (c->risk_end[b] + 20.0f), 0.9999f);
+		end[b] = fminf((c->ev_end[b] + smooth * 20.0f + rule * due) /
+				       (c->risk_end[b] + 20.0f + due),
+			       0.9999f);
 	}
 }

@@ -309,10 +309,100 @@ static void test_short_stays_are_no_incident(void **state)
 	forecast_destroy(f);
 }
 
+/* 50 a second that wait for 30 s and then for the collector. */
+struct begun {
+	uint8_t l4proto;
+	enum fc_stage stage;
+	struct fc_collector rule; /* as the forecast is told */
+	int64_t round_s, first_s; /* as it is */
+	int64_t asked_s;
+};
+
+static double settles(const struct begun *begun)
+{
+	struct forecast *f = forecast_create(0);
+	struct fc_forecast out;
+	int64_t expired_s = 0, in_s = 0;
+
+	assert_non_null(f);
+	for (int64_t s = 0; s < begun->asked_s; s++) {
+		struct fc_move m = {.now_ns = s * NS, .l4proto = begun->l4proto, .port = 53};
+		struct fc_stat st = {.now_ns = (s + 1) * NS, .collector = begun->rule};
+
+		if (s >= begun->first_s && (s - begun->first_s) % begun->round_s == 0)
+			for (m.from = (uint8_t)begun->stage, m.to = FC_NONE, m.end = FC_END_EXPIRED;
+			     expired_s + 30 <= s; expired_s++) {
+				m.since_ns = expired_s * NS;
+				for (unsigned int n = 0; n < 50; n++)
+					forecast_move(f, &m);
+			}
+		m.from = FC_NONE;
+		m.to = (uint8_t)begun->stage;
+		m.timeout_s = 30;
+		m.end = 0;
+		for (unsigned int n = 0; n < 50; n++) {
+			m.now_ns = s * NS + n * (NS / 50);
+			forecast_move(f, &m);
+		}
+		in_s++;
+		st.count = (uint32_t)(in_s - expired_s) * 50;
+		forecast_second(f, &st);
+	}
+	forecast_compute(f, &out);
+	forecast_destroy(f);
+	return out.steady_entries;
+}
+
+static void near(double value, double expected, double part)
+{
+	if (!(fabs(value - expected) <= part * expected))
+		fail_msg("%g is not %g", value, expected);
+}
+
+/* Before any has expired, and after the first rounds: the collector's rule says how long they
+ * wait, until what was seen says it better. Assured ones may also be in use. */
+static void test_collector_before_it_came(void **state)
+{
+	static const enum fc_stage stages[] = {FC_SYN_SENT, FC_UNREPLIED, FC_ASSURED};
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct begun begun = {.l4proto = i > 0,
+				      .stage = stages[i],
+				      .rule = {.interval_s = 24},
+				      .round_s = 24,
+				      .first_s = 44};
+
+		for (begun.asked_s = 25; begun.asked_s < 150; begun.asked_s += 5)
+			near(settles(&begun), 50 * (30 + 24 / 2),
+			     begun.stage == FC_ASSURED && begun.asked_s < begun.first_s ? 0.26
+											: 0.1);
+	}
+}
+
+/* Other namespaces keep the collector away, which is seen while entries wait; or remove what has
+ * expired at once. */
+static void test_collector_by_another_rule(void **state)
+{
+	struct begun rare = {.stage = FC_SYN_SENT,
+			     .rule = {.interval_s = 15},
+			     .round_s = 50,
+			     .first_s = 79,
+			     .asked_s = 70};
+	struct begun prompt = {
+		.stage = FC_SYN_SENT, .rule = {.interval_s = 50}, .round_s = 1, .asked_s = 35};
+
+	(void)state;
+	near(settles(&rare), 50 * (30 + 50 / 2), 0.12);
+	near(settles(&prompt), 50 * 30, 0.02);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_found_under_an_own_timeout),
+		cmocka_unit_test(test_collector_before_it_came),
+		cmocka_unit_test(test_collector_by_another_rule),
 		cmocka_unit_test(test_day_is_followed),
 		cmocka_unit_test(test_no_day_none_followed),
 		cmocka_unit_test(test_deadlines_far_away),
