@@ -34,6 +34,7 @@
 #include "agent/netlink/pace.h"
 #include "agent/netlink/query.h"
 #include "agent/netlink/sockets.h"
+#include "agent/netlink/softnet.h"
 #include "agent/netlink/subscription.h"
 #include "agent/record/feed.h"
 #include "agent/schedule.h"
@@ -117,6 +118,7 @@ struct agent_loop {
 /* What the kernel reports besides events. */
 struct agent_kernel {
 	struct ct_proc proc;
+	struct softnet softnet;
 	struct ct_limits limits; /* from /proc, or else from netlink */
 	struct ct_limits told;	 /* by netlink, with the last counters */
 	struct ct_counters counters;

@@ -103,6 +103,8 @@ static void write_kernel(const struct agent *agent, struct shm_live *live)
 	set(&live->chain_limit_entries, ct_chain_limit(agent->kernel.limits.buckets));
 	set(&live->events_mode, agent->kernel.limits.events_mode);
 	set(&live->tick_hz, agent->kernel.tick_hz);
+	set(&live->own_packets_milli_per_s, agent->kernel.softnet.own_milli_per_s);
+	set(&live->other_packets_milli_per_s, agent->kernel.softnet.others_milli_per_s);
 	set(&live->stat_drop, (int64_t)values[CT_STAT_DROP]);
 	set(&live->stat_early_drop, (int64_t)values[CT_STAT_EARLY_DROP]);
 	set(&live->stat_insert, (int64_t)values[CT_STAT_INSERT]);
@@ -283,6 +285,7 @@ static struct fc_collector collector_now(struct agent *agent)
 		.buckets = agent->kernel.limits.buckets,
 		.new_per_s = (double)level_milli_per_s(&agent->level, LEVEL_NEW_ENTRIES) / 1000,
 		.audits_per_s = quality_table_audits(&agent->config),
+		.packets = softnet_packets(&agent->kernel.softnet),
 		.entries = agent->mirror.entries,
 	};
 
@@ -412,6 +415,7 @@ void publish_second(struct agent *agent)
 	agent->published.resident_bytes = resident_bytes();
 	sample_count(agent);
 	publish_settings_second(agent);
+	softnet_second(&agent->kernel.softnet, agent->mirror.now_ns);
 	ports_second(&agent->ports, agent->mirror.now_ns);
 	forecast_now(agent);
 	publish_nat_second(agent);

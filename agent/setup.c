@@ -398,6 +398,7 @@ static void init_fields(struct agent *agent, const struct config *config)
 		      config->silent_interval_s * NS_PER_S, agent->loop.started_ns);
 	incident_recorder_init(&agent->incidents, agent->loop.started_ns);
 	ct_proc_open(&agent->kernel.proc);
+	softnet_open(&agent->kernel.softnet);
 	ct_timeouts_open(&agent->kernel.timeouts);
 	ct_settings_open(&agent->kernel.settings);
 }
@@ -479,6 +480,7 @@ void agent_destroy(struct agent *agent)
 	local_addrs_free(&agent->addrs);
 	ct_counters_free(&agent->kernel.counters);
 	ct_proc_close(&agent->kernel.proc);
+	softnet_close(&agent->kernel.softnet);
 	ct_timeouts_close(&agent->kernel.timeouts);
 	ct_settings_close(&agent->kernel.settings);
 	forecast_destroy(agent->stats.forecast);

@@ -70,6 +70,8 @@ static void no_kernel(struct agent *agent)
 	struct agent_kernel *kernel = &agent->kernel;
 
 	kernel->proc = (struct ct_proc){-1, -1, -1, -1, -1};
+	kernel->softnet =
+		(struct softnet){-1, -1, -1, .own_milli_per_s = -1, .others_milli_per_s = -1};
 	for (unsigned int i = 0; i < TIMEOUT_COUNT; i++) {
 		kernel->timeouts.fds[i] = -1;
 		kernel->timeouts.values_s[i] = timeout_info(i)->default_s;

@@ -175,6 +175,8 @@ static void take_settings(const struct snapshot *snap, struct model *model)
 	model->settings.chain_limit_entries =
 		live->chain_limit_entries > 0 ? (double)live->chain_limit_entries : 0;
 	model->settings.tick_hz = (unsigned int)live->tick_hz;
+	model->packets.own_per_s = fmax((double)live->own_packets_milli_per_s / 1000, 0);
+	model->packets.others_per_s = fmax((double)live->other_packets_milli_per_s / 1000, 0);
 	model->audits_per_s = live->table_audits_per_s > 0 ? (double)live->table_audits_per_s : 0;
 	model->entries = live->count_entries > 0 ? (double)live->count_entries : 0;
 	if (live->heartbeat_boot_ns > live->started_boot_ns && live->started_boot_ns != 0)
@@ -190,11 +192,19 @@ static unsigned int walks_an_entry(const struct snapshot *snap, const struct sna
 	return ages && (ages->all.src_nat || ages->all.dst_nat) ? 2 : 1;
 }
 
+static double interval_s(const struct model *model, const struct kernel_gc *gc)
+{
+	return kernel_gc_interval_among_s(kernel_gc_interval_s(gc, model->settings.tick_hz),
+					  &model->packets);
+}
+
 static double lag_of(const struct model *model, double interval_s, double buckets,
 		     const struct turnover *turnover)
 {
 	const struct gc_lookups lookups = {
-		.walks_per_s = turnover->new_per_s * walks_an_entry(model->snap, model->details),
+		.walks_per_s = kernel_gc_walks_per_s(
+			turnover->new_per_s * walks_an_entry(model->snap, model->details),
+			&model->packets),
 		.buckets = buckets,
 		.round_s = model->audits_per_s > 0 ? turnover->entries / model->audits_per_s : 0,
 	};
@@ -217,7 +227,7 @@ static void guess_lag(const struct snapshot *snap, struct model *model)
 				      state_timeout_s(model, &row->key, state));
 		turnover.new_per_s += row->new_per_s > 0 ? row->new_per_s : 0;
 	}
-	model->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
+	model->interval_s = interval_s(model, &gc);
 	model->lag_s = lag_of(model, model->interval_s, model->settings.buckets, &turnover);
 }
 
@@ -315,7 +325,7 @@ static void model_gc(const struct model *model, struct scenario *scenario)
 			turnover.entries += live;
 		}
 	}
-	scenario->interval_s = kernel_gc_interval_s(&gc, model->settings.tick_hz);
+	scenario->interval_s = interval_s(model, &gc);
 	scenario->lag_s = lag_of(model, scenario->interval_s, scenario->then->buckets, &turnover);
 }
 

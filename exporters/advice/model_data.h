@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/kernel/gc.h"
 #include "lib/kernel/timeouts.h"
 #include "lib/shm/snap_detail.h"
 #include "lib/shm/snapshot.h"
@@ -57,7 +58,8 @@ struct model {
 	struct phase *phases;
 	size_t phase_count;
 	struct settings settings;
-	double watch_s;	       /* for how long the agent has run */
+	double watch_s; /* for how long the agent has run */
+	struct gc_packets packets;
 	double audits_per_s;   /* entries that the agent asks the kernel for, one after the other */
 	double lag_s;	       /* measured, or as the collector's interval has it */
 	double interval_s;     /* of the collector, as computed; lib/kernel/gc.h */

@@ -171,6 +171,19 @@ double kernel_gc_interval_s(const struct kernel_gc *gc, unsigned int tick_hz)
 	return kernel_gc_timer_s(kernel_gc_mean_s(gc, tick_hz), tick_hz);
 }
 
+double kernel_gc_walks_per_s(double own_per_s, const struct gc_packets *packets)
+{
+	return sqrt(own_per_s * (own_per_s + packets->others_per_s));
+}
+
+double kernel_gc_interval_among_s(double interval_s, const struct gc_packets *packets)
+{
+	double share = packets->others_per_s / (packets->own_per_s + packets->others_per_s);
+
+	return packets->others_per_s > 0 ? interval_s * pow(GC_ROUND_MAX_S / interval_s, share / 2)
+					 : interval_s;
+}
+
 double kernel_gc_met_per_s(const struct gc_lookups *lookups)
 {
 	return lookups->buckets > 0 ? 2 * lookups->walks_per_s / lookups->buckets : 0;

@@ -88,6 +88,22 @@ struct gc_lookups {
 	double round_s;	    /* each entry is asked for once in so long; 0: never */
 };
 
+/*
+ * What other network namespaces do is not to be seen, but how many packets they receive
+ * (agent/netlink/softnet.h). All of those may be the first of a connection, or none: the walks
+ * are those of this namespace at least, and those and all packets at most. The collector looks at
+ * their entries too, and comes every minute where those wait long. Taken is the geometric mean of
+ * both ends, which is off by the same factor at most either way; of the intervals, with the
+ * share of packets that is others' as its weight.
+ */
+struct gc_packets {
+	double own_per_s;
+	double others_per_s; /* for certain; 0: nobody else, or not known */
+};
+
+double kernel_gc_walks_per_s(double own_per_s, const struct gc_packets *packets);
+double kernel_gc_interval_among_s(double interval_s, const struct gc_packets *packets);
+
 /* Chance a second that a walk meets the entry, which is in two chains. */
 double kernel_gc_met_per_s(const struct gc_lookups *lookups);
 

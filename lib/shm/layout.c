@@ -48,7 +48,7 @@ SHM_SIZE(shm_hosts_header, 32);
 
 SHM_AT(shm_live, seq, 0);
 SHM_AT(shm_live, heartbeat_boot_ns, 8);
-SHM_AT(shm_live, count_entries, 360);
+SHM_AT(shm_live, count_entries, 376);
 
 SHM_AT(shm_row, new_entries, 0);
 SHM_AT(shm_row, destroyed_entries, 8);

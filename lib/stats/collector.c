@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/stats/collector.h"
 
-#include "lib/kernel/gc.h"
 #include "lib/kernel/states.h"
 #include "lib/shm/seqlock.h"
 
@@ -37,7 +36,8 @@ static void walked(struct collector *collector, const struct shm_ages *ages,
 static double met_per_s(const struct collector *collector, const struct collector_second *second)
 {
 	const struct gc_lookups lookups = {
-		.walks_per_s = second->new_per_s * (collector->translates ? 2 : 1),
+		.walks_per_s = kernel_gc_walks_per_s(
+			second->new_per_s * (collector->translates ? 2 : 1), &second->packets),
 		.buckets = second->buckets > 0 ? (double)second->buckets : 0,
 	};
 	/* Asked for once in a round, after half of it in the mean. */
@@ -59,5 +59,7 @@ struct fc_collector collector_second(struct collector *collector, const struct s
 	if (walked_real_ns != collector->walked_real_ns)
 		walked(collector, &set->ages, timeouts_s, second->tick_hz);
 	collector->walked_real_ns = walked_real_ns;
-	return (struct fc_collector){collector->interval_s, met_per_s(collector, second)};
+	return (struct fc_collector){
+		kernel_gc_interval_among_s(collector->interval_s, &second->packets),
+		met_per_s(collector, second)};
 }

@@ -4,8 +4,7 @@
  * begins with, before any has been seen to expire.
  *
  * From the largest cells of the last walk (ages.h), each with the timeout its entries come in
- * with, or else the setting's. What is in smaller cells, and the entries of other network
- * namespaces, which the same collector looks at, are not known here.
+ * with, or else the setting's; what is in smaller cells is left out.
  *
  * Pure. No memory but the structs. Threads: one.
  */
@@ -15,6 +14,7 @@
 #include <stdint.h>
 
 #include "lib/forecast/forecast.h"
+#include "lib/kernel/gc.h"
 #include "lib/kernel/timeouts.h"
 #include "lib/shm/layout.h"
 
@@ -29,6 +29,7 @@ struct collector_second {
 	uint32_t tick_hz; /* CONFIG_HZ; 0: not known */
 	int64_t buckets;  /* 0 or negative: not known */
 	double new_per_s;
+	struct gc_packets packets;
 	double audits_per_s; /* entries that the agent asks for, one after the other */
 	double entries;
 };

@@ -71,6 +71,11 @@ static void test_rule(void **state)
 	rule = collector_second(&collector, &set, timeouts_s, &second);
 	assert_true(rule.interval_s < interval(3000, 120, 1000, 20));
 	near(rule.met_per_s, 0.08 + 0.1);
+	second.packets.others_per_s = 120;
+	near(collector_second(&collector, &set, timeouts_s, &second).met_per_s, 0.16 + 0.1);
+	near(collector_second(&collector, &set, timeouts_s, &second).interval_s,
+	     sqrt(rule.interval_s * GC_ROUND_MAX_S));
+	second.packets.others_per_s = 0;
 	second.buckets = -1;
 	rule = collector_second(&collector, &set, timeouts_s, &second);
 	near(rule.met_per_s, 0.1);

@@ -279,6 +279,21 @@ static void test_lag_of_all(void **state)
 	}
 }
 
+/* Between one's own connections and every packet of others; between one's rule and a minute. */
+static void test_others(void **state)
+{
+	const struct gc_packets nobody = {50, 0}, others = {0, 320}, half = {50, 50};
+
+	(void)state;
+	near(kernel_gc_walks_per_s(40, &nobody), 40, 1e-9);
+	near(kernel_gc_walks_per_s(40, &others), 120, 1e-9);
+	near(kernel_gc_walks_per_s(0, &others), 0, 1e-9);
+	near(kernel_gc_interval_among_s(15, &nobody), 15, 1e-9);
+	near(kernel_gc_interval_among_s(15, &others), sqrt(15 * 61.5), 1e-9);
+	near(kernel_gc_interval_among_s(15, &half), sqrt(15 * sqrt(15 * 61.5)), 1e-9);
+	near(kernel_gc_interval_among_s(GC_ROUND_MAX_S, &others), GC_ROUND_MAX_S, 1e-9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,7 +301,7 @@ int main(void)
 		cmocka_unit_test(test_figures),		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_one_point),	cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_timer),		cmocka_unit_test(test_lag),
-		cmocka_unit_test(test_lag_of_all),
+		cmocka_unit_test(test_lag_of_all),	cmocka_unit_test(test_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
