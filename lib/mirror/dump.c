@@ -24,8 +24,12 @@ static bool confirmed(const struct mirror *mirror, const struct flow *flow)
 
 bool mirror_buried_in_dump(const struct mirror *mirror, const struct ct_event *record)
 {
-	uint32_t tomb = flow_find_tombstone(&mirror->table, record->hash, record->id);
+	uint32_t tomb;
 
+	/* At a start there are none. */
+	if (!mirror->tombstones)
+		return false;
+	tomb = flow_search(&mirror->table, record->hash, record->id).tombstone;
 	return tomb != FLOW_NONE && flow_cell(flow_at(&mirror->table, tomb)) == mirror->dump;
 }
 

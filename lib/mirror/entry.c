@@ -392,7 +392,7 @@ void mirror_purge_tombstones(struct mirror *mirror)
  * still arrive; then no tombstone with its id may confirm it. */
 void entry_bury_unknown(struct mirror *mirror, const struct ct_event *event)
 {
-	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);
+	uint32_t at = flow_search(&mirror->table, event->hash, event->id).tombstone;
 
 	if (at != FLOW_NONE)
 		flow_at(&mirror->table, at)->cell_flags &= ~FLOW_BORN_SEEN;

@@ -264,7 +264,7 @@ static bool buried_later(const struct flow *flow, const struct flow *than)
 	return !(flow->cell_flags & FLOW_BORN_SEEN);
 }
 
-uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint32_t id)
+struct flow_found flow_search(const struct flow_table *table, uint64_t hash, uint32_t id)
 {
 	const struct flow_line *line = &table->lines[flow_bucket(table, hash)];
 	uint32_t best = FLOW_NONE;
@@ -276,13 +276,16 @@ uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint
 			uint32_t at = flow_line_number(line, (uint32_t)__builtin_ctz(found));
 			const struct flow *flow = flow_at(table, at);
 
-			if (has_hash(flow, hash) && flow->id == id &&
-			    flow->cell_flags & FLOW_TOMBSTONE &&
+			if (!has_hash(flow, hash))
+				continue;
+			if (flow->cell_flags & FLOW_LIVE)
+				return (struct flow_found){at, FLOW_NONE};
+			if (flow->id == id && flow->cell_flags & FLOW_TOMBSTONE &&
 			    (best == FLOW_NONE || buried_later(flow, flow_at(table, best))))
 				best = at;
 		}
 	}
-	return best;
+	return (struct flow_found){FLOW_NONE, best};
 }
 
 /* --- growing -------------------------------------------------------------------------------- */

@@ -136,8 +136,15 @@ static inline struct flow *flow_at(const struct flow_table *table, uint32_t at)
 
 /* The live record with this hash, or FLOW_NONE. */
 uint32_t flow_find(const struct flow_table *table, uint64_t hash);
-/* The youngest tombstone with this hash and id, or FLOW_NONE. */
-uint32_t flow_find_tombstone(const struct flow_table *table, uint64_t hash, uint32_t id);
+
+/* For those who ask for the tombstone where there is no live record, in one search. Returned by
+ * value: no stack is needed for it. */
+struct flow_found {
+	uint32_t live;	    /* as flow_find() */
+	uint32_t tombstone; /* the youngest one of this id; FLOW_NONE where a live one was found */
+};
+
+struct flow_found flow_search(const struct flow_table *table, uint64_t hash, uint32_t id);
 
 /* A new record in the index, all fields but the hash zero. FLOW_NONE at
  * the limit. Moves no other record. */

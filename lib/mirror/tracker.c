@@ -69,23 +69,22 @@ static void on_destroy(struct mirror *mirror, const struct ct_event *event)
 /* Could this be a late message of an entry that is gone? An entry has one NEW: if that of the
  * buried entry was read, this is the NEW of another, as when a client reuses a port whose entry
  * is still in TIME_WAIT. */
-static bool perhaps_overtaken(const struct mirror *mirror, const struct ct_event *event)
+static bool perhaps_overtaken(const struct mirror *mirror, const struct ct_event *event,
+			      uint32_t tombstone)
 {
-	uint32_t at = flow_find_tombstone(&mirror->table, event->hash, event->id);
-	const struct flow *tomb;
+	const struct flow *tomb = flow_at(&mirror->table, tombstone);
 
-	if (at == FLOW_NONE)
-		return false;
-	tomb = flow_at(&mirror->table, at);
-	return flow_tick(mirror->now_ns) - tomb->since < TOMBSTONE_TICKS &&
+	return tombstone != FLOW_NONE &&
+	       flow_tick(mirror->now_ns) - tomb->since < TOMBSTONE_TICKS &&
 	       (event->kind != CT_NEW || !(tomb->cell_flags & FLOW_BORN_SEEN));
 }
 
-static void insert_from_event(struct mirror *mirror, const struct ct_event *event, uint32_t flags)
+static void insert_from_event(struct mirror *mirror, const struct ct_event *event, uint32_t flags,
+			      uint32_t tombstone)
 {
 	uint32_t at;
 
-	if (perhaps_overtaken(mirror, event))
+	if (perhaps_overtaken(mirror, event, tombstone))
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 	at = entry_insert(mirror, event, flags);
 	if (at == FLOW_NONE)
@@ -136,10 +135,12 @@ static bool shown_before_its_birth(const struct flow *flow, const struct ct_even
 
 static void on_new(struct mirror *mirror, const struct ct_event *event)
 {
-	uint32_t at = flow_find(&mirror->table, event->hash);
+	/* Most are not there yet, so that the tombstone is asked for. */
+	struct flow_found found = flow_search(&mirror->table, event->hash, event->id);
+	uint32_t at = found.live;
 
 	if (at == FLOW_NONE) {
-		insert_from_event(mirror, event, FLOW_BORN_SEEN);
+		insert_from_event(mirror, event, FLOW_BORN_SEEN, found.tombstone);
 	} else if (shown_before_its_birth(flow_at(&mirror->table, at), event)) {
 		apply_update(mirror, at, event);
 		flow_at(&mirror->table, at)->cell_flags |= FLOW_BORN_SEEN;
@@ -156,7 +157,9 @@ static void on_update(struct mirror *mirror, const struct ct_event *event)
 	uint32_t at = flow_find(&mirror->table, event->hash);
 
 	if (at == FLOW_NONE) {
-		insert_from_event(mirror, event, 0);
+		/* Seldom: its NEW was lost, or is on its way. */
+		insert_from_event(mirror, event, 0,
+				  flow_search(&mirror->table, event->hash, event->id).tombstone);
 	} else if (flow_at(&mirror->table, at)->id != event->id) {
 		entry_replace(mirror, at, event, 0);
 		entry_stamp(mirror, flow_at(&mirror->table, at), event);

@@ -43,13 +43,14 @@ static void model_insert(struct model *model, struct model_entry *entry, uint32_
 
 static void model_check(const struct model *model, uint64_t seed, const struct model_entry *entry)
 {
-	uint32_t found = flow_find(&model->table, entry->hash);
-	uint32_t grave = flow_find_tombstone(&model->table, entry->hash, entry->id);
+	struct flow_found own = flow_search(&model->table, entry->hash, entry->id);
+	struct flow_found other = flow_search(&model->table, entry->hash, entry->id + 1);
+	uint32_t live = entry->state == 1 ? entry->at : FLOW_NONE;
 
-	assert_seeded(seed, found == (entry->state == 1 ? entry->at : FLOW_NONE));
-	assert_seeded(seed, grave == (entry->state == 2 ? entry->at : FLOW_NONE));
-	assert_seeded(seed, entry->state != 2 || flow_find_tombstone(&model->table, entry->hash,
-								     entry->id + 1) == FLOW_NONE);
+	assert_seeded(seed, flow_find(&model->table, entry->hash) == live);
+	assert_seeded(seed, own.live == live && other.live == live);
+	assert_seeded(seed, own.tombstone == (entry->state == 2 ? entry->at : FLOW_NONE));
+	assert_seeded(seed, other.tombstone == FLOW_NONE);
 }
 
 /* What the header says of the index: slots are dense, only the last line of a bucket has free ones,
