@@ -17,6 +17,7 @@
 #include "lib/kernel/nat_ports.h"
 #include "lib/stats/topk.h"
 
+/* The keys have no rest: it is 0 in a struct that was zeroed once, and stays so. */
 struct nat_place {
 	struct topk_key pool;
 	uint64_t pool_hash;
@@ -59,7 +60,6 @@ static inline bool nat_place_pool(struct nat_port_range given, const struct ct_e
 		remote_port = 0;
 	else if (nat_place_is_given(given, event->reply_dport))
 		class = NAT_PORTS_GIVEN;
-	place->pool.rest = 0;
 	place->pool.address[0] = nat_place_ends(event);
 	place->pool.address[1] = remote_port << 48 | (uint64_t)event->reply_zone << 32 |
 				 (uint64_t)event->key.family << 16 | l4num << 8 | class;
@@ -80,7 +80,6 @@ static inline void nat_place_client(const struct ct_event *event, struct nat_pla
 		place->client.address[1] = ct_hash_bytes(event->key.src, 16);
 	}
 	place->client.address[0] = place->pool_hash;
-	place->client.rest = 0;
 	place->client_hash = topk_hash_rest(place->pool_hash, place->client.address[1]);
 }
 

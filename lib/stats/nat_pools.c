@@ -291,21 +291,17 @@ static void fetch_records(struct nat_pools *pools, const struct told_change *tol
 	}
 }
 
-/* Which counts a change is of. */
-static inline unsigned int counts_of(const struct nat_pools *pools, uint32_t flags)
+/* Which counts a change is of; `shown`: the one that is shown. */
+static inline unsigned int counts_of(unsigned int shown, bool building, uint32_t flags)
 {
-	unsigned int which = TOPK_FIRST << pools->shown;
-
-	if (!pools->building || !(flags & (TOLD_BUILT | TOLD_SHOWN)))
-		return which;
-	return flags & TOLD_SHOWN ? which ^ TOPK_BOTH : TOPK_BOTH;
+	if (!building || !(flags & (TOLD_BUILT | TOLD_SHOWN)))
+		return shown;
+	return flags & TOLD_SHOWN ? shown ^ TOPK_BOTH : TOPK_BOTH;
 }
 
-static void count_one(struct nat_pools *pools, const struct told_change *told,
-		      const struct nat_place *place)
+static inline void count_one(struct nat_pools *pools, const struct told_change *told,
+			     const struct nat_place *place, unsigned int which)
 {
-	unsigned int which = counts_of(pools, told->flags);
-
 	if (told->flags & TOLD_POOL_ADDS)
 		add(pools, told, place, which);
 	else if (told->flags & TOLD_POOL_REMOVES)
@@ -316,11 +312,15 @@ static void count_one(struct nat_pools *pools, const struct told_change *told,
 
 void nat_pools_told(struct nat_pools *pools, const struct told_change *told, unsigned int count)
 {
+	const unsigned int shown = TOPK_FIRST << pools->shown;
+	const bool building = pools->building;
+
 	find_places(pools, told, count);
 	fetch_records(pools, told, count);
 	for (unsigned int i = 0; i < count; i++)
 		if (is_placed(&pools->places[i]))
-			count_one(pools, &told[i], &pools->places[i]);
+			count_one(pools, &told[i], &pools->places[i],
+				  counts_of(shown, building, told[i].flags));
 }
 
 void nat_pools_lost(struct nat_pools *pools, bool built)
