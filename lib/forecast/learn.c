@@ -324,12 +324,13 @@ static void leave(struct forecast *f, const struct fc_move *m, int64_t since_s, 
 		return;
 	if (to < FC_STAGES && to <= c->stage)
 		return;
-	e = fc_cell_exit(c, &f->late,
-			 &(struct fc_leaving){.now_ns = f->move_ns,
-					      .since_s = since_s,
-					      .since_unknown = unknown,
-					      .expired = expired,
-					      .to = to});
+	fc_cell_exit(c, &f->late,
+		     &(struct fc_leaving){.now_ns = f->move_ns,
+					  .since_s = since_s,
+					  .since_unknown = unknown,
+					  .expired = expired,
+					  .to = to},
+		     &e);
 	e.cell = (uint16_t)(c - f->cell);
 	if (fc_exits_add(&f->exits, &e))
 		return;

@@ -117,29 +117,26 @@ void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e)
 		c->next[e->to] += n;
 }
 
-struct fc_exit fc_cell_exit(const struct fc_cell *c, struct fc_late *late,
-			    const struct fc_leaving *leaving)
+void fc_cell_exit(const struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
+		  struct fc_exit *ret_exit)
 {
 	int64_t now_ns = leaving->now_ns, since_s = leaving->since_s;
 	int64_t age_s = now_ns / NS_PER_S - since_s, late_s;
-	struct fc_exit e = {
-		.bin = FC_AGE_BINS,
-		.late = FC_EXIT_EARLY,
-		.to = (uint8_t)(leaving->expired ? FC_NONE : leaving->to),
-		.n = 1,
-	};
 
+	ret_exit->bin = FC_AGE_BINS;
+	ret_exit->late = FC_EXIT_EARLY;
+	ret_exit->to = (uint8_t)(leaving->expired ? FC_NONE : leaving->to);
+	ret_exit->n = 1;
 	if (leaving->since_unknown)
-		return e;
-	e.bin = (uint16_t)fc_age_bin(age_s);
+		return;
+	ret_exit->bin = (uint16_t)fc_age_bin(age_s);
 	late_s = age_s - (int64_t)fc_cell_timeout_at(c, since_s);
 	if (late_s < 0 && !leaving->expired)
-		return e;
+		return;
 	if (since_s >= c->epoch_from_s[0])
-		e.late = (uint8_t)fc_late_bin(late_s);
+		ret_exit->late = (uint8_t)fc_late_bin(late_s);
 	if (fc_cell_fixed(c))
 		fc_late_gone(late, late_s, (double)(now_ns % NS_PER_S) * 1e-9, leaving->expired);
-	return e;
 }
 
 /* Charge the ages with who is of them; the deadlines with who is past them. */

@@ -66,9 +66,10 @@ struct fc_leaving {
 	unsigned int to; /* enum fc_stage; FC_STAGES: it ended */
 };
 
-/* What that was, all but e.cell. */
-struct fc_exit fc_cell_exit(const struct fc_cell *c, struct fc_late *late,
-			    const struct fc_leaving *leaving);
+/* What that was, all but the cell. Not by value: read as a whole right after it was written field
+ * by field it waits for the writes. */
+void fc_cell_exit(const struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
+		  struct fc_exit *ret_exit);
 /* It stayed until its deadline: that says nothing of who goes on. */
 static inline bool fc_exit_at_deadline(const struct fc_exit *e)
 {

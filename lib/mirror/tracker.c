@@ -112,8 +112,7 @@ static void apply_update(struct mirror *mirror, uint32_t at, const struct ct_eve
 		mirror->counters.stale_updates++;
 		verify_doubt(mirror->verify, event, mirror->now_ns);
 	} else if (cell_key_of(cell, &key, &state)) {
-		cell = row_first_cell(row_of(key)) +
-		       entry_state_told((enum l4proto)key.l4proto, event, state);
+		cell = cell - state + entry_state_told((enum l4proto)key.l4proto, event, state);
 	}
 	entry_move(mirror, flow, cell, keep, event);
 	entry_stamp(mirror, flow, event);

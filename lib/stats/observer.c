@@ -26,14 +26,14 @@ struct place {
 	uint8_t stage; /* enum fc_stage */
 };
 
-static struct place place_of(uint32_t cell)
+/* Not by value: eight bytes read right after they were written one by one wait for the writes. */
+static void find_place(struct place *place, uint32_t cell)
 {
-	struct place place = {.stage = FC_NONE};
-
-	place.known = cell_key_of(cell, &place.row, &place.state);
-	if (place.known)
-		place.stage = observer_stage(place.row.l4proto, place.state);
-	return place;
+	place->known = cell_key_of(cell, &place->row, &place->state);
+	if (place->known)
+		place->stage = observer_stage(place->row.l4proto, place->state);
+	else
+		*place = (struct place){.stage = FC_NONE};
 }
 
 /* A change with all that more than one of those who are told asks of it. */
@@ -101,8 +101,9 @@ static unsigned int end_of(const struct observer *observer, const struct entry_c
 
 unsigned int observer_end(const struct observer *observer, const struct entry_change *seen)
 {
-	const struct place from = place_of(seen->from_cell);
+	struct place from;
 
+	find_place(&from, seen->from_cell);
 	return end_of(observer, seen, &from);
 }
 
@@ -144,6 +145,11 @@ static uint8_t forecast_end(const struct told *told)
 	return timeout_left(told->seen->event) ? FC_END_EARLY : FC_END_EXPIRED;
 }
 
+static bool same_row(const struct row_key *a, const struct row_key *b)
+{
+	return a->l4proto == b->l4proto && a->direction == b->direction && a->port == b->port;
+}
+
 /* The same entry in another row, because local addresses have changed. */
 static void tell_rerouted(struct forecast *forecast, struct fc_move *move, const struct told *told)
 {
@@ -179,7 +185,7 @@ static void tell_forecast(struct forecast *forecast, const struct told *told)
 		move.end = forecast_end(told);
 	else if (seen->event && seen->event->has & CT_HAS_TIMEOUT)
 		move.timeout_s = seen->event->timeout_s;
-	if (was && is && row_of(told->from.row) != row_of(told->to.row))
+	if (was && is && !same_row(&told->from.row, &told->to.row))
 		tell_rerouted(forecast, &move, told);
 	else
 		forecast_move(forecast, &move);
@@ -358,8 +364,9 @@ static void shown(struct entry_hook *hook, const struct flow *flow, const struct
 	if (observer->zone_cells && event->key.zone)
 		zone_cells_shown(observer->zone_cells, event->key.zone, flow_cell(flow));
 	if (observer->nat_pools) {
-		const struct place in = place_of(flow_cell(flow));
+		struct place in;
 
+		find_place(&in, flow_cell(flow));
 		if (counts_in_pools(event, &in))
 			nat_pools_shown(observer->nat_pools, event,
 					nat_pools_closing(event, in.state));
@@ -416,11 +423,14 @@ static bool only_rerouted(const struct told *told)
 static void changed(struct entry_hook *hook, struct entry_change *seen)
 {
 	struct observer *observer = of_hook(hook);
-	struct told told = {seen, place_of(seen->from_cell), place_of(seen->to_cell), 0};
-	bool rerouted = only_rerouted(&told);
+	struct told told;
+	bool rerouted;
 
-	if (!told.to.known)
-		told.end = end_of(observer, seen, &told.from);
+	told.seen = seen;
+	find_place(&told.from, seen->from_cell);
+	find_place(&told.to, seen->to_cell);
+	told.end = told.to.known ? 0 : end_of(observer, seen, &told.from);
+	rerouted = only_rerouted(&told);
 	seen->since = rerouted ? seen->flow->since : flow_tick(seen->now_ns);
 	seen->since_known = !rerouted || !(seen->flow->cell_flags & FLOW_SINCE_UNKNOWN);
 	if (observer->durations && told.from.known && !rerouted)
