@@ -9,30 +9,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRENDS_PER_S   (1.0 / 4000.0)
-#define JUMPS_PER_S    (1.0 / 6000.0)
-#define OWN_JUMP       0.4f /* changes of one class alone, to shared ones */
-#define OWN_TREND      0.04f
-#define SHARE_IN       0.6    /* of the classes take part in a shared one */
-#define BURST_S	       500.0  /* jumps that end, at most about */
-#define LASTS_S	       2000.0 /* trends, about */
-#define RISES	       0.65   /* of the trends */
-#define BEFORE_BINS    180    /* what a change is compared with */
-#define LEAST_BEFORE   24
-#define SETTLED_BINS   36 /* a change this old and certain: what follows is compared with it */
-#define LEAST_ARRIVALS 12.0
-#define STEADY_BINS    300
-#define LOW_BINS       12
-#define RECENT_BINS    120
-#define MEDIAN	       0.455f /* of a squared normal */
-#define MEAN_S	       1200.0
-#define TREND_LASTS_S  400.0 /* added to its age so far */
-#define TREND_GROWS    0.4   /* but no longer than it takes to grow by this share of the old rate */
-#define OF_DAY	       0.25  /* a day climbs for half of it, at its steepest slope for no longer */
-#define FALLS_ON       0.15  /* share of paths on which demand falls to nothing */
-#define FALL_SHARE     0.8   /* of the way to what is usual: a decay slows down */
-#define FALL_LEAST     0.25  /* where that is near or past: of what is left */
-#define JUMP_DENSITY   0.5   /* 2.5 over the range of logs of factors */
+#define TRENDS_PER_S	(1.0 / 4000.0)
+#define JUMPS_PER_S	(1.0 / 6000.0)
+#define OWN_JUMP	-0.92f /* changes of one class alone, to shared ones, log */
+#define OWN_TREND	-3.22f
+#define SHARE_IN	0.6    /* of the classes take part in a shared one */
+#define BURST_S		500.0  /* jumps that end, at most about */
+#define LASTS_S		2000.0 /* trends, about */
+#define RISES		0.65   /* of the trends */
+#define BEFORE_BINS	180    /* what a change is compared with */
+#define LEAST_BEFORE	24
+#define SETTLED_BINS	36 /* a change this old and certain: what follows is compared with it */
+#define LEAST_ARRIVALS	12.0
+#define STEADY_BINS	300
+#define LOW_BINS	12
+#define RECENT_BINS	120
+#define MEDIAN		0.455f /* of a squared normal */
+#define MEAN_S		1200.0
+#define TREND_LASTS_S	400.0 /* added to its age so far */
+#define TREND_GROWS	0.4  /* but no longer than it takes to grow by this share of the old rate */
+#define OF_DAY		0.25 /* a day climbs for half of it, at its steepest slope for no longer */
+#define FALLS_ON	0.15 /* share of paths on which demand falls to nothing */
+#define FALL_SHARE	0.8  /* of the way to what is usual: a decay slows down */
+#define FALL_LEAST	0.25 /* where that is near or past: of what is left */
+#define OWN_SLOPE_SD	0.25 /* share of it that the slopes of paths differ by */
+#define SHARED_SLOPE_SD 0.15
+#define JUMP_DENSITY	0.5 /* 2.5 over the range of logs of factors */
 
 /* Streams of fc_draw_part() and fc_draw_normal(); a class adds its number times STREAMS. */
 enum { S_SHARED, S_SLOPE, S_LASTS, S_OWN, S_PART, S_LEVEL, STREAMS };
@@ -126,6 +128,12 @@ void fc_demand_init(struct fc_demand *d)
 
 /* ---- one class ---- */
 
+/* i bins ago. */
+static float ago(const struct fc_arrivals *a, unsigned int i)
+{
+	return a->y[(a->at + i) % FC_HISTORY];
+}
+
 void fc_arrivals_sum(const struct fc_arrivals *a, struct fc_sums *s)
 {
 	unsigned int i;
@@ -133,61 +141,49 @@ void fc_arrivals_sum(const struct fc_arrivals *a, struct fc_sums *s)
 	s->n = a->usable;
 	s->y[0] = 0.0;
 	for (i = 0; i < s->n; i++) {
-		s->bin[i] = a->y[(a->at + i) % FC_HISTORY];
+		s->bin[i] = ago(a, i);
 		s->y[i + 1] = s->y[i] + (double)s->bin[i];
 	}
 }
 
-double fc_arrivals_low(const struct fc_arrivals *a)
+double fc_arrivals_last(const struct fc_arrivals *a, unsigned int n)
 {
-	float sum[FC_HISTORY / LOW_BINS];
-	unsigned int n = a->n / LOW_BINS, i, k;
+	double sum = 0.0;
+	unsigned int i;
 
-	for (i = 0; i < n; i++) {
-		float s = 0.0f;
-
-		for (k = 0; k < LOW_BINS; k++)
-			s += a->y[(a->at + i * LOW_BINS + k) % FC_HISTORY];
-		for (k = i; k && sum[k - 1] > s; k--) /* in order */
-			sum[k] = sum[k - 1];
-		sum[k] = s;
-	}
-	return n ? (double)sum[n / 4] / (LOW_BINS * FC_BIN_S) : 0.0;
+	for (i = 0; i < n && i < a->n; i++)
+		sum += (double)ago(a, i);
+	return sum;
 }
 
-static void add_bin(struct fc_arrivals *a)
+double fc_arrivals_low(const struct fc_arrivals *a)
+{
+	float minute[FC_HISTORY / LOW_BINS] = {0.0f};
+	unsigned int n = a->n / LOW_BINS, i;
+
+	for (i = 0; i < n * LOW_BINS; i++)
+		minute[i / LOW_BINS] += ago(a, i);
+	fc_sort(minute, n);
+	return n ? (double)minute[n / 4] / (LOW_BINS * FC_BIN_S) : 0.0;
+}
+
+static void end_bin(struct fc_arrivals *a)
 {
 	/* what was lost is taken for usual */
 	double y = a->censored ? a->mean_per_s * FC_BIN_S : fmax(a->bin, 0.0);
-	double keep = exp(-FC_BIN_S / MEAN_S);
 
-	a->at = (a->at + FC_HISTORY - 1) % FC_HISTORY;
-	a->y[a->at] = (float)y;
-	a->n = a->n < FC_HISTORY ? a->n + 1 : FC_HISTORY;
-	a->usable = a->usable < FC_HISTORY ? a->usable + 1 : FC_HISTORY;
-	keep = fmax(1.0 - keep, 1.0 / a->n);
-	a->mean_per_s += keep * (y / FC_BIN_S - a->mean_per_s);
-	a->bin = 0.0;
-	a->censored = false;
-}
-
-/* Taken for a whole bin, the first would say too little for as long as few have followed. */
-static void end_bin(struct fc_arrivals *a)
-{
-	if (a->n || a->begun) {
-		add_bin(a);
-		return;
+	/* taken for a whole bin, the first would say too little for as long as few have followed */
+	if (a->begun) {
+		a->at = (a->at + FC_HISTORY - 1) % FC_HISTORY;
+		a->y[a->at] = (float)y;
+		a->n += a->n < FC_HISTORY;
+		a->usable += a->usable < FC_HISTORY;
+		a->mean_per_s += fmax(1.0 - exp(-FC_BIN_S / MEAN_S), 1.0 / a->n) *
+				 (y / FC_BIN_S - a->mean_per_s);
 	}
-	a->begun = a->bin > 0.0;
+	a->begun |= a->bin > 0.0;
 	a->bin = 0.0;
 	a->censored = false;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
 }
 
 /*
@@ -196,8 +192,8 @@ static int by_value(const void *a, const void *b)
  */
 static void measure_spread(struct fc_arrivals *a, const struct fc_sums *s)
 {
-	unsigned int k, i, w, skip = s->n / 2 < RECENT_BINS ? s->n / 2 : RECENT_BINS, n;
-	float term[FC_HISTORY], before = 1.0f;
+	unsigned int k, i, w, n, skip = s->n / 2 < RECENT_BINS ? s->n / 2 : RECENT_BINS;
+	float term[FC_HISTORY], before = 1.0f, counts, median;
 
 	for (k = 0; k < FC_SCALES; k++) {
 		w = 1u << k;
@@ -208,12 +204,12 @@ static void measure_spread(struct fc_arrivals *a, const struct fc_sums *s)
 
 			term[n++] = (float)(d * d / (x + 4.0 * y + z + 1.0));
 		}
-		qsort(term, n, sizeof(term[0]), by_value);
-		a->spread[k] = 4.0f * before;
-		a->spread[k] += n ? (float)n * (w > 1 ? 0.5f : 1.0f) * term[n / 2] / MEDIAN : 0.0f;
-		a->spread[k] =
-			fmaxf(a->spread[k] / ((float)n * (w > 1 ? 0.5f : 1.0f) + 4.0f), 1.0f);
-		before = a->spread[k];
+		fc_sort(term, n);
+		median = n ? term[n / 2] / MEDIAN : 0.0f;
+		counts = w > 1 ? 0.5f * (float)n : (float)n; /* they overlap by half */
+		/* as that of the scale before, until there are enough */
+		before = fmaxf((4.0f * before + counts * median) / (counts + 4.0f), 1.0f);
+		a->spread[k] = before;
 	}
 }
 
@@ -227,8 +223,11 @@ static double spread_of(const struct fc_arrivals *a, unsigned int n)
 	return FC_HAS(FC_PART_SPREAD) ? (double)a->spread[k] : 1.0;
 }
 
+/* What an explanation makes of a class. */
 struct fit {
-	double llr, level, sd; /* level per s before the change */
+	double llr;	    /* how much likelier it is than "nothing changed", log */
+	double count, bins; /* the level before a trend, or since a jump: so many in so many bins */
+	double spread;	    /* of that count */
 };
 
 static float dot(const float *y, const float *w, unsigned int n)
@@ -245,7 +244,7 @@ static bool fit_shape(const struct fc_demand *d, const struct fc_arrivals *a,
 		      const struct fc_sums *s, const struct fc_shape *sh, struct fit *fit)
 {
 	unsigned int n = sh->began, e = sh->ended, r = n - e, w;
-	double all, after = s->y[n], v, ww, top, logs;
+	double all, after = s->y[n], v, top, logs;
 
 	if (s->n < n + LEAST_BEFORE)
 		return false;
@@ -254,7 +253,7 @@ static bool fit_shape(const struct fc_demand *d, const struct fc_arrivals *a,
 	if (all < LEAST_ARRIVALS)
 		return false;
 	/* two that began together are told apart by what came since, in one measure of noise */
-	v = spread_of(a, sh->kind == FC_SHAPE_JUMP ? n : r);
+	fit->spread = v = spread_of(a, sh->kind == FC_SHAPE_JUMP ? n : r);
 	if (sh->kind == FC_SHAPE_JUMP) {
 		double in = after - s->y[e], out = all - in, jump, sd;
 
@@ -264,20 +263,15 @@ static bool fit_shape(const struct fc_demand *d, const struct fc_arrivals *a,
 		sd = sqrt(v * (1.0 / (in + 0.5) + 1.0 / (out + 0.5)));
 		fit->llr = (in * log(jump) - all * log((w + jump * r) / (w + r))) / v;
 		fit->llr = fmax(fit->llr, 0.0) + log(fmin(sd * JUMP_DENSITY, 1.0));
-		if (e) { /* and back */
-			r = w;
-			in = out;
-		}
-		fit->level = in / (r * FC_BIN_S);
-		fit->sd = sqrt(v * fmax(in, 1.0)) / (r * FC_BIN_S);
+		fit->count = e ? out : in; /* and back */
+		fit->bins = e ? w : r;
 		return true;
 	}
 	top = 1.0 + slope(sh->steep) * r;
-	ww = w + r + 0.5 * slope(sh->steep) * r * r + e * top;
 	logs = (double)dot(s->bin + e, d->log_w[sh->steep], r) + log(top) * s->y[e];
-	fit->llr = (logs - all * log(ww / (w + n))) / v;
-	fit->level = all / ww / FC_BIN_S;
-	fit->sd = sqrt(v * fmax(all, 1.0)) / ww / FC_BIN_S;
+	fit->count = all;
+	fit->bins = w + r + 0.5 * slope(sh->steep) * r * r + e * top;
+	fit->llr = (logs - all * log(fit->bins / (w + n))) / v;
 	return true;
 }
 
@@ -290,60 +284,56 @@ static double takes_part(double llr)
 
 /* ---- weighing ---- */
 
-/* From log weights to one explanation a path. The sum of weights of what is over, and of those
- * the likeliest one's end, bins ago. */
-static float pick(const struct fc_demand *d, float *logw, unsigned int stream, uint16_t *to,
-		  unsigned int *over_since)
+/*
+ * From log weights to one explanation a path. How many bins count from now on: what is over, and
+ * all but certain, is no longer compared with what was before its likeliest end.
+ */
+static unsigned int pick(const struct fc_demand *d, float *logw, unsigned int stream, uint16_t *to)
 {
-	float most = logw[FC_NOTHING], best = 0.0f, over = 0.0f;
-	double sum = 0.0, at = 0.0;
-	unsigned int i, p, since;
+	float most = logw[FC_NOTHING], best = 0.0f;
+	unsigned int i, p = 0, until, usable = FC_HISTORY;
 	uint16_t by_rank[FC_PATHS];
+	double sum, at = 0.0, over = 0.0;
 
 	for (i = 0; i < d->n_shapes; i++)
 		most = fmaxf(most, logw[i]);
-	for (i = 0; i <= FC_NOTHING; i++) {
-		if (i >= d->n_shapes && i < FC_NOTHING)
-			continue;
+	sum = exp((double)(logw[FC_NOTHING] - most));
+	for (i = 0; i < d->n_shapes; i++) {
 		logw[i] = logw[i] - most > -30.0f ? expf(logw[i] - most) : 0.0f;
 		sum += (double)logw[i];
 	}
-	for (i = 0, p = 0; i < d->n_shapes && p < FC_PATHS; i++) {
-		since = d->shape[i].ended;
-		if (!since && d->shape[i].kind == (uint8_t)FC_SHAPE_JUMP)
-			since = d->shape[i].began;
+	for (i = 0; i < d->n_shapes; i++) {
+		until = d->shape[i].ended;
+		if (!until && d->shape[i].kind == FC_SHAPE_JUMP)
+			until = d->shape[i].began;
 		at += (double)logw[i] / sum;
 		for (; p < FC_PATHS && (p + 0.5) / FC_PATHS < at; p++)
 			by_rank[p] = (uint16_t)i;
-		if (since < SETTLED_BINS || logw[i] <= 0.0f)
+		if (until < SETTLED_BINS)
 			continue;
-		over += (float)((double)logw[i] / sum);
+		over += (double)logw[i] / sum;
 		if (logw[i] > best) {
 			best = logw[i];
-			*over_since = since;
+			usable = (unsigned int)(0.85 * until);
 		}
 	}
-	for (; p < FC_PATHS; p++)
-		by_rank[p] = FC_NOTHING;
+	while (p < FC_PATHS)
+		by_rank[p++] = FC_NOTHING;
 	for (p = 0; p < FC_PATHS; p++)
 		to[p] = by_rank[(unsigned int)(fc_draw_part(stream, p) * FC_PATHS)];
-	return over;
+	return over > 0.9 ? usable : FC_HISTORY;
 }
 
-static void settle(struct fc_arrivals *a, float over, unsigned int since)
+static void settle(struct fc_arrivals *a, unsigned int usable)
 {
-	unsigned int usable = (unsigned int)(0.85 * since);
-
-	if (over > 0.9f && usable < a->usable)
-		a->usable = usable;
+	a->usable = usable < a->usable ? usable : a->usable;
 }
 
 static void weigh_class(struct fc_demand *d, struct fc_arrivals *a, unsigned int class_id)
 {
-	unsigned int i, since = 0;
 	struct fc_sums s;
 	struct fit fit;
-	float over;
+	unsigned int i;
 
 	fc_arrivals_sum(a, &s);
 	measure_spread(a, &s);
@@ -353,21 +343,19 @@ static void weigh_class(struct fc_demand *d, struct fc_arrivals *a, unsigned int
 		if (!fit_shape(d, a, &s, &d->shape[i], &fit))
 			continue;
 		d->own[i] = d->shape[i].log_prior + (float)fit.llr +
-			    logf(d->shape[i].kind == FC_SHAPE_JUMP ? OWN_JUMP : OWN_TREND);
+			    (d->shape[i].kind == FC_SHAPE_JUMP ? OWN_JUMP : OWN_TREND);
 		if (fit.llr > 8.0)
 			d->shared[i] += (float)(fit.llr + log(SHARE_IN));
 		else
 			d->shared[i] += logf((float)(1.0 - SHARE_IN) +
 					     (float)SHARE_IN * expf((float)fit.llr));
 	}
-	over = pick(d, d->own, class_id * STREAMS + S_OWN, a->pick, &since);
-	settle(a, over, since);
+	settle(a, pick(d, d->own, class_id * STREAMS + S_OWN, a->pick));
 }
 
 void fc_demand_bin(struct fc_demand *d, struct fc_arrivals *const *a, unsigned int n)
 {
-	unsigned int i, c, longest = 0, since = 0;
-	float over;
+	unsigned int i, c, longest = 0, usable;
 
 	for (c = 0; c < n; c++) {
 		if (!a[c])
@@ -383,10 +371,10 @@ void fc_demand_bin(struct fc_demand *d, struct fc_arrivals *const *a, unsigned i
 	for (c = 0; c < n; c++)
 		if (a[c] && a[c]->n)
 			weigh_class(d, a[c], c);
-	over = pick(d, d->shared, S_SHARED, d->pick, &since);
+	usable = pick(d, d->shared, S_SHARED, d->pick);
 	for (c = 0; c < n; c++)
 		if (a[c])
-			settle(a[c], over, since);
+			settle(a[c], usable);
 }
 
 /* ---- what a path believes ---- */
@@ -413,70 +401,63 @@ struct explained {
 	double sd, age_s;
 };
 
-/* The line that a shape makes of a class: level and sd as of now. */
-static void line_of(const struct fc_arrivals *a, const struct fc_sums *s, const struct fc_shape *sh,
-		    const struct fit *fit, struct explained *out)
-{
-	struct fc_line *line = &out->line;
-	unsigned int flat = sh->ended;
-	double by = sh->kind == FC_SHAPE_JUMP ? 0.0 : slope(sh->steep);
-	double top = 1.0 + by * (sh->began - sh->ended);
-
-	line->level = fit->level * top;
-	out->sd = fit->sd * top;
-	line->slope = flat ? 0.0 : fit->level * by / FC_BIN_S;
-	out->age_s = (double)(sh->began - sh->ended) * FC_BIN_S;
-	if (flat) { /* what came since is more to the point than the shape of the change */
-		double seen = s->y[flat] / (flat * FC_BIN_S);
-		double var = spread_of(a, flat) * fmax(seen, line->level) / (flat * FC_BIN_S);
-		double trust = 4.0 * out->sd * out->sd / (4.0 * out->sd * out->sd + var);
-
-		line->level += trust * (seen - line->level);
-		out->sd = sqrt(trust * var);
-	}
-}
-
-/* Nothing changed: the mean of all that counts. */
-static void steady(const struct fc_arrivals *a, const struct fc_sums *s, struct explained *out)
+/* By a shape and its fit; NULL: nothing changed, the level is the mean of all that counts. */
+static struct explained explain(const struct fc_arrivals *a, const struct fc_sums *s,
+				const struct fc_shape *sh, const struct fit *fit)
 {
 	unsigned int n = s->n < STEADY_BINS ? s->n : STEADY_BINS;
+	struct fit steady = {.count = s->y[n], .bins = fmax(n, 1.0), .spread = spread_of(a, n)};
+	double by = sh && sh->kind == FC_SHAPE_TREND ? slope(sh->steep) : 0.0;
+	unsigned int flat = sh ? sh->ended : 0, lasted = sh ? sh->began - flat : 0;
+	struct explained is = {.age_s = (double)lasted * FC_BIN_S};
+	double times;
 
-	out->line.level = n ? s->y[n] / (n * FC_BIN_S) : 0.0;
-	out->sd = n ? sqrt(spread_of(a, n) * fmax(s->y[n], 1.0)) / (n * FC_BIN_S) : 0.0;
+	fit = sh ? fit : &steady;
+	times = (1.0 + by * lasted) / (fit->bins * FC_BIN_S);
+	is.line.level = fit->count * times;
+	is.line.slope = flat ? 0.0 : fit->count / (fit->bins * FC_BIN_S) * by / FC_BIN_S;
+	is.sd = sqrt(fit->spread * fmax(fit->count, 1.0)) * times;
+	if (flat) { /* what came since is more to the point than the shape of the change */
+		double seen = s->y[flat] / (flat * FC_BIN_S);
+		double var = spread_of(a, flat) * fmax(seen, is.line.level) / (flat * FC_BIN_S);
+		double trust = 4.0 * is.sd * is.sd / (4.0 * is.sd * is.sd + var);
+
+		is.line.level += trust * (seen - is.line.level);
+		is.sd = sqrt(trust * var);
+	}
+	return is;
 }
 
 struct fc_line fc_arrivals_line(const struct fc_demand *d, const struct fc_arrivals *a,
 				const struct fc_sums *s, const struct fc_path_of *path)
 {
-	const float *normals = path->normals;
-	unsigned int p = path->path, stream = path->class_id * STREAMS;
-	unsigned int shared = d->pick[p], own = a->pick[p];
+	unsigned int p = path->path, stream = path->class_id * STREAMS, own = stream;
+	double part = fc_draw_part(stream + S_PART, p), v, unsteady = OWN_SLOPE_SD;
 	float sign = p & 1 ? -1.0f : 1.0f;
-	double part = fc_draw_part(stream + S_PART, p), v;
-	struct explained found = {.line = {.lasts_s = INFINITY}};
-	struct fc_line *line = &found.line;
+	const struct fc_shape *sh = d->pick[p] == FC_NOTHING ? NULL : &d->shape[d->pick[p]];
+	struct explained is;
+	struct fc_line *line = &is.line;
 	struct fit fit;
 
-	v = fc_draw_part(stream + S_LASTS, p);
-	if (FC_HAS(FC_PART_SHARED) && shared != FC_NOTHING &&
-	    fit_shape(d, a, s, &d->shape[shared], &fit) && part < takes_part(fit.llr)) {
-		line_of(a, s, &d->shape[shared], &fit, &found);
+	if (FC_HAS(FC_PART_SHARED) && sh && fit_shape(d, a, s, sh, &fit) &&
+	    part < takes_part(fit.llr)) {
 		/* one trend, as steep for all and as long */
-		line->slope *=
-			1.0 + 0.15 * (double)(sign * fc_draw_normal(normals, S_SLOPE, p / 2));
-		v = fc_draw_part(S_LASTS, p);
-	} else if (own != FC_NOTHING && fit_shape(d, a, s, &d->shape[own], &fit)) {
-		line_of(a, s, &d->shape[own], &fit, &found);
-		line->slope *=
-			1.0 +
-			0.25 * (double)(sign * fc_draw_normal(normals, stream + S_SLOPE, p / 2));
+		own = 0;
+		unsteady = SHARED_SLOPE_SD;
 	} else {
-		steady(a, s, &found);
+		sh = a->pick[p] == FC_NOTHING ? NULL : &d->shape[a->pick[p]];
+		if (sh && !fit_shape(d, a, s, sh, &fit))
+			sh = NULL;
 	}
-	line->level += found.sd * (double)(sign * fc_draw_normal(normals, stream + S_LEVEL, p / 2));
+	is = explain(a, s, sh, &fit);
+	v = fc_draw_part(own + S_LASTS, p);
+	line->slope *= 1.0 + unsteady * (double)(sign * fc_draw_normal(path->normals, own + S_SLOPE,
+								       p / 2));
+	line->level +=
+		is.sd * (double)(sign * fc_draw_normal(path->normals, stream + S_LEVEL, p / 2));
 	line->level = fmax(line->level, 0.0);
-	line->lasts_s = fmin(trend_lasts_s(line, found.age_s, v),
-			     fmax(OF_DAY * path->day_s - found.age_s, 0.0));
+	line->lasts_s =
+		fmin(trend_lasts_s(line, is.age_s, v), fmax(OF_DAY * path->day_s - is.age_s, 0.0));
 	if (line->slope < 0.0) {
 		/* demand that falls settles where it was before it rose, mostly */
 		double rest = part < FALLS_ON ? 0.0 : path->low;

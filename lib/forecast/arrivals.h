@@ -24,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/forecast/draw.h"
+#include "lib/forecast/numbers.h"
 #include "lib/forecast/parts.h"
 
 #define FC_BIN_S   5
@@ -82,6 +82,8 @@ void fc_demand_init(struct fc_demand *d);
  */
 void fc_demand_bin(struct fc_demand *d, struct fc_arrivals *const *a, unsigned int n);
 
+/* In the last n bins. */
+double fc_arrivals_last(const struct fc_arrivals *a, unsigned int n);
 void fc_arrivals_sum(const struct fc_arrivals *a, struct fc_sums *s);
 /* Arrivals per second at quiet times. */
 double fc_arrivals_low(const struct fc_arrivals *a);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lib/forecast/classes.h"
+#include "lib/forecast/state.h"
 
 #include <string.h>
 
 #define POOLED_CLASSES	 FC_L4PROTOS
 #define ROOM_FOR_FIRST	 16 /* ports that get a class at first sight */
-#define SIGHTS_FOR_CLASS 12 /* later ones must be seen this often */
+#define SIGHTS_FOR_CLASS 12 /* later ones must be seen this often, beyond who shares a place */
 #define IDLE_CLASS_S	 900
 #define FIRST_S		 30 /* found entries come within these */
 #define KEY_VALID	 (UINT32_C(1) << 31)
@@ -66,26 +66,6 @@ const struct fc_class *fc_class_find(const struct forecast *f, uint8_t l4proto, 
 	return id == NO_CLASS ? NULL : &f->cls[id];
 }
 
-/* Every move asks, and few ports are busy: the classes are walked only for others. */
-static struct fc_place *place_of(struct forecast *f, uint32_t key)
-{
-	struct fc_place *place = &f->place[key * UINT32_C(2654435761) >> 24];
-
-	if (place->key != key) {
-		place->key = key;
-		place->class_id = class_with(f, key);
-	}
-	return place;
-}
-
-_Static_assert(FC_PLACES == 1u << 8, "place_of() takes eight bits");
-
-/* Classes have changed. */
-static void forget_places(struct forecast *f)
-{
-	memset(f->place, 0, sizeof(f->place));
-}
-
 /* --- ports get a class ---------------------------------------------------------- */
 
 static void free_cells(struct forecast *f, const struct fc_class *cl)
@@ -122,63 +102,51 @@ static struct fc_class *free_class(struct forecast *f)
 	return idle;
 }
 
-/* How often a port without a class was seen, in a small table. */
-static unsigned int sights(struct forecast *f, struct fc_place *place)
+/* What is known of a port; NULL: others that came to its place are seen more often. */
+static struct fc_place *place_of(struct forecast *f, uint32_t key, bool arrives)
 {
-	unsigned int i = place->sighting % FC_SIGHTINGS, least = 0;
+	struct fc_place *place = &f->place[key * UINT32_C(2654435761) >> 24];
+	uint8_t id;
 
-	if (f->sighting[i].key == place->key && f->sighting[i].hits)
-		return ++f->sighting[i].hits;
-	for (i = 0; i < FC_SIGHTINGS; i++) {
-		if (f->sighting[i].key == place->key && f->sighting[i].hits) {
-			place->sighting = (uint8_t)i;
-			return ++f->sighting[i].hits;
-		}
-		if (f->sighting[i].hits < f->sighting[least].hits)
-			least = i;
+	if (place->key == key)
+		return place;
+	/* every move asks, and few ports are busy: the classes are walked only for others */
+	id = class_with(f, key);
+	if (id != NO_CLASS || !place->sights) {
+		*place = (struct fc_place){.key = key, .class_id = id};
+		return place;
 	}
-	f->sighting[least].key = place->key;
-	f->sighting[least].hits = 1;
-	place->sighting = (uint8_t)least;
-	return 1;
+	place->sights -= arrives;
+	return NULL;
 }
 
-/* NULL: the port is not seen often enough, or there is no room. */
-static struct fc_class *new_class(struct forecast *f, struct fc_place *place,
-				  const struct fc_move *m)
-{
-	struct fc_class *cl;
-	bool taken_over;
-
-	if (f->n_own >= ROOM_FOR_FIRST && sights(f, place) < SIGHTS_FOR_CLASS)
-		return NULL;
-	cl = free_class(f);
-	if (!cl)
-		return NULL;
-	taken_over = cl->used;
-	init_class(cl, proto_of(m->l4proto), m->direction & 3, m->port, false);
-	f->n_own += !taken_over;
-	forget_places(f);
-	return cl;
-}
+_Static_assert(FC_PLACES == 1u << 8, "place_of() takes eight bits");
 
 struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_t since_s,
 			     bool unknown)
 {
-	struct fc_place *place = place_of(f, key_of(m->l4proto, m->direction, m->port));
+	bool arrives = m->from == FC_NONE;
+	struct fc_place *place = place_of(f, key_of(m->l4proto, m->direction, m->port), arrives);
 	struct fc_class *pooled = &f->cls[proto_of(m->l4proto)], *cl;
 
-	if (place->class_id != NO_CLASS) {
+	if (place && place->class_id != NO_CLASS) {
 		cl = &f->cls[place->class_id];
-		if (cl->own_from_s > INT64_MIN / 2 && (unknown || since_s < cl->own_from_s))
-			return pooled;
-		return cl;
+		return cl->own_from_s > INT64_MIN / 2 && (unknown || since_s < cl->own_from_s)
+			       ? pooled
+			       : cl;
 	}
-	if (m->from != FC_NONE)
+	if (!place || !arrives)
 		return pooled;
-	cl = new_class(f, place, m);
+	if (f->n_own >= ROOM_FOR_FIRST && place->sights < SIGHTS_FOR_CLASS) {
+		place->sights++;
+		return pooled;
+	}
+	cl = free_class(f);
 	if (!cl)
 		return pooled;
+	f->n_own += !cl->used;
+	init_class(cl, proto_of(m->l4proto), m->direction & 3, m->port, false);
+	memset(f->place, 0, sizeof(f->place)); /* classes have changed */
 	if (fc_watched_s(f) < FIRST_S)
 		return cl;
 	/* entries of this port that came before stay where they were counted */

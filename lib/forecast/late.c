@@ -20,7 +20,7 @@
 
 void fc_late_gone(struct fc_late *l, int64_t late_s, double exact_s, int expired)
 {
-	unsigned int bin = fc_late_bin(late_s);
+	unsigned int bin = fc_bin(late_s, FC_LATE_BINS);
 
 	l->risk[bin] += 1.0f;
 	if (!expired)
@@ -34,7 +34,7 @@ void fc_late_gone(struct fc_late *l, int64_t late_s, double exact_s, int expired
 
 void fc_late_waits(struct fc_late *l, int64_t late_s, uint32_t entries)
 {
-	l->risk[fc_late_bin(late_s)] += (float)entries;
+	l->risk[fc_bin(late_s, FC_LATE_BINS)] += (float)entries;
 	if (late_s >= 2)
 		l->left += entries;
 }
@@ -151,7 +151,7 @@ static double interval_s(const struct fc_late *l)
 	unsigned int b;
 
 	for (b = 0; b < FC_LATE_BINS && l->risk[b] >= LEAST_LATE; b++)
-		most_s = fmax(most_s, fc_late_bin_start(b));
+		most_s = fmax(most_s, fc_bin_start(b));
 	return fmin(most_s, GC_ROUND_MAX_S);
 }
 
@@ -201,7 +201,7 @@ void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk
 	for (b = 0; b < FC_LATE_BINS; b++) {
 		shared = (l->ev[b] + shared * 20.0f) / (l->risk[b] + 20.0f);
 		end[b] = ev ? (ev[b] + shared * 6.0f) / (risk[b] + 6.0f) : shared;
-		end[b] = fminf(with_rule(l, fc_late_bin_start(b), end[b]), 0.9999f);
+		end[b] = fminf(with_rule(l, (double)fc_bin_start(b), end[b]), 0.9999f);
 	}
 }
 
@@ -215,7 +215,8 @@ void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, 
 	for (j = 0; j < steps; j++) {
 		/* bin k is k - 0.5 to k + 0.5 late, as whole seconds are counted */
 		for (; at < (j + 0.5) * dt_s; at += 0.5)
-			cum -= 0.5 * log1p(-(double)chance[fc_late_bin((int64_t)(at + 0.75))]);
+			cum -= 0.5 *
+			       log1p(-(double)chance[fc_bin((int64_t)(at + 0.75), FC_LATE_BINS)]);
 		survive[j] = (float)exp(-fmin(cum, 60.0));
 	}
 }

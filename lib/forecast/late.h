@@ -20,8 +20,8 @@
 
 #include <stdint.h>
 
-#include "lib/forecast/bins.h"
 #include "lib/forecast/forecast.h"
+#include "lib/forecast/numbers.h"
 
 #define FC_ROUNDS 12
 #define FC_DRIFTS 5

@@ -7,14 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/forecast/classes.h"
 #include "lib/forecast/paths.h"
 #include "lib/forecast/state.h"
 
 #define NS_PER_S     1000000000
 #define RETURN_S     180  /* within which those thrown out come back */
 #define COME_TWICE   1.15 /* times as many as were thrown out */
-#define FEW_TIMES    3.0f /* the usual exits, and an incident has more */
 #define LOSSES_S     15	  /* after losses nothing is learnt */
 #define DUMP_S	     5
 #define LEAP_S	     3600 /* a clock that leaps is not lived through second by second */
@@ -117,7 +115,7 @@ uint32_t forecast_timeout_of(const struct forecast *f, uint8_t l4proto, uint8_t 
 	if (!cl || (unsigned int)stage >= FC_STAGES || cl->cell[stage] == FC_NO_CELL)
 		return 0;
 	c = &f->cell[cl->cell[stage]];
-	return c->entered > 0.0f ? c->epoch_timeout_s[0] : 0;
+	return c->entered > 0.0f ? c->timeout_s : 0;
 }
 
 void forecast_day(struct forecast *f, uint32_t day_s)
@@ -156,89 +154,51 @@ static void end_bin(struct forecast *f)
 {
 	struct fc_arrivals *all[FC_CLASSES] = {NULL};
 	float y[FC_CLASSES];
-	double recent = 0.0;
 	bool any = false; /* whole bin: the first, seen in part, would bend the day */
-	unsigned int c, i;
+	double recent = 0.0;
+	unsigned int c;
 
 	for (c = 0; c < FC_CLASSES; c++) {
 		struct fc_class *cl = &f->cls[c];
+		double *bin = &cl->arrivals.bin;
 
 		if (!cl->used)
 			continue;
 		if (FC_HAS(FC_PART_RETURNING))
 			returned(cl, f->now_s);
 		if (FC_HAS(FC_PART_PULSES))
-			cl->arrivals.bin = fc_pulse_bin(&cl->pulses, cl->arrivals.bin, f->now_s,
-							fc_watched_s(f));
+			*bin = fc_pulse_bin(&cl->pulses, *bin, f->now_s, fc_watched_s(f));
 		all[c] = &cl->arrivals;
 	}
 	fc_demand_bin(&f->demand, all, FC_CLASSES);
 	for (c = 0; c < FC_CLASSES; c++) {
-		const struct fc_arrivals *a = all[c];
-
-		any |= a && a->n;
-		y[c] = !a ? -1.0f : a->n ? a->y[a->at] : 0.0f;
-		for (i = 0; a && i < FC_SEASON_MEAN && i < a->n; i++)
-			recent += (double)a->y[(a->at + i) % FC_HISTORY] / FC_SEASON_MEAN;
+		any |= all[c] && all[c]->n;
+		y[c] = all[c] ? (float)fc_arrivals_last(all[c], 1) : -1.0f;
+		recent += all[c] ? fc_arrivals_last(all[c], FC_SEASON_MEAN) / FC_SEASON_MEAN : 0.0;
 	}
 	if (FC_HAS(FC_PART_SEASON) && any)
 		fc_season_bin(&f->season, (double)f->now_s, y, FC_CLASSES, recent);
 }
 
-/*
- * A good part of a stage gone within a second is an incident, not how long entries stay; but
- * where entries stay for seconds, so many go in each.
- */
-static bool is_incident(const struct fc_cell *c)
-{
-	return (float)c->old_exits > 12 + FEW_TIMES * c->usual_exits && c->old_exits * 8 > c->n_old;
-}
-
-/* The exits of the second that is over; who was thrown out comes back. */
-static void learn_exits(struct forecast *f)
-{
-	unsigned int i;
-
-	for (i = 0; i < f->exits.kinds; i++)
-		fc_cell_left(&f->cell[f->exits.kind[i].cell], &f->exits.kind[i]);
-	for (i = 0; i < f->exits.kinds; i++) {
-		const struct fc_exit *e = &f->exits.kind[i];
-		struct fc_cell *c = &f->cell[e->cell];
-		struct fc_class *cl = &f->cls[c->class_id];
-
-		if (fc_exit_at_deadline(e))
-			continue;
-		if (c->used && !is_incident(c)) {
-			fc_cell_learn(c, e);
-			if (c->stage == FC_ESTABLISHED)
-				fc_shift_exit(&f->shift[c->class_id], e->bin, e->n);
-		} else if (c->stage == FC_ESTABLISHED && c->old_exits > 0) {
-			if (cl->thrown_out_s != f->now_s)
-				cl->to_return += (float)COME_TWICE * (float)c->old_exits;
-			cl->thrown_out_s = f->now_s;
-		}
-	}
-	fc_exits_clear(&f->exits);
-}
-
 static void end_second(struct forecast *f)
 {
 	bool unsure = f->now_s < f->unsure_until_s;
-	float n_at[FC_AGE_BINS + 1];
+	struct fc_seen seen;
 	unsigned int i;
 
-	learn_exits(f);
 	for (i = 0; i < f->n_cells; i++) {
 		struct fc_cell *c = &f->cell[i];
-		struct fc_shift *sh = &f->shift[c->class_id];
+		struct fc_class *cl = &f->cls[c->class_id];
 
 		if (!c->used)
 			continue;
-		fc_cell_second(c, &f->late, f->now_s, unsure, n_at);
-		if (c->stage == FC_ESTABLISHED && unsure)
-			fc_shift_unsure(sh);
-		else if (c->stage == FC_ESTABLISHED && c->pop.total > 0)
-			fc_shift_second(sh, c, n_at, f->now_s, fc_watched_s(f));
+		fc_cell_second(c, &f->late, f->now_s, unsure, &seen);
+		if (c->stage == FC_ESTABLISHED) {
+			fc_shift_second(&f->shift[c->class_id], c, &seen, f->now_s, fc_watched_s(f),
+					unsure);
+			cl->to_return += (float)COME_TWICE * seen.thrown_out;
+			cl->thrown_out_s = seen.thrown_out > 0.0f ? f->now_s : cl->thrown_out_s;
+		}
 		if ((f->now_s + i) % FC_DECAY_S == 0)
 			fc_cell_decay(c);
 	}
@@ -305,38 +265,34 @@ static int64_t since_of_found(const struct forecast *f, const struct fc_move *m)
 	return (m->now_ns - (int64_t)(timeout_s - m->timeout_s) * NS_PER_S) & -FC_KEEP_NS;
 }
 
+/* It says nothing of how long entries stay: swept, or thrown out to make room. */
+static bool teaches_nothing(const struct forecast *f, const struct fc_move *m)
+{
+	if (m->to != FC_NONE || m->end == FC_END_EXPIRED)
+		return false;
+	return m->end == FC_END_UNKNOWN || m->end == FC_END_EVICTED ||
+	       (f->have_stat && f->stat.max &&
+		(uint64_t)f->stat.count * 100 > (uint64_t)f->stat.max * CROWDED);
+}
+
 static void leave(struct forecast *f, const struct fc_move *m, int64_t since_s, bool unknown)
 {
-	struct fc_class *cl = fc_class_of(f, m, since_s, unknown);
-	struct fc_cell *c = fc_cell_of(f, cl, m->from);
-	bool ended = m->to == FC_NONE, expired = ended && m->end == FC_END_EXPIRED;
-	unsigned int to = ended ? FC_STAGES : m->to < FC_STAGES ? m->to : FC_UNKNOWN;
-	struct fc_exit e;
+	struct fc_cell *c = fc_cell_of(f, fc_class_of(f, m, since_s, unknown), m->from);
+	struct fc_leaving leaving = {
+		.now_ns = f->move_ns,
+		.since_s = since_s,
+		.since_unknown = unknown,
+		.expired = m->to == FC_NONE && m->end == FC_END_EXPIRED,
+		.to = m->to == FC_NONE	  ? FC_STAGES
+		      : m->to < FC_STAGES ? m->to
+					  : FC_UNKNOWN,
+	};
 
 	if (!c)
 		return;
 	fc_population_remove(&c->pop, f->now_s, since_s, unknown);
-	if (ended && (m->end == FC_END_UNKNOWN || m->end == FC_END_EVICTED))
-		return;
-	/* near the limit the kernel evicts: that is not how long entries stay */
-	if (ended && !expired && f->have_stat && f->stat.max &&
-	    (uint64_t)f->stat.count * 100 > (uint64_t)f->stat.max * CROWDED)
-		return;
-	if (to < FC_STAGES && to <= c->stage)
-		return;
-	fc_cell_exit(c, &f->late,
-		     &(struct fc_leaving){.now_ns = f->move_ns,
-					  .since_s = since_s,
-					  .since_unknown = unknown,
-					  .expired = expired,
-					  .to = to},
-		     &e);
-	e.cell = (uint16_t)(c - f->cell);
-	if (fc_exits_add(&f->exits, &e))
-		return;
-	fc_cell_left(c, &e);
-	if (!fc_exit_at_deadline(&e))
-		fc_cell_learn(c, &e);
+	if (leaving.to > c->stage && !teaches_nothing(f, m))
+		fc_cell_leave(c, &f->late, &leaving);
 }
 
 void forecast_move(struct forecast *f, struct fc_move *m)
@@ -359,33 +315,28 @@ void forecast_move(struct forecast *f, struct fc_move *m)
 void forecast_notice(struct forecast *f, enum fc_notice what, int64_t now_ns)
 {
 	int64_t now_s = now_ns / NS_PER_S;
+	bool dumped = what == FC_RESYNCED || what == FC_SOMEBODY_DUMPED;
 	unsigned int c;
 
-	if (what == FC_EVENTS_OFF || what == FC_EVENTS_ON) {
-		if (f->events_off && what == FC_EVENTS_ON)
-			be_silent(f, FC_LOSING_EVENTS, now_s + LEARN_S);
+	if (f->events_off && what == FC_EVENTS_ON)
+		be_silent(f, FC_LOSING_EVENTS, now_s + LEARN_S);
+	if (what == FC_EVENTS_OFF || what == FC_EVENTS_ON)
 		f->events_off = what == FC_EVENTS_OFF;
-	}
-	f->unsure_until_s =
-		now_s + (what == FC_RESYNCED || what == FC_SOMEBODY_DUMPED ? DUMP_S : LOSSES_S);
-	if (what == FC_RESYNCED || what == FC_SOMEBODY_DUMPED)
-		return;
-	for (c = 0; c < FC_CLASSES; c++)
+	f->unsure_until_s = now_s + (dumped ? DUMP_S : LOSSES_S);
+	for (c = 0; c < FC_CLASSES && !dumped; c++)
 		f->cls[c].arrivals.censored = true;
 }
 
 /* Packets dropped at the limit were arrivals too. */
 static void censored_arrivals(struct forecast *f, double dropped)
 {
-	double total = 0.0;
+	double total = 1e-9;
 	unsigned int c;
 
 	for (c = 0; c < FC_CLASSES; c++)
-		total += f->cls[c].used ? f->cls[c].arrivals.mean_per_s : 0.0;
-	for (c = 0; c < FC_CLASSES && total > 0.0; c++)
-		if (f->cls[c].used)
-			f->cls[c].arrivals.bin +=
-				RETRIES * dropped * f->cls[c].arrivals.mean_per_s / total;
+		total += f->cls[c].arrivals.mean_per_s;
+	for (c = 0; c < FC_CLASSES; c++)
+		f->cls[c].arrivals.bin += RETRIES * dropped * f->cls[c].arrivals.mean_per_s / total;
 }
 
 /* Entries that only the stages have: those longest past their deadline. */
@@ -402,13 +353,13 @@ static void drop_ghosts(struct forecast *f, int32_t ghosts)
 
 static void compare_counters(struct forecast *f, const struct fc_stat *st)
 {
-	uint64_t drops = st->drop - f->last_drop;
+	uint64_t drops = st->drop - f->stat.drop;
 
 	/* events missed: the rates of this bin are not what arrived */
 	if (fabs((double)st->count - fc_known_entries(f)) >
 	    fabs(f->residual) + 3.0 + 0.1 * f->arrivals_this_s)
 		forecast_notice(f, FC_EVENTS_LOST, st->now_ns);
-	if (st->drop > f->last_drop && drops < 1u << 20) {
+	if (st->drop > f->stat.drop && drops < 1u << 20) {
 		censored_arrivals(f, (double)drops);
 		be_silent(f, FC_OVERLOADED, f->now_s + OVERLOAD_S);
 	}
@@ -418,20 +369,18 @@ static void compare_counters(struct forecast *f, const struct fc_stat *st)
 
 void forecast_second(struct forecast *f, const struct fc_stat *st)
 {
-	double residual;
+	double ghosts;
 
 	advance(f, st->now_ns / NS_PER_S);
 	if (f->have_stat)
 		compare_counters(f, st);
-	residual = (double)st->count - fc_known_entries(f);
-	if (residual < -3.0)
-		drop_ghosts(f, (int32_t)-residual);
+	ghosts = fc_known_entries(f) - st->count;
+	if (ghosts > 3.0)
+		drop_ghosts(f, (int32_t)ghosts);
 	f->residual = (double)st->count - fc_known_entries(f);
 	f->arrivals_this_s = 0;
 	f->stat = *st;
 	f->late.rule = st->collector;
-	f->last_drop = st->drop;
 	f->have_stat = true;
-	fc_record_second(&f->record, f->now_s, fc_horizon_s, st->count,
-			 !st->max || st->count <= 0.97 * st->max);
+	fc_record_second(&f->record, f->now_s, st->count, !st->max || st->count <= 0.97 * st->max);
 }

@@ -35,69 +35,55 @@ static float at_point(const float *fine, const float *coarse, unsigned int i)
 
 static float at_time(const float *fine, const float *coarse, double t_s)
 {
-	double x = t_s < 600.0 ? t_s / FC_FINE_DT : fmin(t_s, 3599.0) / FC_COARSE_DT;
 	const float *c = t_s < 600.0 ? fine : coarse;
+	double x = t_s < 600.0 ? t_s / FC_FINE_DT : fmin(t_s, 3599.0) / FC_COARSE_DT;
 	unsigned int i = (unsigned int)fmax(x, 0.0);
 
 	return t_s <= 0.0 ? c[0] : c[i] + (float)(x - (double)i) * (c[i + 1] - c[i]);
 }
 
-static void integrate(const float *unit, unsigned int points, float dt, float *r0, float *r1)
-{
-	unsigned int j;
-
-	r0[0] = r1[0] = 0.0f;
-	for (j = 1; j < points; j++) {
-		r0[j] = r0[j - 1] + dt * unit[j - 1];
-		r1[j] = r1[j - 1] + dt * 0.5f * (r0[j] + r0[j - 1]);
-	}
-}
-
 /* Arrivals that follow the day, still there: the rate folded with the share that stays. */
 static void fold_day(const struct forecast *f, const double *coefs, const float *unit,
-		     unsigned int points, double dt, float *out)
+		     const struct fc_grid *g, float *out)
 {
-	unsigned int i, j;
+	unsigned int i;
 
-	memset(out, 0, points * sizeof(*out));
-	for (i = 0; i + 1 < points; i++) {
-		float came = (float)(dt * fc_season_rate(&f->season, coefs,
-							 (double)f->now_s + (i + 0.5) * dt));
+	memset(out, 0, g->points * sizeof(*out));
+	for (i = 0; i + 1 < g->points; i++) {
+		double at_s = (double)f->now_s + (i + 0.5) * g->dt_s;
 
-		for (j = i + 1; j < points; j++)
-			out[j] += came * unit[j - i - 1];
+		fc_add_scaled(out + i + 1, unit,
+			      (float)(g->dt_s * fc_season_rate(&f->season, coefs, at_s)),
+			      g->points - i - 1);
 	}
 }
 
 static void make_response(const struct forecast *f, unsigned int id, struct fc_work *w)
 {
-	float r0f[FC_FINE_N], r0c[FC_COARSE_N], day[FC_FINE_N] = {0}, day_far[FC_COARSE_N] = {0};
+	float r0[FC_GRIDS][FC_GRID_MOST], day[FC_GRIDS][FC_GRID_MOST] = {{0}};
 	struct fc_response *re = &w->response;
-	double coefs[FC_COEFS];
-	unsigned int i;
+	double coefs[FC_COEFS] = {0.0};
+	unsigned int g, j, i;
 
-	integrate(w->fine.unit, FC_FINE_N, FC_FINE_DT, r0f, re->r1_fine);
-	integrate(w->coarse.unit, FC_COARSE_N, FC_COARSE_DT, r0c, re->r1_coarse);
-	if (f->season.weight > 0.0) {
+	if (f->season.weight > 0.0)
 		fc_season_coefs(&f->season, id, coefs);
-		fold_day(f, coefs, w->fine.unit, FC_FINE_N, FC_FINE_DT, day);
-		fold_day(f, coefs, w->coarse.unit, FC_COARSE_N, FC_COARSE_DT, day_far);
+	for (g = 0; g < FC_GRIDS; g++) {
+		const float *unit = w->curve[g].unit;
+		float dt_s = (float)fc_grid[g].dt_s, *r1 = re->r1_grid[g];
+
+		r0[g][0] = r1[0] = 0.0f;
+		for (j = 1; j < fc_grid[g].points; j++) {
+			r0[g][j] = r0[g][j - 1] + dt_s * unit[j - 1];
+			r1[j] = r1[j - 1] + dt_s * 0.5f * (r0[g][j] + r0[g][j - 1]);
+		}
+		if (f->season.weight > 0.0)
+			fold_day(f, coefs, unit, &fc_grid[g], day[g]);
 	}
 	for (i = 0; i < FC_POINTS; i++) {
-		re->r0[i] = at_point(r0f, r0c, i);
-		re->r1[i] = at_point(re->r1_fine, re->r1_coarse, i);
-		re->stay[i] = at_point(w->fine.stay, w->coarse.stay, i);
-		re->var[i] = at_point(w->fine.stay_var, w->coarse.stay_var, i);
-		re->day[i] = at_point(day, day_far, i);
+		re->r0[i] = at_point(r0[FC_FINE], r0[FC_COARSE], i);
+		re->r1[i] = at_point(re->r1_grid[FC_FINE], re->r1_grid[FC_COARSE], i);
+		re->day[i] = at_point(day[FC_FINE], day[FC_COARSE], i);
 	}
-}
-
-static void add_scaled(float *restrict to, const float *restrict from, float x, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		to[i] += x * from[i];
 }
 
 /* A class's arrivals on all paths, and its rate and slope in the mean. */
@@ -115,23 +101,25 @@ static void add_class(const struct forecast *f, unsigned int id, struct fc_work 
 		struct fc_line line =
 			fc_arrivals_line(&f->demand, a, &w->sums,
 					 &(struct fc_path_of){f->normal, id, p, low, day_s});
+		float *path = w->path[p];
 
 		re->mean.level += line.level / FC_PATHS;
 		re->mean.slope += line.slope / FC_PATHS;
 		/* mirrored paths alike */
 		if (fc_draw_part(S_FOLLOWS, p & ~1u) < f->season.weight) {
-			float z = (p & 1 ? -1.0f : 1.0f) * fc_draw_normal(f->normal, S_DAY, p / 2);
+			float z = fc_draw_normal(f->normal, S_DAY, p / 2);
 
-			add_scaled(w->path[p], re->day, 1.0f + DAY_SD * z, FC_POINTS);
+			fc_add_scaled(path, re->day, 1.0f + DAY_SD * (p & 1 ? -z : z), FC_POINTS);
 			continue;
 		}
-		add_scaled(w->path[p], re->r0, (float)line.level, FC_POINTS);
+		fc_add_scaled(path, re->r0, (float)line.level, FC_POINTS);
 		if (fabs(line.slope) * fmin(line.lasts_s, 600.0) <= 0.02 * line.level)
 			continue;
-		add_scaled(w->path[p], re->r1, (float)line.slope, FC_POINTS);
+		fc_add_scaled(path, re->r1, (float)line.slope, FC_POINTS);
 		for (i = FC_POINTS; line.lasts_s < 3600.0 && i-- && time_s(i) > line.lasts_s;)
-			w->path[p][i] -= (float)line.slope * at_time(re->r1_fine, re->r1_coarse,
-								     time_s(i) - line.lasts_s);
+			path[i] -= (float)line.slope * at_time(re->r1_grid[FC_FINE],
+							       re->r1_grid[FC_COARSE],
+							       time_s(i) - line.lasts_s);
 	}
 }
 
@@ -145,27 +133,19 @@ static void add_due(const struct fc_curve *fine, double rate_per_s, struct fc_wo
 		arrived += (double)fine->due_unit[j] * rate_per_s * FC_FINE_DT;
 		w->due[j] += fine->due[j] + (float)arrived;
 	}
-	for (j = 0; j < FC_LATE_N; j++)
-		w->late[j] += fine->late[j];
+	fc_add_scaled(w->late, fine->late, 1.0f, FC_LATE_N);
 }
 
 /* The sawtooth of the collector's rounds; what lateness regardless of them would leave first. */
 static void add_rounds(const struct forecast *f, struct fc_work *w)
 {
-	const float *survive = w->project.late_survive;
 	double waiting = 0.0;
-	unsigned int j, k, p, i, n;
+	unsigned int j, p, i, n;
 
-	for (k = 0; k < FC_LATE_N; k++)
-		waiting += (double)w->late[k];
+	for (j = 0; j < FC_LATE_N; j++)
+		waiting += (double)w->late[j];
 	w->flat[0] = (float)waiting;
-	for (j = 1; j < FC_FINE_N; j++) {
-		w->flat[j] = 0.0f;
-		for (k = 0; k < j && k < FC_LATE_N; k++)
-			w->flat[j] += w->due[j - k] * survive[k];
-		for (k = 0; k + j < FC_LATE_N; k++)
-			w->flat[j] += w->late[k] * survive[k + j] / fmaxf(survive[k], 1e-12f);
-	}
+	fc_add_uncollected(w->due, w->late, w->project.late_survive, w->flat);
 	n = fc_late_rounds(&f->late, f->now_s,
 			   &(struct fc_backlog){.due = w->due,
 						.flat = w->flat,
@@ -190,6 +170,12 @@ static void add_rounds(const struct forecast *f, struct fc_work *w)
 	w->saw_now = n ? waiting - (double)w->flat[ROUND_S / FC_FINE_DT] : 0.0;
 }
 
+/* The share of those who came t_s from now, or before it where negative, that are still there. */
+static double stays_for(const struct fc_work *w, double t_s)
+{
+	return (double)at_time(w->curve[FC_FINE].unit, w->curve[FC_COARSE].unit, t_s);
+}
+
 /* Those thrown out at once that have not come back yet. */
 static void add_returning(const struct fc_class *cl, int64_t now_s, struct fc_work *w)
 {
@@ -197,47 +183,42 @@ static void add_returning(const struct fc_class *cl, int64_t now_s, struct fc_wo
 	unsigned int i;
 
 	for (i = 0; i < FC_POINTS; i++)
-		w->mean[i] += (float)(left * (1.0 - exp(-time_s(i) / RETURN_S))) *
-			      at_time(w->fine.unit, w->coarse.unit, time_s(i));
+		w->mean[i] += (float)(left * (1.0 - exp(-time_s(i) / RETURN_S)) *
+				      stays_for(w, time_s(i)));
 }
 
 /* The next bursts of a class that has a rhythm, on the share of paths that believe in it. */
 static void add_pulses(const struct fc_pulses *pu, int64_t now_s, double period, struct fc_work *w)
 {
-	double belief = fc_pulse_belief(pu), sd, size = fc_pulse_size(pu, &sd);
+	double belief = fc_pulse_belief(pu), sd, size = fc_pulse_size(pu, &sd), t;
 	/* due and not come yet: any moment */
-	double next = fmax((double)(pu->at_s[0] - now_s) + period + 2.0, 2.0);
-	unsigned int i, k, p;
+	double next = fmax((double)(pu->last[0].at_s - now_s) + period + 2.0, 2.0);
+	float here[FC_POINTS] = {0};
+	unsigned int i, p;
 
 	for (i = 0; i < FC_POINTS; i++) {
-		double t = time_s(i), here = 0.0;
-
-		for (k = 0; k < 256 && next + k * period <= t; k++)
-			here += (double)at_time(w->fine.unit, w->coarse.unit,
-						t - next - k * period);
-		w->sd[i] += (float)(belief * sd * sd * fmin(here, 1.0));
-		for (p = 0; p < FC_PATHS; p++)
-			if (fc_draw_part(S_PULSE, p & ~1u) < belief)
-				w->path[p][i] += (float)(size * here);
+		for (t = next; t <= time_s(i) && t < next + 256.0 * period; t += period)
+			here[i] += (float)stays_for(w, time_s(i) - t);
+		w->sd[i] += (float)(belief * sd * sd) * fminf(here[i], 1.0f);
 	}
+	for (p = 0; p < FC_PATHS; p++)
+		if (fc_draw_part(S_PULSE, p & ~1u) < belief)
+			fc_add_scaled(w->path[p], here, (float)size, FC_POINTS);
 }
 
 static void add_noise(const struct forecast *f, struct fc_work *w)
 {
-	float rho[FC_POINTS], q[FC_POINTS];
 	unsigned int p, i;
 
-	for (i = 0; i < FC_POINTS; i++) {
-		double dt = time_s(i) - (i ? time_s(i - 1) : 0.0);
-
-		rho[i] = (float)exp(-dt / NOISE_MEMORY_S);
-		q[i] = sqrtf(1.0f - rho[i] * rho[i]);
-	}
 	for (p = 0; p < FC_PATHS; p += 2) {
 		float z = fc_draw_normal(f->normal, S_START, p / 2);
 
 		for (i = 0; i < FC_POINTS; i++) {
-			z = rho[i] * z + q[i] * fc_draw_normal(f->normal, S_NOISE + p / 2, i);
+			static const float rho[2] = {0.951229425f, 0.670320046f};
+			float keep = rho[i >= FC_PATH_FINE];
+
+			z = keep * z + sqrtf(1.0f - keep * keep) *
+					       fc_draw_normal(f->normal, S_NOISE + p / 2, i);
 			w->path[p][i] += z * w->sd[i];
 			w->path[p + 1][i] -= z * w->sd[i];
 		}
@@ -251,25 +232,24 @@ static double after_the_hour(const struct forecast *f, const struct fc_class *cl
 			     const struct fc_work *w)
 {
 	double rate = fmin(w->response.mean.level, fc_arrivals_low(&cl->arrivals));
-	uint32_t timeout_s = 0;
+	uint32_t timeout_s = FC_ENDLESS_S;
 	unsigned int s;
 
 	for (s = 0; s < FC_STAGES; s++) {
-		const struct fc_cell *c = cl->cell[s] == FC_NO_CELL ? NULL : &f->cell[cl->cell[s]];
+		const struct fc_cell *c = fc_cell_at(f, cl, s);
 
-		if (c && fc_cell_endless(c) && c->epoch_timeout_s[0] > timeout_s)
-			timeout_s = c->epoch_timeout_s[0];
+		if (c && fc_cell_endless(c) && c->timeout_s > timeout_s)
+			timeout_s = c->timeout_s;
 	}
-	return timeout_s <= FC_ENDLESS_S ? 0.0
-					 : rate * (double)w->coarse.unit[FC_COARSE_N - 1] *
-						   (timeout_s - FC_ENDLESS_S);
+	return rate * stays_for(w, 3600.0) * (timeout_s - FC_ENDLESS_S);
 }
 
-/* The classes that change most first. */
+/* What a class does, among those that change most, which come first. */
 static void add_reason(const struct forecast *f, const struct fc_class *cl, const struct fc_work *w,
 		       double later, struct fc_forecast *out)
 {
 	const struct fc_response *re = &w->response;
+	const float *stay = w->curve[FC_FINE].stay, *stay_far = w->curve[FC_COARSE].stay;
 	struct fc_reason one = {
 		.l4proto = cl->l4proto,
 		.direction = cl->direction,
@@ -278,44 +258,29 @@ static void add_reason(const struct forecast *f, const struct fc_class *cl, cons
 		.entries = fc_class_entries(f, cl),
 		.rate_per_s = re->mean.level,
 		.slope_per_s2 = re->mean.slope,
+		.steady_entries = re->mean.level * (double)re->r0[FC_POINTS - 1] +
+				  (double)stay_far[FC_COARSE_N - 1] + later,
+		.entries_600 = (double)stay[FC_FINE_N - 1] +
+			       re->mean.level * (double)re->r0[FC_PATH_FINE - 1] +
+			       re->mean.slope * (double)re->r1[FC_PATH_FINE - 1],
 	};
 	unsigned int i;
 
-	one.steady_entries = re->mean.level * (double)re->r0[FC_POINTS - 1] +
-			     (double)w->coarse.stay[FC_COARSE_N - 1] + later;
-	one.entries_600 = (double)re->stay[FC_PATH_FINE - 1] +
-			  re->mean.level * (double)re->r0[FC_PATH_FINE - 1] +
-			  re->mean.slope * (double)re->r1[FC_PATH_FINE - 1];
 	for (i = 0; i < FC_REASONS; i++) {
-		struct fc_reason swap = out->reason[i];
+		struct fc_reason other = out->reason[i];
 
 		if (i == out->n_reasons) {
 			out->reason[out->n_reasons++] = one;
 			return;
 		}
-		if (fabs(one.entries_600 - one.entries) <= fabs(swap.entries_600 - swap.entries))
+		if (fabs(one.entries_600 - one.entries) <= fabs(other.entries_600 - other.entries))
 			continue;
 		out->reason[i] = one;
-		one = swap;
+		one = other;
 	}
 }
 
 /* ---- what is said ---- */
-
-static int by_value(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double quantile(const float *sorted, double q)
-{
-	double x = fmin(fmax(q * FC_PATHS - 0.5, 0.0), FC_PATHS - 1.001);
-	unsigned int i = (unsigned int)x;
-
-	return (double)sorted[i] + (x - (double)i) * (double)(sorted[i + 1] - sorted[i]);
-}
 
 static void read_counts(const struct forecast *f, const struct fc_work *w, struct fc_forecast *out)
 {
@@ -332,8 +297,8 @@ static void read_counts(const struct forecast *f, const struct fc_work *w, struc
 
 		for (p = 0; p < FC_PATHS; p++)
 			v[p] = w->path[p][at[h]];
-		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
-		m = quantile(v, 0.5);
+		fc_sort(v, FC_PATHS);
+		m = fc_quantile(v, FC_PATHS, 0.5);
 		if (h == FC_HORIZONS - 1)
 			out->steady_entries = fmax(m, 0.0) + w->later;
 		below = fc_full_deficit(&f->full, f->now_s, fc_horizon_s[h], limit, &spread);
@@ -344,10 +309,11 @@ static void read_counts(const struct forecast *f, const struct fc_work *w, struc
 
 			v[p] = (float)fmax(fmin(fmin(x, cap), limit), 0.0);
 		}
-		qsort(v, FC_PATHS, sizeof(v[0]), by_value);
-		out->count[h] =
-			(struct fc_count){quantile(v, 0.5), quantile(v, 0.1), quantile(v, 0.9),
-					  quantile(v, 0.025), quantile(v, 0.975)};
+		fc_sort(v, FC_PATHS);
+		out->count[h] = (struct fc_count){
+			fc_quantile(v, FC_PATHS, 0.5), fc_quantile(v, FC_PATHS, 0.1),
+			fc_quantile(v, FC_PATHS, 0.9), fc_quantile(v, FC_PATHS, 0.025),
+			fc_quantile(v, FC_PATHS, 0.975)};
 	}
 }
 
@@ -391,7 +357,7 @@ void fc_read_passage(const struct forecast *f, const struct fc_work *w, struct f
 		out->p_full[h] = (double)full[h] / FC_PATHS;
 		out->p_drop[h] = fmin(out->p_drop[h], out->p_full[h]);
 	}
-	qsort(when, FC_PATHS, sizeof(when[0]), by_value);
+	fc_sort(when, FC_PATHS);
 	/* the moment at which half of them are full: it exists when exactly half will be */
 	out->tte_s = (double)when[FC_PATHS / 2 - 1];
 	out->tte_early_s = (1.0 - TTE_MODEL) * (double)when[FC_PATHS / 10];
@@ -404,11 +370,11 @@ void fc_read_passage(const struct forecast *f, const struct fc_work *w, struct f
  */
 static void add_rest(const struct forecast *f, double known, struct fc_work *w)
 {
-	double rest = f->stat.count - f->pool - known, ghosts;
+	double rest = f->stat.count - f->pool - known;
+	double ghosts = fmin(rest, 0.0) *
+			fc_between((double)(f->now_s - f->unsure_until_s) / GHOSTS_S, 0.0, 1.0);
 	unsigned int i;
 
-	ghosts = fmin(rest, 0.0) *
-		 fmin(fmax((double)(f->now_s - f->unsure_until_s) / GHOSTS_S, 0.0), 1.0);
 	for (i = 0; i < FC_POINTS; i++) {
 		double left = known > 10.0 ? (double)w->mean[i] / known : 1.0;
 
@@ -421,22 +387,22 @@ static void add_one(const struct forecast *f, unsigned int id, struct fc_work *w
 		    struct fc_forecast *out)
 {
 	const struct fc_class *cl = &f->cls[id];
-	double period = !FC_HAS(FC_PART_PULSES) ? 0.0 : fc_pulse_period_s(&cl->pulses, f->now_s),
-	       came, wide, later;
-	const struct fc_response *re = &w->response;
+	double period = FC_HAS(FC_PART_PULSES) ? fc_pulse_period_s(&cl->pulses, f->now_s) : 0.0;
+	double wide = 1.0 + 0.7 * ((double)cl->arrivals.spread[0] - 1.0), came, later;
+	const struct fc_curve *fine = &w->curve[FC_FINE], *coarse = &w->curve[FC_COARSE];
 	unsigned int i;
 
-	fc_project(f, id, &w->project, &w->fine, &w->coarse);
+	fc_project(f, id, &w->project, w->curve);
 	make_response(f, id, w);
 	add_class(f, id, w);
-	wide = 1.0 + 0.7 * ((double)cl->arrivals.spread[0] - 1.0);
 	for (i = 0; i < FC_POINTS; i++) {
-		came = re->mean.level * (double)re->r0[i];
-		w->mean[i] += re->stay[i];
-		w->sd[i] += re->var[i] + (float)(came * fmax(wide, 1.0));
+		came = w->response.mean.level * (double)w->response.r0[i];
+		w->mean[i] += at_point(fine->stay, coarse->stay, i);
+		w->sd[i] += at_point(fine->stay_var, coarse->stay_var, i) +
+			    (float)(came * fmax(wide, 1.0));
 	}
-	w->rate_per_s += re->mean.level;
-	add_due(&w->fine, re->mean.level, w);
+	w->rate_per_s += w->response.mean.level;
+	add_due(fine, w->response.mean.level, w);
 	if (FC_HAS(FC_PART_RETURNING) && cl->to_return > 1.0f)
 		add_returning(cl, f->now_s, w);
 	if (period > 0.0)

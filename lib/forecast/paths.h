@@ -24,15 +24,16 @@
 #define FC_PATH_FAR_S (2 * FC_COARSE_DT)
 #define FC_POINTS     (FC_PATH_FINE + 3000 / FC_PATH_FAR_S)
 
-struct fc_response { /* of the count, to arrivals of one class */
-	float r0[FC_POINTS], r1[FC_POINTS], stay[FC_POINTS], var[FC_POINTS], day[FC_POINTS];
-	float r1_fine[FC_FINE_N], r1_coarse[FC_COARSE_N];
+struct fc_response { /* of the count at the points of a path, to arrivals of one class */
+	float r0[FC_POINTS], r1[FC_POINTS]; /* see above */
+	float day[FC_POINTS];		    /* to those that follow the day */
+	float r1_grid[FC_GRIDS][FC_GRID_MOST];
 	struct fc_line mean; /* its rate */
 };
 
 struct fc_work {
 	struct fc_project_work project;
-	struct fc_curve fine, coarse;
+	struct fc_curve curve[FC_GRIDS]; /* of one class */
 	struct fc_response response;
 	struct fc_sums sums;
 	float path[FC_PATHS][FC_POINTS], mean[FC_POINTS], sd[FC_POINTS];

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #define BIN_S	    5
 #define PULSE_BINS  3
@@ -12,55 +13,52 @@
 #define ECHO_S	    60	 /* within which those refused try again */
 #define WARM_UP_S   60	 /* what is usual is not known before */
 
+static double gap_s(const struct fc_pulses *pu, unsigned int i)
+{
+	return (double)(pu->last[i].at_s - pu->last[i + 1].at_s);
+}
+
 static double slack_s(double gap_s)
 {
 	return fmax(0.06 * gap_s, 1.5 * BIN_S);
 }
 
+/* How many of the newest intervals are equal; less than two are no rhythm. */
+static unsigned int rhythm(const struct fc_pulses *pu)
+{
+	unsigned int i = 0;
+
+	while (i + 1 < pu->n && fabs(gap_s(pu, i) - gap_s(pu, 0)) <= slack_s(gap_s(pu, i)))
+		i++;
+	return i >= 2 && gap_s(pu, 0) >= 4 * BIN_S ? i : 0;
+}
+
+static bool like(double a, double b)
+{
+	return a < 1.25 * b + 3.0 * sqrt(b);
+}
+
 /* The newest two are alike, as far as their number of entries can tell. */
 static bool promise(const struct fc_pulses *pu)
 {
-	double a, b;
+	double a = (double)pu->last[0].size, b = (double)pu->last[1].size;
 
-	if (pu->n < 2 || pu->at_s[0] - pu->at_s[1] < TWO_LEAST_S)
-		return false;
-	a = (double)pu->size[0];
-	b = (double)pu->size[1];
 	/* the newest may not be whole yet */
-	return a < 1.25 * b + 3.0 * sqrt(b) && (pu->bins_left > 0 || b < 1.25 * a + 3.0 * sqrt(a));
-}
-
-static bool rhythm(const struct fc_pulses *pu)
-{
-	double a, b;
-
-	if (pu->n < 3)
-		return false;
-	a = (double)(pu->at_s[0] - pu->at_s[1]);
-	b = (double)(pu->at_s[1] - pu->at_s[2]);
-	return a >= 4 * BIN_S && fabs(a - b) <= slack_s(b);
+	return pu->n >= 2 && gap_s(pu, 0) >= TWO_LEAST_S && like(a, b) &&
+	       (pu->bins_left > 0 || like(b, a));
 }
 
 double fc_pulse_period_s(const struct fc_pulses *pu, int64_t now_s)
 {
-	double period;
-	unsigned int i;
+	double since_s = (double)(now_s - pu->last[0].at_s), period;
+	unsigned int n = rhythm(pu);
 
-	if (!rhythm(pu)) {
-		if (!promise(pu))
-			return 0.0;
-		period = (double)(pu->at_s[0] - pu->at_s[1]);
-		return (double)(now_s - pu->at_s[0]) <= period + slack_s(period) + BIN_S ? period
-											 : 0.0;
+	if (n) {
+		period = (double)(pu->last[0].at_s - pu->last[n].at_s) / n;
+		return since_s < 1.5 * period ? period : 0.0;
 	}
-	for (i = 2; i + 1 < pu->n; i++) {
-		double gap = (double)(pu->at_s[i] - pu->at_s[i + 1]);
-
-		if (fabs(gap - (double)(pu->at_s[0] - pu->at_s[1])) > slack_s(gap))
-			break;
-	}
-	period = (double)(pu->at_s[0] - pu->at_s[i]) / i;
-	return (double)(now_s - pu->at_s[0]) < 1.5 * period ? period : 0.0;
+	period = promise(pu) ? gap_s(pu, 0) : 0.0;
+	return since_s <= period + slack_s(period) + BIN_S ? period : 0.0;
 }
 
 double fc_pulse_belief(const struct fc_pulses *pu)
@@ -71,25 +69,10 @@ double fc_pulse_belief(const struct fc_pulses *pu)
 /* Those who were refused, trying again, are no pulse of their own. */
 static bool is_echo(const struct fc_pulses *pu, double excess, int64_t now_s)
 {
-	double since_s = (double)(now_s - pu->at_s[0]);
+	double since_s = (double)(now_s - pu->last[0].at_s);
 
-	if (since_s < 0.5 * fc_pulse_period_s(pu, now_s))
-		return true;
-	return pu->n && since_s < ECHO_S && excess < 0.5 * (double)pu->size[0];
-}
-
-static void begin_pulse(struct fc_pulses *pu, double excess, int64_t now_s)
-{
-	unsigned int i;
-
-	for (i = FC_PULSES - 1; i; i--) {
-		pu->at_s[i] = pu->at_s[i - 1];
-		pu->size[i] = pu->size[i - 1];
-	}
-	pu->n = pu->n < FC_PULSES ? pu->n + 1 : FC_PULSES;
-	pu->at_s[0] = now_s - BIN_S;
-	pu->size[0] = (float)excess;
-	pu->bins_left = PULSE_BINS - 1;
+	return since_s < 0.5 * fc_pulse_period_s(pu, now_s) ||
+	       (pu->n && since_s < ECHO_S && excess < 0.5 * (double)pu->last[0].size);
 }
 
 double fc_pulse_bin(struct fc_pulses *pu, double arrivals, int64_t now_s, int64_t watched_s)
@@ -101,35 +84,39 @@ double fc_pulse_bin(struct fc_pulses *pu, double arrivals, int64_t now_s, int64_
 		pu->usual_per_bin += excess / fmax((double)watched_s / BIN_S, 1.0);
 		return arrivals;
 	}
-	if (pu->bins_left) {
-		pu->bins_left--;
-		pu->size[0] += (float)fmax(excess, 0.0);
-	} else if (far_above && is_echo(pu, excess, now_s)) {
-		/* an echo that does not end is a new level */
-		pu->usual_per_bin += 0.2 * excess;
-		return fc_pulse_period_s(pu, now_s) > 0.0 ? fmin(arrivals, usual) : arrivals;
-	} else if (far_above) {
-		begin_pulse(pu, excess, now_s);
-	} else {
-		pu->usual_per_bin += 0.02 * (arrivals - usual);
+	if (!pu->bins_left && !far_above) {
+		pu->usual_per_bin += 0.02 * excess;
 		return arrivals;
 	}
-	/* a level that stays high is no pulse: let the usual follow slowly */
-	pu->usual_per_bin += 0.02 * fmin(excess, usual + 1.0);
+	if (!pu->bins_left && is_echo(pu, excess, now_s)) {
+		/* an echo that does not end is a new level */
+		pu->usual_per_bin += 0.2 * excess;
+	} else {
+		if (pu->bins_left) {
+			pu->bins_left--;
+			pu->last[0].size += (float)fmax(excess, 0.0);
+		} else {
+			memmove(pu->last + 1, pu->last, sizeof(pu->last) - sizeof(pu->last[0]));
+			pu->last[0].at_s = now_s - BIN_S;
+			pu->last[0].size = (float)excess;
+			pu->n += pu->n < FC_PULSES;
+			pu->bins_left = PULSE_BINS - 1;
+		}
+		/* a level that stays high is no pulse: let the usual follow slowly */
+		pu->usual_per_bin += 0.02 * fmin(excess, usual + 1.0);
+	}
 	return fc_pulse_period_s(pu, now_s) > 0.0 ? fmin(arrivals, usual) : arrivals;
 }
 
 double fc_pulse_size(const struct fc_pulses *pu, double *sd)
 {
-	double sum = 0.0, sq = 0.0;
-	unsigned int i, n = pu->n, from = pu->bins_left ? 1 : 0;
+	unsigned int i = pu->bins_left ? 1 : 0, n = pu->n - i;
+	double mean = 0.0, square = 0.0;
 
-	for (i = from; i < n; i++) {
-		sum += pu->size[i];
-		sq += pu->size[i] * pu->size[i];
+	for (; i < pu->n; i++) {
+		mean += (double)pu->last[i].size / n;
+		square += (double)(pu->last[i].size * pu->last[i].size) / n;
 	}
-	n -= from;
-	sum /= n;
-	*sd = sqrt(fmax(sq / n - sum * sum, 0.0)) + sqrt(sum);
-	return sum;
+	*sd = sqrt(fmax(square - mean * mean, 0.0)) + sqrt(mean);
+	return mean;
 }

@@ -17,9 +17,11 @@
 
 #define FC_PULSES 6
 
-struct fc_pulses { /* newest first */
-	int64_t at_s[FC_PULSES];
-	float size[FC_PULSES]; /* entries */
+struct fc_pulses {
+	struct {
+		int64_t at_s;
+		float size; /* entries */
+	} last[FC_PULSES];  /* newest first */
 	unsigned int n, bins_left;
 	double usual_per_bin;
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/forecast/record.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "lib/forecast/numbers.h"
 
 /* Shocks, which cannot be foreseen, are among what falls outside: more than 20 % */
 #define OUTSIDE 0.22
@@ -19,41 +20,37 @@ void fc_record_init(struct fc_record *re)
 		re->scale[h] = 1.0;
 }
 
-void fc_record_keep(struct fc_record *re, int64_t now_s, const double *lo, const double *hi)
+void fc_record_keep(struct fc_record *re, int64_t now_s, const struct fc_count *said)
 {
 	unsigned int h;
 
-	if (re->n && now_s - re->past[(re->at + FC_RECORDS - 1) % FC_RECORDS].at_s < FC_RECORD_S)
+	if (re->n && now_s - re->past[(re->n - 1) % FC_RECORDS].at_s < FC_RECORD_S)
 		return;
-	re->past[re->at].at_s = now_s;
-	re->past[re->at].done = 0;
+	re->past[re->n % FC_RECORDS].at_s = now_s;
 	for (h = 0; h < FC_RECORD_HORIZONS; h++) {
-		re->past[re->at].lo[h] = (float)lo[h];
-		re->past[re->at].hi[h] = (float)hi[h];
+		re->past[re->n % FC_RECORDS].lo[h] = (float)said[h].lo80;
+		re->past[re->n % FC_RECORDS].hi[h] = (float)said[h].hi80;
 	}
-	re->at = (re->at + 1) % FC_RECORDS;
-	re->n = re->n < FC_RECORDS ? re->n + 1 : FC_RECORDS;
+	re->n++;
 }
 
-void fc_record_second(struct fc_record *re, int64_t now_s, const unsigned int *horizon_s,
-		      double count, bool learn)
+void fc_record_second(struct fc_record *re, int64_t now_s, double count, bool learn)
 {
-	unsigned int i, h;
+	unsigned int h, i;
 
-	for (i = 0; i < re->n; i++) {
-		for (h = 0; h < FC_RECORD_HORIZONS; h++) {
-			bool in = count >= (double)re->past[i].lo[h] &&
-				  count <= (double)re->past[i].hi[h];
+	for (h = 0; h < FC_RECORD_HORIZONS; h++) {
+		/* in the order in which they were kept */
+		for (; re->compared[h] < re->n; re->compared[h]++) {
+			bool in;
 
-			if (re->past[i].done & 1u << h || now_s < re->past[i].at_s + horizon_s[h])
-				continue;
-			re->past[i].done |= (uint8_t)(1u << h);
-			re->compared[h]++;
+			i = re->compared[h] % FC_RECORDS;
+			if (now_s < re->past[i].at_s + fc_horizon_s[h])
+				break;
+			in = count >= (double)re->past[i].lo[h] &&
+			     count <= (double)re->past[i].hi[h];
 			re->held[h] += in;
-			if (!learn)
-				continue;
-			re->scale[h] *= exp(RATE * (in ? -OUTSIDE : 1.0 - OUTSIDE));
-			re->scale[h] = fmin(fmax(re->scale[h], LEAST), MOST);
+			re->scale[h] *= learn ? exp(RATE * (in ? -OUTSIDE : 1.0 - OUTSIDE)) : 1.0;
+			re->scale[h] = fc_between(re->scale[h], LEAST, MOST);
 		}
 	}
 }

@@ -7,8 +7,7 @@
 #ifndef CONNTIDE_FORECAST_RECORD_H
 #define CONNTIDE_FORECAST_RECORD_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "lib/forecast/forecast.h"
 
 #define FC_RECORDS	   80 /* one every FC_RECORD_S seconds for longer than the last horizon */
 #define FC_RECORD_S	   10
@@ -18,18 +17,16 @@ struct fc_record {
 	struct {
 		int64_t at_s;
 		float lo[FC_RECORD_HORIZONS], hi[FC_RECORD_HORIZONS];
-		uint8_t done;
 	} past[FC_RECORDS];
-	unsigned int at, n;
+	unsigned int n; /* kept so far; the i-th is in past[i % FC_RECORDS] */
 	double scale[FC_RECORD_HORIZONS];
 	unsigned int compared[FC_RECORD_HORIZONS], held[FC_RECORD_HORIZONS];
 };
 
 void fc_record_init(struct fc_record *re);
 /* What was said now of each horizon. */
-void fc_record_keep(struct fc_record *re, int64_t now_s, const double *lo, const double *hi);
+void fc_record_keep(struct fc_record *re, int64_t now_s, const struct fc_count *said);
 /* The end of a second; learn: whether it may scale what comes. */
-void fc_record_second(struct fc_record *re, int64_t now_s, const unsigned int *horizon_s,
-		      double count, bool learn);
+void fc_record_second(struct fc_record *re, int64_t now_s, double count, bool learn);
 
 #endif

@@ -8,7 +8,7 @@
 #define EVERY_S	      10  /* a new moment */
 #define WATCH_S	      240 /* before there is a usual to compare with */
 #define LEAST_EXITS   60.0f
-#define MOST_GONE     1.2 /* cumulative hazard: seven of ten */
+#define MOST_GONE     1.2f /* cumulative hazard: seven of ten */
 #define CHANGES_PER_S (1.0 / 6000.0)
 #define SURE	      3.0   /* log odds to act on */
 #define MAYBE	      -2.0  /* .. from which on what is usual is not learnt on */
@@ -24,16 +24,21 @@
 static const float longer[N_LONGER] = {1.0f, 0.01f, 0.1f, 0.4f, 2.0f, 2.83f, 4.0f, 5.66f, 8.0f};
 static const float never[FC_SHIFTS - N_LONGER] = {0.15f, 0.3f, 0.5f, 0.75f};
 
+static float width_s(unsigned int bin)
+{
+	return fc_bin_start(bin + 1) - fc_bin_start(bin);
+}
+
 static void longer_table(const float *usual, float times, float *h)
 {
 	unsigned int b;
 
 	for (b = 0; b < FC_AGE_BINS; b++) {
-		double at = (fc_age_bin_start(b) + 0.5) / (double)times;
+		int64_t at = (int64_t)((fc_bin_start(b) + 0.5f) / times);
 
 		/* some go as ever: an age at which none left before may be one four times as late
 		 */
-		h[b] = fminf(fmaxf(usual[fc_age_bin((int64_t)at)] / times, AS_EVER * usual[b]),
+		h[b] = fminf(fmaxf(usual[fc_bin(at, FC_AGE_BINS)] / times, AS_EVER * usual[b]),
 			     0.95f);
 	}
 }
@@ -44,25 +49,23 @@ static void never_table(const float *usual, float share, float *h)
 	unsigned int b;
 
 	for (b = 0; b < FC_AGE_BINS; b++) {
-		double width = fc_age_bin_start(b + 1) - fc_age_bin_start(b),
-		       alive = (1.0 - (double)share) * left;
+		double alive = (1.0 - (double)share) * left;
 
 		h[b] = (float)((double)usual[b] * alive / (alive + (double)share)) + 1e-6f;
-		left *= exp(-width * (double)usual[b]);
+		left *= exp(-(double)(usual[b] * width_s(b)));
 	}
 }
 
 /* Are stays short enough, for how long they have been watched, that most ends were seen? */
 static bool is_known(const struct fc_shift *sh, const struct fc_cell *c, int64_t watched_s)
 {
-	unsigned int b, until = fc_age_bin(watched_s / 2);
-	double gone = 0.0;
+	unsigned int b, until = fc_bin(watched_s / 2, FC_AGE_BINS);
+	float gone = 0.0f;
 
 	if (watched_s < WATCH_S || sh->usual_exits < LEAST_EXITS)
 		return false;
 	for (b = 0; b < until; b++)
-		gone += (double)c->h_go[FC_MEMORIES - 1][b] *
-			(fc_age_bin_start(b + 1) - fc_age_bin_start(b));
+		gone += c->h_go[FC_MEMORIES - 1][b] * width_s(b);
 	return gone > MOST_GONE;
 }
 
@@ -84,118 +87,97 @@ static void refresh_usual(struct fc_shift *sh, const struct fc_cell *c, int64_t 
 	}
 }
 
-/* From moment `at` on, all are moved by one place. */
-static void move_moments(struct fc_shift *sh, unsigned int to, unsigned int from, unsigned int n)
+/* The one to give up: of two close together, for how long ago they are, one is enough. */
+static unsigned int least_moment(const struct fc_shift *sh, int64_t now_s)
 {
-	memmove(sh->since_s + to, sh->since_s + from, n * sizeof(sh->since_s[0]));
-	memmove(sh->expected + to, sh->expected + from, n * sizeof(sh->expected[0]));
-	memmove(sh->loglik + to, sh->loglik + from, n * sizeof(sh->loglik[0]));
-}
-
-/* Of two moments close together, for how long ago they are, one is enough. */
-static void drop_moment(struct fc_shift *sh, int64_t now_s)
-{
+	const struct fc_moment *m = sh->moment;
 	unsigned int i, drop = 1;
 	double least = INFINITY;
 
-	for (i = 1; i + 1 < sh->n; i++) { /* newest first */
-		double gap = (double)(sh->since_s[i - 1] - sh->since_s[i + 1]) /
-			     (double)(now_s - sh->since_s[i + 1]);
+	for (i = 1; i + 1 < sh->n; i++) {
+		double gap = (double)(m[i - 1].since_s - m[i + 1].since_s) /
+			     (double)(now_s - m[i + 1].since_s);
 
 		if (i != sh->best && gap < least) {
 			least = gap;
 			drop = i;
 		}
 	}
-	sh->best -= sh->best > drop;
-	sh->n--;
-	move_moments(sh, drop, drop + 1, sh->n - drop);
+	return drop;
 }
 
 static void add_moment(struct fc_shift *sh, int64_t now_s)
 {
-	if (sh->n == FC_MOMENTS)
-		drop_moment(sh, now_s);
-	move_moments(sh, 1, 0, sh->n);
-	sh->best++;
-	sh->n++;
-	sh->since_s[0] = now_s;
-	sh->expected[0] = 0.0f;
-	memset(sh->loglik[0], 0, sizeof(sh->loglik[0]));
+	unsigned int at = sh->n < FC_MOMENTS ? sh->n++ : least_moment(sh, now_s);
+
+	memmove(sh->moment + 1, sh->moment, at * sizeof(sh->moment[0]));
+	sh->moment[0] = (struct fc_moment){.since_s = now_s};
 }
 
 /* Credit every moment with the exits and stays of those who came since. */
-static void weigh(struct fc_shift *sh, const float *n_at, int64_t now_s)
+static void weigh(struct fc_shift *sh, const struct fc_seen *seen, int64_t now_s)
 {
 	float sum[FC_SHIFTS] = {0}, usual = 0.0f;
 	unsigned int b = 0, s, j;
 
 	for (j = 0; j < sh->n; j++) { /* newest first: youngest only */
-		unsigned int until = fc_age_bin(now_s - sh->since_s[j]);
+		struct fc_moment *m = &sh->moment[j];
 
-		for (; b < until; b++) {
-			usual += n_at[b] * sh->h[0][b];
-			if (n_at[b] > 0.0f)
-				for (s = 0; s < FC_SHIFTS; s++)
-					sum[s] -= n_at[b] * sh->h[s][b];
-			if (sh->exits[b])
-				for (s = 0; s < FC_SHIFTS; s++)
-					sum[s] += (float)sh->exits[b] *
-						  logf(fmaxf(sh->h[s][b], 1e-6f));
+		for (; b < fc_bin(now_s - m->since_s, FC_AGE_BINS); b++) {
+			float stayed = seen->stayed[b], went = seen->went[b];
+
+			usual += stayed * sh->h[0][b];
+			for (s = 0; s < FC_SHIFTS && (stayed > 0.0f || went > 0.0f); s++)
+				sum[s] += (went > 0.0f ? went * logf(fmaxf(sh->h[s][b], 1e-6f))
+						       : 0.0f) -
+					  stayed * sh->h[s][b];
 		}
-		sh->expected[j] += usual;
+		m->expected += usual;
 		for (s = 0; s < FC_SHIFTS; s++)
-			sh->loglik[j][s] += sum[s];
+			m->loglik[s] += sum[s];
 	}
 }
 
 /*
- * How much likelier explanation s makes what came since moment j. What is usual
- * is an estimate too: from few exits it says little about many.
+ * Weigh the explanations of a moment, as another class's weights (or all alike) expect them. The
+ * log odds that one of them holds: what is usual is an estimate too, and from few exits it says
+ * little about many.
  */
-static double evidence(const struct fc_shift *sh, unsigned int j, unsigned int s)
+static double weigh_shifts(struct fc_shift *sh, const struct fc_moment *m, const float *expected)
 {
-	float trust = sh->usual_exits / (sh->usual_exits + sh->expected[j] + 1.0f);
-
-	return (double)(trust * (sh->loglik[j][s] - sh->loglik[j][0]));
-}
-
-static void find_best(struct fc_shift *sh)
-{
-	double most = -INFINITY, total = 0.0;
-	unsigned int j, s;
-
-	for (j = 0; j < sh->n; j++)
-		for (s = 1; s < FC_SHIFTS; s++)
-			if (evidence(sh, j, s) > most) {
-				most = evidence(sh, j, s);
-				sh->best = j;
-			}
-	for (j = 0; j < sh->n; j++)
-		for (s = 1; s < FC_SHIFTS; s++)
-			total += exp(evidence(sh, j, s) - most);
-	sh->log_odds = sh->n ? most + log(total * CHANGES_PER_S * EVERY_S / FC_SHIFTS) : -INFINITY;
-}
-
-/* Weigh the explanations of moment j, as another class's weights (or all alike) expect them. */
-static double weigh_shifts(struct fc_shift *sh, unsigned int j, const float *expected)
-{
-	double most = -INFINITY, sum = 0.0;
+	float trust = sh->usual_exits / (sh->usual_exits + m->expected + 1.0f), most = -INFINITY;
+	double sum = 0.0;
 	unsigned int s;
 
 	/* not with fmax(): over floats it breaks gcc 12 for arm64 (in vect_transform_reduction) */
 	for (s = 1; s < FC_SHIFTS; s++)
-		if (evidence(sh, j, s) > most)
-			most = evidence(sh, j, s);
+		if (m->loglik[s] > most)
+			most = m->loglik[s];
 	sh->weight[0] = 0.0f;
 	for (s = 1; s < FC_SHIFTS; s++) {
-		sh->weight[s] = (float)exp(evidence(sh, j, s) - most) *
+		sh->weight[s] = expf(trust * (m->loglik[s] - most)) *
 				(expected ? expected[s] + OWN_WAY : 1.0f / (FC_SHIFTS - 1));
 		sum += (double)sh->weight[s];
 	}
 	for (s = 1; s < FC_SHIFTS; s++)
 		sh->weight[s] /= (float)sum;
-	return most + log(sum);
+	return (double)(trust * (most - m->loglik[0])) + log(sum);
+}
+
+static void find_best(struct fc_shift *sh)
+{
+	double odds[FC_MOMENTS] = {0.0}, sum = 0.0;
+	unsigned int j;
+
+	sh->best = 0;
+	for (j = 0; j < sh->n; j++) {
+		odds[j] = weigh_shifts(sh, &sh->moment[j], NULL);
+		if (odds[j] > odds[sh->best])
+			sh->best = j;
+	}
+	for (j = 0; j < sh->n; j++)
+		sum += exp(odds[j] - odds[sh->best]);
+	sh->log_odds = odds[sh->best] + log(sum * CHANGES_PER_S * EVERY_S);
 }
 
 /* What is usual now is the new habit. */
@@ -204,8 +186,8 @@ static void settle(struct fc_shift *sh, struct fc_cell *c, int64_t now_s, int64_
 	float h[FC_AGE_BINS];
 	unsigned int m, b;
 
-	sh->changed_s = sh->since_s[sh->best];
-	weigh_shifts(sh, sh->best, NULL);
+	sh->changed_s = sh->moment[sh->best].since_s;
+	weigh_shifts(sh, &sh->moment[sh->best], NULL);
 	fc_shift_hazards(sh, c, now_s, h);
 	for (m = 1; m < FC_MEMORIES; m++)
 		for (b = 0; b < FC_AGE_BINS; b++) {
@@ -226,42 +208,30 @@ void fc_shift_init(struct fc_shift *sh)
 	sh->changed_s = INT64_MAX;
 }
 
-void fc_shift_exit(struct fc_shift *sh, unsigned int bin, uint32_t n)
+void fc_shift_second(struct fc_shift *sh, struct fc_cell *c, const struct fc_seen *seen,
+		     int64_t now_s, int64_t watched_s, bool unsure)
 {
-	uint32_t room;
+	unsigned int b;
 
-	if (bin >= FC_AGE_BINS)
+	for (b = 0; b < FC_AGE_BINS; b++)
+		sh->usual_exits += seen->went[b];
+	if (unsure) {
+		sh->n = sh->log_odds < SURE ? 0 : sh->n;
 		return;
-	room = UINT16_MAX - sh->exits[bin];
-	n = n < room ? n : room;
-	sh->exits[bin] = (uint16_t)(sh->exits[bin] + n);
-	sh->usual_exits += (float)n;
-}
-
-void fc_shift_unsure(struct fc_shift *sh)
-{
-	memset(sh->exits, 0, sizeof(sh->exits));
-	if (sh->log_odds < SURE)
-		sh->n = 0;
-}
-
-void fc_shift_second(struct fc_shift *sh, struct fc_cell *c, const float *n_at, int64_t now_s,
-		     int64_t watched_s)
-{
+	}
 	if (sh->ready) {
-		weigh(sh, n_at, now_s);
+		weigh(sh, seen, now_s);
 		if (now_s % EVERY_S == 0) {
 			add_moment(sh, now_s);
 			find_best(sh);
 		}
+		if (sh->log_odds > SURE && now_s - sh->moment[sh->best].since_s > SETTLED_S)
+			settle(sh, c, now_s, watched_s);
 	}
-	if (sh->ready && sh->log_odds > SURE && now_s - sh->since_s[sh->best] > SETTLED_S)
-		settle(sh, c, now_s, watched_s);
 	if (now_s % REFRESH_S == 0 && (!sh->ready || sh->log_odds < MAYBE)) {
 		sh->usual_exits *= (float)exp(-REFRESH_S / fc_memory_s[FC_MEMORIES - 1]);
 		refresh_usual(sh, c, watched_s);
 	}
-	memset(sh->exits, 0, sizeof(sh->exits));
 }
 
 /* Those whose stays are long have nothing to show yet; unless what they show speaks against it. */
@@ -271,15 +241,15 @@ static void follow(struct fc_shift *sh, const struct fc_shift *leader, int64_t n
 	unsigned int j, at = 0;
 
 	for (j = 0; j < sh->n; j++) {
-		int64_t d = llabs(sh->since_s[j] - leader->changed_s);
+		int64_t d = llabs(sh->moment[j].since_s - leader->changed_s);
 
 		if (d < nearest) {
 			nearest = d;
 			at = j;
 		}
 	}
-	if (nearest <= near_s && weigh_shifts(sh, at, leader->weight) + SHARED > 0.0)
-		sh->changed_s = sh->since_s[at];
+	if (nearest <= near_s && weigh_shifts(sh, &sh->moment[at], leader->weight) + SHARED > 0.0)
+		sh->changed_s = sh->moment[at].since_s;
 }
 
 void fc_shift_decide(struct fc_shift *all, unsigned int n, int64_t now_s)
@@ -293,8 +263,8 @@ void fc_shift_decide(struct fc_shift *all, unsigned int n, int64_t now_s)
 		sh->changed_s = INT64_MAX;
 		if (!sh->ready || !sh->n || sh->log_odds < SURE)
 			continue;
-		weigh_shifts(sh, sh->best, NULL);
-		sh->changed_s = sh->since_s[sh->best];
+		weigh_shifts(sh, &sh->moment[sh->best], NULL);
+		sh->changed_s = sh->moment[sh->best].since_s;
 		if (!leader || sh->log_odds > leader->log_odds)
 			leader = sh;
 	}
@@ -305,7 +275,7 @@ void fc_shift_decide(struct fc_shift *all, unsigned int n, int64_t now_s)
 
 void fc_shift_hazards(const struct fc_shift *sh, const struct fc_cell *c, int64_t now_s, float *h)
 {
-	unsigned int s, b, seen = fc_age_bin(now_s - sh->changed_s);
+	unsigned int s, b, seen = fc_bin(now_s - sh->changed_s, FC_AGE_BINS);
 
 	for (b = 0; b < FC_AGE_BINS; b++) {
 		h[b] = 0.0f;

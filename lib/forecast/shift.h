@@ -19,13 +19,16 @@
 #define FC_SHIFTS  13
 #define FC_MOMENTS 16
 
+struct fc_moment { /* those who came since */
+	int64_t since_s;
+	float loglik[FC_SHIFTS];
+	float expected; /* exits, as usual */
+};
+
 struct fc_shift {
-	float h[FC_SHIFTS][FC_AGE_BINS]; /* hazards if it had changed so; the first: as usual */
-	uint16_t exits[FC_AGE_BINS];	 /* of the second under way */
-	int64_t since_s[FC_MOMENTS];	 /* newest first */
-	float loglik[FC_MOMENTS][FC_SHIFTS];
-	float expected[FC_MOMENTS]; /* exits since, as usual */
-	float usual_exits;	    /* that `as usual` rests on */
+	float h[FC_SHIFTS][FC_AGE_BINS];     /* hazards if it had changed so; the first: as usual */
+	struct fc_moment moment[FC_MOMENTS]; /* newest first */
+	float usual_exits;		     /* that `as usual` rests on */
 	unsigned int n, best;
 	double log_odds;   /* that it has, at one of the moments */
 	int64_t changed_s; /* since when the forecast takes it for changed; INT64_MAX: not */
@@ -34,12 +37,12 @@ struct fc_shift {
 };
 
 void fc_shift_init(struct fc_shift *sh);
-void fc_shift_exit(struct fc_shift *sh, unsigned int bin, uint32_t n);
-/* Events were lost: what was seen since is no evidence. */
-void fc_shift_unsure(struct fc_shift *sh);
-/* The end of a second; c: the class's established entries, n_at of them by age. */
-void fc_shift_second(struct fc_shift *sh, struct fc_cell *c, const float *n_at, int64_t now_s,
-		     int64_t watched_s);
+/*
+ * The end of a second; c: the class's established entries, and what was seen of them. unsure:
+ * events were lost, and what was seen since is no evidence.
+ */
+void fc_shift_second(struct fc_shift *sh, struct fc_cell *c, const struct fc_seen *seen,
+		     int64_t now_s, int64_t watched_s, bool unsure);
 /* Which of all classes have changed: what slows one service often slows others. */
 void fc_shift_decide(struct fc_shift *all, unsigned int n, int64_t now_s);
 /* Hazards of those who came since changed_s. */

@@ -7,7 +7,6 @@
 #define CONNTIDE_FORECAST_STATE_H
 
 #include "lib/forecast/arrivals.h"
-#include "lib/forecast/exits.h"
 #include "lib/forecast/forecast.h"
 #include "lib/forecast/full.h"
 #include "lib/forecast/late.h"
@@ -18,13 +17,12 @@
 #include "lib/forecast/shift.h"
 #include "lib/forecast/stays.h"
 
-#define FC_MAGIC     UINT32_C(0x43544643)
-#define FC_VERSION   1
-#define FC_CLASSES   FC_SEASON_N
-#define FC_CELLS     200
-#define FC_NO_CELL   255
-#define FC_SIGHTINGS 64
-#define FC_PLACES    256
+#define FC_MAGIC   UINT32_C(0x43544643)
+#define FC_VERSION 1
+#define FC_CLASSES FC_SEASON_N
+#define FC_CELLS   200
+#define FC_NO_CELL 255
+#define FC_PLACES  256
 
 struct fc_class {
 	bool used, pooled;
@@ -40,11 +38,11 @@ struct fc_class {
 	int64_t thrown_out_s;
 };
 
-/* Where a port was found last, by a hash of its key: see classes.c. */
+/* What is known of a port, by a hash of its key. */
 struct fc_place {
 	uint32_t key;
 	uint8_t class_id;
-	uint8_t sighting;
+	uint8_t sights; /* without a class, less those of other ports of this hash */
 };
 
 struct forecast {
@@ -58,14 +56,10 @@ struct forecast {
 	uint8_t silence;			/* enum fc_silence: why, until then */
 	double residual;			/* count - entries known */
 	double pool; /* what if: entries kept open whatever comes; no part of what was learnt */
-	uint64_t last_drop;
 	struct fc_class cls[FC_CLASSES];
 	struct fc_cell cell[FC_CELLS];
 	struct fc_shift shift[FC_CLASSES];
 	uint32_t sysctl_timeout_s[FC_L4PROTOS][FC_STAGES];
-	struct {
-		uint32_t key, hits;
-	} sighting[FC_SIGHTINGS];
 	struct fc_place place[FC_PLACES];
 	uint32_t n_own; /* classes of one port */
 	bool cells_full;
@@ -75,7 +69,6 @@ struct forecast {
 	struct fc_season season;
 	struct fc_full full;
 	struct fc_record record;
-	struct fc_exits exits; /* of the second under way */
 	float normal[FC_NORMALS];
 };
 
@@ -84,14 +77,20 @@ static inline int64_t fc_watched_s(const struct forecast *f)
 	return f->now_s - f->start_s;
 }
 
+/* NULL: the class has none of that stage. */
+static inline const struct fc_cell *fc_cell_at(const struct forecast *f, const struct fc_class *cl,
+					       unsigned int stage)
+{
+	return cl->cell[stage] == FC_NO_CELL ? NULL : &f->cell[cl->cell[stage]];
+}
+
 static inline int32_t fc_class_entries(const struct forecast *f, const struct fc_class *cl)
 {
 	int32_t n = 0;
 	unsigned int s;
 
-	for (s = 0; s < FC_STAGES; s++)
-		if (cl->used && cl->cell[s] != FC_NO_CELL)
-			n += f->cell[cl->cell[s]].pop.total;
+	for (s = 0; s < FC_STAGES && cl->used; s++)
+		n += fc_cell_at(f, cl, s) ? fc_cell_at(f, cl, s)->pop.total : 0;
 	return n;
 }
 
@@ -105,5 +104,20 @@ static inline double fc_known_entries(const struct forecast *f)
 		n += f->cell[i].used ? f->cell[i].pop.total : 0;
 	return n;
 }
+
+/*
+ * Which class an entry belongs to (classes.c). Classes are bounded: the first ports seen get one
+ * each, later ones when they have been seen often, the rest is pooled by protocol; a class that has
+ * been empty for long gives its place to another. An entry is always in the class its port
+ * had when it entered its stage, so that what is counted in is counted out of the same place.
+ */
+void fc_classes_init(struct forecast *f);
+struct fc_class *fc_class_of(struct forecast *f, const struct fc_move *m, int64_t since_s,
+			     bool unknown);
+/* Of this port alone; NULL: it has none. */
+const struct fc_class *fc_class_find(const struct forecast *f, uint8_t l4proto, uint8_t direction,
+				     uint16_t port);
+/* Made where there is none; NULL: no room. */
+struct fc_cell *fc_cell_of(struct forecast *f, struct fc_class *cl, unsigned int stage);
 
 #endif

@@ -14,64 +14,126 @@ const double fc_memory_s[FC_MEMORIES] = {60.0, 400.0, 3000.0};
 #define OLD_S	     5	   /* past their first seconds */
 #define NONE_ENDED   0.05f /* what is left of one that did, when it is forgotten */
 
-_Static_assert(OLD_S < FC_AGE_FINE, "bins of a second");
-_Static_assert(FC_LATE_BINS < FC_EXIT_EARLY, "it is no bin");
+#define FEW_TIMES 3.0f /* the usual exits, and an incident has more */
 
-static unsigned int group_of(unsigned int bin)
+_Static_assert(OLD_S < FC_BINS_FINE, "bins of a second");
+
+/* ---- who is there ---- */
+
+/* Of a slot's width: a shift costs a tenth of a division. */
+static const unsigned int width_log2[FC_LEVELS] = {0, 3, 6, 10};
+
+/* Where entries of this second of entry are counted. */
+static int32_t *place_of(struct fc_population *p, int64_t now_s, int64_t since_s, bool unknown)
 {
-	static const unsigned int until[FC_GROUPS - 1] = {2, 8, 32, 128, 153};
-	unsigned int g = 0;
+	unsigned int l;
 
-	while (g < FC_GROUPS - 1 && bin >= until[g])
-		g++;
-	return g;
+	for (l = 0; l < FC_LEVELS && !unknown; l++) {
+		int64_t at = since_s >> width_log2[l];
+
+		if ((now_s >> width_log2[l]) - at < FC_SLOTS - 1)
+			return &p->n[l][(uint64_t)at % FC_SLOTS];
+	}
+	return &p->unknown;
 }
+
+void fc_population_add(struct fc_population *p, int64_t now_s, int64_t since_s, bool unknown)
+{
+	p->total++;
+	++*place_of(p, now_s, since_s, unknown);
+}
+
+void fc_population_remove(struct fc_population *p, int64_t now_s, int64_t since_s, bool unknown)
+{
+	int32_t *place = place_of(p, now_s, since_s, unknown);
+
+	if (*place <= 0)
+		place = &p->unknown;
+	p->total -= p->total > 0;
+	*place -= *place > 0;
+}
+
+void fc_population_fold(struct fc_population *p, int64_t now_s)
+{
+	unsigned int l;
+
+	for (l = 0; l < FC_LEVELS; l++) {
+		int64_t at = (now_s >> width_log2[l]) - (FC_SLOTS - 1);
+		int32_t *held = &p->n[l][(uint64_t)at % FC_SLOTS], n = *held;
+
+		if (now_s & ((1 << width_log2[l]) - 1) || at < 0 || !n)
+			continue;
+		*held = 0;
+		*place_of(p, now_s, at << width_log2[l], false) += n;
+	}
+}
+
+bool fc_population_next(const struct fc_population *p, int64_t now_s, struct fc_slot *slot)
+{
+	unsigned int at = slot->begun ? slot->at + 1 : 0, l = slot->level;
+
+	slot->begun = true;
+	for (; l < FC_LEVELS; l++, at = 0) {
+		while (at < FC_SLOTS && !p->n[l][at])
+			at++;
+		if (at < FC_SLOTS)
+			break;
+	}
+	if (l == FC_LEVELS)
+		return false;
+	slot->level = l;
+	slot->at = at;
+	slot->width_s = 1 << width_log2[l];
+	slot->entries = p->n[l][at];
+	now_s >>= width_log2[l];
+	slot->since_s = now_s - (int64_t)(((uint64_t)now_s - at) % FC_SLOTS);
+	slot->since_s = slot->since_s * slot->width_s + slot->width_s / 2;
+	return true;
+}
+
+int32_t fc_population_drop(struct fc_population *p, const struct fc_slot *slot, int32_t n)
+{
+	int32_t *held = &p->n[slot->level][slot->at];
+
+	n = n < *held ? n : *held;
+	*held -= n;
+	p->total -= n;
+	return n;
+}
+
+/* ---- timeouts ---- */
 
 void fc_cell_init(struct fc_cell *c, unsigned int class_id, unsigned int stage, uint32_t timeout_s)
 {
-	unsigned int i;
-
 	memset(c, 0, sizeof(*c));
 	c->class_id = (uint8_t)class_id;
 	c->stage = (uint8_t)stage;
 	c->used = true;
 	c->refreshed = stage == FC_ESTABLISHED || stage == FC_ASSURED || stage == FC_UNKNOWN;
-	for (i = 0; i < FC_EPOCHS; i++)
-		c->epoch_from_s[i] = INT64_MIN;
-	c->epoch_timeout_s[0] = timeout_s;
+	c->timeout_from_s = INT64_MIN;
+	c->timeout_s = timeout_s;
 }
 
 uint32_t fc_cell_timeout_at(const struct fc_cell *c, int64_t since_s)
 {
-	unsigned int i;
-
-	for (i = 0; i + 1 < FC_EPOCHS; i++)
-		if (since_s >= c->epoch_from_s[i])
-			break;
-	return c->epoch_timeout_s[i];
+	return since_s >= c->timeout_from_s ? c->timeout_s : c->timeout_before_s;
 }
 
 void fc_cell_timeout(struct fc_cell *c, int64_t now_s, uint32_t timeout_s, bool sure)
 {
+	bool another = timeout_s != c->timeout_s;
+
 	if (!timeout_s)
 		return;
-	if (timeout_s == c->epoch_timeout_s[0]) {
-		/* Some entries of a port may have a timeout of their own: three in a row
-		 * make another one that of most. */
-		c->heard_times = 0;
+	/* Some entries of a port may have a timeout of their own: three in a row make another one
+	 * that of most. */
+	c->heard_times = !another ? 0 : timeout_s == c->heard_timeout_s ? c->heard_times + 1 : 1;
+	c->heard_timeout_s = timeout_s;
+	if (!another || (c->heard_times < 3 && c->timeout_s && !sure))
 		return;
-	}
-	if (timeout_s != c->heard_timeout_s) {
-		c->heard_timeout_s = timeout_s;
-		c->heard_times = 0;
-	}
-	if (++c->heard_times < 3 && c->epoch_timeout_s[0] && !sure)
-		return;
-	memmove(c->epoch_from_s + 1, c->epoch_from_s, sizeof(c->epoch_from_s[0]) * (FC_EPOCHS - 1));
-	memmove(c->epoch_timeout_s + 1, c->epoch_timeout_s,
-		sizeof(c->epoch_timeout_s[0]) * (FC_EPOCHS - 1));
-	c->epoch_from_s[0] = c->epoch_timeout_s[1] ? now_s : INT64_MIN;
-	c->epoch_timeout_s[0] = timeout_s;
+	c->timeout_from_s = c->timeout_s ? now_s : INT64_MIN;
+	c->timeout_before_s = c->timeout_s;
+	c->timeout_s = timeout_s;
 	c->heard_times = 0;
 }
 
@@ -81,108 +143,112 @@ bool fc_cell_fixed(const struct fc_cell *c)
 	return !c->refreshed && c->stage != FC_SYN_RECV;
 }
 
-static bool expired(const struct fc_exit *e)
-{
-	return e->to == FC_NONE;
-}
+/* ---- what is learnt ---- */
 
-void fc_cell_left(struct fc_cell *c, const struct fc_exit *e)
+void fc_cell_leave(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving)
 {
-	float n = (float)e->n;
-	unsigned int m;
+	int64_t age_s = leaving->now_ns / NS_PER_S - leaving->since_s, late_s;
+	unsigned int bin = FC_AGE_BINS;
 
-	/* who leaves was at risk; who stays is counted at the end of the second */
-	for (m = 0; m < FC_MEMORIES; m++)
-		c->risk_go[m][e->bin] += n;
-	if (e->late != FC_EXIT_EARLY) {
-		c->risk_end[e->late] += n;
-		c->ev_end[e->late] += expired(e) ? n : 0.0f;
+	if (!leaving->since_unknown) {
+		bin = fc_bin(age_s, FC_AGE_BINS);
+		late_s = age_s - (int64_t)fc_cell_timeout_at(c, leaving->since_s);
+		if ((late_s >= 0 || leaving->expired) && leaving->since_s >= c->timeout_from_s) {
+			c->risk_end[fc_bin(late_s, FC_LATE_BINS)] += 1.0f;
+			c->ev_end[fc_bin(late_s, FC_LATE_BINS)] += leaving->expired;
+		}
+		if ((late_s >= 0 || leaving->expired) && fc_cell_fixed(c))
+			fc_late_gone(late, late_s, (double)(leaving->now_ns % NS_PER_S) * 1e-9,
+				     leaving->expired);
 	}
-	if (!expired(e) && e->bin >= OLD_S)
-		c->old_exits += (int32_t)e->n;
-}
-
-void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e)
-{
-	float n = (float)e->n;
-	unsigned int m;
-
-	for (m = 0; m < FC_MEMORIES; m++) {
-		c->ev_go[m][e->bin] += n;
-		if (e->bin < FC_AGE_BINS)
-			c->loglik[m][group_of(e->bin)] +=
-				n * logf(fmaxf(c->h_go[m][e->bin], 1e-5f));
-	}
-	if (!expired(e))
-		c->next[e->to] += n;
-}
-
-void fc_cell_exit(const struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
-		  struct fc_exit *ret_exit)
-{
-	int64_t now_ns = leaving->now_ns, since_s = leaving->since_s;
-	int64_t age_s = now_ns / NS_PER_S - since_s, late_s;
-
-	ret_exit->bin = FC_AGE_BINS;
-	ret_exit->late = FC_EXIT_EARLY;
-	ret_exit->to = (uint8_t)(leaving->expired ? FC_NONE : leaving->to);
-	ret_exit->n = 1;
-	if (leaving->since_unknown)
-		return;
-	ret_exit->bin = (uint16_t)fc_age_bin(age_s);
-	late_s = age_s - (int64_t)fc_cell_timeout_at(c, since_s);
-	if (late_s < 0 && !leaving->expired)
-		return;
-	if (since_s >= c->epoch_from_s[0])
-		ret_exit->late = (uint8_t)fc_late_bin(late_s);
-	if (fc_cell_fixed(c))
-		fc_late_gone(late, late_s, (double)(now_ns % NS_PER_S) * 1e-9, leaving->expired);
+	/* to stay until the deadline says nothing of who goes on */
+	c->went[bin] += bin == FC_AGE_BINS || !leaving->expired;
+	c->went_to[leaving->to] += !leaving->expired;
 }
 
 /* Charge the ages with who is of them; the deadlines with who is past them. */
-static void expose(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool unsure, float *n_at)
+static void expose(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool unsure,
+		   float *stayed)
 {
 	struct fc_slot slot = {0};
 
 	while (fc_population_next(&c->pop, now_s, &slot)) {
-		int64_t since = slot.since_s + slot.width_s / 2, age = now_s - since;
+		int64_t age = now_s - slot.since_s;
 
-		n_at[fc_age_bin(age)] += (float)slot.entries;
-		age -= fc_cell_timeout_at(c, since);
+		stayed[fc_bin(age, FC_AGE_BINS)] += (float)slot.entries;
+		age -= fc_cell_timeout_at(c, slot.since_s);
 		if (age < 0 || unsure || (!c->refreshed && age > LATE_MOST_S))
 			continue;
-		if (since >= c->epoch_from_s[0])
-			c->risk_end[fc_late_bin(age)] += (float)slot.entries;
+		if (slot.since_s >= c->timeout_from_s)
+			c->risk_end[fc_bin(age, FC_LATE_BINS)] += (float)slot.entries;
 		if (fc_cell_fixed(c) && slot.entries > 0)
 			fc_late_waits(late, age, (uint32_t)slot.entries);
 	}
-	n_at[FC_AGE_BINS] = (float)c->pop.unknown;
+	stayed[FC_AGE_BINS] = (float)c->pop.unknown;
 }
 
-void fc_cell_second(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool unsure,
-		    float *n_at)
+/*
+ * A good part of a stage gone within a second is an incident, not how long entries stay; but
+ * where entries stay for seconds, so many go in each.
+ */
+static void look_for_incident(struct fc_cell *c, struct fc_seen *seen)
+{
+	float exits = 0.0f, usual = c->usual_exits;
+	unsigned int b;
+
+	for (b = OLD_S; b <= FC_AGE_BINS; b++)
+		exits += seen->went[b];
+	c->usual_exits += (fminf(exits, 2.0f * usual + 12.0f) - usual) / USUAL_S;
+	seen->thrown_out = 0.0f;
+	if (exits <= 12.0f + FEW_TIMES * usual || exits * 8.0f <= c->n_old)
+		return;
+	seen->thrown_out = exits;
+	for (b = 0; b <= FC_AGE_BINS; b++) { /* else they would have stayed */
+		seen->stayed[b] += seen->went[b];
+		seen->went[b] = 0.0f;
+	}
+	memset(c->went_to, 0, sizeof(c->went_to));
+}
+
+static void learn(struct fc_cell *c, const struct fc_seen *seen, bool unsure)
 {
 	unsigned int m, b;
 
-	memset(n_at, 0, sizeof(float) * (FC_AGE_BINS + 1));
-	if (c->pop.total > 0)
-		expose(c, late, now_s, unsure, n_at);
-	c->usual_exits +=
-		(fminf((float)c->old_exits, 2.0f * c->usual_exits + 12.0f) - c->usual_exits) /
-		USUAL_S;
-	c->old_exits = 0;
-	if (c->pop.total <= 0 || unsure)
-		return;
-	c->n_old = c->pop.total - (int32_t)(n_at[0] + n_at[1] + n_at[2] + n_at[3] + n_at[4]);
-	for (m = 0; m < FC_MEMORIES; m++) {
-		for (b = 0; b <= FC_AGE_BINS; b++) {
-			if (n_at[b] <= 0.0f)
-				continue;
-			c->risk_go[m][b] += n_at[b];
-			if (b < FC_AGE_BINS)
-				c->loglik[m][group_of(b)] += n_at[b] * log1pf(-c->h_go[m][b]);
+	for (b = 0; b <= FC_AGE_BINS; b++) {
+		float went = seen->went[b], stayed = unsure ? 0.0f : seen->stayed[b];
+
+		for (m = 0; m < FC_MEMORIES && (went > 0.0f || stayed > 0.0f); m++) {
+			c->ev_go[m][b] += went;
+			c->risk_go[m][b] += went + stayed;
+			if (b < FC_AGE_BINS && stayed > 0.0f)
+				c->loglik[m] += stayed * log1pf(-c->h_go[m][b]);
+			if (b < FC_AGE_BINS && went > 0.0f)
+				c->loglik[m] += went * logf(fmaxf(c->h_go[m][b], 1e-5f));
 		}
 	}
+	for (b = 0; b <= FC_STAGES; b++)
+		c->next[b] += (float)c->went_to[b];
+}
+
+void fc_cell_second(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool unsure,
+		    struct fc_seen *seen)
+{
+	unsigned int b;
+
+	memset(seen, 0, sizeof(*seen));
+	for (b = 0; b <= FC_AGE_BINS; b++)
+		seen->went[b] = (float)c->went[b];
+	if (c->pop.total > 0)
+		expose(c, late, now_s, unsure, seen->stayed);
+	look_for_incident(c, seen);
+	learn(c, seen, unsure);
+	memset(c->went, 0, sizeof(c->went));
+	memset(c->went_to, 0, sizeof(c->went_to));
+	if (c->pop.total <= 0 || unsure)
+		return;
+	c->n_old = (float)c->pop.total;
+	for (b = 0; b < OLD_S; b++)
+		c->n_old -= seen->stayed[b];
 }
 
 /* Lean on younger ages, over a window that grows with age. */
@@ -194,11 +260,11 @@ static void refresh_hazards(struct fc_cell *c, unsigned int m)
 	unsigned int b;
 
 	for (b = 0; b < FC_AGE_BINS; b++) {
-		float width = b < FC_AGE_FINE ? fmaxf(0.5f, 0.35f * (float)b) : 7.0f;
+		float width = b < FC_BINS_FINE ? fmaxf(0.5f, 0.35f * (float)b) : 5.5f;
 		/* about exp(-1 / width) */
 		float keep = width < 2.0f ? expf(-1.0f / width) : width / (width + 1.0f);
 		/* without any evidence: as likely to last as it has lasted */
-		float age = b < FC_AGE_FINE ? (float)b : (float)fc_age_bin_start(b), smooth;
+		float age = fc_bin_start(b), smooth;
 
 		ev = ev * keep + c->ev_go[m][b];
 		risk = risk * keep + c->risk_go[m][b];
@@ -219,8 +285,7 @@ void fc_cell_decay(struct fc_cell *c)
 			c->ev_go[m][b] *= d;
 			c->risk_go[m][b] *= d;
 		}
-		for (b = 0; b < FC_GROUPS; b++)
-			c->loglik[m][b] *= (float)exp(-FC_DECAY_S / 150.0);
+		c->loglik[m] *= (float)exp(-FC_DECAY_S / 150.0);
 		refresh_hazards(c, m);
 	}
 	d = (float)exp(-FC_DECAY_S / END_MEMORY_S);
@@ -264,7 +329,7 @@ bool fc_cell_endless(const struct fc_cell *c)
 	float ended = 0.0f, stayed_s = 0.0f;
 	unsigned int b;
 
-	if (c->epoch_timeout_s[0] <= FC_ENDLESS_S)
+	if (c->timeout_s <= FC_ENDLESS_S)
 		return false;
 	for (b = 0; b < FC_AGE_BINS; b++) {
 		ended += c->ev_go[FC_MEMORIES - 1][b];
@@ -279,26 +344,19 @@ void fc_cell_go(const struct fc_cell *c, int64_t watched_s, float *go)
 {
 	/* with nothing to tell them apart the longest memory leads */
 	static const float prior[FC_MEMORIES] = {0.005f, 0.1f, 1.0f};
-	float w[FC_GROUPS][FC_MEMORIES], best, sum;
-	unsigned int m, b, g;
+	float w[FC_MEMORIES], sum = 0.0f;
+	float best = fmaxf(c->loglik[0], fmaxf(c->loglik[1], c->loglik[2]));
+	unsigned int m, b;
 
-	for (g = 0; g < FC_GROUPS; g++) {
-		best = fmaxf(c->loglik[0][g], fmaxf(c->loglik[1][g], c->loglik[2][g]));
-		sum = 0.0f;
-		for (m = 0; m < FC_MEMORIES; m++)
-			sum += w[g][m] = prior[m] * expf(fmaxf(c->loglik[m][g] - best, -40.0f));
-		for (m = 0; m < FC_MEMORIES; m++)
-			w[g][m] /= sum;
-	}
-	for (b = 0; b < FC_AGE_BINS; b++) {
-		g = group_of(b);
-		go[b] = w[g][0] * c->h_go[0][b] + w[g][1] * c->h_go[1][b] + w[g][2] * c->h_go[2][b];
-	}
+	for (m = 0; m < FC_MEMORIES; m++)
+		sum += w[m] = prior[m] * expf(fmaxf(c->loglik[m] - best, -40.0f));
+	for (b = 0; b < FC_AGE_BINS; b++)
+		go[b] = (w[0] * c->h_go[0][b] + w[1] * c->h_go[1][b] + w[2] * c->h_go[2][b]) / sum;
 	/* older than being watched: those of unknown age are just that old */
 	if (fc_cell_endless(c))
 		memset(go, 0, sizeof(*go) * FC_AGE_BINS);
 	else if (c->risk_go[2][FC_AGE_BINS] > 200.0f)
-		for (b = fc_age_bin(watched_s) + 1; b < FC_AGE_BINS; b++)
+		for (b = fc_bin(watched_s, FC_AGE_BINS) + 1; b < FC_AGE_BINS; b++)
 			go[b] = fc_cell_unknown(c, watched_s);
 }
 
@@ -306,7 +364,7 @@ void fc_cell_go(const struct fc_cell *c, int64_t watched_s, float *go)
  * intervals the rule counts, as much as one of them would. */
 static float ruled(const struct fc_cell *c, const struct fc_late *late, unsigned int bin)
 {
-	double stay_s = c->epoch_timeout_s[0] + late->rule.interval_s;
+	double stay_s = c->timeout_s + late->rule.interval_s;
 
 	return fmaxf((float)(late->rule.interval_s * c->pop.total / stay_s) -
 			     c->risk_end[bin] / RULE_ROUNDS,
@@ -323,11 +381,12 @@ void fc_cell_end(const struct fc_cell *c, const struct fc_late *late, float *end
 		return;
 	}
 	for (b = 0; b < FC_LATE_BINS; b++) {
-		double width = fmax(1.0, 0.3 * (b < FC_LATE_FINE ? b : 12.0));
+		/* as far as a third of it; beyond a minute, where few are, as far as it is late */
+		double width = b < 64 ? fmax(1.0, 0.3 * b) : b < FC_BINS_FINE ? 0.9 * b : 9.9;
 		float keep = (float)exp(-1.0 / width);
 		/* as likely to be used on as it has been used so far */
-		float unseen = (float)(0.7 / (fc_late_bin_start(b) + 15.0));
-		float rule = fc_late_by_rule(late, fc_late_bin_start(b));
+		float unseen = 0.7f / (fc_bin_start(b) + 15.0f);
+		float rule = fc_late_by_rule(late, (double)fc_bin_start(b));
 		float due = rule > 0.0f ? ruled(c, late, b) : 0.0f;
 
 		ev = ev * keep + c->ev_end[b];

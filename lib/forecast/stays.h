@@ -9,44 +9,72 @@
  * censoring need no further care (Kaplan, Meier 1958; Aalen 1978).
  *
  * Two competing risks. Going on (next stage, or an early end) by age, with three forgetting
- * times weighed by how well each foretold the recent exits of its group of ages. Expiry by the
- * time past the deadline, so that a changed timeout moves it along. An entry that came under
- * another timeout teaches nothing about expiry, and one that was evicted nothing at all.
+ * times weighed by how well each foretold the recent exits. Expiry by the time past the deadline,
+ * so that a changed timeout moves it along. An entry that came under another timeout teaches
+ * nothing about expiry, and one that was evicted nothing at all.
  *
  * Ages are differences of whole seconds of the forecast's clock. Pure.
  */
 #ifndef CONNTIDE_FORECAST_STAYS_H
 #define CONNTIDE_FORECAST_STAYS_H
 
-#include "lib/forecast/bins.h"
-#include "lib/forecast/exits.h"
 #include "lib/forecast/forecast.h"
 #include "lib/forecast/late.h"
-#include "lib/forecast/population.h"
+#include "lib/forecast/numbers.h"
+
+/*
+ * Who is in a stage, by second of entry: rings that grow coarser with age. Level l holds
+ * FC_SLOTS slots of 1, 8, 64, 1024 seconds; what leaves one level moves into the next, so that
+ * any entry is found by when it came, in O(1).
+ */
+#define FC_LEVELS 4
+#define FC_SLOTS  256
+
+struct fc_population {
+	int32_t total, unknown; /* unknown: since when is not known */
+	int32_t n[FC_LEVELS][FC_SLOTS];
+};
+
+/* Entries that came within the same slot, for walking through all of known age. */
+struct fc_slot {
+	unsigned int level, at; /* zero before the first */
+	bool begun;
+	int64_t since_s; /* the slot's middle */
+	int width_s;
+	int32_t entries;
+};
+
+void fc_population_add(struct fc_population *p, int64_t now_s, int64_t since_s, bool unknown);
+void fc_population_remove(struct fc_population *p, int64_t now_s, int64_t since_s, bool unknown);
+/* Once a second, after now_s was raised by one. */
+void fc_population_fold(struct fc_population *p, int64_t now_s);
+/* The next slot that holds somebody; false: there is none. */
+bool fc_population_next(const struct fc_population *p, int64_t now_s, struct fc_slot *slot);
+/* Takes at most n out of a slot; how many it took. */
+int32_t fc_population_drop(struct fc_population *p, const struct fc_slot *slot, int32_t n);
 
 #define FC_MEMORIES 3 /* forgetting times */
-#define FC_GROUPS   6 /* of ages, each with its own weights of the memories */
-#define FC_EPOCHS   4 /* timeouts that were in force lately */
 
 extern const double fc_memory_s[FC_MEMORIES];
 
 /* What every event touches comes first. */
 struct fc_cell {
 	uint8_t class_id, stage;
-	bool used, refreshed;		 /* packets extend the timeout without an event */
-	float entered;			 /* decayed count */
-	int32_t n_old, old_exits;	 /* past their first seconds; of those, gone this second */
-	int64_t epoch_from_s[FC_EPOCHS]; /* newest first */
-	uint32_t epoch_timeout_s[FC_EPOCHS];
-	uint32_t heard_timeout_s, heard_times;
+	bool used, refreshed;		      /* packets extend the timeout without an event */
+	float entered;			      /* decayed count */
+	uint32_t timeout_s, timeout_before_s; /* in force, since; and before */
+	int64_t timeout_from_s;
+	uint32_t heard_timeout_s, heard_times; /* another, how often in a row */
+	uint32_t went_to[FC_STAGES + 1];       /* in the second under way; the last: gone early */
 	struct fc_population pop;
-	float usual_exits; /* of those past their first seconds, a second */
+	float n_old, usual_exits; /* of those past their first seconds: how many, and a second */
 	/* going on to another stage or ended early, by age; one more bin: unknown age */
+	uint32_t went[FC_AGE_BINS + 1]; /* in the second under way */
 	float ev_go[FC_MEMORIES][FC_AGE_BINS + 1], risk_go[FC_MEMORIES][FC_AGE_BINS + 1];
 	float h_go[FC_MEMORIES][FC_AGE_BINS];
-	float loglik[FC_MEMORIES][FC_GROUPS];
+	float loglik[FC_MEMORIES];
 	float ev_end[FC_LATE_BINS], risk_end[FC_LATE_BINS]; /* expiry, by lateness */
-	float next[FC_STAGES + 1];			    /* where to; the last: gone early */
+	float next[FC_STAGES + 1];			    /* where to */
 };
 
 void fc_cell_init(struct fc_cell *c, unsigned int class_id, unsigned int stage, uint32_t timeout_s);
@@ -66,24 +94,18 @@ struct fc_leaving {
 	unsigned int to; /* enum fc_stage; FC_STAGES: it ended */
 };
 
-/* What that was, all but the cell. Not by value: read as a whole right after it was written field
- * by field it waits for the writes. */
-void fc_cell_exit(const struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving,
-		  struct fc_exit *ret_exit);
-/* It stayed until its deadline: that says nothing of who goes on. */
-static inline bool fc_exit_at_deadline(const struct fc_exit *e)
-{
-	return e->to == FC_NONE && e->bin < FC_AGE_BINS;
-}
+void fc_cell_leave(struct fc_cell *c, struct fc_late *late, const struct fc_leaving *leaving);
 
-/* The second is over: these have left it. */
-void fc_cell_left(struct fc_cell *c, const struct fc_exit *e);
-/* Of them, those that are known to be no incident, and did not end at their deadline. */
-void fc_cell_learn(struct fc_cell *c, const struct fc_exit *e);
+/* A second of a cell, by age; the last bin: age unknown. */
+struct fc_seen {
+	float stayed[FC_AGE_BINS + 1];
+	float went[FC_AGE_BINS + 1]; /* but for those who stayed until their deadline */
+	float thrown_out;	     /* in an incident, of which nothing is learnt */
+};
 
-/* The end of a second: n_at (FC_AGE_BINS + 1) out: who is of what age. unsure: learn nothing. */
+/* The end of a second. unsure: nothing is learnt of those who stay. */
 void fc_cell_second(struct fc_cell *c, struct fc_late *late, int64_t now_s, bool unsure,
-		    float *n_at);
+		    struct fc_seen *seen);
 /* Every FC_DECAY_S seconds. */
 #define FC_DECAY_S 4
 void fc_cell_decay(struct fc_cell *c);
