@@ -15,13 +15,16 @@
 
 #include "lib/event/event.h"
 #include "lib/kernel/nat_ports.h"
+#include "lib/stats/told.h"
 #include "lib/stats/topk.h"
 
-/* The keys have no rest: it is 0 in a struct that was zeroed once, and stays so. */
+/* Of one change that has a pool. Its key has no rest: that is 0 in a struct that was zeroed once,
+ * and stays so. */
 struct nat_place {
+	const struct told_change *told;
 	struct topk_key pool;
 	uint64_t pool_hash;
-	struct topk_key client; /* hash of the pool; IPv4: the address, IPv6: its hash */
+	uint64_t client; /* IPv4: the address, IPv6: its hash */
 	uint64_t client_hash;
 };
 
@@ -75,12 +78,16 @@ static inline void nat_place_client(const struct ct_event *event, struct nat_pla
 
 	if (event->key.family == AF_INET) {
 		memcpy(&address, event->key.src, 4);
-		place->client.address[1] = address;
+		place->client = address;
 	} else {
-		place->client.address[1] = ct_hash_bytes(event->key.src, 16);
+		place->client = ct_hash_bytes(event->key.src, 16);
 	}
-	place->client.address[0] = place->pool_hash;
-	place->client_hash = topk_hash_rest(place->pool_hash, place->client.address[1]);
+	place->client_hash = topk_hash_rest(place->pool_hash, place->client);
+}
+
+static inline struct topk_key nat_place_client_key(const struct nat_place *place)
+{
+	return (struct topk_key){.address = {place->pool_hash, place->client}};
 }
 
 #endif

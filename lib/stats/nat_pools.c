@@ -124,7 +124,7 @@ static void begin_pool(struct nat_pools *pools, uint32_t at, const struct ct_eve
 	facts->map = 0;
 	hide_facts(pools, facts);
 	facts->bucket = topk_bucket(place->client_hash);
-	facts->client = place->client.address[1];
+	facts->client = place->client;
 	if (event->key.family == AF_INET)
 		return;
 	facts->client = NAT_POOL_NO_CLIENT;
@@ -145,7 +145,8 @@ static void add_to_map(struct nat_pools *pools, const struct ct_event *event, bo
 static void add_client(struct nat_pools *pools, const struct ct_event *event,
 		       const struct nat_place *place, unsigned int which)
 {
-	uint32_t at = topk_add_hashed(&pools->clients, &place->client, place->client_hash, which);
+	const struct topk_key key = nat_place_client_key(place);
+	uint32_t at = topk_add_hashed(&pools->clients, &key, place->client_hash, which);
 
 	if (at && event->key.family != AF_INET)
 		memcpy(pools->addresses[at].address, event->key.src, 16);
@@ -160,21 +161,23 @@ static void add(struct nat_pools *pools, const struct told_change *told,
 	const struct topk_record *record = &pools->used.records[at];
 	struct nat_pool_facts *facts = &pools->facts[at];
 
-	if (at && topk_is_first(record, which))
-		begin_pool(pools, at, event, place);
-	else if (at && !facts->map && record->count[pools->shown] == NAT_MAP_FROM)
-		facts->map = nat_maps_take(&pools->maps, at);
-	if (closing)
-		add_closing(pools, at, which);
 	if (!at) {
+		if (closing)
+			add_closing(pools, at, which);
 		add_client(pools, event, place, which);
 		return;
 	}
+	if (topk_is_first(record, which))
+		begin_pool(pools, at, event, place);
+	else if (!facts->map && record->count[pools->shown] == NAT_MAP_FROM)
+		facts->map = nat_maps_take(&pools->maps, at);
+	if (closing)
+		add_closing(pools, at, which);
 	facts->translated |= event->status & CT_STATUS_SRC_NAT;
 	facts->born += born;
 	if (facts->map)
 		add_to_map(pools, event, closing, born, which, facts->map);
-	if (facts->client != place->client.address[1]) {
+	if (facts->client != place->client) {
 		add_client(pools, event, place, which);
 		return;
 	}
@@ -214,12 +217,20 @@ static inline unsigned int remove_first(struct nat_pool_facts *facts, const stru
 	unsigned int has = (facts->client_count[0] ? TOPK_FIRST : 0) |
 			   (facts->client_count[1] ? TOPK_SECOND : 0);
 
-	if (facts->client != place->client.address[1])
+	if (facts->client != place->client)
 		return which;
 	has &= which;
 	facts->client_count[0] -= has & TOPK_FIRST;
 	facts->client_count[1] -= has >> 1;
 	return which ^ has;
+}
+
+static void remove_client(struct nat_pools *pools, const struct nat_place *place,
+			  unsigned int which)
+{
+	const struct topk_key key = nat_place_client_key(place);
+
+	topk_remove_hashed(&pools->clients, &key, place->client_hash, which);
 }
 
 static void subtract(struct nat_pools *pools, const struct told_change *told,
@@ -241,52 +252,44 @@ static void subtract(struct nat_pools *pools, const struct told_change *told,
 			hide_facts(pools, facts);
 	}
 	if (left)
-		topk_remove_hashed(&pools->clients, &place->client, place->client_hash, left);
+		remove_client(pools, place, left);
 }
 
 /* --- a batch ------------------------------------------------------------------------- */
 
-/* The second word of a key has the family: 0 stands for no pool. */
-static inline bool is_placed(const struct nat_place *place)
-{
-	return place->pool.address[1] != 0;
-}
-
 /* The tables are copied, here and below, for the compiler to keep what it needs of them in
- * registers: it cannot know that no store of the loop changes them. */
-static void find_places(struct nat_pools *pools, const struct told_change *told, unsigned int count)
+ * registers: it cannot know that no store of the loop changes them. Returns how many have a place.
+ */
+static unsigned int find_places(struct nat_pools *pools, const struct told_change *told,
+				unsigned int count)
 {
 	const struct nat_port_range given = pools->settings.given;
 	const struct topk used = pools->used, clients = pools->clients;
+	struct nat_place *place = pools->places;
 
-	for (unsigned int i = 0; i < count; i++) {
-		struct nat_place *place = &pools->places[i];
-
-		if (!(told[i].flags & TOLD_FOR_POOLS) ||
-		    !nat_place_pool(given, told[i].event, place)) {
-			place->pool.address[1] = 0;
+	for (const struct told_change *end = told + count; told < end; told++) {
+		if (!(told->flags & TOLD_FOR_POOLS) || !nat_place_pool(given, told->event, place))
 			continue;
-		}
+		place->told = told;
 		topk_prefetch_head(&used, place->pool_hash);
-		if (told[i].flags & TOLD_POOL_TURNS)
-			continue;
-		nat_place_client(told[i].event, place);
-		topk_prefetch_head(&clients, place->client_hash);
+		if (!(told->flags & TOLD_POOL_TURNS)) {
+			nat_place_client(told->event, place);
+			topk_prefetch_head(&clients, place->client_hash);
+		}
+		place++;
 	}
+	return (unsigned int)(place - pools->places);
 }
 
-static void fetch_records(struct nat_pools *pools, const struct told_change *told,
-			  unsigned int count)
+static void fetch_records(struct nat_pools *pools, unsigned int count)
 {
 	const struct topk used = pools->used, clients = pools->clients;
 
 	for (unsigned int i = 0; i < count; i++) {
 		const struct nat_place *place = &pools->places[i];
 
-		if (!is_placed(place))
-			continue;
 		topk_prefetch_record(&used, place->pool_hash);
-		if (!(told[i].flags & TOLD_POOL_TURNS))
+		if (!(place->told->flags & TOLD_POOL_TURNS))
 			topk_prefetch_record(&clients, place->client_hash);
 	}
 }
@@ -299,28 +302,29 @@ static inline unsigned int counts_of(unsigned int shown, bool building, uint32_t
 	return flags & TOLD_SHOWN ? shown ^ TOPK_BOTH : TOPK_BOTH;
 }
 
-static inline void count_one(struct nat_pools *pools, const struct told_change *told,
-			     const struct nat_place *place, unsigned int which)
+static inline void count_one(struct nat_pools *pools, const struct nat_place *place,
+			     unsigned int which)
 {
-	if (told->flags & TOLD_POOL_ADDS)
-		add(pools, told, place, which);
-	else if (told->flags & TOLD_POOL_REMOVES)
-		subtract(pools, told, place, which);
+	if (place->told->flags & TOLD_POOL_ADDS)
+		add(pools, place->told, place, which);
+	else if (place->told->flags & TOLD_POOL_REMOVES)
+		subtract(pools, place->told, place, which);
 	else
-		turn(pools, told, place, which);
+		turn(pools, place->told, place, which);
 }
 
 void nat_pools_told(struct nat_pools *pools, const struct told_change *told, unsigned int count)
 {
 	const unsigned int shown = TOPK_FIRST << pools->shown;
 	const bool building = pools->building;
+	unsigned int placed = find_places(pools, told, count);
 
-	find_places(pools, told, count);
-	fetch_records(pools, told, count);
-	for (unsigned int i = 0; i < count; i++)
-		if (is_placed(&pools->places[i]))
-			count_one(pools, &told[i], &pools->places[i],
-				  counts_of(shown, building, told[i].flags));
+	fetch_records(pools, placed);
+	for (unsigned int i = 0; i < placed; i++) {
+		const struct nat_place *place = &pools->places[i];
+
+		count_one(pools, place, counts_of(shown, building, place->told->flags));
+	}
 }
 
 void nat_pools_lost(struct nat_pools *pools, bool built)
