@@ -13,8 +13,9 @@ from nat_oracle import RECLAIMS
 
 FIRST, LAST = 20000, 20099
 ROOM = LAST - FIRST + 1
-# A connection that gets no port is never answered.
-WAIT = "proxy_connect_timeout 1s;"
+# A connection that gets no port is never answered. One that gets a port taken back may meet the
+# server's own TIME_WAIT: its SYN is answered by an ACK, and sent again after a second.
+WAIT = f"proxy_connect_timeout {10 if RECLAIMS else 1}s;"
 
 
 class Client(http.client.HTTPConnection):
@@ -88,9 +89,12 @@ def test_keepalive_ends_it(lab, behind):
     if RECLAIMS:
         # What is in TIME_WAIT is taken back: nothing fails, and nothing is said to.
         assert answered + ask(lab.client, 10) == ROOM + 10
-        agent_module.poll(lambda: used(agent) == ROOM, 6, lambda: nat_oracle.rows(agent))
+        # The kernel looks at 68 ports of the hundred, then takes back, though one may be free.
+        nat_oracle.wait_equal(agent)
+        assert used(agent) >= 0.9 * ROOM
         assert nat_oracle.rows(agent)[0]["ratio"] < 0.1
-        assert agent.counter("nat_failures") == 0 and agent.status()["level"] == "OK"
+        status = agent.status()
+        assert status["counters"]["nat_failures"] == 0 and status["level"] == "OK", status
         return
     agent_module.poll(lambda: used(agent) == ROOM, 6, lambda: nat_oracle.rows(agent))
     assert answered == ROOM and ask(lab.client, 5) == 0
