@@ -129,27 +129,32 @@ def mean(values):
 
 
 class Saving:
-    """A change in one lab: what was said of it before, and what came."""
+    """A change in one lab: what was said of it before, and what came.
 
-    def __init__(self, lab, name, change, looks=1):
+    Where it settles follows the load, which rises and falls, and what is measured is the mean
+    of some rises: what is said is asked LOOKS times in one (look_at()).
+    """
+
+    def __init__(self, lab, name, change):
         self.lab = lab
         self.name = name
-        asked = [self._look(change, looks) for _ in range(looks)]
-        self.said, self.advice, self.count = asked[-1]
-        for key in ("settles_at_entries", "settles_at_entries_then"):
-            self.said[key] = mean([said[key] for said, _, _ in asked])
-        for item in self.advice:
-            item["settles_fewer_entries"] = mean(
-                [one["settles_fewer_entries"] for _, advice, _ in asked for one in advice
-                 if one["id"] == item["id"]])
+        self.change = change
+        self.said = self.advice = self.count = None
+        self.asked = []
         self.before = self.after = self.every_s = None
 
-    def _look(self, change, looks):
-        """Where it settles follows the load, which rises and falls, and what is measured is the
-        mean of some rises: what is said may be asked at several moments of one."""
-        if looks > 1:
-            time.sleep(load.Load.WAVE_S / looks)
-        return (self.lab.ask("whatif", change), *self._advice())
+    def look(self):
+        self.asked.append((self.lab.ask("whatif", self.change), *self._advice()))
+
+    def settle(self):
+        """What was said last, of where it settles the mean of all looks."""
+        self.said, self.advice, self.count = self.asked[-1]
+        for key in ("settles_at_entries", "settles_at_entries_then"):
+            self.said[key] = mean([said[key] for said, _, _ in self.asked])
+        for item in self.advice:
+            item["settles_fewer_entries"] = mean(
+                [one["settles_fewer_entries"] for _, advice, _ in self.asked for one in advice
+                 if one["id"] == item["id"]])
 
     def _advice(self):
         """And the kernel's count of that moment: not one in which the collector came by."""
@@ -174,6 +179,17 @@ class Saving:
             f" ({100 * (self.predicted() / self.measured() - 1):+.1f} %)"
             f"  lag {self.said['collector_lag_seconds_now']:.1f}"
             f" {self.said['collector_lag_seconds_then']:.1f} s, then every {self.every_s:.1f} s")
+
+
+def look_at(*savings):
+    """At all of them over one rise of the load, before any is changed."""
+    began = time.monotonic()
+    for number in range(1, LOOKS + 1):
+        time.sleep(max(0, began + number * load.Load.WAVE_S / LOOKS - time.monotonic()))
+        for saving in savings:
+            saving.look()
+    for saving in savings:
+        saving.settle()
 
 
 def commands(item, tool):
@@ -213,8 +229,13 @@ class Experiment:
         self.look(squid)
         # Of the first it sees a part: who was there before it has no age.
         keep.collected(watched + TIME_WAIT_S, ROUNDS + 1)
-        self.keep_alive(keep, proxy)
-        self.not_track(notrack)
+        self.savings = {
+            "keepalive": Saving(keep, "upstream keepalive", "keepalive=tcp/8080"),
+            "notrack": Saving(notrack, "notrack of port 80", "notrack=tcp/80/inbound"),
+        }
+        look_at(*self.savings.values())
+        self.keep_alive(proxy)
+        self.not_track()
         changed = time.monotonic()
         self.measure("keepalive", steady, changed)
         self.measure("notrack", steady, changed)
@@ -231,25 +252,26 @@ class Experiment:
             self.why[lab] = lab.ask("why")
         self.why = {"nginx": self.why[self.labs[0]], "squid": self.why[squid]}
 
-    def keep_alive(self, lab, proxy):
+    def keep_alive(self, proxy):
         """nginx.conf as advised, with names and addresses filled in."""
-        saving = self.savings["keepalive"] = Saving(lab, "upstream keepalive", "keepalive=tcp/8080")
+        saving = self.savings["keepalive"]
         lines = commands(advised(saving, "keepalive-tcp-8080"), "nginx")
-        text = "\n".join(lines).replace("BACKEND", "backend").replace("ADDRESS", lab.lab.SERVER4)
+        backend = saving.lab.lab.SERVER4
+        text = "\n".join(lines).replace("BACKEND", "backend").replace("ADDRESS", backend)
         upstream, location = text.split("location", 1)
         proxy.reload(f"{upstream}\nserver {{ listen 80; location{location} }}")
 
-    def not_track(self, lab):
-        saving = self.savings["notrack"] = Saving(lab, "notrack of port 80",
-                                                  "notrack=tcp/80/inbound")
+    def not_track(self):
+        saving = self.savings["notrack"]
         for line in commands(advised(saving, "notrack-tcp-80-inbound"), "nft"):
-            lab.proxy.run("sh", "-c", line)
+            saving.lab.proxy.run("sh", "-c", line)
 
     def lower(self, lab):
         """The others go: what they hold would keep the collector slow."""
         saving = self.savings["timeout"] = Saving(
             lab, f"tcp_timeout_time_wait {TIME_WAIT_S} -> {LOWERED_S}",
-            f"timeout.tcp_time_wait={LOWERED_S}", LOOKS)
+            f"timeout.tcp_time_wait={LOWERED_S}")
+        look_at(saving)
         changed = time.monotonic()
         saving.before = lab.counts.mean(*ends(lab.collections(changed - 3 * TIME_WAIT_S)))
         lab.proxy.conntrack_sysctl("tcp_timeout_time_wait", LOWERED_S)
