@@ -343,14 +343,16 @@ void remedy_delete(struct advice_item *item, const struct row_key *key, const ch
 void remedy_delete_idle(struct advice_item *item, const struct row_key *key, const char *state,
 			double above_s, double below_s)
 {
-	remedy_say(item, TOOL_SHELL, "# each by its tuple; conntrack 1.4.7 or newer:");
+	/* Without a zone -D takes the same tuple of every zone; a line of the default zone has
+	 * none. */
+	remedy_say(item, TOOL_SHELL, "# each by its tuple and zone; conntrack 1.4.7 or newer:");
 	for (unsigned int f = 0; f < FAMILY_COUNT; f++)
 		if (item->families & families[f].family)
 			remedy_say(
 				item, TOOL_SHELL,
 				"conntrack -L -f %s -p tcp --dport %u --state %s -o save | awk "
-				"'$3 > %.0f && $3 < %.0f' | sed 's/^-A -t [0-9]* -u [A-Z_,]*/-D/' "
-				"| conntrack -R -",
+				"'$3 > %.0f && $3 < %.0f' | sed 's/^-A -t [0-9]* -u [A-Z_,]*/-D/; "
+				"s/^-D -s/-D -w 0 -s/' | conntrack -R -",
 				families[f].nfproto, key->port, state, above_s, below_s);
 }
 
