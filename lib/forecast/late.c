@@ -2,7 +2,6 @@
 #include "lib/forecast/late.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "lib/kernel/gc.h"
@@ -47,66 +46,67 @@ static double miss_s(double t, double anchor, double period_s)
 	return fabs(k - round(k)) * period_s;
 }
 
-static unsigned int fitting(const struct fc_late *l, double anchor, double period_s)
+/* How many rounds fit that comb; *ret_oldest: the last of them. */
+static unsigned int fitting(const struct fc_late *l, double anchor, double period_s,
+			    double *ret_oldest)
 {
 	unsigned int i, n = 0;
 
-	for (i = 0; i < l->n_rounds; i++)
-		n += miss_s(l->round_s[i], anchor, period_s) < TOLERANCE_S;
+	for (i = 0; i < l->n_rounds; i++) {
+		if (miss_s(l->round_s[i], anchor, period_s) >= TOLERANCE_S)
+			continue;
+		*ret_oldest = l->round_s[i];
+		n++;
+	}
 	return n;
 }
 
-/* Least squares through the rounds that fit. */
-static void refine(struct fc_late *l, double anchor, double period_s)
+/*
+ * The collector tunes its interval to the mean remaining timeout, so while a mix changes no
+ * comb fits; the last interval is still the best guess of the next. 0: none.
+ */
+static double last_gap_s(const struct fc_late *l)
 {
-	double n = 0.0, sk = 0.0, st = 0.0, skk = 0.0, skt = 0.0, det;
-	unsigned int i;
+	double gap, before;
 
-	for (i = 0; i < l->n_rounds; i++) {
-		double k = round((l->round_s[i] - anchor) / period_s), t = l->round_s[i] - anchor;
-
-		if (miss_s(l->round_s[i], anchor, period_s) >= TOLERANCE_S)
-			continue;
-		n += 1.0;
-		sk += k;
-		st += t;
-		skk += k * k;
-		skt += k * t;
-	}
-	det = n * skk - sk * sk;
-	l->period_s = det > 0.5 ? (n * skt - sk * st) / det : period_s;
-	l->anchor_s = anchor + (st - l->period_s * sk) / n;
+	if (l->n_rounds < 2)
+		return 0.0;
+	gap = l->round_s[0] - l->round_s[1];
+	if (gap < PERIOD_LEAST_S || gap > GC_ROUND_MAX_S + TOLERANCE_S)
+		return 0.0;
+	if (l->n_rounds == 2)
+		return gap;
+	before = l->round_s[1] - l->round_s[2];
+	return fabs(gap - before) < GAP_DRIFT * before ? gap : 0.0;
 }
 
-/* The comb that most of the last rounds fit. */
+/* The comb that most of the last rounds fit; else the last interval. */
 static void find_comb(struct fc_late *l)
 {
-	double best_anchor = 0.0, best_period = 0.0, span;
-	unsigned int i, k, most = 2;
+	double span = l->round_s[0] - l->round_s[l->n_rounds - 1], oldest = 0.0;
+	unsigned int i, k, n, most = 2;
 
+	l->period_s = 0.0;
 	for (i = 0; i + 1 < l->n_rounds; i++) {
 		for (k = 1; k < l->n_rounds - i && k <= 2; k++) {
 			double gap = l->round_s[i] - l->round_s[i + k];
-			unsigned int n;
 
 			if (gap < PERIOD_LEAST_S || gap > PERIOD_MOST_S)
 				continue;
-			n = fitting(l, l->round_s[i], gap);
-			if (n > most) {
-				most = n;
-				best_anchor = l->round_s[i];
-				best_period = gap;
-			}
+			n = fitting(l, l->round_s[i], gap, &oldest);
+			if (n <= most)
+				continue;
+			most = n;
+			l->anchor_s = l->round_s[i];
+			l->period_s = (l->anchor_s - oldest) / round((l->anchor_s - oldest) / gap);
 		}
 	}
-	l->period_s = 0.0;
-	if (most < 3)
-		return;
-	refine(l, best_anchor, best_period);
-	span = l->round_s[0] - l->round_s[l->n_rounds - 1];
 	/* most rounds fit, and enough teeth of the comb have their round */
-	if (2 * most < l->n_rounds || (double)most < 0.3 * span / l->period_s)
-		l->period_s = 0.0;
+	if (l->period_s > 0.0 && 2 * most >= l->n_rounds &&
+	    (double)most * l->period_s >= 0.3 * span)
+		return;
+	l->period_s = last_gap_s(l);
+	l->anchor_s = l->round_s[0];
 }
 
 static double lookups(const struct fc_late *l)
@@ -221,63 +221,35 @@ void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, 
 	}
 }
 
-/*
- * The collector tunes its interval to the mean remaining timeout, so while a mix changes no
- * comb fits; the last interval is still the best guess of the next. 0: none.
- */
-static double last_gap_s(const struct fc_late *l)
-{
-	double gap, before;
-
-	if (l->n_rounds < 2)
-		return 0.0;
-	gap = l->round_s[0] - l->round_s[1];
-	if (gap < PERIOD_LEAST_S || gap > GC_ROUND_MAX_S + TOLERANCE_S)
-		return 0.0;
-	if (l->n_rounds == 2)
-		return gap;
-	before = l->round_s[1] - l->round_s[2];
-	return fabs(gap - before) < GAP_DRIFT * before ? gap : 0.0;
-}
-
 /* 0: no rhythm, or its last beats had no round though there was something to take. */
 static double rhythm(const struct fc_late *l, int64_t now_s, double *next_s)
 {
-	double period_s = l->period_s > 0.0 ? l->period_s : last_gap_s(l), since;
-	double anchor_s = l->period_s > 0.0 ? l->anchor_s : l->round_s[0];
+	double since;
 
-	if (period_s <= 0.0 || (double)now_s - l->round_s[0] > 4.0 * period_s)
+	if (l->period_s <= 0.0 || (double)now_s - l->round_s[0] > 4.0 * l->period_s)
 		return 0.0;
-	since = fmod((double)now_s - anchor_s, period_s);
-	*next_s = period_s - (since < 0.0 ? since + period_s : since);
-	return period_s;
+	since = fmod((double)now_s - l->anchor_s, l->period_s);
+	*next_s = l->period_s - (since < 0.0 ? since + l->period_s : since);
+	return l->period_s;
 }
 
-unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s,
-			    const struct fc_backlog *backlog, float *diff)
+bool fc_late_rounds(const struct fc_late *l, int64_t now_s, const float *due, unsigned int n,
+		    double dt_s, float *left)
 {
-	static const double drift[FC_DRIFTS] = {1.0, 0.8, 1.1, 0.9, 1.2};
-	double first = 0.0, period_s = rhythm(l, now_s, &first);
-	double dt_s = backlog->dt_s, keep = pow(1.0 - lookups(l), dt_s);
-	unsigned int n = backlog->n, k, j, rhythms = l->period_s > 0.0 ? 1 : FC_DRIFTS;
+	double next = 0.0, period_s = rhythm(l, now_s, &next), keep = pow(1.0 - lookups(l), dt_s);
+	double waiting = (double)left[0];
+	unsigned int j;
 
 	if (period_s <= 0.0)
-		return 0;
-	for (k = 0; k < rhythms; k++, diff += n) {
-		double next = fmax(first + (drift[k] - 1.0) * period_s, 0.5),
-		       left = backlog->waiting;
-
-		diff[0] = 0.0f;
-		for (j = 1; j < n; j++) {
-			double due = (double)backlog->due[j];
-
-			left = left * keep + due * sqrt(keep);
-			if (next <= j * dt_s) { /* only what comes due after it stays */
-				left = due * (j * dt_s - next) / dt_s;
-				next += drift[k] * period_s;
-			}
-			diff[j] = (float)left - backlog->flat[j];
+		return false;
+	next = fmax(next, 0.5);
+	for (j = 1; j < n; j++) {
+		waiting = waiting * keep + (double)due[j] * sqrt(keep);
+		if (next <= j * dt_s) { /* only what comes due after it stays */
+			waiting = (double)due[j] * (j * dt_s - next) / dt_s;
+			next += period_s;
 		}
+		left[j] = (float)waiting;
 	}
-	return rhythms;
+	return true;
 }

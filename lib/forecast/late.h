@@ -18,13 +18,13 @@
 #ifndef CONNTIDE_FORECAST_LATE_H
 #define CONNTIDE_FORECAST_LATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/forecast/forecast.h"
 #include "lib/forecast/numbers.h"
 
 #define FC_ROUNDS 12
-#define FC_DRIFTS 5
 
 struct fc_late {
 	float ev[FC_LATE_BINS], risk[FC_LATE_BINS]; /* gone, and there, by lateness; decayed */
@@ -33,7 +33,7 @@ struct fc_late {
 	double seen_gone, seen_risk;		    /* decayed, outside rounds */
 	double round_s[FC_ROUNDS];		    /* newest first */
 	unsigned int n_rounds;
-	double anchor_s, period_s; /* 0: no comb fits */
+	double anchor_s, period_s; /* of the next rounds; 0: no rhythm */
 	struct fc_collector rule;
 	double watched_s; /* since any was late */
 };
@@ -44,15 +44,6 @@ void fc_late_waits(struct fc_late *l, int64_t late_s, uint32_t entries);
 /* The end of a second. */
 void fc_late_second(struct fc_late *l, int64_t now_s);
 
-/* Expired entries that have not been collected yet. */
-struct fc_backlog {
-	const float *due;  /* expected expiries due[1..n), entries per step */
-	const float *flat; /* the backlog that lateness regardless of rounds leaves, by step */
-	double waiting;	   /* now */
-	unsigned int n;
-	double dt_s; /* of a step */
-};
-
 /* Chance per second to go by the rule, one so late; 0: it is not known, or has nothing to say. */
 float fc_late_by_rule(const struct fc_late *l, double late_s);
 /* Chance per second to go, by lateness; a stage's own record (or NULL) is added to it. */
@@ -61,11 +52,10 @@ void fc_late_hazards(const struct fc_late *l, const float *ev, const float *risk
 void fc_late_survival(const struct fc_late *l, unsigned int steps, double dt_s, float *survive);
 
 /*
- * What rounds of gc make of the backlog: the difference to `flat`, by step, in diff[n], for
- * each of the returned number of rhythms one after the other. Several of about the same period
- * where the rhythm is not firm; 0: no rhythm is known.
+ * Expired entries that rounds of gc leave to be collected, by step of dt_s: left[0] now, and
+ * due[1..n) come due. false: no rhythm is known.
  */
-unsigned int fc_late_rounds(const struct fc_late *l, int64_t now_s,
-			    const struct fc_backlog *backlog, float *diff);
+bool fc_late_rounds(const struct fc_late *l, int64_t now_s, const float *due, unsigned int n,
+		    double dt_s, float *left);
 
 #endif

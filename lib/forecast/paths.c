@@ -5,14 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOISE_MEMORY_S 120.0
-#define DAY_SD	       0.03f /* of the level that a day is thought to have */
-#define GHOSTS_S       300.0 /* after losses, until which those left stay for long */
-#define RETURN_S       30.0  /* those thrown out come back within */
-#define FORGIVEN_S     60.0  /* unless they have not for this long */
-#define TTE_MODEL      0.1   /* what no path knows of: when in its first bin a step began */
-#define ROUND_S	       72    /* the collector is back by then, unless it is late */
-#define NO_LIMIT       1e18
+#define DAY_SD	   0.03f /* of the level that a day is thought to have */
+#define GHOSTS_S   300.0 /* after losses, until which those left stay for long */
+#define RETURN_S   30.0	 /* those thrown out come back within */
+#define FORGIVEN_S 60.0	 /* unless they have not for this long */
+#define TTE_MODEL  0.1	 /* what no path knows of: when in its first bin a step began */
+#define ROUND_S	   72	 /* the collector is back by then, unless it is late */
+#define NO_LIMIT   1e18
 
 /* Streams of fc_draw_part() and fc_draw_normal(), beyond those of the classes. */
 enum { S_DAY = 1000, S_FOLLOWS, S_ROUNDS, S_PULSE, S_START, S_CAP, S_NOISE };
@@ -136,38 +135,29 @@ static void add_due(const struct fc_curve *fine, double rate_per_s, struct fc_wo
 	fc_add_scaled(w->late, fine->late, 1.0f, FC_LATE_N);
 }
 
-/* The sawtooth of the collector's rounds; what lateness regardless of them would leave first. */
+/* The sawtooth of the collector's rounds, in place of what lateness regardless of them leaves. */
 static void add_rounds(const struct forecast *f, struct fc_work *w)
 {
-	double waiting = 0.0;
-	unsigned int j, p, i, n;
+	float top = 0.0f;
+	unsigned int j, i;
 
 	for (j = 0; j < FC_LATE_N; j++)
-		waiting += (double)w->late[j];
-	w->flat[0] = (float)waiting;
+		w->left[0] += w->late[j];
+	w->flat[0] = w->left[0];
 	fc_add_uncollected(w->due, w->late, w->project.late_survive, w->flat);
-	n = fc_late_rounds(&f->late, f->now_s,
-			   &(struct fc_backlog){.due = w->due,
-						.flat = w->flat,
-						.waiting = waiting,
-						.n = FC_FINE_N,
-						.dt_s = FC_FINE_DT},
-			   w->diff);
-	/* mirrored paths share a rhythm */
-	for (p = 0; p < FC_PATHS && n; p++) {
-		const float *diff = w->diff + p / 2 % n * FC_FINE_N;
-		float top = 0.0f;
-
-		for (i = 0; i < FC_PATH_FINE; i++)
-			w->path[p][i] += diff[(i + 1) * (FC_PATH_DT / FC_FINE_DT)];
-		/* later points are too far apart for a tooth: it touches the limit with its top,
-		 * and where the count is in an hour is in its middle */
-		for (j = FC_FINE_N - ROUND_S / FC_FINE_DT; j < FC_FINE_N; j++)
-			top = fmaxf(top, diff[j]);
-		for (; i + 1 < FC_POINTS; i++)
-			w->path[p][i] += top;
+	if (!fc_late_rounds(&f->late, f->now_s, w->due, FC_FINE_N, FC_FINE_DT, w->left))
+		return;
+	w->saw_now = (double)(w->flat[0] - w->flat[ROUND_S / FC_FINE_DT]);
+	for (i = 0; i < FC_PATH_FINE; i++) {
+		j = (i + 1) * (FC_PATH_DT / FC_FINE_DT);
+		w->mean[i] += w->left[j] - w->flat[j];
 	}
-	w->saw_now = n ? waiting - (double)w->flat[ROUND_S / FC_FINE_DT] : 0.0;
+	/* later points are too far apart for a tooth: it touches the limit with its top, and where
+	 * the count is in an hour is in its middle */
+	for (j = FC_FINE_N - ROUND_S / FC_FINE_DT; j < FC_FINE_N; j++)
+		top = fmaxf(top, w->left[j] - w->flat[j]);
+	for (; i + 1 < FC_POINTS; i++)
+		w->mean[i] += top;
 }
 
 /* The share of those who came t_s from now, or before it where negative, that are still there. */
@@ -214,6 +204,7 @@ static void add_noise(const struct forecast *f, struct fc_work *w)
 		float z = fc_draw_normal(f->normal, S_START, p / 2);
 
 		for (i = 0; i < FC_POINTS; i++) {
+			/* over 120 s */
 			static const float rho[2] = {0.951229425f, 0.670320046f};
 			float keep = rho[i >= FC_PATH_FINE];
 

@@ -37,7 +37,7 @@ struct fc_work {
 	struct fc_response response;
 	struct fc_sums sums;
 	float path[FC_PATHS][FC_POINTS], mean[FC_POINTS], sd[FC_POINTS];
-	float due[FC_FINE_N], late[FC_LATE_N], flat[FC_FINE_N], diff[FC_DRIFTS * FC_FINE_N];
+	float due[FC_FINE_N], late[FC_LATE_N], flat[FC_FINE_N], left[FC_FINE_N];
 	double saw_now; /* the count above the middle of what rounds make of it */
 	double rate_per_s;
 	double later; /* entries that it is beyond the hour's, where it settles */

@@ -437,13 +437,14 @@ static void project_grid(const struct forecast *f, const struct fc_class *cl,
 		out->unit[j] = fminf(out->unit[j + 1 < g->points ? j + 1 : j], 1.0f);
 }
 
-/* From chances per second to hazards. */
-static void to_rates(float *chance, unsigned int n)
+/* From chances per second to hazards; the first bin lasts for `first_s`. */
+static void to_rates(float *chance, unsigned int n, float first_s)
 {
 	unsigned int b;
 
 	for (b = 0; b < n; b++)
 		chance[b] = chance[b] < 0.01f ? chance[b] : -log1pf(-chance[b]);
+	chance[0] /= first_s;
 }
 
 void fc_project(const struct forecast *f, unsigned int class_id, struct fc_project_work *w,
@@ -459,14 +460,12 @@ void fc_project(const struct forecast *f, unsigned int class_id, struct fc_proje
 			continue;
 		fc_cell_go(c, fc_watched_s(f), w->go[s]);
 		fc_cell_end(c, &f->late, w->end[s]);
-		to_rates(w->go[s], FC_AGE_BINS);
-		to_rates(w->end[s], FC_LATE_BINS);
-		w->go[s][0] *= 2.0f; /* half as long as the others */
+		to_rates(w->go[s], FC_AGE_BINS, 1.0f - (float)BORN_S);
+		to_rates(w->end[s], FC_LATE_BINS, 1.0f);
 		if (s != FC_ESTABLISHED || f->shift[class_id].changed_s == INT64_MAX)
 			continue;
 		fc_shift_hazards(&f->shift[class_id], c, f->now_s, w->go_new);
-		to_rates(w->go_new, FC_AGE_BINS);
-		w->go_new[0] *= 2.0f;
+		to_rates(w->go_new, FC_AGE_BINS, 1.0f - (float)BORN_S);
 	}
 	for (g = 0; g < FC_GRIDS; g++)
 		project_grid(f, cl, &fc_grid[g], w, &curve[g]);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "lib/forecast/numbers.h"
+
 #define BIN_S	       5.0
 #define FORGET_DAYS    1.5
 #define LEAST_DAYS     0.2
@@ -66,7 +68,7 @@ static void solve(const struct fc_season *se, const double *v, double *c)
 	}
 }
 
-static double value(const struct fc_season *se, const double *c, double at_s)
+double fc_season_rate(const struct fc_season *se, const double *c, double at_s)
 {
 	double x[FC_COEFS], sum = 0.0;
 	unsigned int i;
@@ -78,10 +80,9 @@ static double value(const struct fc_season *se, const double *c, double at_s)
 }
 
 /* What was foretold of the minute that is over, by either. */
-static void compare(struct fc_season *se, double mean, double said)
+static void compare(struct fc_season *se, double mean)
 {
-	double keep = 1.0 - 1.0 / ERROR_BINS, off = mean - said,
-	       noise = fmax(mean, 1.0) / MEAN_BINS;
+	double keep = 1.0 - 1.0 / ERROR_BINS, noise = fmax(mean, 1.0) / MEAN_BINS;
 	double fit = se->said[se->at].fit, now = se->said[se->at].now;
 
 	if (se->bins > FC_SEASON_AHEAD + MEAN_BINS) {
@@ -95,10 +96,7 @@ static void compare(struct fc_season *se, double mean, double said)
 	if (se->compared < LEAST_COMPARED || se->bins * BIN_S < LEAST_DAYS * se->day_s)
 		return;
 	se->weight = (WORSE - se->err_fit / fmax(se->err_now, 1e-9)) / (WORSE - BETTER);
-	se->weight = MOST_PATHS * fmin(fmax(se->weight, 0.0), 1.0);
-	/* batches double the noise of a mean easily */
-	off = off * off / (2.0 * noise + 0.003 * mean * mean);
-	se->weight *= exp(-0.25 * fmax(off - 4.0, 0.0));
+	se->weight = MOST_PATHS * fc_between(se->weight, 0.0, 1.0);
 }
 
 void fc_season_bin(struct fc_season *se, double now_s, const float *y, unsigned int n,
@@ -119,15 +117,16 @@ void fc_season_bin(struct fc_season *se, double now_s, const float *y, unsigned 
 		}
 	se->bins++;
 	solve(se, all, c);
-	said = value(se, c, now_s - 0.5 * MEAN_BINS * BIN_S) * se->scale;
-	compare(se, recent, said);
+	said = fc_season_rate(se, c, now_s - 0.5 * MEAN_BINS * BIN_S) * se->scale;
+	compare(se, recent);
 	if (said > 0.0)
 		se->scale *=
-			exp(fmin(fmax(log(fmax(recent, 1e-3) / said), -0.7), 0.7) / SCALE_BINS);
-	se->scale = fmin(fmax(se->scale, 0.5), 2.0);
+			exp(fc_between(log(fmax(recent, 1e-3) / said), -0.7, 0.7) / SCALE_BINS);
+	se->scale = fc_between(se->scale, 0.5, 2.0);
 	se->said[se->at].now = recent;
 	se->said[se->at].fit =
-		se->scale * value(se, c, now_s + (FC_SEASON_AHEAD - 0.5 * MEAN_BINS) * BIN_S);
+		se->scale *
+		fc_season_rate(se, c, now_s + (FC_SEASON_AHEAD - 0.5 * MEAN_BINS) * BIN_S);
 	se->at = (se->at + 1) % FC_SEASON_AHEAD;
 }
 
@@ -138,9 +137,4 @@ void fc_season_coefs(const struct fc_season *se, unsigned int class_id, double *
 	solve(se, se->v[class_id], c);
 	for (i = 0; i < FC_COEFS; i++)
 		c[i] *= se->scale / BIN_S;
-}
-
-double fc_season_rate(const struct fc_season *se, const double *c, double at_s)
-{
-	return value(se, c, at_s);
 }

@@ -7,7 +7,7 @@
  * followed before a fifth of a day was seen. Days differ: the fit is scaled by what came lately.
  * Whether the day is worth following is asked of the data: what the fit said FC_SEASON_AHEAD bins
  * ago of all arrivals now, against the rate there was then. Only where the fit's squared error is
- * clearly below the other's do paths follow it, and none do in a minute unlike what it says.
+ * clearly below the other's do paths follow it.
  *
  * Arrivals by bin of FC_BIN_S; seconds of the forecast's clock. Pure.
  */
@@ -39,7 +39,7 @@ void fc_season_init(struct fc_season *se, double day_s);
 #define FC_SEASON_MEAN 12
 void fc_season_bin(struct fc_season *se, double now_s, const float *y, unsigned int n,
 		   double recent);
-/* Arrivals per second of a class at a time. */
+/* A class's waves, of arrivals per second; and their value at a time. */
 void fc_season_coefs(const struct fc_season *se, unsigned int class_id, double *c);
 double fc_season_rate(const struct fc_season *se, const double *c, double at_s);
 
