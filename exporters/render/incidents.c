@@ -9,6 +9,7 @@
 #include "exporters/render/age.h"
 #include "exporters/render/forecast.h"
 #include "exporters/render/json.h"
+#include "exporters/render/port_name.h"
 #include "exporters/render/table.h"
 #include "exporters/render/talkers.h"
 
@@ -115,7 +116,7 @@ static bool find_top_cell(const struct incident_head *head, struct top_cell *top
 
 static void add_top_cell(struct rows *rows, const struct incident_head *head)
 {
-	char json[256], plain[160];
+	char json[256], plain[160], row[ROW_FIELD_BYTES];
 	struct top_cell top_cell;
 
 	if (!find_top_cell(head, &top_cell)) {
@@ -127,8 +128,8 @@ static void add_top_cell(struct rows *rows, const struct incident_head *head)
 		 ",\"state\":\"%s\",\"state_entries\":%" PRIu32 "}",
 		 top_cell.l4proto, top_cell.direction, top_cell.key.port, head->top_row_entries,
 		 top_cell.state, head->top_cell_entries);
-	snprintf(plain, sizeof(plain), "%s/%s/%u=%" PRIu32 " %s=%" PRIu32, top_cell.l4proto,
-		 top_cell.direction, top_cell.key.port, head->top_row_entries, top_cell.state,
+	snprintf(plain, sizeof(plain), "%s=%" PRIu32 " %s=%" PRIu32,
+		 row_field(rows->format, &top_cell.key, row), head->top_row_entries, top_cell.state,
 		 head->top_cell_entries);
 	rows_value(rows, json, plain);
 }
@@ -291,7 +292,7 @@ static void text_summary(const struct incident_view *view, struct text *out)
 	const struct incident_head *head = &view->item->last;
 	const char *unit = head->limit_kind == INCIDENT_LIMIT_NAT ? "ports" : "entries";
 	struct top_cell top_cell;
-	char time[32];
+	char time[32], name[PORT_NAME_BYTES];
 
 	label(out, "incident");
 	text_add_format(out, "%s of %s: %s\n", head->id, head->netns_name,
@@ -321,10 +322,10 @@ static void text_summary(const struct incident_view *view, struct text *out)
 	if (!find_top_cell(&view->item->worst, &top_cell))
 		return;
 	label(out, "largest");
-	text_add_format(out, "%s %s port %u: %" PRIu32 " entries, of them %" PRIu32 " %s\n",
-			top_cell.l4proto, top_cell.direction, top_cell.key.port,
-			view->item->worst.top_row_entries, view->item->worst.top_cell_entries,
-			top_cell.state);
+	text_add_format(out, "%s %s: %" PRIu32 " entries, of them %" PRIu32 " %s\n",
+			port_name(top_cell.key.l4proto, top_cell.key.port, name),
+			top_cell.direction, view->item->worst.top_row_entries,
+			view->item->worst.top_cell_entries, top_cell.state);
 }
 
 void text_incident(const struct incident_view *view, struct text *out)

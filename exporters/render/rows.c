@@ -262,6 +262,21 @@ void rows_states(struct rows *rows, const struct snap_row *row)
 	end_field(rows);
 }
 
+const char *row_field(enum rows_format format, const struct row_key *key, char out[ROW_FIELD_BYTES])
+{
+	const struct l4proto_info *info = l4proto_info(key->l4proto);
+	const char *name = info ? info->name : "unknown";
+	const char *direction = direction_name(key->direction);
+
+	if (format != ROWS_TEXT || (info && info->has_ports && key->l4proto != L4_OTHER))
+		snprintf(out, ROW_FIELD_BYTES, "%s/%s/%u", name, direction, key->port);
+	else if (key->l4proto == L4_OTHER)
+		snprintf(out, ROW_FIELD_BYTES, "%u/%s", key->port, direction);
+	else
+		snprintf(out, ROW_FIELD_BYTES, "%s/%s", name, direction);
+	return out;
+}
+
 void rows_history_top(struct rows *rows, const struct snap_sample *sample)
 {
 	bool json = rows->format == ROWS_JSON || rows->format == ROWS_NDJSON;
@@ -274,14 +289,19 @@ void rows_history_top(struct rows *rows, const struct snap_sample *sample)
 		const struct snap_top *top = &sample->top[i];
 		const struct l4proto_info *info = l4proto_info(top->key.l4proto);
 		const char *direction = direction_name(top->key.direction);
+		char row[ROW_FIELD_BYTES];
 
 		if (top->entries == 0 || !info || !direction)
 			continue;
-		text_add_format(rows->out,
-				json ? "%s{\"l4proto\":\"%s\",\"direction\":\"%s\",\"port\":%u,"
-				       "\"entries\":%" PRIu32 "}"
-				     : "%s%s/%s/%u=%" PRIu32,
-				separator, info->name, direction, top->key.port, top->entries);
+		if (json)
+			text_add_format(rows->out,
+					"%s{\"l4proto\":\"%s\",\"direction\":\"%s\",\"port\":%u,"
+					"\"entries\":%" PRIu32 "}",
+					separator, info->name, direction, top->key.port,
+					top->entries);
+		else
+			text_add_format(rows->out, "%s%s=%" PRIu32, separator,
+					row_field(rows->format, &top->key, row), top->entries);
 		separator = json ? "," : rows->format == ROWS_CSV ? ";" : " ";
 	}
 	if (json)

@@ -57,6 +57,12 @@ void rows_double(struct rows *rows, double value);	      /* NaN: null, empty or 
 void rows_share(struct rows *rows, double share);	      /* 0 to 1; in a table: "72.5 %" */
 void rows_port(struct rows *rows, uint16_t port);	      /* 0, none: in a table "-" */
 void rows_states(struct rows *rows, const struct snap_row *row);
+/* One field for a whole row: "tcp/inbound/443"; where people read it "gre/inbound" and
+ * "50/inbound", for programs "gre/inbound/0" and "other/inbound/50". */
+#define ROW_FIELD_BYTES 48u
+const char *row_field(enum rows_format format, const struct row_key *key,
+		      char out[ROW_FIELD_BYTES]);
+
 void rows_history_top(struct rows *rows, const struct snap_sample *sample);
 void rows_time(struct rows *rows, uint64_t real_ns);
 void rows_end(struct rows *rows);
