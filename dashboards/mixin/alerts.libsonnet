@@ -113,7 +113,7 @@ local select = import 'select.libsonnet';
         rules: held([
           alert(
             'ConntideTableCritical', 'critical',
-            tableLevel('CRITICAL|FULL', 'nat-pool'), config.criticalFor,
+            tableLevel('CRITICAL|FULL', 'nat-pool|chains'), config.criticalFor,
             'The connection tracking table is at level CRITICAL or FULL.',
             table + ' is at level CRITICAL or FULL; new connections are lost when it is full.' +
             reason + losses + largest + talker + ' Next: conntide advice.',
@@ -153,7 +153,7 @@ local select = import 'select.libsonnet';
           ),
           alert(
             'ConntideTableHigh', 'warning',
-            tableLevel('HIGH|CRITICAL|FULL', 'nat-pool|insert-failed|expectations'), config.highFor,
+            tableLevel('HIGH|CRITICAL|FULL', 'nat-pool|chains|insert-failed|expectations'), config.highFor,
             'The connection tracking table is at level HIGH or worse.',
             table + ' is at level HIGH or worse.' + reason + largest + talker + ' Next: conntide why, conntide advice.',
             table + ' is no longer reported at level HIGH or worse.',
@@ -177,7 +177,17 @@ local select = import 'select.libsonnet';
           ),
           alert(
             'ConntideChainsTooLong', 'critical',
-            'rate(%s[5m]) > 0' % series('conntide_chaintoolong_total'), '5m',
+            // As early as ConntideTableCritical, which leaves it to this alert; not for one burst, but
+            // for bursts that come again.
+            |||
+              rate(%s[5m]) > 0
+                and on (job, instance, netns)
+              (%s or rate(%s[5m] offset 5m) > 0)
+            ||| % [
+              series('conntide_chaintoolong_total'),
+              level('CRITICAL|FULL'),
+              series('conntide_chaintoolong_total'),
+            ], config.criticalFor,
             'Packets are dropped because hash chains are too long, below the limit.',
             '{{ $value | humanize }} packets a second are dropped in {{ $labels.netns }} on {{ $labels.instance }} although the table is not full. Raise net.netfilter.nf_conntrack_buckets; conntide status shows the limit that follows from it.',
             'No packets are dropped for long chains in {{ $labels.netns }} on {{ $labels.instance }} any more.',

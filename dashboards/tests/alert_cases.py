@@ -111,6 +111,13 @@ CASES = [
          "1 packets a second are dropped in host on hit although the table is not full. Raise "
          "net.netfilter.nf_conntrack_buckets; conntide status shows the limit that follows from it.",
          early="3m30s", fires="13m30s", over="80m"),
+    # As early as the level, which leaves it to this alert; one burst is none.
+    case("ConntideChainsTooLong",
+         series("conntide_chaintoolong_total", "0+60x60 3600x200", "0x9 600x300")
+         + levels({"CRITICAL": "1x61 0x300"}, reason="chains"),
+         "1 packets a second are dropped in host on hit although the table is not full. Raise "
+         "net.netfilter.nf_conntrack_buckets; conntide status shows the limit that follows from it.",
+         early="2m30s", fires="5m", over="80m"),
     case("ConntideInsertFailures",
          series("conntide_insert_failed_total", "0+120x60 7200x200", "0+0.5x300")
          + series("conntide_new_entries_total", "0+3000x300", "0+60x300", l4proto="udp",
@@ -337,12 +344,17 @@ ONCE = [
     ("CRITICAL", "expectations-refused", "ConntideExpectationsFill", {"ConntideTableCritical"}),
     ("HIGH", "nat-pool", "ConntideNatPoolFillsSoon", {"ConntideNatPoolFillsSoon"}),
     ("CRITICAL", "nat-pool", "ConntideNatPoolExhausted", {"ConntideNatPoolExhausted"}),
+    ("CRITICAL", "chains", "ConntideChainsTooLong", {"ConntideChainsTooLong"}),
+    # Near the limit as well: both are said, the one about buckets and what fills the table.
+    ("CRITICAL", "fill", "ConntideChainsTooLong",
+     {"ConntideTableCritical", "ConntideChainsTooLong"}),
     ("HIGH", "fill", "ConntideInsertFailures", {"ConntideTableHigh", "ConntideInsertFailures"}),
     ("CRITICAL", "fill", "ConntideNatPoolExhausted",
      {"ConntideTableCritical", "ConntideNatPoolExhausted"}),
 ]
 ABOUT = ("ConntideTableHigh", "ConntideTableCritical", "ConntideInsertFailures",
-         "ConntideExpectationsFill", "ConntideNatPoolFillsSoon", "ConntideNatPoolExhausted")
+         "ConntideExpectationsFill", "ConntideNatPoolFillsSoon", "ConntideNatPoolExhausted",
+         "ConntideChainsTooLong")
 
 
 def said_once(level, reason, shows, sent, inhibition):
