@@ -51,10 +51,12 @@ class Scene:
         why = ask(self.agent.runtime, "why")
         return {one["pattern"]: one for one in why["patterns"]} if why else {}
 
-    def shows(self, name, sure=False, within_s=WITHIN_S):
+    def shows(self, name, sure=False, within_s=WITHIN_S, enough=lambda found: True):
+        """Waits for the pattern, and for as much evidence as is asked for."""
         def question():
             found = self.patterns().get(name)
-            return found if found and (not sure or found["confidence"] == "sure") else None
+            shown = found and (not sure or found["confidence"] == "sure") and enough(found)
+            return found if shown else None
         return poll(question, within_s * patience(),
                     lambda: f"{name} not among {self.patterns()}", interval=1)
 

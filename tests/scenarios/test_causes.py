@@ -138,13 +138,19 @@ SCENES = {
     "answers-only": (answers_only, "asymmetric-routing", True, set()),
 }
 
+# Invalid packets a new entry. They are counted over the last minutes, so that the first answer
+# in which a cause is sure may have seen half of an interval of them.
+LEAST_INVALID = {"requests-only": 3, "answers-only": 0.7}
+
 
 def play(name):
     make, pattern, sure, _ = SCENES[name]
+    least = LEAST_INVALID.get(name)
     scene = Scene()
     try:
         make(scene)
-        found = scene.shows(pattern, sure, TOGETHER_S)
+        found = scene.shows(pattern, sure, TOGETHER_S, lambda one: (
+            least is None or one["figures"]["invalid_per_new"] > least))
         return found, scene.patterns(), scene.advice()
     finally:
         scene.close()
@@ -209,9 +215,9 @@ def test_peers_are_no_scan_and_the_host_is_named(played):  # pylint: disable=red
     assert not any("drop what" in item["title"] for item in advice.values())
 
 
-@pytest.mark.parametrize("name, least", [("requests-only", 3), ("answers-only", 0.7)])
-def test_asymmetric_routing_is_no_dead_backend(played, name, least):  # pylint: disable=redefined-outer-name
+@pytest.mark.parametrize("name", sorted(LEAST_INVALID))
+def test_asymmetric_routing_is_no_dead_backend(played, name):  # pylint: disable=redefined-outer-name
     found, names, advice = of(played, name)
-    assert found["figures"]["invalid_per_new"] > least
+    assert found["figures"]["invalid_per_new"] > LEAST_INVALID[name]
     assert not {"dead-backend", "syn-flood", "idle-established", "close-wait-leak"} & set(names)
     assert "dead-backend" not in " ".join(advice)
