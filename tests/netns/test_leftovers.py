@@ -13,6 +13,7 @@ from agent import poll
 PORT = 6000
 POOL_PORT = 5432
 LEFT, BUSY, POOL, SHORT = 600, 20, 200, 150
+KIND_BUSY = 30
 ESTABLISHED_S = 432000
 UNUSED_S = 100000
 POOL_IDLE_S = 5000
@@ -77,6 +78,75 @@ def left_of(namespace, port):
 
 def why(agent):
     return agent_module.ask(agent.runtime, "why")["patterns"]
+
+
+def kind_line(number, left_s, port=PORT, nat="", zone="", ipv6=False):
+    """The same for a kind of entry: translated to or from an address, in a zone, or IPv6."""
+    high, low, sport = number // 200, number % 200 + 1, 10000 + number
+    src, dst = (f"fd00:9::{high:x}:{low:x}", "fd00:8::1") if ipv6 else \
+               (f"10.9.{high}.{low}", "10.8.0.1")
+    answers, answered, manip = dst, src, ""
+    if nat == "snat":
+        answered, manip = "192.0.2.1", " -n 192.0.2.1"
+    elif nat == "dnat":
+        answers, manip = "10.7.0.1", " -g 10.7.0.1"
+    return (f"-A -t {left_s} -u SEEN_REPLY,ASSURED {zone} -s {src} -d {dst} -r {answers} "
+            f"-q {answered} -p tcp --sport {sport} --dport {port} --reply-port-src {port} "
+            f"--reply-port-dst {sport} --state ESTABLISHED{manip}\n")
+
+
+# What each number is, in turn; and its twin that is in use, for some of them.
+KINDS = {
+    "snat": ([{"nat": "snat"}], {"nat": "snat"}),
+    "dnat": ([{"nat": "dnat"}], {"nat": "dnat"}),
+    "families": ([{}, {"ipv6": True}], {"ipv6": True}),
+    "ports": ([{}, {"port": POOL_PORT}], {"port": POOL_PORT}),
+    # The same tuple in another zone is another connection.
+    "default-zone": ([{}], {"zone": "-w 5"}),
+    "zone": ([{"zone": "-w 5"}], {}),
+    "zones-by-direction": ([{"zone": "--orig-zone 5"}, {"zone": "--reply-zone 6"}],
+                           {"zone": "-w 7"}),
+}
+
+
+def entries_left(namespace):
+    """Seconds left of each entry, of both families, by the kernel."""
+    return [int(entry.split()[2]) for family in ("ipv4", "ipv6")
+            for entry in namespace.conntrack("-L", "-f", family).splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_deleted(lab, start_agent, tmp_path, kind):
+    """As printed, and nothing beside it: neither what is in use nor the same tuple elsewhere."""
+    turns, busy = KINDS[kind]
+    ports = {turn.get("port", PORT) for turn in turns}
+    idle = LEFT * len(ports)
+    # Where only the zone tells them apart they have the same tuple.
+    first = 0 if "zone" in kind else idle
+    load = tmp_path / "load"
+    load.write_text("".join(itertools.chain(
+        (kind_line(number, ESTABLISHED_S - UNUSED_S - number, **turns[number % len(turns)])
+         for number in range(idle)),
+        (kind_line(first + number, ESTABLISHED_S - 1, **busy) for number in range(KIND_BUSY)))),
+                    encoding="ascii")
+    lab.middle.run("conntrack", "-R", str(load))
+    assert lab.middle.count() == idle + KIND_BUSY
+    agent = start_agent(lab.middle)
+    agent.wait_equal(exact=False)
+
+    def items():
+        found = {item["id"]: item for item in agent_module.ask(agent.runtime, "advice")}
+        wanted = [f"leftovers-tcp-{port}" for port in ports]
+        return [found[name] for name in wanted] if all(map(found.get, wanted)) else None
+    for item in poll(items, 30, lambda: why(agent), interval=0.5):
+        assert item["saves_entries"] == LEFT
+        for command in item["commands"]["shell"]:
+            assert lab.middle.popen(["sh", "-ec", command]).wait(60) == 0
+    left = entries_left(lab.middle)
+    assert len(left) == KIND_BUSY
+    assert min(left) > ESTABLISHED_S - UNUSED_S
+    agent.wait_equal(exact=False, label="deleted")
 
 
 @pytest.mark.slow
