@@ -30,14 +30,19 @@ KERNEL = (("the kernel, receiving: recvmmsg", ("__x64_sys_recvmmsg",)),
 FILES = (("parsing and hashing events", ("agent/netlink/parser", "lib/event", "xxhash")),
          ("the forecast's statistics and the forecast itself", ("lib/forecast", "agent/forecast")),
          ("who holds entries", ("lib/stats/topk", "lib/stats/talkers")),
-         ("how long they stay", ("lib/stats/durations",)),
+         ("NAT pools", ("lib/stats/nat_",)),
+         ("zones, ages, how long they stay", (
+             "lib/stats/durations", "lib/stats/ages", "lib/stats/zone", "lib/stats/collector",
+             "lib/mirror/age")),
          ("the mirror, its cells and the batch", (
-             "lib/mirror", "agent/drain", "lib/stats/observer", "lib/shm")))
+             "lib/mirror", "agent/drain", "lib/stats/observer", "lib/stats/batch", "lib/stats/told",
+             "lib/shm")))
 OTHER_KERNEL, OTHER = "the kernel, all else: faults, other calls, interrupts", "all else"
 
-# What is there before, and what is done then.
+TRANSLATED = "new UDP flows, every one masqueraded"
+# What is there before, and whether lives are made then.
 LOADS = {"TCP lives, 100,000 entries": (0, True), "TCP lives, 4,000,000 entries": (4000000, True),
-         "new UDP flows": (0, False)}
+         "new UDP flows": (0, False), TRANSLATED: (0, False)}
 LIVES, FLOWS = 120000, 600000
 
 
@@ -85,10 +90,12 @@ def fill(place, plan, entries):
     events.live_traffic(place, plan, plan.ring, 20000, plan.ring, entries)
 
 
-def profile(plan, entries, lives):
+def profile(plan, entries, lives, translated):
     """{part: us an event}"""
     with lab.road() as place, tempfile.TemporaryDirectory(prefix="conntide-bench-") as scratch:
         path = os.path.join(scratch, "perf.data")
+        if translated:
+            place.watched.nft(events.MASQUERADE)
         agent = lab.Conntide(place)
         try:
             agent.ready()
@@ -121,7 +128,7 @@ def main():
     shares = {}
     with sysctls.changed(max=8000000, buckets=4000000):
         for name, (entries, lives) in LOADS.items():
-            shares[name] = profile(plan, entries, lives)
+            shares[name] = profile(plan, entries, lives, name == TRANSLATED)
     order = [part for part, _ in KERNEL] + [OTHER_KERNEL] + [part for part, _ in FILES] + [OTHER]
     order.append("all, sampling included")
     for share in shares.values():
