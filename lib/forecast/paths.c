@@ -57,6 +57,20 @@ static void fold_day(const struct forecast *f, const double *coefs, const float 
 	}
 }
 
+/* Coarse steps are too wide for stays of seconds: as far as the fine grid reaches they are the
+ * means of its steps, so that a load counts the same before ten minutes and after. */
+static void refine(const struct fc_curve *fine, struct fc_curve *coarse)
+{
+	const unsigned int in_one = FC_COARSE_DT / FC_FINE_DT;
+	unsigned int i, j;
+
+	for (i = 0; (i + 1) * in_one < FC_FINE_N; i++) {
+		coarse->unit[i] = 0.0f;
+		for (j = 0; j < in_one; j++)
+			coarse->unit[i] += fine->unit[i * in_one + j] / (float)in_one;
+	}
+}
+
 static void make_response(const struct forecast *f, unsigned int id, struct fc_work *w)
 {
 	float r0[FC_GRIDS][FC_GRID_MOST], day[FC_GRIDS][FC_GRID_MOST] = {{0}};
@@ -64,6 +78,7 @@ static void make_response(const struct forecast *f, unsigned int id, struct fc_w
 	double coefs[FC_COEFS] = {0.0};
 	unsigned int g, j, i;
 
+	refine(&w->curve[FC_FINE], &w->curve[FC_COARSE]);
 	if (f->season.weight > 0.0)
 		fc_season_coefs(&f->season, id, coefs);
 	for (g = 0; g < FC_GRIDS; g++) {

@@ -318,6 +318,24 @@ struct begun {
 	int64_t asked_s;
 };
 
+/* Of TIME_WAIT: through the stages before it at once, as a request does. */
+static void come(struct forecast *f, const struct begun *begun, struct fc_move m)
+{
+	static const uint8_t before[] = {FC_SYN_SENT, FC_SYN_RECV, FC_ESTABLISHED, FC_FIN_WAIT,
+					 FC_LAST_ACK};
+
+	for (unsigned int i = 0; begun->stage == FC_TIME_WAIT && i < 5; i++) {
+		struct fc_move first = m;
+
+		first.to = before[i];
+		first.timeout_s = 120;
+		forecast_move(f, &first);
+		m.from = before[i];
+		m.since_ns = first.keep_since_ns;
+	}
+	forecast_move(f, &m);
+}
+
 static double settles(const struct begun *begun)
 {
 	struct forecast *f = forecast_create(0);
@@ -342,7 +360,7 @@ static double settles(const struct begun *begun)
 		m.end = 0;
 		for (unsigned int n = 0; n < 50; n++) {
 			m.now_ns = s * NS + n * (NS / 50);
-			forecast_move(f, &m);
+			come(f, begun, m);
 		}
 		in_s++;
 		st.count = (uint32_t)(in_s - expired_s) * 50;
@@ -397,12 +415,30 @@ static void test_collector_by_another_rule(void **state)
 	near(settles(&prompt), 50 * 30, 0.02);
 }
 
+/* Stays of seconds in steps of 24 s: how long they wait counts the same an hour from now. */
+static void test_steady_load_settles_at_its_mean(void **state)
+{
+	static const int64_t rounds_s[] = {1, 8, 13, 24};
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		struct begun begun = {.stage = FC_TIME_WAIT,
+				      .rule = {.interval_s = (double)rounds_s[i]},
+				      .round_s = rounds_s[i],
+				      .first_s = 40};
+
+		for (begun.asked_s = 180; begun.asked_s < 400; begun.asked_s += 20)
+			near(settles(&begun), 50 * (30 + (double)rounds_s[i] / 2), 0.03);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_found_under_an_own_timeout),
 		cmocka_unit_test(test_collector_before_it_came),
 		cmocka_unit_test(test_collector_by_another_rule),
+		cmocka_unit_test(test_steady_load_settles_at_its_mean),
 		cmocka_unit_test(test_day_is_followed),
 		cmocka_unit_test(test_no_day_none_followed),
 		cmocka_unit_test(test_deadlines_far_away),
