@@ -83,7 +83,7 @@ def why(agent):
 
 
 def kind_line(number, left_s, port=PORT, nat="", zone="", ipv6=False):
-    """The same for a kind of entry: translated to or from an address, in a zone, or IPv6."""
+    """A line for `conntrack -R`: an entry translated to or from an address, in a zone, or IPv6."""
     high, low, sport = number // 200, number % 200 + 1, 10000 + number
     src, dst = (f"fd00:9::{high:x}:{low:x}", "fd00:8::1") if ipv6 else \
                (f"10.9.{high}.{low}", "10.8.0.1")
